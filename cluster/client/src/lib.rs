@@ -1,0 +1,1 @@
+//! Client of a cluster: signs requests, retries, and serves the gateway.

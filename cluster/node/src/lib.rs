@@ -1,0 +1,1 @@
+//! The node: authority, proposer, sessions, store and API.

@@ -1,0 +1,1 @@
+//! The canonical signed request of client and node.

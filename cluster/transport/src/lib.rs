@@ -1,0 +1,1 @@
+//! Node to node transports: direct over mutual TLS, and in memory.

@@ -1,0 +1,1 @@
+//! Public keys, signatures, schemes, verification, derivation and identities of Quorate.

@@ -1,0 +1,1 @@
+//! Dealerless key generation for every curve and scheme.

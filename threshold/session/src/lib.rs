@@ -1,0 +1,1 @@
+//! Protocol sessions: agreement, signed envelopes, rounds, blame and evidence.

@@ -1,0 +1,1 @@
+//! Committees, polynomials, Feldman commitments and verifiably encrypted shares.

@@ -1,0 +1,1 @@
+//! Deterministic adversarial scheduler for protocol tests.
