@@ -1,0 +1,47 @@
+//! The targets: one file each in `targets/`, one line each here.
+
+use std::{
+    collections::BTreeMap,
+    env, fs,
+    io::{self, ErrorKind},
+    path::{Path, PathBuf},
+};
+
+use crate::Target;
+
+/// Every target that is run.
+pub const ALL: &[Target] = &[];
+
+/// The target of this name.
+pub fn named(name: &str) -> Option<&'static Target> {
+    ALL.iter().find(|target| target.name == name)
+}
+
+/// The inputs kept for a target, by file name.
+///
+/// # Errors
+/// When the folder can't be read. One that doesn't exist holds nothing.
+pub fn corpus(name: &str) -> io::Result<BTreeMap<String, Vec<u8>>> {
+    let entries = match fs::read_dir(corpus_folder().join(name)) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(BTreeMap::new()),
+        entries => entries?,
+    };
+    let mut inputs = BTreeMap::new();
+    for entry in entries {
+        let entry = entry?;
+        inputs.insert(entry.file_name().to_string_lossy().into_owned(), fs::read(entry.path())?);
+    }
+    Ok(inputs)
+}
+
+/// Where the kept inputs are: a folder per target.
+pub fn corpus_folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus")
+}
+
+/// Where failing inputs go unless told otherwise: a folder per target, in cargo's target folder.
+pub fn failures_folder() -> PathBuf {
+    let target = env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"), PathBuf::from);
+    target.join("fuzz")
+}
