@@ -229,10 +229,11 @@ fn manifest_value<'a>(manifest: &'a str, section: &str, key: &str) -> Option<&'a
     for line in manifest.lines().map(str::trim) {
         if line.starts_with('[') {
             inside = line == format!("[{section}]");
-        } else if inside && let Some((name, value)) = line.split_once('=') {
-            if name.trim() == key {
-                return Some(value.trim());
-            }
+        } else if inside
+            && let Some((name, value)) = line.split_once('=')
+            && name.trim() == key
+        {
+            return Some(value.trim());
         }
     }
     None
@@ -392,6 +393,23 @@ fn architecture_names_every_crate_folder_and_no_other() {
         .map(|(folder, _)| folder.to_owned())
         .collect();
     assert_eq!(named, house.folders(), "the table of crates in ARCHITECTURE.md and the tree differ");
+}
+
+#[test]
+fn links_between_documents_lead_somewhere() {
+    let house = House::open();
+    let mut broken = Vec::new();
+    for page in files(&house.root, ".md") {
+        let text = fs::read_to_string(&page).unwrap();
+        for (_, link) in text.match_indices("](").map(|(at, open)| text[at..].split_at(open.len())) {
+            let link = link.split([')', '#']).next().unwrap();
+            let local = !link.is_empty() && !link.contains("://") && !link.starts_with("mailto:");
+            if local && !page.parent().unwrap().join(link).exists() {
+                broken.push(format!("{}: {link}", house.folder(&page)));
+            }
+        }
+    }
+    assert_none("links", &broken);
 }
 
 fn arrow(from: &str, to: &str, tests_only: bool) -> Arrow {
