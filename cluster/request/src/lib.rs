@@ -1,1 +1,46 @@
 //! The canonical signed request of client and node.
+//!
+//! A node signs for nobody it cannot name. Every request therefore carries an HTTP message signature
+//! (RFC 9421) by an *initiator*, over header fields only, so that the same request can travel over HTTP, a
+//! broker or gRPC metadata and be checked again, byte for byte, by every signer:
+//!
+//! ```text
+//! content-digest: sha-256=:…:                      RFC 9530, of the body as sent
+//! quorate-cluster: 0x…                             the cluster that is asked
+//! quorate-operation: sign                          what is asked for
+//! signature-input: initiator=("content-digest" "quorate-cluster" "quorate-operation");created=…;expires=…;keyid="0x…";nonce="…";alg="ed25519"
+//! signature: initiator=:…:
+//! ```
+//!
+//! There is exactly one spelling of a request: fields that are repeated, reordered, spelled in another way
+//! or carry anything more are refused, so that two nodes can never read one request differently.
+//!
+//! # What is here
+//! - [`SignedRequest`]: sign, read from HTTP, forward unchanged, verify into a [`Verified`] request.
+//! - [`KeygenRequest`], [`SignRequest`]: the typed bodies; what answers them, and the views of the API.
+//! - [`ErrorBody`], [`ErrorCode`]: the closed list of what the API can refuse, with its HTTP status.
+//! - [`paths`]: where the API is served.
+//!
+//! No clock, socket or randomness of the operating system is used here: the caller hands them in.
+
+mod body;
+mod error;
+mod error_body;
+mod hex_bytes;
+mod id;
+mod operation;
+pub mod paths;
+mod signed;
+mod view;
+
+pub use body::{Body, BodyError, KeygenRequest, SignRequest, Tweak, WalletRef};
+pub use error::{DecodeError, RequestError, SignError};
+pub use error_body::{ErrorBody, ErrorCode};
+pub use hex_bytes::{Hex, HexArray, InvalidHex};
+pub use id::{ClusterId, InvalidId, RequestId, WalletId};
+pub use operation::{InvalidOperation, Operation, ReadPath};
+pub use signed::{LABEL, MAX_BODY_BYTES, MAX_LIFETIME, SignedRequest, Verified, fields};
+pub use view::{
+    Health, KeygenResponse, NodeView, Readiness, RequestStatus, SessionResult, SessionView, SignResponse,
+    WalletStatus, WalletView,
+};

@@ -1,0 +1,56 @@
+//! Where the API is served: the same on a node and on a gateway.
+
+/// `POST`: make a wallet.
+pub const KEYGEN: &str = "/api/v1/keygen";
+/// `POST`: sign with a wallet.
+pub const SIGN: &str = "/api/v1/sign";
+/// `GET`: all wallets; `/{id}` below it: one of them.
+pub const WALLETS: &str = "/api/v1/wallets";
+/// `GET`, with `/{id}` below it: what became of a request.
+pub const SESSIONS: &str = "/api/v1/sessions";
+/// `GET`: the nodes of the cluster as the answering node sees them.
+pub const NODES: &str = "/api/v1/nodes";
+/// `GET`, unsigned: does the process run?
+pub const HEALTH: &str = "/health";
+/// `GET`, unsigned: can the node serve requests (quorum reachable, store writable)?
+pub const READY: &str = "/ready";
+
+/// The path of one wallet.
+pub fn wallet(id: &crate::WalletId) -> String {
+    // A wallet id needs no escaping: its alphabet is unreserved in RFC 3986.
+    format!("{WALLETS}/{id}")
+}
+
+/// The path of one session. Characters that mean something in a URI are percent-encoded.
+pub fn session(id: &crate::RequestId) -> String {
+    let mut path = format!("{SESSIONS}/");
+    for byte in id.as_str().bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            path.push(char::from(byte));
+        } else {
+            path.push('%');
+            path.push_str(&hex::encode_upper([byte]));
+        }
+    }
+    path
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_path_is_a_valid_uri_whatever_the_request_id() {
+        let all: String = (0x21..=0x7e_u8).map(char::from).collect();
+        let path = session(&all.parse().unwrap());
+        let uri: http::Uri = path.parse().unwrap();
+        assert_eq!(uri.path(), path);
+        assert!(uri.query().is_none());
+        assert_eq!(session(&"a/b?c%".parse().unwrap()), "/api/v1/sessions/a%2Fb%3Fc%25");
+    }
+
+    #[test]
+    fn a_wallet_path_is_the_id_below_the_wallets() {
+        assert_eq!(wallet(&"treasury-1".parse().unwrap()), "/api/v1/wallets/treasury-1");
+    }
+}

@@ -1,0 +1,228 @@
+//! A request with its signature: made, checked, digested.
+
+pub mod fields;
+mod forward;
+mod parameters;
+mod verified;
+
+use std::fmt;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use http::HeaderMap;
+use quorate_keys::{Identity, SigningIdentity};
+use sha2::{Digest as _, Sha256};
+
+use crate::error::{DecodeError, RequestError, SignError};
+use crate::id::{ClusterId, RequestId};
+use crate::operation::Operation;
+use parameters::Parameters;
+
+pub use fields::LABEL;
+pub use verified::Verified;
+
+/// The largest body of a request. Leaves room for fields and envelope within a frame of 1 MiB.
+pub const MAX_BODY_BYTES: usize = (1024 - 64) * 1024;
+
+/// The longest time between creation and expiry: request ids are remembered durably for that long.
+pub const MAX_LIFETIME: Duration = Duration::from_secs(3600);
+
+/// A request with the signature of its initiator, the body byte for byte as it was signed.
+///
+/// It is well-formed but not necessarily true: only [`SignedRequest::verify`] says that.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SignedRequest {
+    cluster: ClusterId,
+    operation: Operation,
+    parameters: Parameters,
+    content_digest: [u8; 32],
+    signature: [u8; 64],
+    body: Bytes,
+}
+
+impl SignedRequest {
+    /// Signs a request. The times are cut to whole seconds.
+    ///
+    /// # Errors
+    /// The caller's misuse: the body is larger than [`MAX_BODY_BYTES`], or the times are before 1970, not in
+    /// order, or more than [`MAX_LIFETIME`] apart.
+    pub fn sign(
+        initiator: &SigningIdentity,
+        cluster: ClusterId,
+        operation: Operation,
+        request_id: RequestId,
+        created: SystemTime,
+        expires: SystemTime,
+        body: impl Into<Bytes>,
+    ) -> Result<Self, SignError> {
+        let body = body.into();
+        if body.len() > MAX_BODY_BYTES {
+            return Err(SignError::BodyTooLarge { got: body.len(), limit: MAX_BODY_BYTES });
+        }
+        let times = SignError::Times { limit: MAX_LIFETIME.as_secs() };
+        let (Some(created), Some(expires)) = (unix_seconds(created), unix_seconds(expires)) else {
+            return Err(times);
+        };
+        if !expires.checked_sub(created).is_some_and(|life| (1..=MAX_LIFETIME.as_secs()).contains(&life)) {
+            return Err(times);
+        }
+        let parameters = Parameters::new(created, expires, initiator.identity(), request_id);
+        let content_digest = Sha256::digest(&body).into();
+        let base = fields::signature_base(&content_digest, &cluster, &operation, &parameters);
+        let signature = initiator.sign(base.as_bytes());
+        Ok(Self { cluster, operation, parameters, content_digest, signature, body })
+    }
+
+    /// Reads a request from the header fields and the body of an HTTP request.
+    ///
+    /// # Errors
+    /// The sender's fault: unsigned, a body that is too large, or fields that are not exactly as
+    /// [`SignedRequest::to_http`] writes them. Nothing is verified yet.
+    pub fn from_http(headers: &HeaderMap, body: impl Into<Bytes>) -> Result<Self, RequestError> {
+        let body = body.into();
+        if body.len() > MAX_BODY_BYTES {
+            return Err(RequestError::BodyTooLarge { got: body.len(), limit: MAX_BODY_BYTES });
+        }
+        fields::read(headers, body)
+    }
+
+    /// The header fields of the request; the same names and values serve as NATS headers or gRPC metadata.
+    pub fn to_http(&self) -> HeaderMap {
+        fields::write(self)
+    }
+
+    /// The compact form in which nodes forward a request to each other, unchanged.
+    pub fn encode(&self) -> Vec<u8> {
+        forward::encode(self)
+    }
+
+    /// Reads the compact form. Nothing is verified yet.
+    ///
+    /// # Errors
+    /// The fault of the node that sent it: these are not exactly the bytes of one request.
+    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        forward::decode(bytes)
+    }
+
+    /// Checks everything that can be checked without memory: cluster, initiator, body, signature, times.
+    ///
+    /// `initiators` says whether a key may ask this cluster for anything. `skew` is how far the clocks of
+    /// client and node may be apart. Whether the request id was used before, and whether the initiator may do
+    /// this, is for the caller to check.
+    ///
+    /// # Errors
+    /// The sender's fault; see [`RequestError`].
+    pub fn verify(
+        &self,
+        cluster: &ClusterId,
+        initiators: impl Fn(&Identity) -> bool,
+        now: SystemTime,
+        skew: Duration,
+    ) -> Result<Verified, RequestError> {
+        if self.cluster != *cluster {
+            return Err(RequestError::WrongCluster { asked: self.cluster, this: *cluster });
+        }
+        let initiator = self.parameters.initiator();
+        if !initiators(initiator) {
+            return Err(RequestError::UnknownInitiator(*initiator));
+        }
+        if self.content_digest != <[u8; 32]>::from(Sha256::digest(&self.body)) {
+            return Err(RequestError::DigestMismatch);
+        }
+        if !initiator.verify(self.signature_base().as_bytes(), &self.signature) {
+            return Err(RequestError::BadSignature);
+        }
+        self.parameters.check_times(now, skew)?;
+        Ok(Verified::new(self.clone(), skew))
+    }
+
+    /// The cluster that is asked.
+    pub fn cluster(&self) -> &ClusterId {
+        &self.cluster
+    }
+
+    /// What is asked for.
+    pub fn operation(&self) -> &Operation {
+        &self.operation
+    }
+
+    /// The key that the request names as its initiator.
+    pub fn initiator(&self) -> &Identity {
+        self.parameters.initiator()
+    }
+
+    /// The client's name for the request.
+    pub fn request_id(&self) -> &RequestId {
+        self.parameters.request_id()
+    }
+
+    /// When the request was made, in whole seconds.
+    pub fn created(&self) -> SystemTime {
+        self.parameters.created()
+    }
+
+    /// When the request ends to be valid, in whole seconds.
+    pub fn expires(&self) -> SystemTime {
+        self.parameters.expires()
+    }
+
+    /// The body, byte for byte.
+    pub fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    /// A digest of this very request with its times and signature base: two requests with the same digest
+    /// are the same request. Use it to bind a protocol run to the request that caused it.
+    pub fn digest(&self) -> [u8; 32] {
+        digest(b"quorate/request/digest/v1", &[self.signature_base().as_bytes(), &self.body])
+    }
+
+    /// A digest of what is asked: initiator, cluster, operation, request id and body, but not the times. A
+    /// client that repeats a request signs it anew; this is what stays, and what a table of remembered
+    /// request ids compares.
+    pub fn fingerprint(&self) -> [u8; 32] {
+        digest(
+            b"quorate/request/fingerprint/v1",
+            &[
+                self.initiator().to_string().as_bytes(),
+                self.cluster.as_bytes(),
+                self.operation.to_string().as_bytes(),
+                self.request_id().as_str().as_bytes(),
+                &self.body,
+            ],
+        )
+    }
+
+    fn signature_base(&self) -> String {
+        fields::signature_base(&self.content_digest, &self.cluster, &self.operation, &self.parameters)
+    }
+}
+
+impl fmt::Debug for SignedRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SignedRequest")
+            .field("cluster", &self.cluster)
+            .field("operation", &self.operation)
+            .field("initiator", self.initiator())
+            .field("request_id", self.request_id())
+            .field("body_bytes", &self.body.len())
+            .finish_non_exhaustive()
+    }
+}
+
+fn unix_seconds(time: SystemTime) -> Option<u64> {
+    time.duration_since(UNIX_EPOCH).ok().map(|since| since.as_secs())
+}
+
+/// Hashes fields one to one: each is preceded by its length.
+fn digest(domain: &[u8], fields: &[&[u8]]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    for field in std::iter::once(&domain).chain(fields) {
+        hash.update((field.len() as u64).to_be_bytes());
+        hash.update(field);
+    }
+    hash.finalize().into()
+}
+
+#[cfg(test)]
+mod tests;

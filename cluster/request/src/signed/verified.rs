@@ -1,0 +1,79 @@
+//! A request that has been verified.
+
+use std::time::{Duration, SystemTime};
+
+use quorate_keys::Identity;
+
+use super::SignedRequest;
+use crate::body::{Body, BodyError};
+use crate::error::RequestError;
+use crate::id::RequestId;
+use crate::operation::Operation;
+
+/// A request whose signature, cluster, initiator, body and times have been found right.
+///
+/// There is no other way to get one than [`SignedRequest::verify`], and no other way to the typed body than
+/// through one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verified {
+    request: SignedRequest,
+    skew: Duration,
+}
+
+impl Verified {
+    pub(super) fn new(request: SignedRequest, skew: Duration) -> Self {
+        Self { request, skew }
+    }
+
+    /// The request as it was signed, to be forwarded unchanged.
+    pub fn request(&self) -> &SignedRequest {
+        &self.request
+    }
+
+    /// The request by value.
+    pub fn into_request(self) -> SignedRequest {
+        self.request
+    }
+
+    /// Who asks.
+    pub fn initiator(&self) -> &Identity {
+        self.request.initiator()
+    }
+
+    /// What is asked for.
+    pub fn operation(&self) -> &Operation {
+        self.request.operation()
+    }
+
+    /// The client's name for the request.
+    pub fn request_id(&self) -> &RequestId {
+        self.request.request_id()
+    }
+
+    /// Until when the request would be accepted again: its id must be remembered at least as long.
+    pub fn remember_until(&self) -> SystemTime {
+        self.request.expires() + self.skew
+    }
+
+    /// Is the request signed for this operation?
+    ///
+    /// # Errors
+    /// The sender's fault: it was signed for another one.
+    pub fn require(&self, wanted: &Operation) -> Result<(), RequestError> {
+        if self.operation() == wanted {
+            return Ok(());
+        }
+        Err(RequestError::OtherOperation { signed: self.operation().clone(), wanted: wanted.clone() })
+    }
+
+    /// The body.
+    ///
+    /// # Errors
+    /// The initiator's fault: the request is for another operation, or the body is not as it must be.
+    pub fn body<T: Body>(&self) -> Result<T, BodyError> {
+        if *self.operation() != T::OPERATION {
+            return Err(BodyError::OtherOperation(self.operation().clone()));
+        }
+        T::from_json(self.request.body(), self.request_id())
+    }
+}
