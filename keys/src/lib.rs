@@ -1,1 +1,30 @@
 //! Public keys, signatures, schemes, verification, derivation and identities of Quorate.
+//!
+//! Every layer speaks these types. Nothing here does I/O or keeps state, and the only secrets are those that the
+//! caller wraps: [`Secret`] and the [`SigningIdentity`] of a node or client.
+//!
+//! - **What a wallet is**: a [`GroupKey`], the full point on a [`Curve`]; under a [`Scheme`] it is a [`PublicKey`].
+//! - **Derivation**: [`derivation`] makes child keys without any secret, [`taproot`] the output key of BIP-341.
+//! - **Who somebody is**: an [`Identity`], an Ed25519 key; whoever holds the [`SigningIdentity`] can sign as it.
+//! - **Hashing**: [`Transcript`], in which no two different inputs have the same encoding.
+
+pub mod derivation;
+mod group_key;
+mod hexadecimal;
+pub mod identity;
+mod public_key;
+mod scheme;
+mod secret;
+mod signature;
+pub mod taproot;
+mod transcript;
+
+pub use derivation::{ChainCode, DerivationError, DerivationPath, Derived, derive};
+pub use group_key::{GroupKey, SchemeMismatch};
+pub use hexadecimal::HexError;
+pub use identity::{Identity, InvalidIdentity, SigningIdentity};
+pub use public_key::{InvalidPublicKey, PublicKey};
+pub use scheme::{Curve, Scheme, UnknownName};
+pub use secret::Secret;
+pub use signature::{InvalidSignature, Signature};
+pub use transcript::Transcript;

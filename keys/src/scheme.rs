@@ -1,0 +1,147 @@
+//! Curves and signature schemes.
+
+use std::fmt;
+use std::str::FromStr;
+
+use borsh::{BorshDeserialize, BorshSerialize};
+use serde::{Deserialize, Serialize};
+
+/// A curve on which key shares live.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    BorshSerialize,
+    BorshDeserialize,
+    Serialize,
+    Deserialize,
+)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Curve {
+    /// secp256k1 (SEC 2).
+    Secp256k1,
+    /// edwards25519 (RFC 8032).
+    Ed25519,
+}
+
+impl Curve {
+    /// Every curve.
+    pub const ALL: [Self; 2] = [Self::Secp256k1, Self::Ed25519];
+
+    /// The name in APIs and files.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Secp256k1 => "secp256k1",
+            Self::Ed25519 => "ed25519",
+        }
+    }
+}
+
+/// A signature scheme of a wallet.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    BorshSerialize,
+    BorshDeserialize,
+    Serialize,
+    Deserialize,
+)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Scheme {
+    /// Schnorr signatures of Bitcoin (BIP-340).
+    Bip340,
+    /// Ed25519 (RFC 8032).
+    Ed25519,
+}
+
+impl Scheme {
+    /// Every scheme.
+    pub const ALL: [Self; 2] = [Self::Bip340, Self::Ed25519];
+
+    /// The curve of the scheme's keys.
+    #[must_use]
+    pub const fn curve(self) -> Curve {
+        match self {
+            Self::Bip340 => Curve::Secp256k1,
+            Self::Ed25519 => Curve::Ed25519,
+        }
+    }
+
+    /// The name in APIs and files.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Bip340 => "bip340",
+            Self::Ed25519 => "ed25519",
+        }
+    }
+}
+
+/// A name that is none of those known.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unknown {what} '{name}'; known are {known}")]
+pub struct UnknownName {
+    /// What was to be named.
+    pub what: &'static str,
+    /// The name.
+    pub name: String,
+    /// The known names.
+    pub known: String,
+}
+
+macro_rules! named {
+    ($type:ty, $what:literal) => {
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.name())
+            }
+        }
+
+        impl FromStr for $type {
+            type Err = UnknownName;
+
+            fn from_str(name: &str) -> Result<Self, UnknownName> {
+                Self::ALL.into_iter().find(|known| known.name() == name).ok_or_else(|| UnknownName {
+                    what: $what,
+                    name: name.chars().take(64).collect(),
+                    known: Self::ALL.map(Self::name).join(", "),
+                })
+            }
+        }
+    };
+}
+
+named!(Curve, "curve");
+named!(Scheme, "signature scheme");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_round_trip_and_unknown_ones_name_the_known() {
+        for scheme in Scheme::ALL {
+            assert_eq!(scheme.to_string().parse(), Ok(scheme));
+            assert_eq!(serde_json::to_string(&scheme).unwrap(), format!("\"{scheme}\""));
+        }
+        for curve in Curve::ALL {
+            assert_eq!(curve.to_string().parse(), Ok(curve));
+        }
+        let error = "p256".parse::<Curve>().unwrap_err();
+        assert_eq!(error.to_string(), "unknown curve 'p256'; known are secp256k1, ed25519");
+    }
+}
