@@ -1,0 +1,212 @@
+//! Protocols without their types: bytes in, bytes out, for a node that runs and a verifier that judges any of them.
+
+use std::collections::BTreeMap;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use quorate_keys::Secret;
+use quorate_sharing::PartyIndex;
+use rand_core::CryptoRngCore;
+
+use crate::abort::Abort;
+use crate::agreement::{SessionContext, SessionId};
+use crate::evidence::{Evidence, Verdict};
+use crate::protocol::{NotProven, Protocol, ProtocolId, SetupError};
+use crate::session::{Action, Keyring, Session};
+use crate::wire::Wire;
+
+/// [`Action`] with encoded checkpoint and output.
+#[derive(Debug)]
+pub enum ErasedAction {
+    /// Send these bytes.
+    Send {
+        /// The recipient.
+        to: PartyIndex,
+        /// A signed envelope.
+        bytes: Arc<[u8]>,
+    },
+    /// Make this durable, then call [`ErasedSession::persisted`].
+    Persist(Secret<Vec<u8>>),
+    /// The encoded result.
+    Done(Secret<Vec<u8>>),
+    /// There is no result.
+    Abort(Abort),
+}
+
+/// [`Session`] without its type. The methods are those of [`Session`].
+pub trait ErasedSession: Send {
+    /// See [`Session::id`].
+    fn id(&self) -> SessionId;
+    /// See [`Session::receive`].
+    fn receive(&mut self, from: PartyIndex, bytes: &[u8], rng: &mut dyn CryptoRngCore);
+    /// See [`Session::next_action`].
+    fn next_action(&mut self) -> Option<ErasedAction>;
+    /// See [`Session::persisted`].
+    fn persisted(&mut self, rng: &mut dyn CryptoRngCore);
+    /// See [`Session::retransmit`].
+    fn retransmit(&mut self);
+    /// See [`Session::expire`].
+    fn expire(&mut self);
+    /// See [`Session::waiting_for`].
+    fn waiting_for(&self) -> Vec<PartyIndex>;
+    /// See [`Session::round`].
+    fn round(&self) -> u8;
+    /// See [`Session::is_finished`].
+    fn is_finished(&self) -> bool;
+}
+
+/// A protocol that can be opened and judged without its type.
+pub trait ErasedProtocol: Send + Sync {
+    /// Name and version.
+    fn id(&self) -> ProtocolId;
+
+    /// Enters round one with encoded setup and secret.
+    ///
+    /// # Errors
+    /// [`SetupError`] when they can't be decoded or don't fit.
+    fn open(
+        &self,
+        context: Arc<SessionContext>,
+        setup: &[u8],
+        secret: &Secret<Vec<u8>>,
+        keyring: Keyring,
+        rng: &mut dyn CryptoRngCore,
+    ) -> Result<Box<dyn ErasedSession>, SetupError>;
+
+    /// See [`Evidence::judge`].
+    ///
+    /// # Errors
+    /// [`NotProven`] when the evidence does not hold.
+    fn judge(&self, evidence: &Evidence) -> Result<Verdict, NotProven>;
+}
+
+/// Erases the types of `P`.
+#[derive(Debug)]
+pub struct Erased<P>(PhantomData<fn() -> P>);
+
+impl<P> Default for Erased<P> {
+    fn default() -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<P> ErasedProtocol for Erased<P>
+where
+    P: Protocol + 'static,
+    P::Secret: Wire,
+    P::Checkpoint: Wire,
+    P::Output: Wire,
+{
+    fn id(&self) -> ProtocolId {
+        P::ID
+    }
+
+    fn open(
+        &self,
+        context: Arc<SessionContext>,
+        setup: &[u8],
+        secret: &Secret<Vec<u8>>,
+        keyring: Keyring,
+        rng: &mut dyn CryptoRngCore,
+    ) -> Result<Box<dyn ErasedSession>, SetupError> {
+        let setup = P::Setup::from_wire(setup).map_err(|error| SetupError(format!("setup: {error}")))?;
+        let secret =
+            P::Secret::from_wire(secret.expose()).map_err(|error| SetupError(format!("secret: {error}")))?;
+        Ok(Box::new(Session::<P>::new(context, setup, secret, keyring, rng)?))
+    }
+
+    fn judge(&self, evidence: &Evidence) -> Result<Verdict, NotProven> {
+        evidence.judge::<P>()
+    }
+}
+
+impl<P> ErasedSession for Session<P>
+where
+    P: Protocol,
+    P::Checkpoint: Wire,
+    P::Output: Wire,
+{
+    fn id(&self) -> SessionId {
+        Self::id(self)
+    }
+
+    fn receive(&mut self, from: PartyIndex, bytes: &[u8], rng: &mut dyn CryptoRngCore) {
+        Self::receive(self, from, bytes, rng);
+    }
+
+    fn next_action(&mut self) -> Option<ErasedAction> {
+        let local = |error: crate::WireError| Abort::Local { reason: error.to_string() };
+        Some(match Self::next_action(self)? {
+            Action::Send { to, bytes } => ErasedAction::Send { to, bytes },
+            Action::Persist(checkpoint) => match checkpoint.to_wire() {
+                Ok(bytes) => ErasedAction::Persist(Secret::new(bytes)),
+                Err(error) => ErasedAction::Abort(local(error)),
+            },
+            Action::Done(output) => match output.to_wire() {
+                Ok(bytes) => ErasedAction::Done(Secret::new(bytes)),
+                Err(error) => ErasedAction::Abort(local(error)),
+            },
+            Action::Abort(abort) => ErasedAction::Abort(abort),
+        })
+    }
+
+    fn persisted(&mut self, rng: &mut dyn CryptoRngCore) {
+        Self::persisted(self, rng);
+    }
+
+    fn retransmit(&mut self) {
+        Self::retransmit(self);
+    }
+
+    fn expire(&mut self) {
+        Self::expire(self);
+    }
+
+    fn waiting_for(&self) -> Vec<PartyIndex> {
+        Self::waiting_for(self)
+    }
+
+    fn round(&self) -> u8 {
+        Self::round(self)
+    }
+
+    fn is_finished(&self) -> bool {
+        Self::is_finished(self)
+    }
+}
+
+/// The protocols that a program knows, by id.
+#[derive(Clone, Default)]
+pub struct Registry {
+    protocols: BTreeMap<ProtocolId, Arc<dyn ErasedProtocol>>,
+}
+
+impl Registry {
+    /// Adds a protocol; one of the same id is replaced.
+    #[must_use]
+    pub fn with(mut self, protocol: Arc<dyn ErasedProtocol>) -> Self {
+        self.protocols.insert(protocol.id(), protocol);
+        self
+    }
+
+    /// The protocol with this id.
+    #[must_use]
+    pub fn find(&self, id: &ProtocolId) -> Option<&Arc<dyn ErasedProtocol>> {
+        self.protocols.get(id)
+    }
+
+    /// The ids of all protocols.
+    pub fn ids(&self) -> impl Iterator<Item = &ProtocolId> {
+        self.protocols.keys()
+    }
+
+    /// Judges evidence with the rules of the protocol that it names.
+    ///
+    /// # Errors
+    /// [`NotProven`] when the protocol is unknown or the evidence does not hold.
+    pub fn judge(&self, evidence: &Evidence) -> Result<Verdict, NotProven> {
+        self.find(&evidence.protocol)
+            .ok_or_else(|| NotProven::because(format!("unknown protocol {}", evidence.protocol)))?
+            .judge(evidence)
+    }
+}
