@@ -1,0 +1,244 @@
+//! Every setting: its names, what it is, its default, its limits.
+
+use super::layer::{Found, Layers};
+use super::{Config, ConfigError, LogFormat, Origin, PassphraseSource, value};
+use crate::store::Passphrase;
+use crate::store::files::folder_of;
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+/// What is special about a setting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Plain,
+    /// Never from the command line.
+    Passphrase,
+    PassphraseFile,
+    /// Known elsewhere, of no effect here; names the feature.
+    NotServed(&'static str),
+}
+
+pub(super) struct Setting {
+    /// Its name in the file.
+    pub(super) key: &'static str,
+    /// Other names in the file.
+    pub(super) aliases: &'static [&'static str],
+    /// Names in the environment beside `QUORATE_<KEY>`.
+    environment: &'static [&'static str],
+    pub(super) kind: Kind,
+}
+
+impl Setting {
+    pub(super) fn environment_names(&self) -> Vec<String> {
+        let own = format!("QUORATE_{}", self.key.replace('.', "_").to_uppercase());
+        std::iter::once(own).chain(self.environment.iter().map(|name| (*name).to_owned())).collect()
+    }
+}
+
+const fn setting(
+    key: &'static str,
+    aliases: &'static [&'static str],
+    environment: &'static [&'static str],
+) -> Setting {
+    Setting { key, aliases, environment, kind: Kind::Plain }
+}
+
+const fn special(
+    key: &'static str,
+    aliases: &'static [&'static str],
+    environment: &'static [&'static str],
+    kind: Kind,
+) -> Setting {
+    Setting { key, aliases, environment, kind }
+}
+
+const NATS: Kind = Kind::NotServed("the NATS transport");
+const CONSUL: Kind = Kind::NotServed("discovery through Consul");
+const BACKUP: Kind = Kind::NotServed("periodic backup");
+
+#[rustfmt::skip]
+pub(super) static SETTINGS: &[Setting] = &[
+    setting("node_id", &[], &["NODE_ID"]),
+    setting("data_dir", &[], &[]),
+    setting("db_path", &[], &["DB_PATH"]),
+    setting("identity_path", &[], &[]),
+    setting("peers_path", &[], &[]),
+    setting("listen", &[], &[]),
+    setting("api_listen", &[], &[]),
+    special("passphrase", &["badger_password"], &["BADGER_PASSWORD"], Kind::Passphrase),
+    special("passphrase_file", &[], &[], Kind::PassphraseFile),
+    setting("initiators", &[], &[]),
+    setting("event_initiator_pubkey", &[], &["EVENT_INITIATOR_PUBKEY"]),
+    setting("threshold", &["mpc_threshold"], &["MPC_THRESHOLD", "THRESHOLD"]),
+    setting("total_nodes", &[], &["TOTAL_NODES"]),
+    setting("max_concurrent_keygen", &[], &["MAX_CONCURRENT_KEYGEN"]),
+    setting("max_concurrent_signing", &[], &[]),
+    setting("request_timeout", &[], &[]),
+    setting("round_timeout", &[], &[]),
+    setting("attempts", &[], &[]),
+    setting("allow_minority_threshold", &[], &[]),
+    setting("log_format", &[], &[]),
+    special("nats.url", &[], &["NATS_URL"], NATS),
+    special("consul.address", &[], &["CONSUL_ADDR", "CONSUL_ADDRESS"], CONSUL),
+    special("backup_enabled", &[], &["BACKUP_ENABLED"], BACKUP),
+    special("backup_period_seconds", &[], &["BACKUP_PERIOD_SECONDS"], BACKUP),
+    special("backup_dir", &[], &["BACKUP_DIR"], BACKUP),
+];
+
+const PEER_PORT: u16 = 7000;
+const API_PORT: u16 = 8080;
+const STORE_FILE: &str = "store.redb";
+
+pub(super) fn resolve(mut layers: Layers) -> Result<Config, ConfigError> {
+    let layers = &mut layers;
+    let data_dir = path(layers, "data_dir")?.unwrap_or_else(|| PathBuf::from("data"));
+    // Other deployments name a folder here.
+    let db_path = match path(layers, "db_path")? {
+        Some(path) if path.is_dir() => path.join(STORE_FILE),
+        Some(path) => path,
+        None => data_dir.join(STORE_FILE),
+    };
+    let request_timeout = time(layers, "request_timeout", Duration::from_secs(30))?;
+    let round_found = layers.take("round_timeout");
+    let round_origin = round_found.as_ref().map(|found| found.origin.clone());
+    let round_timeout = match round_found {
+        Some(found) => span(&found, "round_timeout")?,
+        None => Duration::from_secs(5).min(request_timeout),
+    };
+    if let Some(origin) = round_origin
+        && round_timeout > request_timeout
+    {
+        let detail = format!("a round may not take longer than the request ({request_timeout:?})");
+        return Err(ConfigError::Value { origin, key: "round_timeout", detail });
+    }
+    let mut initiators = list(layers, "initiators")?;
+    if let Some(single) = parsed(layers, "event_initiator_pubkey")?
+        && !initiators.contains(&single)
+    {
+        initiators.push(single);
+    }
+    Ok(Config {
+        node_id: parsed(layers, "node_id")?.ok_or(ConfigError::Missing { key: "node_id" })?,
+        identity_path: path(layers, "identity_path")?.unwrap_or_else(|| data_dir.join("identity.json")),
+        peers_path: path(layers, "peers_path")?.unwrap_or_else(|| data_dir.join("peers.yaml")),
+        db_path,
+        data_dir,
+        // Peers prove who they are, so this may face the network; the API faces it when told so.
+        listen: parsed(layers, "listen")?
+            .unwrap_or(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), PEER_PORT)),
+        api_listen: parsed(layers, "api_listen")?
+            .unwrap_or(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), API_PORT)),
+        passphrase: passphrase(layers)?,
+        initiators,
+        threshold: ranged(layers, "threshold", 2..=100)?,
+        total_nodes: ranged(layers, "total_nodes", 1..=100)?,
+        max_concurrent_keygen: ranged(layers, "max_concurrent_keygen", 1..=10_000)?.unwrap_or(4),
+        max_concurrent_signing: ranged(layers, "max_concurrent_signing", 1..=100_000)?.unwrap_or(256),
+        request_timeout,
+        round_timeout,
+        attempts: ranged(layers, "attempts", 1..=20)?.unwrap_or(3),
+        allow_minority_threshold: with(layers, "allow_minority_threshold", value::boolean)?.unwrap_or(false),
+        log_format: with(layers, "log_format", log_format)?.unwrap_or(LogFormat::Pretty),
+    })
+}
+
+fn refuse(found: &Found, key: &'static str, detail: impl fmt::Display) -> ConfigError {
+    ConfigError::Value { origin: found.origin.clone(), key, detail: detail.to_string() }
+}
+
+fn with<T>(
+    layers: &mut Layers,
+    key: &'static str,
+    parse: impl FnOnce(&str) -> Result<T, String>,
+) -> Result<Option<T>, ConfigError> {
+    let Some(found) = layers.take(key) else { return Ok(None) };
+    parse(found.text.trim()).map(Some).map_err(|detail| refuse(&found, key, detail))
+}
+
+fn parsed<T: FromStr<Err: fmt::Display>>(
+    layers: &mut Layers,
+    key: &'static str,
+) -> Result<Option<T>, ConfigError> {
+    with(layers, key, |text| text.parse().map_err(|error: T::Err| format!("{text:?}: {error}")))
+}
+
+fn list<T: FromStr<Err: fmt::Display> + PartialEq>(
+    layers: &mut Layers,
+    key: &'static str,
+) -> Result<Vec<T>, ConfigError> {
+    let Some(found) = layers.take(key) else { return Ok(Vec::new()) };
+    let mut items = Vec::new();
+    for text in found.text.split(',').map(str::trim).filter(|text| !text.is_empty()) {
+        let item = text.parse().map_err(|error| refuse(&found, key, format!("{text:?}: {error}")))?;
+        if !items.contains(&item) {
+            items.push(item);
+        }
+    }
+    Ok(items)
+}
+
+fn ranged<T: FromStr<Err: fmt::Display> + PartialOrd + fmt::Display>(
+    layers: &mut Layers,
+    key: &'static str,
+    range: RangeInclusive<T>,
+) -> Result<Option<T>, ConfigError> {
+    with(layers, key, |text| {
+        let value: T = text.parse().map_err(|error| format!("{text:?}: {error}"))?;
+        if range.contains(&value) {
+            Ok(value)
+        } else {
+            Err(format!("{value} is not in {} to {}", range.start(), range.end()))
+        }
+    })
+}
+
+fn time(layers: &mut Layers, key: &'static str, default: Duration) -> Result<Duration, ConfigError> {
+    layers.take(key).map_or(Ok(default), |found| span(&found, key))
+}
+
+fn span(found: &Found, key: &'static str) -> Result<Duration, ConfigError> {
+    const LONGEST: Duration = Duration::from_secs(3600);
+    match value::duration(found.text.trim()) {
+        Ok(duration) if duration.is_zero() || duration > LONGEST => {
+            Err(refuse(found, key, "it is not in 1ms to 60m"))
+        }
+        Ok(duration) => Ok(duration),
+        Err(detail) => Err(refuse(found, key, detail)),
+    }
+}
+
+fn path(layers: &mut Layers, key: &'static str) -> Result<Option<PathBuf>, ConfigError> {
+    let Some(found) = layers.take(key) else { return Ok(None) };
+    if found.text.is_empty() {
+        return Err(refuse(&found, key, "the path is empty"));
+    }
+    Ok(Some(anchored(&found)))
+}
+
+fn anchored(found: &Found) -> PathBuf {
+    match &found.origin {
+        Origin::File(file) => folder_of(file).join(found.text.as_str()),
+        _ => Path::new(found.text.as_str()).to_path_buf(),
+    }
+}
+
+fn passphrase(layers: &mut Layers) -> Result<PassphraseSource, ConfigError> {
+    if let Some(found) = layers.take("passphrase") {
+        return Passphrase::new(found.text.as_bytes().to_vec())
+            .map(PassphraseSource::Given)
+            .map_err(|error| refuse(&found, "passphrase", error));
+    }
+    Ok(path(layers, "passphrase_file")?.map_or(PassphraseSource::Unset, PassphraseSource::File))
+}
+
+fn log_format(text: &str) -> Result<LogFormat, String> {
+    match text {
+        "pretty" => Ok(LogFormat::Pretty),
+        "json" => Ok(LogFormat::Json),
+        _ => Err(format!("{text:?} is neither pretty nor json")),
+    }
+}

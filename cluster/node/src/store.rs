@@ -1,0 +1,649 @@
+//! The encrypted store of one node: wallets, shares, requests and what was decided about them.
+//!
+//! A redb file with one writer. Callers hand in a [`Batch`]; every batch that waits at the moment goes into one
+//! transaction with one fsync, then each caller is answered. A batch is applied whole or not at all, and only when its
+//! preconditions hold; one that fails answers its own caller alone. An acknowledged batch survives a kill and a power
+//! cut; one whose future was dropped may still be applied.
+//!
+//! Records are AES-256-GCM under keys derived from a random data key, bound to their table, row, format version and
+//! epoch ([`record`]); the data key is wrapped under the passphrase ([`envelope`]). A damaged record is named and
+//! leaves the others readable. Row keys (wallet and request ids) and the size and epoch of records are not encrypted.
+//!
+//! # Security
+//! Somebody who can write the file can put back an older copy of it, or of one row: each copy is authentic. What
+//! betrays that is the [sequence](Store::sequence), which peers can remember. redb verifies its page sums only after a
+//! crash; then a commit whose newest pages do not verify is taken for one that was torn, and is rolled back.
+
+mod engine;
+mod envelope;
+mod error;
+pub(crate) mod files;
+mod record;
+mod volume;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+pub use envelope::{EmptyPassphrase, EnvelopeError, KdfParams, Passphrase};
+pub(crate) use envelope::{open as open_envelope, seal as seal_envelope};
+pub use error::{Found, RecordName, StoreError};
+
+use engine::{Engine, Fault};
+use quorate_keys::Secret;
+use rand_core::{OsRng, RngCore};
+use record::{Place, RecordCipher};
+use redb::{Database, ReadableDatabase, ReadableTableMetadata};
+use std::fmt;
+use std::io;
+use std::ops::Bound;
+use std::path::Path;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use tokio::sync::{mpsc, oneshot};
+use writer::{Counters, HEADER_TABLE, Job, Work, Write, Writer};
+use zeroize::Zeroizing;
+
+/// The format version of the store as a whole.
+const FORMAT: u32 = 1;
+const KEY_KIND: &str = "store data key";
+const DATA_KEY: usize = 32;
+/// The most that one record holds. The largest that a node writes are far below.
+pub const MAX_VALUE: usize = 16 * 1024 * 1024;
+/// The longest row key.
+pub const MAX_KEY: usize = 1024;
+/// Batches that may wait for the writer; further callers wait for a place.
+const QUEUE: usize = 4096;
+
+/// The tables of a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Table {
+    /// Public facts of a wallet, by wallet id.
+    Wallets,
+    /// Active key shares.
+    Shares,
+    /// Key shares that not everybody has acknowledged yet.
+    Pending,
+    /// Requests accepted, by request id.
+    Requests,
+    /// Their results.
+    Results,
+    /// Proof against peers.
+    Evidence,
+    /// Facts of the node itself.
+    Meta,
+}
+
+impl Table {
+    /// Every table.
+    pub const ALL: [Self; 7] = [
+        Self::Wallets,
+        Self::Shares,
+        Self::Pending,
+        Self::Requests,
+        Self::Results,
+        Self::Evidence,
+        Self::Meta,
+    ];
+
+    /// Its name, as in the file and in messages. Part of what authenticates a record: never changed.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Wallets => "wallets",
+            Self::Shares => "shares",
+            Self::Pending => "pending",
+            Self::Requests => "requests",
+            Self::Results => "results",
+            Self::Evidence => "evidence",
+            Self::Meta => "meta",
+        }
+    }
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A decrypted record.
+#[derive(Debug)]
+pub struct Record {
+    /// The epoch it was written with. Authentic; whether it is the right one is for the caller to say.
+    pub epoch: u64,
+    /// Its value.
+    pub value: Secret<Vec<u8>>,
+}
+
+/// What a scan found.
+#[derive(Debug, Default)]
+pub struct Scan {
+    /// The records, in the order of their keys.
+    pub records: Vec<(Vec<u8>, Record)>,
+    /// Records in the range that fail authentication.
+    pub damaged: Vec<RecordName>,
+    /// The last key looked at, to go on after; `None` when the range was exhausted.
+    pub next: Option<Vec<u8>>,
+}
+
+/// What must hold for a batch to be applied.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Precondition {
+    /// There is no such record.
+    Absent,
+    /// There is one.
+    Present,
+    /// There is one with this value.
+    Equals(Secret<Vec<u8>>),
+    /// There is one of this epoch.
+    Epoch(u64),
+}
+
+enum Change {
+    Put { table: Table, key: Vec<u8>, epoch: u64, value: Secret<Vec<u8>> },
+    Delete { table: Table, key: Vec<u8> },
+}
+
+/// Changes that are made together or not at all.
+#[derive(Default)]
+#[must_use = "a batch does nothing until it is committed"]
+pub struct Batch {
+    conditions: Vec<(Table, Vec<u8>, Precondition)>,
+    changes: Vec<Change>,
+}
+
+impl Batch {
+    /// Nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Writes a record, replacing the one of this key.
+    pub fn put(mut self, table: Table, key: impl AsRef<[u8]>, epoch: u64, value: Secret<Vec<u8>>) -> Self {
+        self.changes.push(Change::Put { table, key: key.as_ref().to_vec(), epoch, value });
+        self
+    }
+
+    /// Removes a record; no matter when there is none.
+    pub fn delete(mut self, table: Table, key: impl AsRef<[u8]>) -> Self {
+        self.changes.push(Change::Delete { table, key: key.as_ref().to_vec() });
+        self
+    }
+
+    /// Makes the whole batch depend on what is there now. All conditions are looked at before the first change.
+    pub fn require(mut self, table: Table, key: impl AsRef<[u8]>, condition: Precondition) -> Self {
+        self.conditions.push((table, key.as_ref().to_vec(), condition));
+        self
+    }
+
+    /// Writes a record that must not be there yet.
+    pub fn insert(self, table: Table, key: impl AsRef<[u8]>, epoch: u64, value: Secret<Vec<u8>>) -> Self {
+        let key = key.as_ref();
+        self.require(table, key, Precondition::Absent).put(table, key, epoch, value)
+    }
+
+    /// Whether there is nothing to do or to check.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty() && self.conditions.is_empty()
+    }
+}
+
+impl fmt::Debug for Batch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Batch")
+            .field("conditions", &self.conditions.len())
+            .field("changes", &self.changes.len())
+            .finish()
+    }
+}
+
+/// Counts since the store was opened.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct StoreMetrics {
+    /// Transactions made durable.
+    pub commits: u64,
+    /// Batches in them.
+    pub batches: u64,
+    /// The most batches in one transaction.
+    pub largest_group: u64,
+    /// Transactions that failed.
+    pub failed_commits: u64,
+    /// fsyncs, of commits and of opening.
+    pub syncs: u64,
+    /// How often the file was reopened after a failure.
+    pub reopened: u64,
+}
+
+/// An open store. Shared by reference or in an [`Arc`]; the last one dropped closes the file.
+pub struct Store {
+    engine: Arc<Engine>,
+    cipher: Arc<RecordCipher>,
+    counters: Arc<Counters>,
+    queue: Mutex<Option<mpsc::Sender<Job>>>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").field("path", &self.engine.path()).finish_non_exhaustive()
+    }
+}
+
+impl Store {
+    /// Makes a new store with a fresh data key. The file appears whole or not at all.
+    ///
+    /// Derives a key from the passphrase: a tenth of a second of one core, not for an async worker thread.
+    ///
+    /// # Errors
+    /// The environment's: the folder is missing, the file is there, no space. Parameters below the floor.
+    pub fn create(path: &Path, passphrase: &Passphrase, kdf: KdfParams) -> Result<Self, StoreError> {
+        let folder = files::folder_of(path);
+        if !folder.is_dir() {
+            return Err(StoreError::MissingDirectory { path: folder.to_path_buf() });
+        }
+        let taken = || StoreError::AlreadyExists { path: path.to_path_buf() };
+        if path.try_exists().map_err(|error| StoreError::io(path, "creating", error))? {
+            return Err(taken());
+        }
+        let mut key = Zeroizing::new([0; DATA_KEY]);
+        OsRng.try_fill_bytes(key.as_mut_slice()).map_err(|_| writer::no_randomness(path))?;
+        let wrapped = wrap(path, passphrase, kdf, &key)?;
+
+        let draft = files::draft_of(path);
+        match std::fs::remove_file(&draft) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(StoreError::io(&draft, "removing", error));
+            }
+            _ => {}
+        }
+        let drafted = files::create(&draft, files::Access::Private)
+            .map_err(|error| StoreError::io(&draft, "creating", error))
+            .and_then(|file| {
+                let engine = Engine::create(&draft, file)?;
+                let cipher = RecordCipher::new(key.as_slice());
+                let initialized = initialize(&engine, &cipher, &wrapped);
+                engine.close();
+                initialized
+            })
+            .and_then(|()| {
+                files::publish(&draft, path).map_err(|error| match error.kind() {
+                    io::ErrorKind::AlreadyExists => taken(),
+                    _ => StoreError::io(path, "creating", error),
+                })
+            });
+        if let Err(error) = drafted {
+            let _ = std::fs::remove_file(&draft);
+            // The caller knows the store by its own name.
+            return Err(match error {
+                StoreError::DiskFull { .. } => StoreError::DiskFull { path: path.to_path_buf() },
+                error => error,
+            });
+        }
+        Self::start(Engine::open(path)?, &key)
+    }
+
+    /// Opens the store at `path`.
+    ///
+    /// Derives a key from the passphrase: a tenth of a second of one core, not for an async worker thread. After an
+    /// unclean end the file is verified and repaired first, which reads all of it.
+    ///
+    /// # Errors
+    /// [`StoreError::WrongPassphrase`] only for a file whose header is sound; see there for the others.
+    pub fn open(path: &Path, passphrase: &Passphrase) -> Result<Self, StoreError> {
+        let engine = Engine::open(path)?;
+        let (format, wrapped) = engine.read(|database| {
+            let table = database.begin_read()?.open_table(HEADER_TABLE)?;
+            let row = |key: &[u8]| -> Result<Option<Vec<u8>>, Fault> {
+                Ok(table.get(key)?.map(|row| row.value().to_vec()))
+            };
+            Ok((row(writer::FORMAT_ROW)?, row(writer::KEY_ROW)?))
+        })?;
+        let missing = |what: &str| StoreError::damaged(path, format!("its header has no {what}"));
+        let format: [u8; 4] = format
+            .as_deref()
+            .and_then(|bytes| bytes.try_into().ok())
+            .ok_or_else(|| missing("format version"))?;
+        let format = u32::from_le_bytes(format);
+        if format > FORMAT {
+            return Err(StoreError::NewerFormat {
+                path: path.to_path_buf(),
+                found: format,
+                supported: FORMAT,
+            });
+        }
+        let wrapped = wrapped.ok_or_else(|| missing("data key"))?;
+        let key = unwrap_key(path, passphrase, &wrapped, format)?;
+        Self::start(engine, &key)
+    }
+
+    fn start(engine: Engine, key: &[u8; DATA_KEY]) -> Result<Self, StoreError> {
+        let engine = Arc::new(engine);
+        let path = engine.path();
+        let cipher = Arc::new(RecordCipher::new(key));
+        let counters = Arc::new(Counters::default());
+        let sequence = engine.read(|database| writer::read_sequence(database, &cipher, path))?;
+        counters.sequence.store(sequence, Ordering::Release);
+
+        let (sender, receiver) = mpsc::channel(QUEUE);
+        let writer = Writer {
+            engine: Arc::clone(&engine),
+            cipher: Arc::clone(&cipher),
+            counters: Arc::clone(&counters),
+        };
+        let thread = std::thread::Builder::new()
+            .name("store-writer".into())
+            .spawn(move || writer.run(receiver))
+            .map_err(|error| StoreError::io(path, "starting the writer thread of", error))?;
+        Ok(Self {
+            engine,
+            cipher,
+            counters,
+            queue: Mutex::new(Some(sender)),
+            writer: Mutex::new(Some(thread)),
+        })
+    }
+
+    /// Where the file is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.engine.path()
+    }
+
+    /// Applies `batch`, durably, and returns when it is on disk.
+    ///
+    /// # Errors
+    /// [`StoreError::Precondition`] when what it requires does not hold. After any error nothing of it is in the store.
+    pub async fn commit(&self, batch: Batch) -> Result<(), StoreError> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let writes = batch.changes.into_iter().map(|change| self.seal(change)).collect::<Result<_, _>>()?;
+        self.submit(Work::Batch { conditions: batch.conditions, writes }).await
+    }
+
+    /// Reads one record.
+    ///
+    /// # Errors
+    /// [`StoreError::DamagedRecord`] when it is there and fails authentication.
+    pub fn get(&self, table: Table, key: impl AsRef<[u8]>) -> Result<Option<Record>, StoreError> {
+        let key = key.as_ref();
+        self.engine.read(|database| {
+            let rows = database.begin_read()?.open_table(writer::definition(table))?;
+            let Some(row) = rows.get(key)? else { return Ok(None) };
+            self.opened(table, key, row.value()).map(Some).map_err(Fault::Answer)
+        })
+    }
+
+    /// Whether there is a record, without reading it.
+    ///
+    /// # Errors
+    /// The environment's.
+    pub fn contains(&self, table: Table, key: impl AsRef<[u8]>) -> Result<bool, StoreError> {
+        let key = key.as_ref();
+        self.engine.read(|database| {
+            let rows = database.begin_read()?.open_table(writer::definition(table))?;
+            Ok(rows.get(key)?.is_some())
+        })
+    }
+
+    /// How many records a table has.
+    ///
+    /// # Errors
+    /// The environment's.
+    pub fn count(&self, table: Table) -> Result<u64, StoreError> {
+        self.engine
+            .read(|database| Ok(database.begin_read()?.open_table(writer::definition(table))?.len()?))
+    }
+
+    /// Every record of a table whose key begins with `prefix`. Damaged ones are named beside the others.
+    ///
+    /// # Errors
+    /// The environment's.
+    pub fn scan(&self, table: Table, prefix: impl AsRef<[u8]>) -> Result<Scan, StoreError> {
+        self.scan_after(table, prefix, None, usize::MAX)
+    }
+
+    /// Like [`scan`](Self::scan), a page of at most `limit` records with keys greater than `after`.
+    ///
+    /// # Errors
+    /// The environment's.
+    pub fn scan_after(
+        &self,
+        table: Table,
+        prefix: impl AsRef<[u8]>,
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Scan, StoreError> {
+        let prefix = prefix.as_ref();
+        self.engine.read(|database| {
+            let mut scan = Scan::default();
+            let mut seen = 0usize;
+            for_each_row(database, table, prefix, after, |key, row| {
+                if seen == limit {
+                    return false;
+                }
+                seen += 1;
+                scan.next = Some(key.to_vec());
+                match self.opened(table, key, row) {
+                    Ok(record) => scan.records.push((key.to_vec(), record)),
+                    Err(_) => scan.damaged.push(RecordName::new(table, key)),
+                }
+                true
+            })?;
+            if seen < limit {
+                scan.next = None;
+            }
+            Ok(scan)
+        })
+    }
+
+    /// The keys of a table that begin with `prefix`.
+    ///
+    /// # Errors
+    /// The environment's.
+    pub fn keys(&self, table: Table, prefix: impl AsRef<[u8]>) -> Result<Vec<Vec<u8>>, StoreError> {
+        self.engine.read(|database| {
+            let mut keys = Vec::new();
+            for_each_row(database, table, prefix.as_ref(), None, |key, _| {
+                keys.push(key.to_vec());
+                true
+            })?;
+            Ok(keys)
+        })
+    }
+
+    /// Reads and authenticates everything, and names the records that do not stand it. For the start of a node.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] when the file itself cannot be walked through.
+    pub fn damaged(&self) -> Result<Vec<RecordName>, StoreError> {
+        self.engine.read(|database| {
+            let mut damaged = Vec::new();
+            for table in Table::ALL {
+                for_each_row(database, table, &[], None, |key, row| {
+                    if self.opened(table, key, row).is_err() {
+                        damaged.push(RecordName::new(table, key));
+                    }
+                    true
+                })?;
+            }
+            Ok(damaged)
+        })
+    }
+
+    /// The number of commits in the life of this store. It only grows: a smaller one than was seen before means that
+    /// an older copy of the file was put back.
+    #[must_use]
+    pub fn sequence(&self) -> u64 {
+        self.counters.sequence.load(Ordering::Acquire)
+    }
+
+    /// Counts for the metrics.
+    #[must_use]
+    pub fn metrics(&self) -> StoreMetrics {
+        StoreMetrics {
+            commits: self.counters.commits.load(Ordering::Relaxed),
+            batches: self.counters.batches.load(Ordering::Relaxed),
+            largest_group: self.counters.largest_group.load(Ordering::Relaxed),
+            failed_commits: self.counters.failed_commits.load(Ordering::Relaxed),
+            syncs: self.engine.health().syncs(),
+            reopened: self.engine.times_reopened(),
+        }
+    }
+
+    /// Wraps the data key under another passphrase, with these parameters; no record is rewritten.
+    ///
+    /// # Security
+    /// Whoever has an old copy of the file still opens that one with the old passphrase.
+    ///
+    /// # Errors
+    /// [`StoreError::WrongPassphrase`] when `old` is not the present one.
+    pub async fn change_passphrase(
+        &self,
+        old: &Passphrase,
+        new: &Passphrase,
+        kdf: KdfParams,
+    ) -> Result<(), StoreError> {
+        let path = self.path();
+        let expected = self.engine.read(|database| {
+            let table = database.begin_read()?.open_table(HEADER_TABLE)?;
+            Ok(table.get(writer::KEY_ROW)?.map(|row| row.value().to_vec()))
+        })?;
+        let expected = expected.ok_or_else(|| StoreError::damaged(path, "its header has no data key"))?;
+        let key = unwrap_key(path, old, &expected, FORMAT)?;
+        let wrapped = wrap(path, new, kdf, &key)?;
+        self.submit(Work::Rewrap { expected, wrapped }).await
+    }
+
+    /// Commits what waits, closes the file and releases its lock. Everything after that answers
+    /// [`StoreError::Closed`].
+    pub async fn close(&self) {
+        if let Some(thread) = self.hang_up() {
+            let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+        }
+    }
+
+    fn hang_up(&self) -> Option<JoinHandle<()>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    async fn submit(&self, work: Work) -> Result<(), StoreError> {
+        let closed = || StoreError::Closed { path: self.path().to_path_buf() };
+        let sender = self.queue.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let (answer, outcome) = oneshot::channel();
+        sender.ok_or_else(closed)?.send(Job { work, answer }).await.map_err(|_| closed())?;
+        outcome.await.map_err(|_| closed())?
+    }
+
+    fn seal(&self, change: Change) -> Result<Write, StoreError> {
+        let (table, key, epoch, value) = match change {
+            Change::Delete { table, key } => return Ok(Write { table, key, record: None }),
+            Change::Put { table, key, epoch, value } => (table, key, epoch, value),
+        };
+        for (size, limit) in [(value.expose().len(), MAX_VALUE), (key.len(), MAX_KEY)] {
+            if size > limit {
+                return Err(StoreError::TooLarge { record: RecordName::new(table, &key), size, limit });
+            }
+        }
+        let record = self
+            .cipher
+            .seal(Place::Table(table), &key, epoch, value.expose(), &mut OsRng)
+            .ok_or_else(|| writer::no_randomness(self.path()))?;
+        Ok(Write { table, key, record: Some(record) })
+    }
+
+    fn opened(&self, table: Table, key: &[u8], row: &[u8]) -> Result<Record, StoreError> {
+        writer::opened(self.path(), &self.cipher, table, key, row)
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        // Waits, so that the file can be opened again once the store is gone.
+        if let Some(thread) = self.hang_up() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Makes the tables and the header of a new store.
+fn initialize(engine: &Engine, cipher: &RecordCipher, wrapped: &[u8]) -> Result<(), StoreError> {
+    let path = engine.path();
+    let sequence = cipher
+        .seal(Place::Header, writer::SEQUENCE_ROW, 0, &0u64.to_le_bytes(), &mut OsRng)
+        .ok_or_else(|| writer::no_randomness(path))?;
+    engine
+        .run(|database| {
+            let transaction = database.begin_write()?;
+            {
+                let mut header = transaction.open_table(HEADER_TABLE)?;
+                header.insert(writer::FORMAT_ROW, FORMAT.to_le_bytes().as_slice())?;
+                header.insert(writer::KEY_ROW, wrapped)?;
+                header.insert(writer::SEQUENCE_ROW, sequence.as_slice())?;
+            }
+            for table in Table::ALL {
+                transaction.open_table(writer::definition(table))?;
+            }
+            transaction.commit()?;
+            Ok(())
+        })
+        .map_err(|(_, fault)| engine.explain("creating", fault))
+}
+
+/// The format version travels with the key, so that the plain one beside it cannot be altered unnoticed.
+fn wrap(
+    path: &Path,
+    passphrase: &Passphrase,
+    kdf: KdfParams,
+    key: &[u8; DATA_KEY],
+) -> Result<Vec<u8>, StoreError> {
+    let mut content = Zeroizing::new(Vec::with_capacity(4 + DATA_KEY));
+    content.extend_from_slice(&FORMAT.to_le_bytes());
+    content.extend_from_slice(key);
+    seal_envelope(KEY_KIND, passphrase, kdf, &content, &mut OsRng)
+        .map_err(|error| StoreError::envelope(path, error))
+}
+
+fn unwrap_key(
+    path: &Path,
+    passphrase: &Passphrase,
+    wrapped: &[u8],
+    format: u32,
+) -> Result<Zeroizing<[u8; DATA_KEY]>, StoreError> {
+    let content =
+        open_envelope(KEY_KIND, passphrase, wrapped).map_err(|error| StoreError::envelope(path, error))?;
+    content
+        .expose()
+        .strip_prefix(&format.to_le_bytes())
+        .and_then(|key| <[u8; DATA_KEY]>::try_from(key).ok())
+        .map(Zeroizing::new)
+        .ok_or_else(|| StoreError::damaged(path, "its format version is not the one it was made with"))
+}
+
+/// Walks the rows whose keys begin with `prefix` and are greater than `after`, until `visit` says no.
+fn for_each_row(
+    database: &Database,
+    table: Table,
+    prefix: &[u8],
+    after: Option<&[u8]>,
+    mut visit: impl FnMut(&[u8], &[u8]) -> bool,
+) -> Result<(), Fault> {
+    let rows = database.begin_read()?.open_table(writer::definition(table))?;
+    let start = match after {
+        Some(after) if after >= prefix => Bound::Excluded(after),
+        _ => Bound::Included(prefix),
+    };
+    for row in rows.range::<&[u8]>((start, Bound::Unbounded))? {
+        let (key, value) = row?;
+        if !key.value().starts_with(prefix) || !visit(key.value(), value.value()) {
+            break;
+        }
+    }
+    Ok(())
+}

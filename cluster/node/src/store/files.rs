@@ -1,0 +1,119 @@
+//! Files of a node: whole or not there at all, never overwritten, and private (mode 0600) where they hold secrets.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// The folder that holds `path`.
+pub(crate) fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+/// Who may read a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// Its owner.
+    Private,
+    /// Everybody.
+    Public,
+}
+
+/// Opens a new file, writable by this user alone.
+pub(crate) fn create(path: &Path, access: Access) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create_new(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.mode(match access {
+            Access::Private => 0o600,
+            Access::Public => 0o644,
+        });
+    }
+    options.open(path)
+}
+
+/// Takes away what others may do with the file; says whether there was anything to take.
+pub(crate) fn make_private(file: &File) -> io::Result<bool> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mut permissions = file.metadata()?.permissions();
+        if permissions.mode() & 0o077 != 0 {
+            permissions.set_mode(0o600);
+            file.set_permissions(permissions)?;
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Where the file is made before it appears under its own name.
+pub(crate) fn draft_of(path: &Path) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_os_string();
+    name.push(".new");
+    path.with_file_name(name)
+}
+
+/// Gives a finished and synced draft its name. Fails with `AlreadyExists` rather than replace a file.
+pub(crate) fn publish(draft: &Path, path: &Path) -> io::Result<()> {
+    match fs::hard_link(draft, path) {
+        Ok(()) => fs::remove_file(draft)?,
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(error),
+        // A file system without links: rename would replace, so look first.
+        Err(_) if !path.try_exists()? => fs::rename(draft, path)?,
+        Err(_) => return Err(io::ErrorKind::AlreadyExists.into()),
+    }
+    File::open(folder_of(path))?.sync_all()
+}
+
+/// Writes a whole file under a name that is still free.
+pub(crate) fn write_new(path: &Path, content: &[u8], access: Access) -> io::Result<()> {
+    if path.try_exists()? {
+        return Err(io::ErrorKind::AlreadyExists.into());
+    }
+    let draft = draft_of(path);
+    // Of an earlier attempt that was cut short.
+    match fs::remove_file(&draft) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    let written = create(&draft, access).and_then(|mut file| {
+        file.write_all(content)?;
+        file.sync_all()
+    });
+    let published = written.and_then(|()| publish(&draft, path));
+    if published.is_err() {
+        let _ = fs::remove_file(&draft);
+    }
+    published
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn a_private_file_is_readable_by_its_owner_only_and_never_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        fs::write(draft_of(&path), b"left over").unwrap();
+        write_new(&path, b"one", Access::Private).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(
+            write_new(&path, b"two", Access::Private).unwrap_err().kind(),
+            io::ErrorKind::AlreadyExists
+        );
+        assert_eq!(fs::read(&path).unwrap(), b"one");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(make_private(&File::open(&path).unwrap()).unwrap());
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+}

@@ -1,0 +1,293 @@
+//! The one writer: takes every batch that waits, commits them as one transaction, then answers each caller.
+
+use super::engine::{Engine, Fault};
+use super::error::{Found, RecordName, StoreError};
+use super::record::{Place, RecordCipher, RecordFault};
+use super::{Precondition, Record, Table};
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use rand_core::OsRng;
+use redb::{Database, Durability, ReadableTable, TableDefinition, WriteTransaction};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::sync::{mpsc, oneshot};
+
+/// Bounds of one transaction, so that no caller waits for an endless group.
+const MAX_GROUP: usize = 1024;
+const MAX_GROUP_BYTES: usize = 16 * 1024 * 1024;
+
+/// The store's own rows: not encrypted records, except the sequence.
+pub(super) const HEADER_TABLE: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("header");
+pub(super) const KEY_ROW: &[u8] = b"key";
+pub(super) const FORMAT_ROW: &[u8] = b"format";
+pub(super) const SEQUENCE_ROW: &[u8] = b"sequence";
+
+pub(super) fn definition(table: Table) -> TableDefinition<'static, &'static [u8], &'static [u8]> {
+    TableDefinition::new(table.name())
+}
+
+/// One sealed put, or a delete.
+pub(super) struct Write {
+    pub(super) table: Table,
+    pub(super) key: Vec<u8>,
+    pub(super) record: Option<Vec<u8>>,
+}
+
+pub(super) enum Work {
+    Batch {
+        conditions: Vec<(Table, Vec<u8>, Precondition)>,
+        writes: Vec<Write>,
+    },
+    /// Replaces the wrapped data key, if it still is the one that was unwrapped.
+    Rewrap {
+        expected: Vec<u8>,
+        wrapped: Vec<u8>,
+    },
+}
+
+impl Work {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Batch { writes, .. } => {
+                writes.iter().map(|write| write.key.len() + write.record.as_ref().map_or(0, Vec::len)).sum()
+            }
+            Self::Rewrap { wrapped, .. } => wrapped.len(),
+        }
+    }
+}
+
+pub(super) struct Job {
+    pub(super) work: Work,
+    pub(super) answer: oneshot::Sender<Result<(), StoreError>>,
+}
+
+/// Counts for the metrics.
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    pub(super) commits: AtomicU64,
+    pub(super) batches: AtomicU64,
+    pub(super) failed_commits: AtomicU64,
+    pub(super) largest_group: AtomicU64,
+    pub(super) sequence: AtomicU64,
+}
+
+pub(super) struct Writer {
+    pub(super) engine: Arc<Engine>,
+    pub(super) cipher: Arc<RecordCipher>,
+    pub(super) counters: Arc<Counters>,
+}
+
+impl Writer {
+    /// Until every sender is gone; then closes the database.
+    pub(super) fn run(self, mut queue: mpsc::Receiver<Job>) {
+        while let Some(first) = queue.blocking_recv() {
+            let mut bytes = first.work.bytes();
+            let mut group = vec![first];
+            while group.len() < MAX_GROUP && bytes < MAX_GROUP_BYTES {
+                let Ok(job) = queue.try_recv() else { break };
+                bytes = bytes.saturating_add(job.work.bytes());
+                group.push(job);
+            }
+            self.commit(group);
+        }
+        self.engine.close();
+    }
+
+    fn commit(&self, group: Vec<Job>) {
+        let before = self.counters.sequence.load(Ordering::Acquire);
+        let next = before.saturating_add(1);
+        let mut verdicts = Vec::with_capacity(group.len());
+        let mut retried = false;
+        let error = loop {
+            let (generation, fault) = match self.transact(&group, next, &mut verdicts) {
+                Ok(applied) => {
+                    if applied > 0 {
+                        self.landed(next, applied);
+                    }
+                    return answer(group, verdicts);
+                }
+                Err(failed) => failed,
+            };
+            if let Fault::Answer(error) = fault {
+                break error;
+            }
+            self.counters.failed_commits.fetch_add(1, Ordering::Relaxed);
+            // redb refuses because of an earlier failure, not because of this transaction.
+            let not_ours = matches!(fault, Fault::Database(redb::Error::PreviousIo));
+            let error = self.engine.explain("writing", fault);
+            tracing::error!(%error, batches = group.len(), "commit failed");
+            // Whether a commit that failed late is in the file is decided by reopening it: what is there then has
+            // been verified and synced again, and the sequence tells which commit it is.
+            if let Err(error) = self.engine.reopen(generation) {
+                tracing::error!(%error, "store not reopened");
+                break error;
+            }
+            match self.stored_sequence() {
+                Ok(sequence) if sequence == next => {
+                    let applied = verdicts.iter().filter(|verdict| verdict.is_ok()).count();
+                    self.landed(next, applied as u64);
+                    return answer(group, verdicts);
+                }
+                Ok(_) if not_ours && !retried => retried = true,
+                Ok(_) => break error,
+                Err(error) => break error,
+            }
+        };
+        let failures = group.iter().map(|_| Err(error.clone())).collect();
+        answer(group, failures);
+    }
+
+    fn landed(&self, sequence: u64, batches: u64) {
+        self.counters.sequence.store(sequence, Ordering::Release);
+        self.counters.commits.fetch_add(1, Ordering::Relaxed);
+        self.counters.batches.fetch_add(batches, Ordering::Relaxed);
+        self.counters.largest_group.fetch_max(batches, Ordering::Relaxed);
+    }
+
+    /// One transaction over the group; how many batches it holds. `verdicts` has an entry per job.
+    fn transact(
+        &self,
+        group: &[Job],
+        sequence: u64,
+        verdicts: &mut Vec<Result<(), StoreError>>,
+    ) -> Result<u64, (super::engine::Generation, Fault)> {
+        self.engine.run(|database| {
+            verdicts.clear();
+            let mut transaction = database.begin_write()?;
+            transaction.set_durability(Durability::Immediate)?;
+            let mut applied = 0;
+            for job in group {
+                let verdict = self.apply(&transaction, &job.work)?;
+                applied += u64::from(verdict.is_ok());
+                verdicts.push(verdict);
+            }
+            if applied == 0 {
+                transaction.abort()?;
+                return Ok(0);
+            }
+            let record = self
+                .cipher
+                .seal(Place::Header, SEQUENCE_ROW, 0, &sequence.to_le_bytes(), &mut OsRng)
+                .ok_or_else(|| self.no_randomness())?;
+            transaction.open_table(HEADER_TABLE)?.insert(SEQUENCE_ROW, record.as_slice())?;
+            transaction.commit()?;
+            Ok(applied)
+        })
+    }
+
+    /// All of one batch, or nothing: the conditions are looked at before anything is written.
+    fn apply(&self, transaction: &WriteTransaction, work: &Work) -> Result<Result<(), StoreError>, Fault> {
+        match work {
+            Work::Batch { conditions, writes } => {
+                for (table, key, condition) in conditions {
+                    if let Err(error) = self.check(transaction, *table, key, condition)? {
+                        return Ok(Err(error));
+                    }
+                }
+                for write in writes {
+                    let mut table = transaction.open_table(definition(write.table))?;
+                    match &write.record {
+                        Some(record) => table.insert(write.key.as_slice(), record.as_slice())?,
+                        None => table.remove(write.key.as_slice())?,
+                    };
+                }
+            }
+            Work::Rewrap { expected, wrapped } => {
+                let mut table = transaction.open_table(HEADER_TABLE)?;
+                let unchanged = table.get(KEY_ROW)?.is_some_and(|row| row.value() == expected.as_slice());
+                if !unchanged {
+                    // Somebody changed the passphrase in between, so the old one given is no longer right.
+                    return Ok(Err(StoreError::WrongPassphrase { path: self.engine.path().to_path_buf() }));
+                }
+                table.insert(KEY_ROW, wrapped.as_slice())?;
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    fn check(
+        &self,
+        transaction: &WriteTransaction,
+        table: Table,
+        key: &[u8],
+        condition: &Precondition,
+    ) -> Result<Result<(), StoreError>, Fault> {
+        let rows = transaction.open_table(definition(table))?;
+        let row = rows.get(key)?;
+        let found = match (condition, row) {
+            (Precondition::Absent, None) | (Precondition::Present, Some(_)) => return Ok(Ok(())),
+            (Precondition::Absent, Some(_)) => Found::Present,
+            (_, None) => Found::Absent,
+            (Precondition::Equals(expected), Some(row)) => {
+                match opened(self.engine.path(), &self.cipher, table, key, row.value()) {
+                    Ok(record) if equal(expected.expose(), record.value.expose()) => return Ok(Ok(())),
+                    Ok(_) => Found::OtherValue,
+                    Err(error) => return Ok(Err(error)),
+                }
+            }
+            (Precondition::Epoch(expected), Some(row)) => {
+                match opened(self.engine.path(), &self.cipher, table, key, row.value()) {
+                    Ok(record) if record.epoch == *expected => return Ok(Ok(())),
+                    Ok(record) => Found::OtherEpoch(record.epoch),
+                    Err(error) => return Ok(Err(error)),
+                }
+            }
+        };
+        Ok(Err(StoreError::Precondition { record: RecordName::new(table, key), found }))
+    }
+
+    fn stored_sequence(&self) -> Result<u64, StoreError> {
+        self.engine.read(|database| read_sequence(database, &self.cipher, self.engine.path()))
+    }
+
+    fn no_randomness(&self) -> Fault {
+        Fault::Answer(no_randomness(self.engine.path()))
+    }
+}
+
+pub(super) fn no_randomness(path: &Path) -> StoreError {
+    StoreError::Crypto { path: path.to_path_buf(), detail: "the system gave no randomness" }
+}
+
+/// Opens a record, naming it when that fails.
+pub(super) fn opened(
+    path: &Path,
+    cipher: &RecordCipher,
+    table: Table,
+    key: &[u8],
+    record: &[u8],
+) -> Result<Record, StoreError> {
+    cipher.open(Place::Table(table), key, record).map_err(|fault| match fault {
+        RecordFault::Damaged => {
+            StoreError::DamagedRecord { path: path.to_path_buf(), record: RecordName::new(table, key) }
+        }
+        RecordFault::Newer(found) => StoreError::NewerFormat {
+            path: path.to_path_buf(),
+            found: found.into(),
+            supported: super::record::VERSION.into(),
+        },
+    })
+}
+
+/// The number of the last commit, or why it cannot be told.
+pub(super) fn read_sequence(database: &Database, cipher: &RecordCipher, path: &Path) -> Result<u64, Fault> {
+    use redb::ReadableDatabase;
+    let table = database.begin_read()?.open_table(HEADER_TABLE)?;
+    let damaged =
+        || Fault::Answer(StoreError::damaged(path, "the sequence row of its header fails authentication"));
+    let row = table.get(SEQUENCE_ROW)?.ok_or_else(damaged)?;
+    let record = cipher.open(Place::Header, SEQUENCE_ROW, row.value()).map_err(|_| damaged())?;
+    let bytes: [u8; 8] = record.value.expose().as_slice().try_into().map_err(|_| damaged())?;
+    Ok(u64::from_le_bytes(bytes))
+}
+
+fn equal(expected: &[u8], found: &[u8]) -> bool {
+    verify_slices_are_equal(expected, found).is_ok()
+}
+
+fn answer(group: Vec<Job>, verdicts: Vec<Result<(), StoreError>>) {
+    for (job, verdict) in group.into_iter().zip(verdicts) {
+        // A caller that no longer waits has no use for the answer; the batch stands all the same.
+        let _ = job.answer.send(verdict);
+    }
+}
