@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use http::HeaderMap;
-use quorate_keys::{Identity, SigningIdentity};
+use quorate_keys::{Identity, SigningIdentity, Transcript};
 use sha2::{Digest as _, Sha256};
 
 use crate::error::{DecodeError, RequestError, SignError};
@@ -174,23 +174,23 @@ impl SignedRequest {
     /// A digest of this very request with its times and signature base: two requests with the same digest
     /// are the same request. Use it to bind a protocol run to the request that caused it.
     pub fn digest(&self) -> [u8; 32] {
-        digest(b"quorate/request/digest/v1", &[self.signature_base().as_bytes(), &self.body])
+        Transcript::new(b"quorate/request/digest/v1")
+            .field("signature base", self.signature_base().as_bytes())
+            .field("body", &self.body)
+            .digest()
     }
 
     /// A digest of what is asked: initiator, cluster, operation, request id and body, but not the times. A
     /// client that repeats a request signs it anew; this is what stays, and what a table of remembered
     /// request ids compares.
     pub fn fingerprint(&self) -> [u8; 32] {
-        digest(
-            b"quorate/request/fingerprint/v1",
-            &[
-                self.initiator().to_string().as_bytes(),
-                self.cluster.as_bytes(),
-                self.operation.to_string().as_bytes(),
-                self.request_id().as_str().as_bytes(),
-                &self.body,
-            ],
-        )
+        Transcript::new(b"quorate/request/fingerprint/v1")
+            .field("initiator", self.initiator().as_bytes())
+            .field("cluster", self.cluster.as_bytes())
+            .field("operation", self.operation.to_string().as_bytes())
+            .field("request id", self.request_id().as_str().as_bytes())
+            .field("body", &self.body)
+            .digest()
     }
 
     fn signature_base(&self) -> String {
@@ -212,16 +212,6 @@ impl fmt::Debug for SignedRequest {
 
 fn unix_seconds(time: SystemTime) -> Option<u64> {
     time.duration_since(UNIX_EPOCH).ok().map(|since| since.as_secs())
-}
-
-/// Hashes fields one to one: each is preceded by its length.
-fn digest(domain: &[u8], fields: &[&[u8]]) -> [u8; 32] {
-    let mut hash = Sha256::new();
-    for field in std::iter::once(&domain).chain(fields) {
-        hash.update((field.len() as u64).to_be_bytes());
-        hash.update(field);
-    }
-    hash.finalize().into()
 }
 
 #[cfg(test)]

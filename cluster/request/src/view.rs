@@ -2,6 +2,7 @@
 //!
 //! Unlike requests, answers may grow: a client ignores fields that it does not know.
 
+use quorate_keys::Identity;
 use serde::{Deserialize, Serialize};
 
 use crate::error_body::ErrorBody;
@@ -158,8 +159,8 @@ pub enum SessionResult {
 pub struct NodeView {
     /// Its name.
     pub name: String,
-    /// Its public identity, hexadecimal.
-    pub identity: String,
+    /// Its public identity.
+    pub identity: Identity,
     /// Is this the node that answers?
     pub this_node: bool,
     /// Is there a connection? Always true for the node that answers.

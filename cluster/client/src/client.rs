@@ -1,0 +1,224 @@
+//! Typed, signed calls.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, StatusCode, Uri};
+use quorate_keys::{Identity, SigningIdentity};
+use quorate_request::{
+    ClusterId, ErrorBody, Health, KeygenRequest, KeygenResponse, NodeView, Operation, Readiness, RequestId,
+    SessionView, SignRequest, SignResponse, SignedRequest, WalletId, WalletView, paths,
+};
+use rand_core::OsRng;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::{ClientError, InvalidEndpoint};
+use crate::exchange::{Answer, Exchange, Outgoing};
+use crate::retry::RetryPolicy;
+
+/// How long a request is valid beyond the deadline of the call: room for clocks that differ.
+const MARGIN: Duration = Duration::from_secs(180);
+
+/// A client of one cluster. Cheap to clone; clones share connections.
+#[derive(Clone)]
+pub struct Client {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    cluster: ClusterId,
+    initiator: SigningIdentity,
+    exchange: Exchange,
+}
+
+impl Client {
+    /// A client that asks these nodes (`http://host:port`) with this initiator key.
+    ///
+    /// # Errors
+    /// The caller's misuse: no endpoint, or one that is no plain HTTP address.
+    pub fn new(
+        endpoints: Vec<Uri>,
+        cluster: ClusterId,
+        initiator: SigningIdentity,
+    ) -> Result<Self, InvalidEndpoint> {
+        Self::with_policy(endpoints, cluster, initiator, RetryPolicy::default())
+    }
+
+    /// A client with its own idea of patience.
+    ///
+    /// # Errors
+    /// As [`Client::new`].
+    pub fn with_policy(
+        endpoints: Vec<Uri>,
+        cluster: ClusterId,
+        initiator: SigningIdentity,
+        policy: RetryPolicy,
+    ) -> Result<Self, InvalidEndpoint> {
+        let exchange = Exchange::new(endpoints, policy)?;
+        Ok(Self { inner: Arc::new(Inner { cluster, initiator, exchange }) })
+    }
+
+    /// The public key with which this client signs its requests.
+    pub fn initiator(&self) -> Identity {
+        self.inner.initiator.identity()
+    }
+
+    /// Makes a wallet. Without `session_id` the request gets a fresh one.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn keygen(&self, mut request: KeygenRequest) -> Result<KeygenResponse, ClientError> {
+        let id = request.session_id.get_or_insert_with(fresh_id).clone();
+        typed(&self.post(paths::KEYGEN, Operation::Keygen, id, to_json(&request)?).await?)
+    }
+
+    /// Signs with a wallet. Without `session_id` the request gets a fresh one.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn sign(&self, mut request: SignRequest) -> Result<SignResponse, ClientError> {
+        let id = request.session_id.get_or_insert_with(fresh_id).clone();
+        typed(&self.post(paths::SIGN, Operation::Sign, id, to_json(&request)?).await?)
+    }
+
+    /// All wallets.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn wallets(&self) -> Result<Vec<WalletView>, ClientError> {
+        typed(&self.read(paths::WALLETS).await?)
+    }
+
+    /// One wallet.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn wallet(&self, id: &WalletId) -> Result<WalletView, ClientError> {
+        typed(&self.read(&paths::wallet(id)).await?)
+    }
+
+    /// What became of a request.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn session(&self, id: &RequestId) -> Result<SessionView, ClientError> {
+        typed(&self.read(&paths::session(id)).await?)
+    }
+
+    /// The nodes of the cluster, as the answering node sees them.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn nodes(&self) -> Result<Vec<NodeView>, ClientError> {
+        typed(&self.read(paths::NODES).await?)
+    }
+
+    /// Does a node run?
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn health(&self) -> Result<Health, ClientError> {
+        typed(&self.read_unsigned(paths::HEALTH).await?)
+    }
+
+    /// Can a node serve requests? A node that can't is no error; none that answers is.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn ready(&self) -> Result<Readiness, ClientError> {
+        let answer = self.read_unsigned(paths::READY).await?;
+        match serde_json::from_slice(&answer.body) {
+            Ok(readiness) if answer.status == StatusCode::SERVICE_UNAVAILABLE => Ok(readiness),
+            _ => typed(&answer),
+        }
+    }
+
+    /// Signs a body as it is and sends it: the untyped call behind [`Client::keygen`] and [`Client::sign`].
+    /// `target` is the path of the operation, with a query if any.
+    ///
+    /// # Errors
+    /// Any answer of a node is `Ok`, whatever its status.
+    pub async fn post(
+        &self,
+        target: &str,
+        operation: Operation,
+        id: RequestId,
+        body: impl Into<Bytes>,
+    ) -> Result<Answer, ClientError> {
+        let signed = self.signed(operation, id, body.into())?;
+        let outgoing = Outgoing {
+            method: Method::POST,
+            target: target.to_owned(),
+            headers: signed.to_http(),
+            body: signed.body().clone(),
+            timeout: self.inner.exchange.policy().work_timeout,
+        };
+        self.inner.exchange.ask(&outgoing).await
+    }
+
+    /// Reads a path of the API (with a query if any), signed: the untyped call behind the views.
+    ///
+    /// # Errors
+    /// Any answer of a node is `Ok`, whatever its status.
+    pub async fn read(&self, target: &str) -> Result<Answer, ClientError> {
+        let operation =
+            Operation::read(target).map_err(|_| ClientError::InvalidRequest(format!("path {target:?}")))?;
+        let signed = self.signed(operation, fresh_id(), Bytes::new())?;
+        self.get(target, signed.to_http()).await
+    }
+
+    /// Reads a path that needs no signature.
+    ///
+    /// # Errors
+    /// Any answer of a node is `Ok`, whatever its status.
+    pub async fn read_unsigned(&self, target: &str) -> Result<Answer, ClientError> {
+        self.get(target, HeaderMap::new()).await
+    }
+
+    async fn get(&self, target: &str, headers: HeaderMap) -> Result<Answer, ClientError> {
+        let timeout = self.inner.exchange.policy().read_timeout;
+        let target = target.to_owned();
+        let outgoing = Outgoing { method: Method::GET, target, headers, body: Bytes::new(), timeout };
+        self.inner.exchange.ask(&outgoing).await
+    }
+
+    /// Signs once; what is repeated is the identical request.
+    fn signed(&self, operation: Operation, id: RequestId, body: Bytes) -> Result<SignedRequest, ClientError> {
+        let now = SystemTime::now();
+        let lifetime = (self.inner.exchange.policy().deadline + MARGIN).min(quorate_request::MAX_LIFETIME);
+        let Inner { cluster, initiator, .. } = &*self.inner;
+        Ok(SignedRequest::sign(initiator, *cluster, operation, id, now, now + lifetime, body)?)
+    }
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client")
+            .field("cluster", &self.inner.cluster)
+            .field("initiator", &self.initiator())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A request id for a caller who brings none.
+pub(crate) fn fresh_id() -> RequestId {
+    RequestId::generate(&mut OsRng)
+}
+
+fn to_json(body: &impl Serialize) -> Result<Vec<u8>, ClientError> {
+    serde_json::to_vec(body).map_err(|error| ClientError::InvalidRequest(error.to_string()))
+}
+
+/// What an answer says: the value of a success, or the reason of a refusal.
+fn typed<T: DeserializeOwned>(answer: &Answer) -> Result<T, ClientError> {
+    let status = answer.status;
+    let unexpected =
+        |error: serde_json::Error| ClientError::UnexpectedAnswer { status, reason: error.to_string() };
+    if status.is_success() {
+        return serde_json::from_slice(&answer.body).map_err(unexpected);
+    }
+    let error: ErrorBody = serde_json::from_slice(&answer.body).map_err(unexpected)?;
+    Err(ClientError::Api { status, error: Box::new(error) })
+}

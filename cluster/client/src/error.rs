@@ -1,0 +1,68 @@
+//! Why a call did not give what was asked for.
+
+use http::{StatusCode, Uri};
+use quorate_request::{ErrorBody, SignError};
+
+/// Why a call did not give what was asked for.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClientError {
+    /// The cluster refused, and said why.
+    #[error("{} ({})", error.message, error.code)]
+    Api {
+        /// The HTTP status.
+        status: StatusCode,
+        /// What the cluster said.
+        error: Box<ErrorBody>,
+    },
+    /// No node answered. The request may nevertheless have been executed: repeat it under the same
+    /// `session_id` to learn its result.
+    #[error("no node answered in {attempts} attempts; the last one, {endpoint}: {reason}")]
+    Unreachable {
+        /// How often nodes were asked.
+        attempts: u32,
+        /// The node that was asked last.
+        endpoint: Uri,
+        /// What went wrong there.
+        reason: String,
+    },
+    /// Something answered that does not speak this API.
+    #[error("unexpected answer with status {status}: {reason}")]
+    UnexpectedAnswer {
+        /// The HTTP status.
+        status: StatusCode,
+        /// What is wrong with the answer.
+        reason: String,
+    },
+    /// The request can't be made: misuse by the caller.
+    #[error("the request can't be made: {0}")]
+    InvalidRequest(String),
+}
+
+impl ClientError {
+    /// What the cluster said, if it is the cluster that refused.
+    pub fn api(&self) -> Option<&ErrorBody> {
+        match self {
+            Self::Api { error, .. } => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl From<SignError> for ClientError {
+    fn from(error: SignError) -> Self {
+        Self::InvalidRequest(error.to_string())
+    }
+}
+
+/// Why a client can't be made for these endpoints: misuse by the caller.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidEndpoint {
+    /// There is none.
+    #[error("at least one endpoint is needed")]
+    None,
+    /// It is not of the form `http://host:port`.
+    #[error("endpoint {0}: expected http://host:port")]
+    Form(Uri),
+}

@@ -1,0 +1,179 @@
+//! One request, one answer: over several nodes, with patience.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, header};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper_util::client::legacy::Client as HttpClient;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tokio::time::{Instant, timeout_at};
+use tracing::debug;
+
+use crate::error::{ClientError, InvalidEndpoint};
+use crate::retry::RetryPolicy;
+
+/// The largest answer that is read.
+const MAX_ANSWER_BYTES: usize = 8 * 1024 * 1024;
+/// How long a connection may take to come up. Nodes are near; a dead one must not cost a minute.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// What a node answered, as it answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: StatusCode,
+    /// The body, JSON.
+    pub body: Bytes,
+}
+
+/// A request that can be repeated without harm.
+#[derive(Debug)]
+pub(crate) struct Outgoing {
+    pub(crate) method: Method,
+    pub(crate) target: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+    /// How long one node may take.
+    pub(crate) timeout: Duration,
+}
+
+/// The nodes of a cluster.
+#[derive(Debug)]
+pub(crate) struct Exchange {
+    http: HttpClient<HttpConnector, Full<Bytes>>,
+    endpoints: Vec<Uri>,
+    /// Where the last answer came from: asked first next time.
+    preferred: AtomicUsize,
+    policy: RetryPolicy,
+}
+
+impl Exchange {
+    pub(crate) fn new(endpoints: Vec<Uri>, policy: RetryPolicy) -> Result<Self, InvalidEndpoint> {
+        if endpoints.is_empty() {
+            return Err(InvalidEndpoint::None);
+        }
+        for endpoint in &endpoints {
+            let plain = endpoint.scheme_str() == Some("http") && endpoint.authority().is_some();
+            if !plain || endpoint.path() != "/" || endpoint.query().is_some() {
+                return Err(InvalidEndpoint::Form(endpoint.clone()));
+            }
+        }
+        let mut connector = HttpConnector::new();
+        connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
+        connector.set_nodelay(true);
+        let http = HttpClient::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connector);
+        Ok(Self { http, endpoints, preferred: AtomicUsize::new(0), policy })
+    }
+
+    pub(crate) fn policy(&self) -> &RetryPolicy {
+        &self.policy
+    }
+
+    /// Asks one node after the other until one answers with something else than 503.
+    pub(crate) async fn ask(&self, request: &Outgoing) -> Result<Answer, ClientError> {
+        let deadline = Instant::now() + self.policy.deadline;
+        let count = self.endpoints.len();
+        let first = self.preferred.load(Ordering::Relaxed);
+        let attempts = self.policy.attempts_over(count);
+        let mut unavailable = BTreeSet::new();
+        let mut unavailable_answer = None;
+        let mut failure = None;
+        let mut made = 0;
+
+        for attempt in 0..attempts {
+            let index = first.wrapping_add(attempt as usize) % count;
+            let Some(endpoint) = self.endpoints.get(index) else { break };
+            made = attempt + 1;
+            let until = deadline.min(Instant::now() + request.timeout);
+            match timeout_at(until, self.ask_one(endpoint, request)).await {
+                Ok(Ok(answer)) if answer.status == StatusCode::SERVICE_UNAVAILABLE => {
+                    debug!(%endpoint, target = request.target, "node is unavailable");
+                    unavailable.insert(index);
+                    unavailable_answer = Some(answer);
+                    if unavailable.len() == count {
+                        break;
+                    }
+                }
+                Ok(Ok(answer)) => {
+                    self.preferred.store(index, Ordering::Relaxed);
+                    return Ok(answer);
+                }
+                Ok(Err(reason)) => {
+                    debug!(%endpoint, target = request.target, reason, "node can't be asked");
+                    failure = Some((endpoint, reason));
+                }
+                Err(_) => {
+                    debug!(%endpoint, target = request.target, "node is silent");
+                    failure = Some((endpoint, "no answer in time".to_owned()));
+                }
+            }
+            let pause = self.policy.pause(attempt);
+            if made == attempts || Instant::now() + pause >= deadline {
+                break;
+            }
+            tokio::time::sleep(pause).await;
+        }
+
+        // A node that says why it can't says more than a node that says nothing.
+        match (unavailable_answer, failure) {
+            (Some(answer), _) => Ok(answer),
+            (None, Some((endpoint, reason))) => {
+                Err(ClientError::Unreachable { attempts: made, endpoint: endpoint.clone(), reason })
+            }
+            (None, None) => Err(ClientError::InvalidRequest("no attempt was allowed".to_owned())),
+        }
+    }
+
+    async fn ask_one(&self, endpoint: &Uri, outgoing: &Outgoing) -> Result<Answer, String> {
+        let mut parts = endpoint.clone().into_parts();
+        parts.path_and_query = Some(outgoing.target.parse().map_err(|e| format!("{e}"))?);
+        let uri = Uri::from_parts(parts).map_err(|e| e.to_string())?;
+        let mut request = Request::new(Full::new(outgoing.body.clone()));
+        *request.method_mut() = outgoing.method.clone();
+        *request.uri_mut() = uri;
+        *request.headers_mut() = outgoing.headers.clone();
+        if outgoing.method == Method::POST {
+            let json = HeaderValue::from_static("application/json");
+            request.headers_mut().insert(header::CONTENT_TYPE, json);
+        }
+        let response = self.http.request(request).await.map_err(|e| with_causes(&e))?;
+        let status = response.status();
+        let body = Limited::new(response.into_body(), MAX_ANSWER_BYTES);
+        let body = body.collect().await.map_err(|e| with_causes(e.as_ref()))?.to_bytes();
+        Ok(Answer { status, body })
+    }
+}
+
+/// An error with all its causes: the reason stands at the end ("connection refused").
+fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text.push_str(": ");
+        text.push_str(&inner.to_string());
+        cause = inner.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_endpoint_is_a_plain_http_address() {
+        let make = |uris: &[&str]| {
+            let uris = uris.iter().map(|uri| uri.parse().unwrap()).collect();
+            Exchange::new(uris, RetryPolicy::default()).map(|_| ())
+        };
+        assert_eq!(make(&["http://127.0.0.1:8080", "http://node2:8080/"]), Ok(()));
+        assert_eq!(make(&[]), Err(InvalidEndpoint::None));
+        for bad in ["https://node1", "node1:8080", "/api", "http://node1/prefix", "http://node1/?x"] {
+            assert_eq!(make(&[bad]), Err(InvalidEndpoint::Form(bad.parse().unwrap())), "{bad}");
+        }
+    }
+}

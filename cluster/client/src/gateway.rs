@@ -1,0 +1,218 @@
+//! The plain HTTP API for callers who can't sign.
+//!
+//! A gateway is client software: it holds an initiator key, signs what its callers ask for, and passes it on
+//! to the nodes. It is no part of the cluster and not trusted by it beyond what its key may ask for. Paths and
+//! bodies are those of a node, so a caller sees the same API with and without one; bodies are signed as they
+//! came, and answers, refusals included, are passed on as they came.
+//!
+//! # Security
+//! Whoever reaches the gateway can ask for whatever its key may ask for. It therefore
+//! - serves loopback addresses only, unless told otherwise ([`Exposure`]);
+//! - refuses what comes from a web page: with an `Origin`, or (on loopback) under a name that is not the local
+//!   host, as happens when a page has its own name resolve to 127.0.0.1.
+
+mod guard;
+mod listen;
+
+use std::io;
+use std::net::SocketAddr;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::middleware::from_fn_with_state;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use bytes::Bytes;
+use http::{HeaderValue, StatusCode, Uri, header};
+use quorate_request::{ErrorBody, ErrorCode, MAX_BODY_BYTES, Operation, RequestId, paths};
+use serde::Deserialize;
+use tokio::net::TcpListener;
+use tracing::{info, warn};
+
+use crate::client::{Client, fresh_id};
+use crate::error::ClientError;
+use crate::exchange::Answer;
+
+/// Where a gateway listens unless told otherwise.
+pub const DEFAULT_ADDRESS: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
+
+/// Who may reach a gateway.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Exposure {
+    /// Programs of this machine.
+    #[default]
+    Loopback,
+    /// Whoever reaches the address, as in a private network of containers: guard it by the network.
+    Network,
+}
+
+/// Serves the API until `shutdown` is done; then finishes the requests that are running, for a limited time.
+///
+/// # Errors
+/// The address is not a loopback address although [`Exposure::Loopback`] asks for one, or it can't be told.
+pub async fn serve(
+    listener: TcpListener,
+    client: Client,
+    exposure: Exposure,
+    shutdown: impl Future<Output = ()> + Send,
+) -> io::Result<()> {
+    let address = listener.local_addr()?;
+    if exposure == Exposure::Loopback && !address.ip().is_loopback() {
+        let reason = format!("{address} is not a loopback address; a gateway signs for whoever reaches it");
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, reason));
+    }
+    info!(%address, initiator = %client.initiator(), "gateway serves");
+    listen::serve(listener, router(client, exposure), shutdown).await;
+    Ok(())
+}
+
+/// The routes of a gateway, to be served or extended by the caller.
+pub fn router(client: Client, exposure: Exposure) -> Router {
+    // Health is served below the API as well, since its other paths are.
+    let health = |path| format!("/api/v1{path}");
+    Router::new()
+        .route(paths::KEYGEN, post(keygen))
+        .route(paths::SIGN, post(sign))
+        .route(paths::WALLETS, get(read))
+        .route(&format!("{}/{{id}}", paths::WALLETS), get(read))
+        .route(&format!("{}/{{id}}", paths::SESSIONS), get(read))
+        .route(paths::NODES, get(read))
+        .route(paths::HEALTH, get(node_health))
+        .route(paths::READY, get(node_ready))
+        .route(&health(paths::HEALTH), get(node_health))
+        .route(&health(paths::READY), get(node_ready))
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .layer(from_fn_with_state(exposure, guard::refuse_web_pages))
+        .with_state(client)
+}
+
+async fn keygen(State(client): State<Client>, uri: Uri, body: Result<Bytes, BytesRejection>) -> Response {
+    forward(&client, &uri, Operation::Keygen, body).await
+}
+
+async fn sign(State(client): State<Client>, uri: Uri, body: Result<Bytes, BytesRejection>) -> Response {
+    forward(&client, &uri, Operation::Sign, body).await
+}
+
+async fn read(State(client): State<Client>, uri: Uri) -> Response {
+    respond(client.read(target(&uri)).await, None)
+}
+
+async fn node_health(State(client): State<Client>) -> Response {
+    respond(client.read_unsigned(paths::HEALTH).await, None)
+}
+
+async fn node_ready(State(client): State<Client>) -> Response {
+    respond(client.read_unsigned(paths::READY).await, None)
+}
+
+async fn not_found(uri: Uri) -> Response {
+    refuse(&ErrorBody::new(ErrorCode::NotFound, format!("there is nothing at {}", uri.path())))
+}
+
+async fn method_not_allowed(uri: Uri) -> Response {
+    let message = format!("{} is not for this method", uri.path());
+    refuse(&ErrorBody::new(ErrorCode::MethodNotAllowed, message))
+}
+
+/// Signs a body as it came and passes it on.
+async fn forward(
+    client: &Client,
+    uri: &Uri,
+    operation: Operation,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
+    let body = match body {
+        Ok(body) => body,
+        Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+            let message = format!("the body has more than {MAX_BODY_BYTES} bytes");
+            return refuse(&ErrorBody::new(ErrorCode::BodyTooLarge, message));
+        }
+        Err(rejection) => return refuse(&ErrorBody::new(ErrorCode::MalformedRequest, rejection.body_text())),
+    };
+    let id = match request_id(&body) {
+        Ok(id) => id,
+        Err(error) => return refuse(&error),
+    };
+    let result = client.post(target(uri), operation.clone(), id.clone(), body).await;
+    match &result {
+        Ok(answer) => info!(session = %id, %operation, status = answer.status.as_u16(), "answered"),
+        Err(error) => warn!(session = %id, %operation, %error, "not answered"),
+    }
+    respond(result, Some(id))
+}
+
+/// The caller's request id, or a fresh one. Everything else in the body is for the nodes to judge.
+fn request_id(body: &[u8]) -> Result<RequestId, ErrorBody> {
+    #[derive(Deserialize)]
+    struct Named {
+        #[serde(default)]
+        session_id: Option<RequestId>,
+    }
+    let malformed = |message: String| ErrorBody::new(ErrorCode::MalformedRequest, message);
+    if body.trim_ascii_start().first() != Some(&b'{') {
+        return Err(malformed("the body can't be read: expected a JSON object".to_owned()));
+    }
+    let named: Named = serde_json::from_slice(body)
+        .map_err(|error| malformed(format!("the body can't be read: {error}")))?;
+    Ok(named.session_id.unwrap_or_else(fresh_id))
+}
+
+/// The target of a request as the caller wrote it.
+fn target(uri: &Uri) -> &str {
+    uri.path_and_query().map_or("/", |target| target.as_str())
+}
+
+fn respond(result: Result<Answer, ClientError>, id: Option<RequestId>) -> Response {
+    let error = match result {
+        Ok(answer) => return json(answer.status, answer.body),
+        Err(ClientError::InvalidRequest(reason)) => ErrorBody::new(ErrorCode::MalformedRequest, reason),
+        Err(error) => ErrorBody::new(ErrorCode::ClusterUnreachable, error.to_string()),
+    };
+    refuse(&match id {
+        Some(id) => error.with_session(id),
+        None => error,
+    })
+}
+
+fn refuse(error: &ErrorBody) -> Response {
+    match serde_json::to_vec(error) {
+        Ok(body) => json(error.code.status(), body),
+        Err(_) => error.code.status().into_response(),
+    }
+}
+
+fn json(status: StatusCode, body: impl Into<Body>) -> Response {
+    let mut response = Response::new(body.into());
+    *response.status_mut() = status;
+    let kind = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_callers_request_id_is_kept_and_a_missing_one_is_made() {
+        assert_eq!(request_id(br#" {"session_id": "s1", "other": 1}"#).unwrap().as_str(), "s1");
+        let made = request_id(b"{}").unwrap();
+        assert_ne!(made, request_id(br#"{"session_id": null}"#).unwrap());
+    }
+
+    #[test]
+    fn a_body_without_readable_request_id_is_not_signed() {
+        for bad in ["", "[]", "\"s1\"", "{", r#"{"session_id": "a b"}"#, r#"{"session_id": 1}"#, "{} x"] {
+            let error = request_id(bad.as_bytes()).unwrap_err();
+            assert_eq!(error.code, ErrorCode::MalformedRequest, "{bad}");
+        }
+        assert!(request_id(br#"{"session_id": "a", "session_id": "b"}"#).is_err());
+    }
+}
