@@ -10,6 +10,7 @@ use rand_core::CryptoRngCore;
 
 use crate::abort::Abort;
 use crate::agreement::{SessionContext, SessionId};
+use crate::envelope::Envelope;
 use crate::evidence::{Evidence, Verdict};
 use crate::protocol::{NotProven, Protocol, ProtocolId, SetupError};
 use crate::session::{Action, Keyring, Session};
@@ -53,6 +54,8 @@ pub trait ErasedSession: Send {
     fn round(&self) -> u8;
     /// See [`Session::is_finished`].
     fn is_finished(&self) -> bool;
+    /// See [`Session::envelopes`].
+    fn envelopes(&self, round: u8) -> Vec<Arc<Envelope>>;
 }
 
 /// A protocol that can be opened and judged without its type.
@@ -172,6 +175,10 @@ where
 
     fn is_finished(&self) -> bool {
         Self::is_finished(self)
+    }
+
+    fn envelopes(&self, round: u8) -> Vec<Arc<Envelope>> {
+        Self::envelopes(self, round)
     }
 }
 

@@ -150,6 +150,13 @@ impl<P: Protocol> Session<P> {
         self.round
     }
 
+    /// The signed envelopes of a round that are here, this party's own included, in the order of the committee.
+    #[must_use]
+    pub fn envelopes(&self, round: u8) -> Vec<Arc<Envelope>> {
+        let parties = self.context.committee().indices();
+        parties.filter_map(|party| self.record.envelope(round, party).cloned()).collect()
+    }
+
     /// Whether the session has a result or was aborted.
     #[must_use]
     pub fn is_finished(&self) -> bool {
