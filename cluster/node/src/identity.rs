@@ -258,3 +258,107 @@ fn envelope_error(path: &Path, error: EnvelopeError) -> IdentityError {
         error => IdentityError::Sealing { path, detail: error.to_string() },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand_core::OsRng;
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn passphrase(text: &str) -> Passphrase {
+        Passphrase::new(text.as_bytes().to_vec()).unwrap()
+    }
+
+    struct Home {
+        _folder: tempfile::TempDir,
+        path: PathBuf,
+        identity: SigningIdentity,
+    }
+
+    fn home() -> Home {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("identity.json");
+        let identity =
+            generate(&path, IdentityKind::Node, &passphrase("correct"), KdfParams::FLOOR, &mut OsRng)
+                .unwrap();
+        Home { _folder: folder, path, identity }
+    }
+
+    fn reload(path: &Path) -> Result<SigningIdentity, IdentityError> {
+        load(path, IdentityKind::Node, &passphrase("correct"))
+    }
+
+    #[test]
+    fn an_identity_is_loaded_as_it_was_generated() {
+        let home = home();
+        let loaded = reload(&home.path).unwrap();
+        assert_eq!(loaded.identity(), home.identity.identity());
+        assert!(home.identity.identity().verify(b"message", &loaded.sign(b"message")));
+        assert_eq!(stated_identity(&home.path, IdentityKind::Node).unwrap(), loaded.identity());
+        let mode = || fs::metadata(&home.path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(), 0o600);
+        fs::set_permissions(&home.path, fs::Permissions::from_mode(0o640)).unwrap();
+        reload(&home.path).unwrap();
+        assert_eq!(mode(), 0o600);
+        let text = fs::read_to_string(&home.path).unwrap();
+        assert!(!text.contains(&hex::encode(home.identity.seed().expose())));
+    }
+
+    #[test]
+    fn it_is_never_overwritten() {
+        let home = home();
+        let error =
+            generate(&home.path, IdentityKind::Node, &passphrase("other"), KdfParams::FLOOR, &mut OsRng);
+        assert!(matches!(error, Err(IdentityError::AlreadyExists { .. })));
+        assert_eq!(reload(&home.path).unwrap().identity(), home.identity.identity());
+    }
+
+    #[test]
+    fn a_wrong_passphrase_is_told_from_damage_and_both_name_the_file() {
+        let home = home();
+        let error = load(&home.path, IdentityKind::Node, &passphrase("wrong")).unwrap_err();
+        assert!(matches!(error, IdentityError::WrongPassphrase { .. }));
+        assert!(error.to_string().contains("identity.json"), "{error}");
+
+        let good = fs::read_to_string(&home.path).unwrap();
+        let sealed = good.find("sealed").unwrap();
+        let stranger = SigningIdentity::generate(&mut OsRng).identity().to_string();
+        let mut flipped = good.clone().into_bytes();
+        flipped[sealed + 200] = if flipped[sealed + 200] == b'0' { b'1' } else { b'0' };
+        for content in [
+            Vec::new(),
+            b"garbage".to_vec(),
+            vec![0xff; 100],
+            b"{}".to_vec(),
+            good.as_bytes()[..good.len() / 2].to_vec(),
+            flipped,
+            good.replace(&home.identity.identity().to_string(), &stranger).into_bytes(),
+            good.replace(&home.identity.identity().to_string(), "0x12").into_bytes(),
+            good.replace("\"format\"", "\"extra\": 1, \"format\"").into_bytes(),
+            vec![b' '; 70_000],
+        ] {
+            fs::write(&home.path, &content).unwrap();
+            let error = reload(&home.path).unwrap_err();
+            assert!(matches!(error, IdentityError::Damaged { .. }), "{error}");
+            assert!(error.to_string().contains("identity.json"), "{error}");
+        }
+    }
+
+    #[test]
+    fn other_kinds_and_newer_formats_are_refused_by_name() {
+        let home = home();
+        let error = load(&home.path, IdentityKind::Initiator, &passphrase("correct")).unwrap_err();
+        assert!(matches!(error, IdentityError::WrongKind { .. }), "{error}");
+        let good = fs::read_to_string(&home.path).unwrap();
+        // Relabelled by hand: the kind is sealed too.
+        fs::write(&home.path, good.replace("node identity", "initiator identity")).unwrap();
+        let error = load(&home.path, IdentityKind::Initiator, &passphrase("correct")).unwrap_err();
+        assert!(matches!(error, IdentityError::Damaged { .. }), "{error}");
+        fs::write(&home.path, good.replace("\"format\": 1", "\"format\": 2")).unwrap();
+        let error = reload(&home.path).unwrap_err();
+        assert!(matches!(error, IdentityError::NewerFormat { found: 2, .. }), "{error}");
+        let missing = home.path.with_file_name("none.json");
+        assert!(matches!(reload(&missing), Err(IdentityError::NotFound { .. })));
+    }
+}

@@ -399,3 +399,137 @@ impl Peers {
         self.peers.iter().map(|peer| peer.identity).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use quorate_keys::SigningIdentity;
+    use rand_core::OsRng;
+
+    fn identity() -> Identity {
+        SigningIdentity::generate(&mut OsRng).identity()
+    }
+
+    fn peer(name: &str, address: &str) -> Peer {
+        Peer { name: name.parse().unwrap(), identity: identity(), address: address.parse().unwrap() }
+    }
+
+    fn three() -> Peers {
+        let peers = vec![
+            peer("node1", "127.0.0.1:7001"),
+            peer("node2", "node2.example:7000"),
+            peer("node3", "[::1]:7003"),
+        ];
+        Peers::generate(peers, &mut OsRng).unwrap()
+    }
+
+    #[test]
+    fn a_peers_file_reads_back_as_it_was_written_and_is_never_overwritten() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("peers.yaml");
+        let peers = three();
+        peers.save_new(&path).unwrap();
+        assert_eq!(Peers::load(&path).unwrap(), peers);
+        let error = three().save_new(&path).unwrap_err();
+        assert!(matches!(&error, PeersError::AlreadyExists { .. }), "{error}");
+        assert_eq!(Peers::load(&path).unwrap(), peers);
+        assert_ne!(three().cluster(), peers.cluster());
+    }
+
+    #[test]
+    fn peers_are_found_by_name_and_by_identity() {
+        let peers = three();
+        assert_eq!(peers.len(), 3);
+        for peer in peers.all() {
+            assert_eq!(peers.by_name(peer.name.as_str()), Some(peer));
+            assert_eq!(peers.by_identity(&peer.identity), Some(peer));
+        }
+        assert_eq!(peers.by_name("node4"), None);
+        assert_eq!(peers.by_name("Node 1"), None);
+        assert_eq!(peers.by_identity(&identity()), None);
+        assert_eq!(peers.identities(&["node2"]).unwrap(), [peers.all()[1].identity]);
+        assert_eq!(peers.identities(&["node2", "node9"]).unwrap_err(), "node9");
+        assert_eq!(peers.all()[2].address.port(), 7003);
+    }
+
+    #[test]
+    fn duplicates_and_wrong_counts_are_refused_by_name() {
+        let cluster = || ClusterId::generate(&mut OsRng);
+        let (a, b) = (peer("a", "h:1"), peer("b", "h:2"));
+        let fault = |peers: Vec<Peer>| Peers::new(cluster(), peers).unwrap_err().to_string();
+        assert_eq!(
+            fault(vec![a.clone(), Peer { name: a.name.clone(), ..b.clone() }]),
+            "two peers are called a"
+        );
+        let same = fault(vec![a.clone(), Peer { identity: a.identity, ..b.clone() }]);
+        assert_eq!(same, "a and b have the same identity");
+        let same = fault(vec![a, Peer { address: "H:1".parse().unwrap(), ..b }]);
+        assert_eq!(same, "a and b have the same address");
+        assert_eq!(Peers::new(cluster(), Vec::new()), Err(PeersFault::Count(0)));
+        let many = |count: usize| -> Vec<_> {
+            (0..count).map(|n| peer(&format!("n{n}"), &format!("h:{}", n + 1))).collect()
+        };
+        assert!(Peers::new(cluster(), many(100)).is_ok());
+        assert_eq!(Peers::new(cluster(), many(101)), Err(PeersFault::Count(101)));
+        let written = three().to_yaml().unwrap();
+        let doubled = written.clone() + written.split_once("peers:\n").unwrap().1;
+        assert!(matches!(Peers::parse(&doubled), Err(PeersFault::DuplicateName(_))));
+    }
+
+    #[test]
+    fn every_malformed_file_is_an_error_that_names_the_peer() {
+        let good = three().to_yaml().unwrap();
+        assert!(Peers::parse(&good).is_ok());
+        let identity = three().all()[0].identity.to_string();
+        for (from, to, hint) in [
+            ("name: node2", "name: Node2", "peer 2"),
+            ("name: node2", "name: ''", "peer 2"),
+            ("name: node2", "names: node2", "names"),
+            ("node2.example:7000", "node2.example", "peer node2"),
+            ("node2.example:7000", "node2.example:0", "peer node2"),
+            ("node2.example:7000", "node2 example:1", "peer node2"),
+            ("cluster: ", "cluster: 1", "cluster"),
+            ("cluster: ", "klaster: ", "klaster"),
+            ("peers:", "peers: 3\nothers:", ""),
+        ] {
+            assert!(good.contains(from), "{from}");
+            let error = Peers::parse(&good.replacen(from, to, 1)).unwrap_err().to_string();
+            assert!(error.contains(hint), "{to}: {error}");
+        }
+        let peers = three();
+        let text = peers.to_yaml().unwrap();
+        for bad in
+            ["0x12", &identity[2..], &format!("0x{}", "00".repeat(32)), &format!("0x02{}", "00".repeat(31))]
+        {
+            let changed = text.replace(&peers.all()[1].identity.to_string(), bad);
+            let error = Peers::parse(&changed).unwrap_err();
+            assert!(
+                matches!(&error, PeersFault::Identity { name, .. } if name.as_str() == "node2"),
+                "{bad}: {error}"
+            );
+        }
+        for text in ["", "x", "[]", "\u{0}", "cluster: &a [*a]"] {
+            assert!(Peers::parse(text).is_err());
+        }
+        let missing = Peers::load(Path::new("/missing/peers.yaml")).unwrap_err().to_string();
+        assert!(missing.contains("/missing/peers.yaml"), "{missing}");
+    }
+
+    #[test]
+    fn names_and_addresses_keep_to_their_alphabet() {
+        for name in ["a", "node-1", &"x".repeat(64)] {
+            assert!(name.parse::<NodeName>().is_ok(), "{name}");
+        }
+        for name in ["", "A", "a_b", "a.b", "é", "a/b", &"x".repeat(65)] {
+            assert!(name.parse::<NodeName>().is_err(), "{name}");
+        }
+        for address in ["h:1", "10.0.0.1:65535", "[::1]:7", "a-b.c:80"] {
+            assert!(address.parse::<PeerAddress>().is_ok(), "{address}");
+        }
+        for address in [
+            "", ":1", "h", "h:", "h:0", "h:65536", "h:+1", "h:01", "::1:7", "[::1]", "[x]:1", "h:1 ", "a@h:1",
+        ] {
+            assert!(address.parse::<PeerAddress>().is_err(), "{address}");
+        }
+    }
+}

@@ -6,7 +6,7 @@
 //! cut; one whose future was dropped may still be applied.
 //!
 //! Records are AES-256-GCM under keys derived from a random data key, bound to their table, row, format version and
-//! epoch ([`record`]); the data key is wrapped under the passphrase ([`envelope`]). A damaged record is named and
+//! epoch (`store/record.rs`); the data key is wrapped under the passphrase (`store/envelope.rs`). A damaged record is named and
 //! leaves the others readable. Row keys (wallet and request ids) and the size and epoch of records are not encrypted.
 //!
 //! # Security
@@ -14,10 +14,12 @@
 //! betrays that is the [sequence](Store::sequence), which peers can remember. redb verifies its page sums only after a
 //! crash; then a commit whose newest pages do not verify is taken for one that was torn, and is rolled back.
 
+mod batch;
 mod engine;
 mod envelope;
 mod error;
 pub(crate) mod files;
+mod header;
 mod record;
 mod volume;
 mod writer;
@@ -25,12 +27,14 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub use batch::{Batch, Precondition, Record, Scan, Table};
 pub use envelope::{EmptyPassphrase, EnvelopeError, KdfParams, Passphrase};
 pub(crate) use envelope::{open as open_envelope, seal as seal_envelope};
 pub use error::{Found, RecordName, StoreError};
 
+use batch::Change;
 use engine::{Engine, Fault};
-use quorate_keys::Secret;
+use header::DATA_KEY;
 use rand_core::{OsRng, RngCore};
 use record::{Place, RecordCipher};
 use redb::{Database, ReadableDatabase, ReadableTableMetadata};
@@ -42,165 +46,15 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use tokio::sync::{mpsc, oneshot};
-use writer::{Counters, HEADER_TABLE, Job, Work, Write, Writer};
+use writer::{Counters, Job, Work, Write, Writer};
 use zeroize::Zeroizing;
 
-/// The format version of the store as a whole.
-const FORMAT: u32 = 1;
-const KEY_KIND: &str = "store data key";
-const DATA_KEY: usize = 32;
 /// The most that one record holds. The largest that a node writes are far below.
 pub const MAX_VALUE: usize = 16 * 1024 * 1024;
 /// The longest row key.
 pub const MAX_KEY: usize = 1024;
 /// Batches that may wait for the writer; further callers wait for a place.
 const QUEUE: usize = 4096;
-
-/// The tables of a node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub enum Table {
-    /// Public facts of a wallet, by wallet id.
-    Wallets,
-    /// Active key shares.
-    Shares,
-    /// Key shares that not everybody has acknowledged yet.
-    Pending,
-    /// Requests accepted, by request id.
-    Requests,
-    /// Their results.
-    Results,
-    /// Proof against peers.
-    Evidence,
-    /// Facts of the node itself.
-    Meta,
-}
-
-impl Table {
-    /// Every table.
-    pub const ALL: [Self; 7] = [
-        Self::Wallets,
-        Self::Shares,
-        Self::Pending,
-        Self::Requests,
-        Self::Results,
-        Self::Evidence,
-        Self::Meta,
-    ];
-
-    /// Its name, as in the file and in messages. Part of what authenticates a record: never changed.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Wallets => "wallets",
-            Self::Shares => "shares",
-            Self::Pending => "pending",
-            Self::Requests => "requests",
-            Self::Results => "results",
-            Self::Evidence => "evidence",
-            Self::Meta => "meta",
-        }
-    }
-}
-
-impl fmt::Display for Table {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-/// A decrypted record.
-#[derive(Debug)]
-pub struct Record {
-    /// The epoch it was written with. Authentic; whether it is the right one is for the caller to say.
-    pub epoch: u64,
-    /// Its value.
-    pub value: Secret<Vec<u8>>,
-}
-
-/// What a scan found.
-#[derive(Debug, Default)]
-pub struct Scan {
-    /// The records, in the order of their keys.
-    pub records: Vec<(Vec<u8>, Record)>,
-    /// Records in the range that fail authentication.
-    pub damaged: Vec<RecordName>,
-    /// The last key looked at, to go on after; `None` when the range was exhausted.
-    pub next: Option<Vec<u8>>,
-}
-
-/// What must hold for a batch to be applied.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Precondition {
-    /// There is no such record.
-    Absent,
-    /// There is one.
-    Present,
-    /// There is one with this value.
-    Equals(Secret<Vec<u8>>),
-    /// There is one of this epoch.
-    Epoch(u64),
-}
-
-enum Change {
-    Put { table: Table, key: Vec<u8>, epoch: u64, value: Secret<Vec<u8>> },
-    Delete { table: Table, key: Vec<u8> },
-}
-
-/// Changes that are made together or not at all.
-#[derive(Default)]
-#[must_use = "a batch does nothing until it is committed"]
-pub struct Batch {
-    conditions: Vec<(Table, Vec<u8>, Precondition)>,
-    changes: Vec<Change>,
-}
-
-impl Batch {
-    /// Nothing yet.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Writes a record, replacing the one of this key.
-    pub fn put(mut self, table: Table, key: impl AsRef<[u8]>, epoch: u64, value: Secret<Vec<u8>>) -> Self {
-        self.changes.push(Change::Put { table, key: key.as_ref().to_vec(), epoch, value });
-        self
-    }
-
-    /// Removes a record; no matter when there is none.
-    pub fn delete(mut self, table: Table, key: impl AsRef<[u8]>) -> Self {
-        self.changes.push(Change::Delete { table, key: key.as_ref().to_vec() });
-        self
-    }
-
-    /// Makes the whole batch depend on what is there now. All conditions are looked at before the first change.
-    pub fn require(mut self, table: Table, key: impl AsRef<[u8]>, condition: Precondition) -> Self {
-        self.conditions.push((table, key.as_ref().to_vec(), condition));
-        self
-    }
-
-    /// Writes a record that must not be there yet.
-    pub fn insert(self, table: Table, key: impl AsRef<[u8]>, epoch: u64, value: Secret<Vec<u8>>) -> Self {
-        let key = key.as_ref();
-        self.require(table, key, Precondition::Absent).put(table, key, epoch, value)
-    }
-
-    /// Whether there is nothing to do or to check.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.changes.is_empty() && self.conditions.is_empty()
-    }
-}
-
-impl fmt::Debug for Batch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Batch")
-            .field("conditions", &self.conditions.len())
-            .field("changes", &self.changes.len())
-            .finish()
-    }
-}
 
 /// Counts since the store was opened.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -252,7 +106,7 @@ impl Store {
         }
         let mut key = Zeroizing::new([0; DATA_KEY]);
         OsRng.try_fill_bytes(key.as_mut_slice()).map_err(|_| writer::no_randomness(path))?;
-        let wrapped = wrap(path, passphrase, kdf, &key)?;
+        let wrapped = header::wrap(path, passphrase, kdf, &key)?;
 
         let draft = files::draft_of(path);
         match std::fs::remove_file(&draft) {
@@ -266,7 +120,7 @@ impl Store {
             .and_then(|file| {
                 let engine = Engine::create(&draft, file)?;
                 let cipher = RecordCipher::new(key.as_slice());
-                let initialized = initialize(&engine, &cipher, &wrapped);
+                let initialized = header::initialize(&engine, &cipher, &wrapped);
                 engine.close();
                 initialized
             })
@@ -296,28 +150,8 @@ impl Store {
     /// [`StoreError::WrongPassphrase`] only for a file whose header is sound; see there for the others.
     pub fn open(path: &Path, passphrase: &Passphrase) -> Result<Self, StoreError> {
         let engine = Engine::open(path)?;
-        let (format, wrapped) = engine.read(|database| {
-            let table = database.begin_read()?.open_table(HEADER_TABLE)?;
-            let row = |key: &[u8]| -> Result<Option<Vec<u8>>, Fault> {
-                Ok(table.get(key)?.map(|row| row.value().to_vec()))
-            };
-            Ok((row(writer::FORMAT_ROW)?, row(writer::KEY_ROW)?))
-        })?;
-        let missing = |what: &str| StoreError::damaged(path, format!("its header has no {what}"));
-        let format: [u8; 4] = format
-            .as_deref()
-            .and_then(|bytes| bytes.try_into().ok())
-            .ok_or_else(|| missing("format version"))?;
-        let format = u32::from_le_bytes(format);
-        if format > FORMAT {
-            return Err(StoreError::NewerFormat {
-                path: path.to_path_buf(),
-                found: format,
-                supported: FORMAT,
-            });
-        }
-        let wrapped = wrapped.ok_or_else(|| missing("data key"))?;
-        let key = unwrap_key(path, passphrase, &wrapped, format)?;
+        let (format, wrapped) = header::read(&engine)?;
+        let key = header::unwrap(path, passphrase, &wrapped, format)?;
         Self::start(engine, &key)
     }
 
@@ -510,13 +344,9 @@ impl Store {
         kdf: KdfParams,
     ) -> Result<(), StoreError> {
         let path = self.path();
-        let expected = self.engine.read(|database| {
-            let table = database.begin_read()?.open_table(HEADER_TABLE)?;
-            Ok(table.get(writer::KEY_ROW)?.map(|row| row.value().to_vec()))
-        })?;
-        let expected = expected.ok_or_else(|| StoreError::damaged(path, "its header has no data key"))?;
-        let key = unwrap_key(path, old, &expected, FORMAT)?;
-        let wrapped = wrap(path, new, kdf, &key)?;
+        let (format, expected) = header::read(&self.engine)?;
+        let key = header::unwrap(path, old, &expected, format)?;
+        let wrapped = header::wrap(path, new, kdf, &key)?;
         self.submit(Work::Rewrap { expected, wrapped }).await
     }
 
@@ -570,60 +400,6 @@ impl Drop for Store {
             let _ = thread.join();
         }
     }
-}
-
-/// Makes the tables and the header of a new store.
-fn initialize(engine: &Engine, cipher: &RecordCipher, wrapped: &[u8]) -> Result<(), StoreError> {
-    let path = engine.path();
-    let sequence = cipher
-        .seal(Place::Header, writer::SEQUENCE_ROW, 0, &0u64.to_le_bytes(), &mut OsRng)
-        .ok_or_else(|| writer::no_randomness(path))?;
-    engine
-        .run(|database| {
-            let transaction = database.begin_write()?;
-            {
-                let mut header = transaction.open_table(HEADER_TABLE)?;
-                header.insert(writer::FORMAT_ROW, FORMAT.to_le_bytes().as_slice())?;
-                header.insert(writer::KEY_ROW, wrapped)?;
-                header.insert(writer::SEQUENCE_ROW, sequence.as_slice())?;
-            }
-            for table in Table::ALL {
-                transaction.open_table(writer::definition(table))?;
-            }
-            transaction.commit()?;
-            Ok(())
-        })
-        .map_err(|(_, fault)| engine.explain("creating", fault))
-}
-
-/// The format version travels with the key, so that the plain one beside it cannot be altered unnoticed.
-fn wrap(
-    path: &Path,
-    passphrase: &Passphrase,
-    kdf: KdfParams,
-    key: &[u8; DATA_KEY],
-) -> Result<Vec<u8>, StoreError> {
-    let mut content = Zeroizing::new(Vec::with_capacity(4 + DATA_KEY));
-    content.extend_from_slice(&FORMAT.to_le_bytes());
-    content.extend_from_slice(key);
-    seal_envelope(KEY_KIND, passphrase, kdf, &content, &mut OsRng)
-        .map_err(|error| StoreError::envelope(path, error))
-}
-
-fn unwrap_key(
-    path: &Path,
-    passphrase: &Passphrase,
-    wrapped: &[u8],
-    format: u32,
-) -> Result<Zeroizing<[u8; DATA_KEY]>, StoreError> {
-    let content =
-        open_envelope(KEY_KIND, passphrase, wrapped).map_err(|error| StoreError::envelope(path, error))?;
-    content
-        .expose()
-        .strip_prefix(&format.to_le_bytes())
-        .and_then(|key| <[u8; DATA_KEY]>::try_from(key).ok())
-        .map(Zeroizing::new)
-        .ok_or_else(|| StoreError::damaged(path, "its format version is not the one it was made with"))
 }
 
 /// Walks the rows whose keys begin with `prefix` and are greater than `after`, until `visit` says no.

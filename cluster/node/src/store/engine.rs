@@ -17,6 +17,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+#[cfg(not(panic = "unwind"))]
+compile_error!("the store's fence against panics of redb needs panic = \"unwind\"");
+
 /// redb's own page cache. The records of a node are small and few are hot.
 const CACHE_BYTES: usize = 64 * 1024 * 1024;
 const REDB_MAGIC: &[u8; 9] = b"redb\x1A\x0A\xA9\x0D\x0A";
@@ -174,6 +177,14 @@ impl Engine {
                 let cause = self.health.take_failure();
                 match (error, cause) {
                     (redb::Error::Corrupted(detail), None) => StoreError::damaged(&self.path, detail),
+                    // A database, but not one of ours, or no longer.
+                    (
+                        error @ (redb::Error::TableDoesNotExist(_)
+                        | redb::Error::TableTypeMismatch { .. }
+                        | redb::Error::TypeDefinitionChanged { .. }
+                        | redb::Error::TableIsMultimap(_)),
+                        None,
+                    ) => StoreError::damaged(&self.path, error.to_string()),
                     (redb::Error::Io(error), None) => StoreError::io(&self.path, operation, error),
                     (_, Some(cause)) => StoreError::io(&self.path, operation, cause),
                     (error, None) => {
