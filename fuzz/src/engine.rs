@@ -21,6 +21,12 @@ use crate::mutate;
 const SLOW: Duration = Duration::from_secs(2);
 /// How many inputs a walk keeps; beyond, a new one takes a random place.
 const KEPT: usize = 4096;
+/// How many outcomes are told apart. More mean that a target's refusals quote their input.
+const OUTCOMES: usize = 1024;
+/// How long an outcome's text may be, more or less.
+const LABEL: usize = 120;
+/// What encloses a quotation in a reason.
+const QUOTES: [char; 2] = ['"', '`'];
 /// How many runs shrinking a failing input may take.
 const SHRINKING: usize = 4000;
 
@@ -47,25 +53,28 @@ impl Outcome {
         Self("accepted".to_owned())
     }
 
-    /// The input was refused for this reason. Digits and quoted parts of the text are left out: they
-    /// belong to the input, and would make every refusal look new.
+    /// The input was refused for this reason. Words with digits, and all between the first quote and the last,
+    /// are left out: they belong to the input, and would make every refusal look new.
     pub fn refused(reason: &dyn fmt::Display) -> Self {
-        let mut words = String::new();
-        let mut quote = None;
-        for c in reason.to_string().chars() {
-            match quote {
-                Some(open) if c == open => quote = None,
-                Some(_) => {}
-                None if matches!(c, '"' | '`') => quote = Some(c),
-                None if c.is_ascii_alphabetic() => words.push(c),
-                None if !words.ends_with(' ') => words.push(' '),
-                None => {}
-            }
-            if words.len() >= 100 {
+        let text = reason.to_string();
+        let outside = match (text.find(QUOTES), text.rfind(QUOTES)) {
+            (Some(first), Some(last)) => [text.get(..first), text.get(last..)],
+            _ => [Some(text.as_str()), None],
+        };
+        let words = outside.iter().flatten().flat_map(|part| part.split_whitespace());
+        let mut kept = String::new();
+        for word in words.filter(|word| !word.contains(|c: char| c.is_ascii_digit())) {
+            if kept.len() >= LABEL {
                 break;
             }
+            kept.extend(word.chars().filter(char::is_ascii_alphabetic).take(LABEL));
+            kept.push(' ');
         }
-        Self(words.trim().to_owned())
+        Self(kept.trim().to_owned())
+    }
+
+    fn others() -> Self {
+        Self("(others)".to_owned())
     }
 }
 
@@ -119,9 +128,6 @@ pub fn fuzz(
     let mut report = Report { runs: 0, outcomes: BTreeMap::new(), failure: None };
     let mut kept: Vec<Vec<u8>> = (target.seeds)();
     kept.extend_from_slice(corpus);
-    if kept.is_empty() {
-        kept.push(Vec::new());
-    }
     let starting = kept.clone();
     let started = Instant::now();
     loop {
@@ -130,7 +136,11 @@ pub fn fuzz(
         let input = match known {
             Some(input) => input.clone(),
             None if spent(budget, started, report.runs) => return report,
-            None => mutate::mutate(&kept, target.words, &mut rng),
+            // Half of them one step from what is known: the walk shall not get lost in its own refusals.
+            None => {
+                let from = if mutate::below(&mut rng, 2) == 0 { &starting } else { &kept };
+                mutate::mutate(from, target.words, &mut rng)
+            }
         };
         if let Some(file) = trace.as_deref_mut() {
             record(file, &input);
@@ -138,6 +148,9 @@ pub fn fuzz(
         report.runs += 1;
         match attempt(target, &input) {
             Ok(outcome) => {
+                let known_or_room =
+                    report.outcomes.len() < OUTCOMES || report.outcomes.contains_key(&outcome);
+                let outcome = if known_or_room { outcome } else { Outcome::others() };
                 let count = report.outcomes.entry(outcome).or_default();
                 *count += 1;
                 if *count == 1 && known.is_none() {
@@ -234,7 +247,8 @@ thread_local! {
 
 fn message(payload: &dyn Any) -> &str {
     let text = payload.downcast_ref::<&str>().copied();
-    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("a panic without a message")
+    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("a panic without a message")
 }
 
 /// Runs `f`; a panic becomes its place and message, and is not printed.

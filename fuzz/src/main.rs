@@ -39,6 +39,9 @@ struct Arguments {
     /// Where failing inputs go.
     #[arg(long, default_value_os_t = targets::failures_folder())]
     failures: PathBuf,
+    /// Prints every outcome that was met, with how often: how far a walk gets.
+    #[arg(long)]
+    outcomes: bool,
     /// Names the targets and ends.
     #[arg(long)]
     list: bool,
@@ -114,7 +117,12 @@ fn run(target: &Target, seed: u64, arguments: &Arguments) -> Result<bool> {
     };
     let started = Instant::now();
     let report = fuzz(target, &corpus, budget, seed, trace.as_mut());
-    let text = describe(target, &report, started.elapsed(), &arguments.failures)?;
+    let mut text = describe(target, &report, started.elapsed(), &arguments.failures)?;
+    if arguments.outcomes {
+        for (outcome, count) in &report.outcomes {
+            text.push_str(&format!("  {count:>10}  {outcome}\n"));
+        }
+    }
     // One write per target, so that the lines of two never mix.
     io::stdout().lock().write_all(text.as_bytes())?;
     Ok(report.failure.is_some())

@@ -1,5 +1,16 @@
 //! The targets: one file each in `targets/`, one line each here.
 
+mod committee;
+mod derivation_path;
+mod envelope;
+mod evidence;
+mod examples;
+mod forwarded_request;
+mod http_request;
+mod keygen_body;
+mod proposal;
+mod sign_body;
+
 use std::{
     collections::BTreeMap,
     env, fs,
@@ -7,10 +18,22 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::Target;
+use quorate_session::Wire;
+
+use crate::{Outcome, Target};
 
 /// Every target that is run.
-pub const ALL: &[Target] = &[];
+pub const ALL: &[Target] = &[
+    committee::TARGET,
+    derivation_path::TARGET,
+    envelope::TARGET,
+    evidence::TARGET,
+    forwarded_request::TARGET,
+    http_request::TARGET,
+    keygen_body::TARGET,
+    proposal::TARGET,
+    sign_body::TARGET,
+];
 
 /// The target of this name.
 pub fn named(name: &str) -> Option<&'static Target> {
@@ -44,4 +67,15 @@ pub fn failures_folder() -> PathBuf {
     let target = env::var_os("CARGO_TARGET_DIR")
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"), PathBuf::from);
     target.join("fuzz")
+}
+
+/// What holds for everything in the wire encoding: a value has one encoding, and what is accepted is it.
+fn wire<T: Wire>(input: &[u8]) -> Outcome {
+    match T::from_wire(input) {
+        Ok(value) => {
+            assert_eq!(value.to_wire().as_deref(), Ok(input), "a second encoding of one value was accepted");
+            Outcome::accepted()
+        }
+        Err(error) => Outcome::refused(&error),
+    }
 }
