@@ -1,1 +1,31 @@
 //! Dealerless key generation for every curve and scheme.
+//!
+//! # Protocol
+//! Feldman verifiable secret sharing by every party (Pedersen's distributed key generation), with commitments opened
+//! only after all are made, so that no party can choose its part by those of the others; an aggregate of Gennaro,
+//! Jarecki, Krawczyk, Rabin ("Secure Distributed Key Generation for Discrete-Log Based Cryptosystems", section 4,
+//! with the commit step) and of Komlo, Goldberg (FROST, figure 1, proofs of knowledge).
+//!
+//! 1. *Commit*, broadcast and echoed: a digest of everything opened in round 2, and one fresh key for each other party
+//!    ("facing key").
+//! 2. *Open*, broadcast and echoed: the coefficients in the exponent, exactly threshold many, a contribution to the
+//!    chain code, one batched proof of knowledge of all coefficients. Direct: the encrypted share.
+//! 3. *Acknowledge*, broadcast: after the share is stored, pending, the digest of everything opened; or a complaint
+//!    that anybody can judge, upon which the session aborts with evidence. A false complaint convicts its author.
+//!
+//! Who holds the signed acknowledgements of all parties holds the [`Certificate`]: the share is active. A party that
+//! acknowledged waits for the certificate, which any other party can serve, or for proof that it can never exist.
+//!
+//! # Security
+//! Secret for any t − 1 corrupted parties; the key is uniform unless a party aborts after it has seen all openings
+//! (rushing abort), which names it and costs it the session. `DEVIATIONS.md` in `quorate-sharing` has the arguments
+//! for the encodings and batches.
+
+mod certificate;
+mod dealing;
+mod message;
+mod protocol;
+
+pub use certificate::{Certificate, CertificateError};
+pub use message::{ACKNOWLEDGE, Commit, Complaint, Fault, Message, Open};
+pub use protocol::{Acknowledging, Committing, Contribution, Keygen, Opening, ReceivedDealing};

@@ -4,6 +4,7 @@
 //! compared as bytes.
 
 use borsh::{BorshDeserialize, BorshSerialize};
+use quorate_sharing::{KeyShare, PublicShares};
 
 /// Version of the encoding that this release writes and the only one that it reads.
 pub const WIRE_VERSION: u8 = 1;
@@ -42,6 +43,15 @@ pub trait Wire: BorshSerialize + BorshDeserialize {
             Some((&version, _)) => Err(WireError::UnknownVersion(version)),
         }
     }
+}
+
+impl Wire for PublicShares {
+    const MAX_BYTES: usize = 16 * 1024;
+}
+
+/// The encoding holds the secret: it goes into an encrypted record and nowhere else.
+impl Wire for KeyShare {
+    const MAX_BYTES: usize = PublicShares::MAX_BYTES + 64;
 }
 
 impl Wire for () {

@@ -1,0 +1,122 @@
+//! Proof that every party stored its share.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use borsh::{BorshDeserialize, BorshSerialize};
+use quorate_keys::Transcript;
+use quorate_session::{Agreement, Envelope, IdentityVerifier, Kind, SessionId, Wire};
+use quorate_sharing::PublicShares;
+
+use crate::message::{ACKNOWLEDGE, Message};
+
+/// The signed acknowledgements of all parties of one key generation.
+///
+/// Whoever holds it may use its share: all others have stored theirs.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Certificate {
+    agreement: Agreement,
+    acknowledgements: Vec<Envelope>,
+}
+
+impl Wire for Certificate {
+    const MAX_BYTES: usize = 64 * 1024;
+}
+
+impl Certificate {
+    /// Puts a certificate together and checks it.
+    ///
+    /// # Errors
+    /// See [`Certificate::verify`].
+    pub fn new(agreement: Agreement, acknowledgements: &[Arc<Envelope>]) -> Result<Self, CertificateError> {
+        let acknowledgements = acknowledgements.iter().map(|envelope| Envelope::clone(envelope)).collect();
+        let certificate = Self { agreement, acknowledgements };
+        certificate.verify()?;
+        Ok(certificate)
+    }
+
+    /// The session that it certifies.
+    #[must_use]
+    pub fn session(&self) -> SessionId {
+        self.agreement.session()
+    }
+
+    /// What the parties had agreed upon.
+    #[must_use]
+    pub fn agreement(&self) -> &Agreement {
+        &self.agreement
+    }
+
+    /// Checks that every party acknowledged just this key.
+    ///
+    /// # Errors
+    /// See [`Certificate::verify`]; [`CertificateError::OtherKey`] when they acknowledged another one.
+    pub fn certifies(&self, public: &PublicShares) -> Result<(), CertificateError> {
+        let same = self.verify()? == key_digest(&self.session(), public)
+            && public.committee == *self.agreement.committee();
+        if same { Ok(()) } else { Err(CertificateError::OtherKey) }
+    }
+
+    /// Checks that every party signed one and the same transcript, and gives that.
+    ///
+    /// # Errors
+    /// A missing, doubled or forged acknowledgement, a complaint, or different transcripts.
+    pub fn verify(&self) -> Result<[u8; 32], CertificateError> {
+        let mut signed = BTreeSet::new();
+        let mut common = None;
+        for envelope in &self.acknowledgements {
+            let header = &envelope.header;
+            let genuine = header.kind == Kind::Round
+                && header.round == ACKNOWLEDGE
+                && envelope.is_signed_in(&self.agreement, &IdentityVerifier);
+            if !genuine || !signed.insert(header.sender) {
+                return Err(CertificateError::Forged);
+            }
+            let body = envelope.broadcast.whole().ok_or(CertificateError::Forged)?;
+            let Ok(Message::Ready(transcript)) = Message::from_wire(body) else {
+                return Err(CertificateError::Refused);
+            };
+            if *common.get_or_insert(transcript) != transcript {
+                return Err(CertificateError::Different);
+            }
+        }
+        match common {
+            Some(transcript) if signed.len() == self.agreement.committee().len() => Ok(transcript),
+            _ => Err(CertificateError::Incomplete),
+        }
+    }
+}
+
+/// What a party acknowledges: the key that it stored a share of, in one session.
+pub(crate) fn key_digest(session: &SessionId, public: &PublicShares) -> [u8; 32] {
+    let mut transcript = Transcript::new(b"quorate/keygen/key/v1")
+        .field("session", session.as_bytes())
+        .field("group key", public.group_key.as_bytes())
+        .field("chain code", public.chain_code.as_bytes())
+        .field("epoch", &public.epoch.to_le_bytes());
+    for (party, share) in &public.verifying_shares {
+        transcript = transcript.field("party", &party.get().to_le_bytes()).field("share", share);
+    }
+    transcript.digest()
+}
+
+/// Why a certificate is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CertificateError {
+    /// An acknowledgement was not signed by its party for this session, or stands twice.
+    #[error("an acknowledgement is not signed by its party for this session, or stands twice")]
+    Forged,
+    /// A party complained.
+    #[error("a party did not acknowledge")]
+    Refused,
+    /// The parties acknowledged different keys.
+    #[error("the parties acknowledged different keys")]
+    Different,
+    /// The certificate is for another key.
+    #[error("the certificate is for another key")]
+    OtherKey,
+    /// A party's acknowledgement is missing.
+    #[error("the acknowledgement of a party is missing")]
+    Incomplete,
+}
