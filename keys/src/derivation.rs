@@ -38,7 +38,7 @@ pub struct ChainCode([u8; 32]);
 impl ChainCode {
     /// A chain code of these bytes.
     #[must_use]
-    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+    pub const fn new(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
@@ -120,4 +120,118 @@ fn follow<S: Child>(
         step = step.child(*index).ok_or(none(depth + 1, *index))?;
     }
     step.finish().ok_or(none(path.len(), 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use curve25519_dalek::{EdwardsPoint, Scalar};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn ed25519_key(secret: [u8; 32]) -> (Scalar, GroupKey) {
+        let secret = Scalar::from_bytes_mod_order(secret);
+        (secret, GroupKey::from_ed25519(EdwardsPoint::mul_base(&secret).compress().0))
+    }
+
+    fn secp256k1_key(secret: [u8; 32]) -> GroupKey {
+        let secret = k256::SecretKey::from_slice(&secret).unwrap();
+        GroupKey::from_secp256k1(secret.public_key().as_affine()).unwrap()
+    }
+
+    #[test]
+    fn the_empty_path_leads_to_the_key_itself() {
+        let chain_code = ChainCode::new([3; 32]);
+        for key in [ed25519_key([7; 32]).1, secp256k1_key([7; 32])] {
+            let derived = derive(&key, &chain_code, &DerivationPath::default()).unwrap();
+            assert_eq!(derived, Derived { tweak: [0; 32], key, chain_code });
+        }
+    }
+
+    #[test]
+    fn index_key_and_chain_code_all_matter() {
+        let path = |text: &str| text.parse::<DerivationPath>().unwrap();
+        for (key, other) in [
+            (ed25519_key([7; 32]).1, ed25519_key([8; 32]).1),
+            (secp256k1_key([7; 32]), secp256k1_key([8; 32])),
+        ] {
+            let chain_code = ChainCode::new([3; 32]);
+            let base = derive(&key, &chain_code, &path("m/1")).unwrap();
+            for changed in [
+                derive(&key, &chain_code, &path("m/2")).unwrap(),
+                derive(&key, &ChainCode::new([4; 32]), &path("m/1")).unwrap(),
+                derive(&other, &chain_code, &path("m/1")).unwrap(),
+            ] {
+                assert_ne!(base.key, changed.key);
+                assert_ne!(base.tweak, changed.tweak);
+                assert_ne!(base.chain_code, changed.chain_code);
+            }
+        }
+    }
+
+    /// Wallets of released versions depend on these children: a change here loses money. The values are those of an
+    /// independent implementation of the module documentation.
+    #[test]
+    fn the_ed25519_derivation_never_changes() {
+        let (_, key) = ed25519_key([7; 32]);
+        let derived = derive(&key, &ChainCode::new([3; 32]), &"m/0/2147483647".parse().unwrap()).unwrap();
+        assert_eq!(
+            hex::encode(derived.tweak),
+            "912e76ccc297a93e4ef532d2b19452548c7c490ed10081d6b51a99a186eaeb0b"
+        );
+        assert_eq!(
+            derived.key.to_string(),
+            "0x04b2050b41bb1fa5df817155105669eb0d78d512d2ff33c90ba54b7fdbc57aef"
+        );
+        assert_eq!(
+            derived.chain_code.to_string(),
+            "0x83eeb93b9f835864ba646efb65e532b7a4d5548697c4fa0b6bccdee837220b01"
+        );
+    }
+
+    #[test]
+    fn the_ed25519_derivation_is_the_documented_one() {
+        let (secret, key) = ed25519_key([9; 32]);
+        let hash = |domain| {
+            crate::Transcript::new(domain)
+                .field("chain code", &[5; 32])
+                .field("key", key.as_bytes())
+                .field("index", &[0, 0, 1, 2])
+        };
+        let tweak = Scalar::from_bytes_mod_order_wide(&hash(b"quorate/derive/ed25519/tweak/v1").wide());
+        let derived = derive(&key, &ChainCode::new([5; 32]), &"258".parse().unwrap()).unwrap();
+        assert_eq!(derived.tweak, tweak.to_bytes());
+        assert_eq!(derived.key.as_bytes(), EdwardsPoint::mul_base(&(secret + tweak)).compress().0);
+        let chain_code = hash(b"quorate/derive/ed25519/chain-code/v1").digest();
+        assert_eq!(derived.chain_code, ChainCode::new(chain_code));
+    }
+
+    proptest! {
+        #[test]
+        fn a_path_is_the_sum_of_its_parts(
+            secret in prop::array::uniform32(1_u8..),
+            chain_code: [u8; 32],
+            first in prop::collection::vec(0_u32..1 << 31, 0..4),
+            second in prop::collection::vec(0_u32..1 << 31, 0..4),
+        ) {
+            let path = |indices: &[u32]| DerivationPath::new(indices.to_vec()).unwrap();
+            let (private, key) = ed25519_key(secret);
+            let chain_code = ChainCode::new(chain_code);
+            let middle = derive(&key, &chain_code, &path(&first)).unwrap();
+            let end = derive(&middle.key, &middle.chain_code, &path(&second)).unwrap();
+            let whole = derive(&key, &chain_code, &path(&[first.clone(), second.clone()].concat())).unwrap();
+            prop_assert_eq!((whole.key, whole.chain_code), (end.key, end.chain_code));
+            let scalar = |bytes| Option::<Scalar>::from(Scalar::from_canonical_bytes(bytes)).unwrap();
+            prop_assert_eq!(scalar(whole.tweak), scalar(middle.tweak) + scalar(end.tweak));
+            // The tweak added to the whole private key, as signers add it to their shares.
+            let child = EdwardsPoint::mul_base(&(private + scalar(whole.tweak)));
+            prop_assert_eq!(whole.key.as_bytes(), child.compress().0);
+
+            let key = secp256k1_key(secret);
+            let middle = derive(&key, &chain_code, &path(&first)).unwrap();
+            let end = derive(&middle.key, &middle.chain_code, &path(&second)).unwrap();
+            let whole = derive(&key, &chain_code, &path(&[first, second].concat())).unwrap();
+            prop_assert_eq!((whole.key, whole.chain_code), (end.key, end.chain_code));
+        }
+    }
 }

@@ -43,7 +43,10 @@ impl GroupKey {
         match curve {
             Curve::Secp256k1 => {
                 let bytes = <[u8; 33]>::try_from(bytes).map_err(|_| length(33))?;
-                // Of 33 bytes only the two compressed forms are read, and x is always checked against p.
+                // SEC1's tag for compact points, 5, would be a second encoding of the same point.
+                if !matches!(bytes, [2 | 3, ..]) {
+                    return Err(InvalidPublicKey::NotCanonical);
+                }
                 k256::PublicKey::from_sec1_bytes(&bytes).map_err(|_| InvalidPublicKey::NotAPoint)?;
                 Ok(Self(Encoded::Secp256k1(bytes)))
             }
@@ -142,5 +145,72 @@ impl<'de> Deserialize<'de> for GroupKey {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let Text { curve, key } = Text::deserialize(deserializer)?;
         Self::from_hex(curve, &key).map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GENERATOR: &str = "0x0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";
+    const BASE: &str = "0x5866666666666666666666666666666666666666666666666666666666666666";
+
+    #[test]
+    fn a_key_reads_what_it_writes() {
+        for (curve, text) in [(Curve::Secp256k1, GENERATOR), (Curve::Ed25519, BASE)] {
+            let key = GroupKey::from_hex(curve, text).unwrap();
+            assert_eq!((key.curve(), key.to_string().as_str()), (curve, text));
+            let bytes = borsh::to_vec(&key).unwrap();
+            assert_eq!(GroupKey::try_from_slice(&bytes).unwrap(), key);
+            assert!(GroupKey::try_from_slice(&bytes[..bytes.len() - 1]).is_err());
+            let json = serde_json::to_string(&key).unwrap();
+            assert_eq!(json, format!(r#"{{"curve":"{curve}","key":"{text}"}}"#));
+            assert_eq!(serde_json::from_str::<GroupKey>(&json).unwrap(), key);
+        }
+    }
+
+    #[test]
+    fn a_key_has_public_keys_in_the_schemes_of_its_curve_only() {
+        let secp256k1 = GroupKey::from_hex(Curve::Secp256k1, GENERATOR).unwrap();
+        let ed25519 = GroupKey::from_hex(Curve::Ed25519, BASE).unwrap();
+        assert_eq!(secp256k1.public_key(Scheme::Bip340).unwrap().as_bytes(), &secp256k1.as_bytes()[1..]);
+        assert_eq!(ed25519.public_key(Scheme::Ed25519).unwrap().as_bytes(), ed25519.as_bytes());
+        for (key, scheme) in [(secp256k1, Scheme::Ed25519), (ed25519, Scheme::Bip340)] {
+            assert_eq!(key.public_key(scheme), Err(SchemeMismatch { curve: key.curve(), scheme }));
+        }
+    }
+
+    #[test]
+    fn only_compressed_points_are_keys_on_secp256k1() {
+        let key = GroupKey::from_hex(Curve::Secp256k1, GENERATOR).unwrap();
+        for tag in (0..=255).filter(|tag| !matches!(tag, 2 | 3)) {
+            let mut bytes = key.as_bytes().to_vec();
+            bytes[0] = tag;
+            let refused = GroupKey::from_bytes(Curve::Secp256k1, &bytes);
+            assert_eq!(refused, Err(InvalidPublicKey::NotCanonical), "tag {tag}");
+        }
+        // The identity as k256 writes it, and an x that is on no point.
+        assert!(GroupKey::from_bytes(Curve::Secp256k1, &[0; 33]).is_err());
+        let mut off_curve = [0; 33];
+        (off_curve[0], off_curve[32]) = (2, 5);
+        assert_eq!(GroupKey::from_bytes(Curve::Secp256k1, &off_curve), Err(InvalidPublicKey::NotAPoint));
+        let length = InvalidPublicKey::Length { expected: 33, got: 32 };
+        assert_eq!(GroupKey::from_bytes(Curve::Secp256k1, &key.as_bytes()[1..]), Err(length));
+        assert_eq!(
+            GroupKey::from_hex(Curve::Ed25519, GENERATOR),
+            Err(InvalidPublicKey::Length { expected: 32, got: 33 })
+        );
+    }
+
+    #[test]
+    fn unknown_fields_and_other_curves_are_refused() {
+        for json in [
+            format!(r#"{{"curve":"ed25519","key":"{GENERATOR}"}}"#),
+            format!(r#"{{"curve":"p256","key":"{GENERATOR}"}}"#),
+            format!(r#"{{"curve":"secp256k1","key":"{GENERATOR}","more":1}}"#),
+            r#"{"curve":"secp256k1","key":"79be"}"#.into(),
+        ] {
+            assert!(serde_json::from_str::<GroupKey>(&json).is_err(), "{json}");
+        }
     }
 }

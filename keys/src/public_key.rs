@@ -141,3 +141,99 @@ pub(crate) fn decode_edwards(bytes: &[u8; 32]) -> Result<EdwardsPoint, InvalidPu
     }
     Ok(point)
 }
+
+#[cfg(test)]
+mod tests {
+    use curve25519_dalek::constants::{ED25519_BASEPOINT_POINT, EIGHT_TORSION};
+    use ed25519_dalek::{Signer, SigningKey};
+
+    use super::*;
+
+    fn ed25519(bytes: &[u8; 32]) -> Result<PublicKey, InvalidPublicKey> {
+        PublicKey::from_bytes(Scheme::Ed25519, bytes)
+    }
+
+    #[test]
+    fn points_outside_the_prime_order_group_are_no_ed25519_keys() {
+        for torsion in EIGHT_TORSION {
+            assert_eq!(ed25519(&torsion.compress().0), Err(InvalidPublicKey::SmallOrder));
+        }
+        for torsion in &EIGHT_TORSION[1..] {
+            let mixed = ED25519_BASEPOINT_POINT + torsion;
+            assert_eq!(ed25519(&mixed.compress().0), Err(InvalidPublicKey::MixedOrder));
+        }
+        assert!(ed25519(&ED25519_BASEPOINT_POINT.compress().0).is_ok());
+    }
+
+    #[test]
+    fn foreign_encodings_are_no_ed25519_keys() {
+        // y = p + 3, the identity with a negative x of zero, and a y that is on no point.
+        let mut unreduced = [0xFF; 32];
+        (unreduced[0], unreduced[31]) = (0xED + 3, 0x7F);
+        assert_eq!(ed25519(&unreduced), Err(InvalidPublicKey::NotCanonical));
+        let mut negative_zero = [0; 32];
+        (negative_zero[0], negative_zero[31]) = (1, 0x80);
+        assert_eq!(ed25519(&negative_zero), Err(InvalidPublicKey::NotCanonical));
+        let mut off_curve = [0; 32];
+        off_curve[0] = 2;
+        assert_eq!(ed25519(&off_curve), Err(InvalidPublicKey::NotAPoint));
+    }
+
+    #[test]
+    fn lengths_and_texts_are_checked_in_both_schemes() {
+        for scheme in Scheme::ALL {
+            for length in [0, 31, 33, 64] {
+                let expected = InvalidPublicKey::Length { expected: 32, got: length };
+                assert_eq!(PublicKey::from_bytes(scheme, &vec![2; length]), Err(expected));
+            }
+            let text = "79be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";
+            let missing = InvalidPublicKey::Hex(HexError::MissingPrefix);
+            assert_eq!(PublicKey::from_hex(scheme, text), Err(missing));
+        }
+    }
+
+    #[test]
+    fn a_key_reads_what_it_writes() {
+        let key = ed25519(&ED25519_BASEPOINT_POINT.compress().0).unwrap();
+        assert_eq!(PublicKey::from_hex(key.scheme(), &key.to_string()), Ok(key));
+        let bytes = borsh::to_vec(&key).unwrap();
+        assert_eq!(PublicKey::try_from_slice(&bytes).unwrap(), key);
+        let mixed = ED25519_BASEPOINT_POINT + EIGHT_TORSION[1];
+        let bytes = borsh::to_vec(&(Scheme::Ed25519, mixed.compress().0)).unwrap();
+        assert!(PublicKey::try_from_slice(&bytes).is_err());
+    }
+
+    #[test]
+    fn a_signature_is_for_one_key_message_and_scheme() {
+        let signing = SigningKey::from_bytes(&[7; 32]);
+        let key = ed25519(&signing.verifying_key().to_bytes()).unwrap();
+        let signature = Signature::from_bytes(signing.sign(b"message").to_bytes());
+        assert_eq!(key.verify(b"message", &signature), Ok(()));
+        assert_eq!(key.verify(b"massage", &signature), Err(InvalidSignature));
+        let other = ed25519(&SigningKey::from_bytes(&[8; 32]).verifying_key().to_bytes()).unwrap();
+        assert_eq!(other.verify(b"message", &signature), Err(InvalidSignature));
+        if let Ok(same_bytes) = PublicKey::from_bytes(Scheme::Bip340, key.as_bytes()) {
+            assert_eq!(same_bytes.verify(b"message", &signature), Err(InvalidSignature));
+        }
+    }
+
+    #[test]
+    fn a_signature_with_a_nonce_of_small_order_is_refused() {
+        // R = 0, s = k·a: valid for cofactored verifiers and for lax ones, refused by strict ones.
+        use curve25519_dalek::Scalar;
+        use sha2::{Digest, Sha512};
+        let secret = Scalar::from(5_u8);
+        let key = EdwardsPoint::mul_base(&secret).compress().0;
+        let nonce = EIGHT_TORSION[0].compress().0;
+        let hash = Sha512::new().chain_update(nonce).chain_update(key).chain_update(b"message");
+        let response = Scalar::from_bytes_mod_order_wide(&hash.finalize().into()) * secret;
+        let mut signature = [0; 64];
+        signature[..32].copy_from_slice(&nonce);
+        signature[32..].copy_from_slice(&response.to_bytes());
+        let lax = VerifyingKey::from_bytes(&key).unwrap();
+        use ed25519_dalek::Verifier;
+        assert!(lax.verify(b"message", &ed25519_dalek::Signature::from_bytes(&signature)).is_ok());
+        let strict = ed25519(&key).unwrap().verify(b"message", &Signature::from_bytes(signature));
+        assert_eq!(strict, Err(InvalidSignature));
+    }
+}

@@ -30,7 +30,7 @@ impl Child for Step {
                 .field("index", &index.to_be_bytes())
         };
         let tweak = Scalar::from_bytes_mod_order_wide(&hash(b"quorate/derive/ed25519/tweak/v1").wide());
-        let chain_code = ChainCode::from_bytes(hash(b"quorate/derive/ed25519/chain-code/v1").digest());
+        let chain_code = ChainCode::new(hash(b"quorate/derive/ed25519/chain-code/v1").digest());
         let point = EdwardsPoint::mul_base(&tweak) + self.point;
         if point.is_identity() {
             return None;

@@ -36,7 +36,7 @@ impl Child for Step {
             return None;
         }
         let key = GroupKey::from_secp256k1(&point.to_affine())?;
-        Some(Self { tweak: self.tweak + tweak, point, key, chain_code: ChainCode::from_bytes(right) })
+        Some(Self { tweak: self.tweak + tweak, point, key, chain_code: ChainCode::new(right) })
     }
 
     fn finish(self) -> Option<Derived> {
