@@ -156,3 +156,123 @@ impl<C: Curve> fmt::Debug for Commitment<C> {
         write!(f, "Commitment({}, {} coefficients)", C::NAME, self.uncleared.len())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{on_every_curve, parties, party, rng, threshold};
+    use crate::{Ed25519, Polynomial};
+
+    on_every_curve!(
+        a_commitment_reads_what_it_writes,
+        a_commitment_of_another_length_is_refused,
+        a_coefficient_that_is_no_point_is_named,
+        evaluation_in_the_exponent_is_evaluation,
+        sums_are_sums_of_polynomials,
+        a_zero_constant_is_a_commitment,
+    );
+
+    fn dealing<C: Curve>(signers: u16, seed: u64) -> (Polynomial<C>, Commitment<C>) {
+        let polynomial = Polynomial::random(threshold(signers), &mut rng(seed));
+        let commitment = Commitment::of(&polynomial);
+        (polynomial, commitment)
+    }
+
+    fn a_commitment_reads_what_it_writes<C: Curve>() {
+        let (_, commitment) = dealing::<C>(3, 1);
+        let bytes = commitment.to_bytes();
+        assert_eq!(bytes.len(), 3 * C::POINT_BYTES);
+        let again = Commitment::<C>::from_bytes(&bytes, threshold(3)).unwrap();
+        assert_eq!(again.to_bytes(), bytes);
+        assert_eq!(again.coefficients(), 3);
+        assert_eq!(again.constant(), commitment.constant());
+        assert_eq!(again.evaluate(party(9)), commitment.evaluate(party(9)));
+    }
+
+    /// A vector longer than the threshold raises the degree, and no set of threshold many parties could sign any more.
+    fn a_commitment_of_another_length_is_refused<C: Curve>() {
+        for signers in [2, 4] {
+            let bytes = dealing::<C>(signers, 1).1.to_bytes();
+            let refused = Commitment::<C>::from_bytes(&bytes, threshold(3)).unwrap_err();
+            let expected = 3 * C::POINT_BYTES;
+            assert_eq!(refused, InvalidCommitment::Length { expected, got: bytes.len() });
+            assert!(refused.to_string().contains(&expected.to_string()));
+        }
+        let bytes = dealing::<C>(3, 1).1.to_bytes();
+        for bad in [&bytes[1..], &[], &[&bytes[..], &[0]].concat()] {
+            assert!(Commitment::<C>::from_bytes(bad, threshold(3)).is_err());
+        }
+    }
+
+    fn a_coefficient_that_is_no_point_is_named<C: Curve>() {
+        let bytes = dealing::<C>(3, 1).1.to_bytes();
+        for position in 0..3 {
+            let mut bad = bytes.clone();
+            bad[position * C::POINT_BYTES..][..C::POINT_BYTES].fill(0xFF);
+            let refused = Commitment::<C>::from_bytes(&bad, threshold(3)).unwrap_err();
+            assert_eq!(refused, InvalidCommitment::Point { position });
+        }
+    }
+
+    fn evaluation_in_the_exponent_is_evaluation<C: Curve>() {
+        let (polynomial, commitment) = dealing::<C>(4, 2);
+        assert_eq!(commitment.constant(), C::mul_base(&polynomial.coefficients()[0]));
+        let indices = parties([1, 2, 3, 50, 100]);
+        let shares = commitment.verifying_shares(indices.clone());
+        for index in indices {
+            let expected = C::mul_base(&polynomial.evaluate(index));
+            assert_eq!(commitment.evaluate(index), expected);
+            assert_eq!(C::decode(&shares[&index]), Some(expected));
+        }
+    }
+
+    fn sums_are_sums_of_polynomials<C: Curve>() {
+        let dealings: Vec<_> = (0..4).map(|seed| dealing::<C>(3, seed)).collect();
+        let sum = Commitment::sum(dealings.iter().map(|(_, commitment)| commitment)).unwrap();
+        let value = dealings.iter().map(|(polynomial, _)| polynomial.evaluate(party(5))).sum();
+        assert_eq!(sum.evaluate(party(5)), C::mul_base(&value));
+        let again = Commitment::<C>::from_bytes(&sum.to_bytes(), threshold(3)).unwrap();
+        assert_eq!(again.constant(), sum.constant());
+
+        assert_eq!(Commitment::<C>::sum([]).unwrap_err(), SumError::Empty);
+        let longer = dealing::<C>(4, 9).1;
+        let refused = Commitment::sum([&sum, &longer]).unwrap_err();
+        assert_eq!(refused, SumError::DifferentLengths { expected: 3, got: 4 });
+    }
+
+    fn a_zero_constant_is_a_commitment<C: Curve>() {
+        let zero = C::Scalar::from(0);
+        let polynomial = Polynomial::<C>::with_constant(&zero, threshold(2), &mut rng(3));
+        let bytes = Commitment::of(&polynomial).to_bytes();
+        let commitment = Commitment::<C>::from_bytes(&bytes, threshold(2)).unwrap();
+        assert!(C::is_identity(&commitment.constant()));
+        assert!(polynomial.share(party(2)).verify(&commitment));
+    }
+
+    #[test]
+    fn components_of_small_order_change_nothing_that_is_computed() {
+        use curve25519_dalek::constants::EIGHT_TORSION;
+
+        let (polynomial, honest) = dealing::<Ed25519>(3, 4);
+        let mut bytes = Vec::new();
+        for (coefficient, torsion) in honest.uncleared().iter().zip(&EIGHT_TORSION[1..]) {
+            bytes.extend(Ed25519::encode(&(coefficient + torsion)));
+        }
+        let twisted = Commitment::<Ed25519>::from_bytes(&bytes, threshold(3)).unwrap();
+        assert_ne!(twisted.to_bytes(), honest.to_bytes());
+        assert_eq!(twisted.constant(), honest.constant());
+        for index in parties([1, 2, 8, 97]) {
+            assert_eq!(twisted.evaluate(index), honest.evaluate(index));
+            assert!(twisted.evaluate(index).is_torsion_free());
+            assert!(polynomial.share(index).verify(&twisted));
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_bytes_panic(bytes: Vec<u8>) {
+            let _ = Commitment::<Ed25519>::from_bytes(&bytes, threshold(2));
+            let _ = Commitment::<crate::Secp256k1>::from_bytes(&bytes, threshold(2));
+        }
+    }
+}

@@ -86,3 +86,75 @@ pub trait Curve: Copy + Clone + Debug + PartialEq + Eq + Send + Sync + 'static {
         point.is_identity().into()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ff::Field;
+
+    use super::*;
+    use crate::testing::{on_every_curve, rng};
+
+    on_every_curve!(
+        encodings_read_what_they_write,
+        small_multiples_are_multiples,
+        the_transport_encoding_means_the_same_point,
+        sums_of_products_are_right,
+        scalars_that_are_not_reduced_are_refused,
+    );
+
+    fn encodings_read_what_they_write<C: Curve>() {
+        assert_eq!(C::NAME, C::ID.name());
+        for point in [C::Point::generator(), C::Point::identity(), C::Point::random(rng(1))] {
+            // A random point of a curve may lie outside the group.
+            let point = C::clear_cofactor(&point);
+            let bytes = C::encode(&point);
+            assert_eq!(bytes.len(), C::POINT_BYTES);
+            assert_eq!(C::decode(&bytes), Some(point));
+            assert_eq!(C::decode_uncleared(&bytes), Some(point));
+            assert_eq!(C::decode(&bytes[1..]), None);
+            assert_eq!(C::decode(&[&bytes[..], &[0]].concat()), None);
+        }
+        let scalar = C::random_scalar(&mut rng(2));
+        assert_eq!(C::scalar_from_bytes(&C::scalar_to_bytes(&scalar)), Some(scalar));
+    }
+
+    fn small_multiples_are_multiples<C: Curve>() {
+        let point = C::Point::generator();
+        let mut multiple = C::Point::identity();
+        for factor in 0..=300 {
+            assert_eq!(C::mul_small(&point, factor), multiple);
+            multiple += point;
+        }
+        assert_eq!(C::mul_small(&point, u16::MAX), C::mul_base(&C::Scalar::from(u64::from(u16::MAX))));
+    }
+
+    fn the_transport_encoding_means_the_same_point<C: Curve>() {
+        let scalar = C::random_scalar(&mut rng(3));
+        let sent = C::encode(&C::mul_base_uncleared(&scalar));
+        let received = C::decode_uncleared(&sent).unwrap();
+        assert_eq!(C::clear_cofactor(&received), C::mul_base(&scalar));
+        assert_eq!(C::mul_base(&scalar), C::Point::generator() * scalar);
+        assert!(C::is_identity(&C::mul_base(&C::Scalar::ZERO)));
+    }
+
+    fn sums_of_products_are_right<C: Curve>() {
+        let mut rng = rng(4);
+        for count in [0, 1, 2, 33, 200] {
+            let terms: Vec<_> = (0..count)
+                .map(|_| (C::random_scalar(&mut rng), C::mul_base(&C::random_scalar(&mut rng))))
+                .collect();
+            let expected: C::Point = terms.iter().map(|(scalar, point)| *point * scalar).sum();
+            assert_eq!(C::multi_exponentiate_vartime(&terms), expected);
+        }
+    }
+
+    fn scalars_that_are_not_reduced_are_refused<C: Curve>() {
+        assert_eq!(C::scalar_from_bytes(&[0xFF; 32]), None);
+        // The order itself: one more than the encoding of minus one, in whichever byte order.
+        let mut order = C::scalar_to_bytes(&-C::Scalar::ONE);
+        let lowest = if C::scalar_to_bytes(&C::Scalar::ONE)[0] == 1 { 0 } else { 31 };
+        order[lowest] += 1;
+        assert_eq!(C::scalar_from_bytes(&order), None);
+        assert_eq!(C::scalar_from_bytes(&[0; 32]), Some(C::Scalar::ZERO));
+    }
+}

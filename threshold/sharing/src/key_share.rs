@@ -136,3 +136,82 @@ impl BorshDeserialize for KeyShare {
         Ok(Self { public, index, secret })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ff::Field;
+    use quorate_keys::SigningIdentity;
+
+    use super::*;
+    use crate::testing::{on_every_curve, party, rng, threshold};
+    use crate::{Commitment, Ed25519, Member, Polynomial, Secp256k1};
+
+    on_every_curve!(
+        a_key_share_reads_what_it_writes,
+        a_share_that_does_not_fit_is_refused,
+        wrong_encodings_are_refused,
+    );
+
+    fn key<C: Curve>() -> (Polynomial<C>, PublicShares) {
+        let mut rng = rng(1);
+        let members = (1..=3)
+            .map(|i| Member { index: party(i), identity: SigningIdentity::generate(&mut rng).identity() });
+        let committee = Committee::new(threshold(2), members.collect()).unwrap();
+        let polynomial = Polynomial::<C>::random(threshold(2), &mut rng);
+        let commitment = Commitment::of(&polynomial);
+        let public = PublicShares {
+            group_key: GroupKey::from_bytes(C::ID, &C::encode(&commitment.constant())).unwrap(),
+            chain_code: ChainCode::new([7; 32]),
+            epoch: 0,
+            verifying_shares: commitment.verifying_shares(committee.indices()),
+            committee,
+        };
+        (polynomial, public)
+    }
+
+    fn a_key_share_reads_what_it_writes<C: Curve>() {
+        let (polynomial, public) = key::<C>();
+        let share = KeyShare::new(public.clone(), party(2), polynomial.share(party(2)).to_bytes());
+        let again = KeyShare::try_from_slice(&borsh::to_vec(&share).unwrap()).unwrap();
+        assert_eq!((again.public(), again.index()), (&public, party(2)));
+        assert_eq!(*again.secret_share::<C>().unwrap().expose(), polynomial.evaluate(party(2)));
+        let secret = again.secret.expose();
+        assert!(!format!("{again:?}").contains(&format!("{secret:?}")));
+    }
+
+    fn a_share_that_does_not_fit_is_refused<C: Curve>() {
+        let (polynomial, public) = key::<C>();
+        let of = |index, bytes| {
+            KeyShare::new(public.clone(), party(index), bytes).secret_share::<C>().unwrap_err()
+        };
+        let right = polynomial.evaluate(party(2));
+        assert_eq!(of(3, polynomial.share(party(2)).to_bytes()), KeyShareError::Mismatch(party(3)));
+        let wrong = Secret::new(C::scalar_to_bytes(&(right + C::Scalar::ONE)));
+        assert_eq!(of(2, wrong), KeyShareError::Mismatch(party(2)));
+        assert_eq!(of(2, Secret::new([0xFF; 32])), KeyShareError::Mismatch(party(2)));
+        assert_eq!(of(9, polynomial.share(party(9)).to_bytes()), KeyShareError::NotAMember(party(9)));
+    }
+
+    #[test]
+    fn a_share_on_another_curve_is_refused() {
+        let (polynomial, public) = key::<Ed25519>();
+        let share = KeyShare::new(public, party(1), polynomial.share(party(1)).to_bytes());
+        let (expected, found) = (Secp256k1::ID, Ed25519::ID);
+        assert_eq!(share.secret_share::<Secp256k1>().unwrap_err(), KeyShareError::Curve { expected, found });
+    }
+
+    fn wrong_encodings_are_refused<C: Curve>() {
+        let (polynomial, public) = key::<C>();
+        let secret = || polynomial.share(party(2)).to_bytes();
+        let read = |share: &KeyShare| KeyShare::try_from_slice(&borsh::to_vec(share).unwrap());
+        assert!(read(&KeyShare::new(public.clone(), party(4), secret())).is_err());
+        let mut missing = public.clone();
+        missing.verifying_shares.remove(&party(3));
+        assert!(read(&KeyShare::new(missing, party(2), secret())).is_err());
+        let mut surplus = public.clone();
+        surplus.verifying_shares.insert(party(4), vec![0; C::POINT_BYTES]);
+        assert!(read(&KeyShare::new(surplus, party(2), secret())).is_err());
+        let bytes = borsh::to_vec(&KeyShare::new(public, party(2), secret())).unwrap();
+        assert!(KeyShare::try_from_slice(&bytes[..bytes.len() - 1]).is_err());
+    }
+}

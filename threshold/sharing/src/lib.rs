@@ -23,6 +23,8 @@ mod party;
 mod polynomial;
 mod proof;
 mod share;
+#[cfg(test)]
+mod testing;
 
 pub use commitment::{Commitment, InvalidCommitment, SumError};
 pub use committee::{Committee, CommitteeError, Member};

@@ -110,3 +110,76 @@ pub fn lagrange_at_zero<C: Curve>(
     let inverse = Option::<C::Scalar>::from(denominator.invert()).unwrap_or(C::Scalar::ZERO);
     Ok(numerator * inverse)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::testing::{on_every_curve, parties, party, rng, threshold};
+    use crate::{Ed25519, Secp256k1};
+
+    on_every_curve!(wrong_sets_have_no_coefficients, evaluation_is_that_of_the_coefficients);
+
+    fn wrong_sets_have_no_coefficients<C: Curve>() {
+        let absent = lagrange_at_zero::<C>(party(4), &parties([1, 2, 3]));
+        assert_eq!(absent, Err(LagrangeError::NotIncluded(party(4))));
+        let repeated = lagrange_at_zero::<C>(party(1), &parties([1, 2, 3, 2]));
+        assert_eq!(repeated, Err(LagrangeError::Repeated(party(2))));
+        assert_eq!(lagrange_at_zero::<C>(party(1), &[]), Err(LagrangeError::NotIncluded(party(1))));
+        // 2/(2 − 1) and 1/(1 − 2).
+        let one = C::Scalar::ONE;
+        assert_eq!(lagrange_at_zero::<C>(party(1), &parties([1, 2])), Ok(one + one));
+        assert_eq!(lagrange_at_zero::<C>(party(2), &parties([1, 2])), Ok(-one));
+    }
+
+    fn evaluation_is_that_of_the_coefficients<C: Curve>() {
+        let secret = C::random_scalar(&mut rng(1));
+        let polynomial = Polynomial::<C>::with_constant(&secret, threshold(3), &mut rng(2));
+        let [constant, linear, square] = polynomial.coefficients() else { panic!("three coefficients") };
+        let seven = C::Scalar::from(7);
+        assert_eq!(*constant, secret);
+        assert_eq!(polynomial.evaluate(party(7)), secret + *linear * seven + *square * seven * seven);
+        assert_eq!(*polynomial.share(party(7)).expose(), polynomial.evaluate(party(7)));
+        assert_eq!(polynomial.share(party(7)).index(), party(7));
+        assert!(format!("{polynomial:?}").ends_with("3 coefficients redacted)"));
+    }
+
+    fn interpolate<C: Curve>(polynomial: &Polynomial<C>, signers: &[PartyIndex]) -> C::Scalar {
+        let term = |index| lagrange_at_zero::<C>(index, signers).unwrap() * polynomial.evaluate(index);
+        signers.iter().map(|index| term(*index)).sum()
+    }
+
+    fn any_threshold_many_parties_find_the_secret<C: Curve>(seed: u64, signers: &[PartyIndex]) {
+        let threshold = threshold(u16::try_from(signers.len()).unwrap());
+        let secret = C::random_scalar(&mut rng(seed));
+        let polynomial = Polynomial::<C>::with_constant(&secret, threshold, &mut rng(!seed));
+        assert_eq!(interpolate(&polynomial, signers), secret);
+        if let Some((_, fewer)) = signers.split_first()
+            && !fewer.is_empty()
+        {
+            assert_ne!(interpolate(&polynomial, fewer), secret);
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn any_threshold_many_shares_find_the_secret_and_fewer_do_not(
+            seed: u64,
+            signers in prop::sample::subsequence((1_u16..=100).collect::<Vec<_>>(), 2..12).prop_shuffle(),
+        ) {
+            let signers = parties(signers);
+            any_threshold_many_parties_find_the_secret::<Ed25519>(seed, &signers);
+            any_threshold_many_parties_find_the_secret::<Secp256k1>(seed, &signers);
+        }
+
+        #[test]
+        fn more_than_threshold_many_shares_find_the_secret_too(seed: u64, signers in 3_u16..20) {
+            let polynomial = Polynomial::<Secp256k1>::random(threshold(3), &mut rng(seed));
+            let found = interpolate(&polynomial, &parties(1..=signers));
+            prop_assert_eq!(found, polynomial.coefficients()[0]);
+        }
+    }
+}

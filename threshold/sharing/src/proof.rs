@@ -135,3 +135,129 @@ impl<C: Curve> fmt::Debug for KnowledgeProof<C> {
         write!(f, "KnowledgeProof({})", C::NAME)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Ed25519;
+    use crate::testing::{on_every_curve, rng, threshold};
+
+    on_every_curve!(
+        a_proof_holds_for_its_dealer_and_commitment_only,
+        every_part_of_a_proof_matters,
+        a_batch_holds_when_every_proof_does,
+        one_wrong_proof_fails_its_batch_and_is_found,
+        every_coefficient_must_be_known,
+        bytes_that_are_no_proof_are_refused,
+        proofs_never_share_a_nonce,
+    );
+
+    struct Dealer<C: Curve> {
+        binding: [u8; 1],
+        polynomial: Polynomial<C>,
+        commitment: Commitment<C>,
+        proof: KnowledgeProof<C>,
+    }
+
+    fn dealer<C: Curve>(number: u8) -> Dealer<C> {
+        let mut rng = rng(number.into());
+        let binding = [number];
+        let polynomial = Polynomial::random(threshold(3), &mut rng);
+        let commitment = Commitment::of(&polynomial);
+        let proof = KnowledgeProof::prove(&binding, &polynomial, &commitment, &mut rng);
+        Dealer { binding, polynomial, commitment, proof }
+    }
+
+    fn batch_holds<C: Curve>(dealers: &[Dealer<C>]) -> bool {
+        let items: Vec<_> = dealers.iter().map(|d| (d.binding.as_slice(), &d.commitment, &d.proof)).collect();
+        KnowledgeProof::verify_batch(&items, &mut rng(99))
+    }
+
+    fn a_proof_holds_for_its_dealer_and_commitment_only<C: Curve>() {
+        let (one, other) = (dealer::<C>(1), dealer::<C>(2));
+        assert!(one.proof.verify(&one.binding, &one.commitment));
+        assert!(!one.proof.verify(&other.binding, &one.commitment));
+        assert!(!one.proof.verify(&one.binding, &other.commitment));
+        // Commitment and proof of another dealer, presented as one's own.
+        assert!(!other.proof.verify(&one.binding, &other.commitment));
+        let read = KnowledgeProof::<C>::from_bytes(&one.proof.to_bytes()).unwrap();
+        assert_eq!(read, one.proof);
+        assert!(read.verify(&one.binding, &one.commitment));
+    }
+
+    fn every_part_of_a_proof_matters<C: Curve>() {
+        let Dealer { binding, commitment, proof, .. } = dealer::<C>(1);
+        let other = dealer::<C>(2).proof;
+        let response = KnowledgeProof { response: proof.response + C::Scalar::ONE, ..proof.clone() };
+        let nonce = KnowledgeProof { nonce: other.nonce, nonce_bytes: other.nonce_bytes, ..proof.clone() };
+        assert!(!response.verify(&binding, &commitment));
+        assert!(!nonce.verify(&binding, &commitment));
+    }
+
+    fn a_batch_holds_when_every_proof_does<C: Curve>() {
+        let dealers: Vec<_> = (0..7).map(dealer::<C>).collect();
+        assert!(batch_holds(&dealers));
+        assert!(batch_holds(&dealers[..1]));
+        assert!(batch_holds::<C>(&[]));
+    }
+
+    fn one_wrong_proof_fails_its_batch_and_is_found<C: Curve>() {
+        for cheater in 0..5_usize {
+            let mut dealers: Vec<_> = (0..5).map(dealer::<C>).collect();
+            dealers[cheater].proof.response += C::Scalar::ONE;
+            assert!(!batch_holds(&dealers));
+            let found: Vec<_> = (0..5)
+                .filter(|i| !dealers[*i].proof.verify(&dealers[*i].binding, &dealers[*i].commitment))
+                .collect();
+            assert_eq!(found, [cheater]);
+        }
+        // Errors that would cancel in a sum without weights.
+        let mut dealers: Vec<_> = (0..2).map(dealer::<C>).collect();
+        dealers[0].proof.response += C::Scalar::ONE;
+        dealers[1].proof.response -= C::Scalar::ONE;
+        assert!(!batch_holds(&dealers));
+    }
+
+    /// A dealer who takes one coefficient from another dealer can prove the rest, but not that one.
+    fn every_coefficient_must_be_known<C: Curve>() {
+        let (honest, cheater) = (dealer::<C>(1), dealer::<C>(2));
+        for stolen in 0..3 {
+            let mut bytes = cheater.commitment.to_bytes();
+            let range = stolen * C::POINT_BYTES..(stolen + 1) * C::POINT_BYTES;
+            bytes[range.clone()].copy_from_slice(&honest.commitment.to_bytes()[range]);
+            let commitment = Commitment::<C>::from_bytes(&bytes, threshold(3)).unwrap();
+            let proof = KnowledgeProof::prove(b"2", &cheater.polynomial, &commitment, &mut rng(3));
+            assert!(!proof.verify(b"2", &commitment), "coefficient {stolen}");
+        }
+    }
+
+    fn bytes_that_are_no_proof_are_refused<C: Curve>() {
+        let bytes = dealer::<C>(1).proof.to_bytes();
+        assert_eq!(bytes.len(), C::POINT_BYTES + 32);
+        let mut not_a_point = bytes.clone();
+        not_a_point[..C::POINT_BYTES].fill(0xFF);
+        let mut not_reduced = bytes.clone();
+        not_reduced[C::POINT_BYTES..].fill(0xFF);
+        for bad in [&bytes[1..], &[&bytes[..], &[0]].concat(), &[], &not_a_point, &not_reduced] {
+            assert_eq!(KnowledgeProof::<C>::from_bytes(bad).err(), Some(InvalidProof));
+        }
+    }
+
+    fn proofs_never_share_a_nonce<C: Curve>() {
+        let Dealer { binding, polynomial, commitment, .. } = dealer::<C>(1);
+        let mut rng = rng(5);
+        let mut prove = || KnowledgeProof::prove(&binding, &polynomial, &commitment, &mut rng).nonce_bytes;
+        assert_ne!(prove(), prove());
+    }
+
+    #[test]
+    fn a_component_of_small_order_in_the_nonce_is_harmless_and_bound() {
+        use curve25519_dalek::constants::EIGHT_TORSION;
+
+        let Dealer { binding, commitment, proof, .. } = dealer::<Ed25519>(1);
+        let nonce = proof.nonce + EIGHT_TORSION[1];
+        let twisted = KnowledgeProof { nonce, nonce_bytes: Ed25519::encode(&nonce), ..proof };
+        // The challenge is over the bytes that were sent, so nobody but the prover can add one.
+        assert!(!twisted.verify(&binding, &commitment));
+    }
+}

@@ -90,3 +90,94 @@ impl<C: Curve> Drop for SecretShare<C> {
 }
 
 impl<C: Curve> ZeroizeOnDrop for SecretShare<C> {}
+
+#[cfg(test)]
+mod tests {
+    use ff::Field;
+
+    use super::*;
+    use crate::Polynomial;
+    use crate::testing::{on_every_curve, party, rng, threshold};
+
+    on_every_curve!(
+        a_share_fits_its_commitment_and_no_other,
+        the_sum_of_shares_fits_the_sum_of_commitments,
+        one_wrong_share_makes_the_sum_wrong,
+        two_errors_that_cancel_leave_the_right_sum,
+        bytes_that_are_no_scalar_are_no_share,
+    );
+
+    fn dealings<C: Curve>(count: u64) -> Vec<(Polynomial<C>, Commitment<C>)> {
+        let deal = |seed| Polynomial::random(threshold(3), &mut rng(seed));
+        (0..count)
+            .map(deal)
+            .map(|polynomial| (Commitment::of(&polynomial), polynomial))
+            .map(|(c, p)| (p, c))
+            .collect()
+    }
+
+    fn sum<C: Curve>(shares: &[SecretShare<C>]) -> SecretShare<C> {
+        let zero = SecretShare::new(shares[0].index(), C::Scalar::ZERO);
+        shares.iter().fold(zero, |sum, share| sum.add(share).unwrap())
+    }
+
+    fn a_share_fits_its_commitment_and_no_other<C: Curve>() {
+        let dealings = dealings::<C>(2);
+        for index in [1, 2, 99, 100] {
+            let share = dealings[0].0.share(party(index));
+            assert!(share.verify(&dealings[0].1));
+            assert!(!share.verify(&dealings[1].1));
+            assert!(
+                !SecretShare::<C>::new(party(index), *share.expose() + C::Scalar::ONE).verify(&dealings[0].1)
+            );
+            assert!(!SecretShare::<C>::new(party(index % 100 + 1), *share.expose()).verify(&dealings[0].1));
+        }
+    }
+
+    fn the_sum_of_shares_fits_the_sum_of_commitments<C: Curve>() {
+        let dealings = dealings::<C>(5);
+        let commitment = Commitment::sum(dealings.iter().map(|(_, commitment)| commitment)).unwrap();
+        for index in [1, 7] {
+            let shares: Vec<_> =
+                dealings.iter().map(|(polynomial, _)| polynomial.share(party(index))).collect();
+            assert!(sum(&shares).verify(&commitment));
+        }
+    }
+
+    fn one_wrong_share_makes_the_sum_wrong<C: Curve>() {
+        let dealings = dealings::<C>(5);
+        let commitment = Commitment::sum(dealings.iter().map(|(_, commitment)| commitment)).unwrap();
+        for cheater in 0..5 {
+            let mut shares: Vec<_> =
+                dealings.iter().map(|(polynomial, _)| polynomial.share(party(4))).collect();
+            shares[cheater].scalar += C::Scalar::ONE;
+            assert!(!sum(&shares).verify(&commitment));
+            let wrong = |(share, dealing): (&SecretShare<C>, &(_, Commitment<C>))| !share.verify(&dealing.1);
+            assert_eq!(shares.iter().zip(&dealings).position(wrong), Some(cheater));
+        }
+    }
+
+    /// The case in which the check of the sum says less than the checks one by one: nobody loses anything by it.
+    fn two_errors_that_cancel_leave_the_right_sum<C: Curve>() {
+        let dealings = dealings::<C>(2);
+        let commitment = Commitment::sum(dealings.iter().map(|(_, commitment)| commitment)).unwrap();
+        let mut shares: Vec<_> = dealings.iter().map(|(polynomial, _)| polynomial.share(party(4))).collect();
+        let right = *sum(&shares).expose();
+        shares[0].scalar += C::Scalar::ONE;
+        shares[1].scalar -= C::Scalar::ONE;
+        assert!(!shares[0].verify(&dealings[0].1));
+        assert!(sum(&shares).verify(&commitment));
+        assert_eq!(*sum(&shares).expose(), right);
+    }
+
+    fn bytes_that_are_no_scalar_are_no_share<C: Curve>() {
+        let share = dealings::<C>(1)[0].0.share(party(3));
+        let again = SecretShare::<C>::from_bytes(party(3), share.to_bytes().expose()).unwrap();
+        assert_eq!((again.index(), again.expose()), (share.index(), share.expose()));
+        for bad in [&[0xFF; 32][..], &[0; 31], &[0; 33], &[]] {
+            assert_eq!(SecretShare::<C>::from_bytes(party(3), bad).err(), Some(InvalidShare));
+        }
+        assert!(share.add(&SecretShare::new(party(2), C::Scalar::ONE)).is_none());
+        assert!(format!("{share:?}").ends_with("of party 3, redacted)"));
+    }
+}
