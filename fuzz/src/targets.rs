@@ -1,6 +1,7 @@
 //! The targets: one file each in `targets/`, one line each here.
 
 mod committee;
+mod config_file;
 mod derivation_path;
 mod envelope;
 mod evidence;
@@ -8,6 +9,7 @@ mod examples;
 mod forwarded_request;
 mod http_request;
 mod keygen_body;
+mod peers_file;
 mod proposal;
 mod sign_body;
 
@@ -25,12 +27,14 @@ use crate::{Outcome, Target};
 /// Every target that is run.
 pub const ALL: &[Target] = &[
     committee::TARGET,
+    config_file::TARGET,
     derivation_path::TARGET,
     envelope::TARGET,
     evidence::TARGET,
     forwarded_request::TARGET,
     http_request::TARGET,
     keygen_body::TARGET,
+    peers_file::TARGET,
     proposal::TARGET,
     sign_body::TARGET,
 ];
