@@ -11,6 +11,7 @@
 //! - refuses what comes from a web page: with an `Origin`, or (on loopback) under a name that is not the local
 //!   host, as happens when a page has its own name resolve to 127.0.0.1.
 
+mod body;
 mod guard;
 mod listen;
 
@@ -19,14 +20,12 @@ use std::net::SocketAddr;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::rejection::BytesRejection;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::{Request, State};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use bytes::Bytes;
 use http::{HeaderValue, StatusCode, Uri, header};
-use quorate_request::{ErrorBody, ErrorCode, MAX_BODY_BYTES, Operation, RequestId, paths};
+use quorate_request::{ErrorBody, ErrorCode, Operation, RequestId, paths};
 use serde::Deserialize;
 use tokio::net::TcpListener;
 use tracing::{info, warn};
@@ -87,17 +86,16 @@ pub fn router(client: Client, exposure: Exposure) -> Router {
         .route(&health(paths::READY), get(node_ready))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
-        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(from_fn_with_state(exposure, guard::refuse_web_pages))
         .with_state(client)
 }
 
-async fn keygen(State(client): State<Client>, uri: Uri, body: Result<Bytes, BytesRejection>) -> Response {
-    forward(&client, &uri, Operation::Keygen, body).await
+async fn keygen(State(client): State<Client>, request: Request) -> Response {
+    forward(&client, Operation::Keygen, request).await
 }
 
-async fn sign(State(client): State<Client>, uri: Uri, body: Result<Bytes, BytesRejection>) -> Response {
-    forward(&client, &uri, Operation::Sign, body).await
+async fn sign(State(client): State<Client>, request: Request) -> Response {
+    forward(&client, Operation::Sign, request).await
 }
 
 async fn read(State(client): State<Client>, uri: Uri) -> Response {
@@ -122,25 +120,17 @@ async fn method_not_allowed(uri: Uri) -> Response {
 }
 
 /// Signs a body as it came and passes it on.
-async fn forward(
-    client: &Client,
-    uri: &Uri,
-    operation: Operation,
-    body: Result<Bytes, BytesRejection>,
-) -> Response {
-    let body = match body {
+async fn forward(client: &Client, operation: Operation, request: Request) -> Response {
+    let (head, body) = request.into_parts();
+    let body = match body::read(&head.headers, body).await {
         Ok(body) => body,
-        Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
-            let message = format!("the body has more than {MAX_BODY_BYTES} bytes");
-            return refuse(&ErrorBody::new(ErrorCode::BodyTooLarge, message));
-        }
-        Err(rejection) => return refuse(&ErrorBody::new(ErrorCode::MalformedRequest, rejection.body_text())),
+        Err(error) => return refuse(&error),
     };
     let id = match request_id(&body) {
         Ok(id) => id,
         Err(error) => return refuse(&error),
     };
-    let result = client.post(target(uri), operation.clone(), id.clone(), body).await;
+    let result = client.post(target(&head.uri), operation.clone(), id.clone(), body).await;
     match &result {
         Ok(answer) => info!(session = %id, %operation, status = answer.status.as_u16(), "answered"),
         Err(error) => warn!(session = %id, %operation, %error, "not answered"),

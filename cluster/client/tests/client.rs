@@ -1,0 +1,238 @@
+//! The client against nodes that really verify.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, clippy::expect_used)]
+
+mod support;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use quorate_client::{Client, ClientError, RetryPolicy};
+use quorate_keys::{Secret, SigningIdentity};
+use quorate_request::{ClusterId, ErrorCode, KeygenRequest, RequestStatus, SessionResult, SignRequest};
+use support::*;
+
+fn keygen(session_id: Option<&str>) -> KeygenRequest {
+    KeygenRequest {
+        session_id: session_id.map(|id| id.parse().unwrap()),
+        threshold: 2,
+        total: 3,
+        curve: "ed25519".into(),
+        protocol: None,
+        wallet_id: None,
+        parties: None,
+    }
+}
+
+fn code(error: &ClientError) -> ErrorCode {
+    error.api().unwrap_or_else(|| panic!("not a refusal: {error}")).code
+}
+
+#[tokio::test]
+async fn every_call_of_the_api_works_and_is_signed() {
+    let shared = Arc::new(Shared::default());
+    let node = Node::start("node1", &shared, &[]).await;
+    let client = client(&[&node.uri]);
+
+    let made = client.keygen(keygen(None)).await.unwrap();
+    assert_eq!((made.status, made.wallet_id.as_str()), (RequestStatus::Completed, "w1"));
+    let request = SignRequest {
+        public_key: Some(made.public_key.clone()),
+        message_hash: Some([1; 32].into()),
+        signers: Some(vec!["node1".into(), "node3".into()]),
+        ..SignRequest::default()
+    };
+    let signed = client.sign(request).await.unwrap();
+    assert_eq!(signed.committee, ["node1", "node3"]);
+    assert_eq!(signed.public_key, made.public_key);
+    assert_ne!(signed.session_id, made.session_id);
+
+    let wallets = client.wallets().await.unwrap();
+    assert_eq!(wallets, [client.wallet(&made.wallet_id).await.unwrap()]);
+    let session = client.session(&made.session_id).await.unwrap();
+    assert_eq!(session.result, Some(SessionResult::Keygen(made)));
+    assert_eq!(client.nodes().await.unwrap()[0].name, "node1");
+    assert_eq!(shared.seen.lock().unwrap().len(), 6, "each of these was signed");
+    assert_eq!(client.health().await.unwrap().status, "ok");
+    assert!(client.ready().await.unwrap().ready);
+    assert_eq!(shared.seen.lock().unwrap().len(), 6, "health needs no signature");
+}
+
+#[tokio::test]
+async fn a_session_of_any_name_can_be_looked_up() {
+    let shared = Arc::new(Shared::default());
+    let node = Node::start("node1", &shared, &[]).await;
+    let client = client(&[&node.uri]);
+    let odd = r##"a/b?c=d#e%2F\"~"##;
+    client.keygen(keygen(Some(odd))).await.unwrap();
+    assert_eq!(client.session(&odd.parse().unwrap()).await.unwrap().session_id.as_str(), odd);
+}
+
+#[tokio::test]
+async fn the_id_of_a_request_is_inside_its_signed_body() {
+    let shared = Arc::new(Shared::default());
+    let node = Node::start("node1", &shared, &[]).await;
+    let made = client(&[&node.uri]).keygen(keygen(None)).await.unwrap();
+    let body: KeygenRequest = serde_json::from_slice(&shared.bodies.lock().unwrap()[0]).unwrap();
+    assert_eq!(body.session_id, Some(made.session_id));
+}
+
+#[tokio::test]
+async fn a_refusal_is_given_to_the_caller_and_not_repeated() {
+    let shared = Arc::new(Shared::default());
+    let node = Node::start("node1", &shared, &[]).await;
+    let client = client(&[&node.uri]);
+    let error = client.keygen(KeygenRequest { threshold: 1, ..keygen(Some("s1")) }).await.unwrap_err();
+    assert_eq!(code(&error), ErrorCode::InvalidThreshold);
+    assert_eq!(error.api().unwrap().session_id, Some("s1".parse().unwrap()));
+    assert!(matches!(&error, ClientError::Api { status, .. } if status.as_u16() == 400));
+    assert!(error.to_string().contains("at least 2 (invalid_threshold)"), "{error}");
+    let error = client.wallet(&"nobody".parse().unwrap()).await.unwrap_err();
+    assert_eq!(code(&error), ErrorCode::UnknownWallet);
+    assert_eq!(*node.asked.lock().unwrap(), 2);
+}
+
+#[tokio::test]
+async fn a_repeated_request_gives_the_first_result_and_a_changed_one_a_conflict() {
+    let shared = Arc::new(Shared::default());
+    let node = Node::start("node1", &shared, &[]).await;
+    let client = client(&[&node.uri]);
+    let first = client.keygen(keygen(Some("s1"))).await.unwrap();
+    // Signed anew, a second later: other times, the same request.
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    assert_eq!(client.keygen(keygen(Some("s1"))).await.unwrap(), first);
+    assert_eq!(*shared.executed.lock().unwrap(), 1);
+    let error = client.keygen(KeygenRequest { threshold: 3, ..keygen(Some("s1")) }).await.unwrap_err();
+    assert_eq!(code(&error), ErrorCode::RequestConflict);
+}
+
+#[tokio::test]
+async fn another_key_and_another_cluster_are_refused() {
+    let shared = Arc::new(Shared::default());
+    let node = Node::start("node1", &shared, &[]).await;
+    let stranger = SigningIdentity::from_seed(&Secret::new([8; 32]));
+    let stranger = Client::new(vec![node.uri.clone()], CLUSTER, stranger).unwrap();
+    assert_eq!(code(&stranger.wallets().await.unwrap_err()), ErrorCode::UnknownInitiator);
+    let elsewhere = ClusterId::from_bytes([0; 32]);
+    let elsewhere = Client::new(vec![node.uri.clone()], elsewhere, initiator()).unwrap();
+    assert_eq!(code(&elsewhere.wallets().await.unwrap_err()), ErrorCode::WrongCluster);
+}
+
+#[tokio::test]
+async fn a_dead_node_is_passed_over_and_not_asked_first_again() {
+    let shared = Arc::new(Shared::default());
+    let node = Node::start("node2", &shared, &[]).await;
+    let dead = dead_end().await;
+    let client = client(&[&dead, &node.uri]);
+    assert!(client.keygen(keygen(None)).await.is_ok());
+    assert!(client.wallets().await.is_ok());
+    assert_eq!(*node.asked.lock().unwrap(), 2);
+}
+
+#[tokio::test]
+async fn when_a_node_dies_after_the_work_the_next_one_gives_the_first_result() {
+    let shared = Arc::new(Shared::default());
+    let first = Node::start("node1", &shared, &[Fault::DiesAfterwards]).await;
+    let second = Node::start("node2", &shared, &[]).await;
+    let client = client(&[&first.uri, &second.uri]);
+    client.keygen(keygen(None)).await.unwrap();
+    assert_eq!(*shared.executed.lock().unwrap(), 1, "never two wallets for one request");
+    let seen = shared.seen.lock().unwrap();
+    assert_eq!(seen.len(), 2);
+    assert_eq!(seen[0], seen[1], "the identical request was repeated");
+}
+
+#[tokio::test]
+async fn a_silent_node_is_passed_over() {
+    let shared = Arc::new(Shared::default());
+    let first = Node::start("node1", &shared, &[Fault::Silent]).await;
+    let second = Node::start("node2", &shared, &[]).await;
+    let policy = RetryPolicy { work_timeout: Duration::from_millis(200), ..quick() };
+    let client = client_with(&[&first.uri, &second.uri], policy);
+    client.keygen(keygen(None)).await.unwrap();
+    assert_eq!(*shared.executed.lock().unwrap(), 1);
+}
+
+#[tokio::test]
+async fn an_unavailable_node_is_passed_over_and_the_last_503_is_final() {
+    let shared = Arc::new(Shared::default());
+    let first = Node::start("node1", &shared, &[Fault::Unavailable; 2]).await;
+    let second = Node::start("node2", &shared, &[]).await;
+    let client = client(&[&first.uri, &second.uri]);
+    assert!(client.keygen(keygen(None)).await.is_ok());
+
+    // Both unavailable: each is asked once, and the caller learns why.
+    second.faults.lock().unwrap().push_back(Fault::Unavailable);
+    let asked = |node: &Node| *node.asked.lock().unwrap();
+    let before = (asked(&first), asked(&second));
+    let error = client.keygen(keygen(None)).await.unwrap_err();
+    assert_eq!(code(&error), ErrorCode::NotEnoughSigners);
+    assert_eq!((asked(&first), asked(&second)), (before.0 + 1, before.1 + 1));
+}
+
+#[tokio::test]
+async fn when_nobody_answers_the_error_says_whom_and_why() {
+    let dead = dead_end().await;
+    let policy = RetryPolicy { attempts: 3, ..quick() };
+    let error = client_with(&[&dead], policy).wallets().await.unwrap_err();
+    let ClientError::Unreachable { attempts, endpoint, reason } = &error else { panic!("{error}") };
+    assert_eq!((*attempts, endpoint), (3, &dead));
+    assert!(reason.contains("refused"), "{reason}");
+}
+
+#[tokio::test]
+async fn the_deadline_ends_all_attempts() {
+    let shared = Arc::new(Shared::default());
+    let node = Node::start("node1", &shared, &[Fault::Silent; 50]).await;
+    let policy = RetryPolicy {
+        deadline: Duration::from_millis(600),
+        work_timeout: Duration::from_millis(100),
+        attempts: 1000,
+        ..quick()
+    };
+    let started = std::time::Instant::now();
+    let error = client_with(&[&node.uri], policy).keygen(keygen(None)).await.unwrap_err();
+    assert!(matches!(error, ClientError::Unreachable { .. }));
+    assert!(started.elapsed() < Duration::from_secs(5));
+    assert_eq!(*shared.executed.lock().unwrap(), 1);
+}
+
+#[tokio::test]
+async fn something_that_is_no_node_is_reported_as_such() {
+    let shared = Arc::new(Shared::default());
+    let node = Node::start("node1", &shared, &[Fault::Nonsense]).await;
+    let error = client(&[&node.uri]).wallets().await.unwrap_err();
+    assert!(matches!(error, ClientError::UnexpectedAnswer { status, .. } if status.as_u16() == 200));
+}
+
+#[tokio::test]
+async fn a_node_that_is_not_ready_says_what_is_missing() {
+    let shared = Arc::new(Shared::default());
+    let node = Node::start_with("node1", &shared, &[], false).await;
+    let readiness = client(&[&node.uri]).ready().await.unwrap();
+    assert!(!readiness.ready);
+    assert_eq!(readiness.reasons, ["2 of 3 nodes are unreachable"]);
+    // One that is ready is preferred.
+    let other = Node::start("node2", &shared, &[]).await;
+    assert!(client(&[&node.uri, &other.uri]).ready().await.unwrap().ready);
+}
+
+#[tokio::test]
+async fn what_can_not_be_asked_is_not_sent() {
+    let shared = Arc::new(Shared::default());
+    let node = Node::start("node1", &shared, &[]).await;
+    let client = client(&[&node.uri]);
+    let message = vec![0; quorate_request::MAX_BODY_BYTES];
+    let request = SignRequest { message: Some(message.into()), ..SignRequest::default() };
+    assert!(matches!(client.sign(request).await, Err(ClientError::InvalidRequest(_))));
+    assert!(matches!(client.read("no path").await, Err(ClientError::InvalidRequest(_))));
+    assert_eq!(*node.asked.lock().unwrap(), 0);
+}
+
+#[test]
+fn debug_output_shows_no_key() {
+    let uri = "http://127.0.0.1:1".parse().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let text = runtime.block_on(async { format!("{:?}", client(&[&uri])) });
+    assert!(text.contains(&initiator().identity().to_string()), "{text}");
+    assert!(!text.contains("0707070707"), "{text}");
+}
