@@ -1,6 +1,26 @@
 //! The node: authority, proposer, sessions, store and API.
+//!
+//! A node holds one share of each of its wallets, encrypted, and acts only on requests that an initiator signed for
+//! its cluster, each of which it checks for itself. The life of a request, file by file:
+//!
+//! `api` parses it → `authority` checks it → `engine::proposer` chooses a committee → on every member `engine::member`
+//! checks it again and promises → `engine::run` drives the session, storing what must be durable before what depends on
+//! it leaves → the result is verified, stored in the `ledger` and answered.
 
+mod api;
+mod authority;
+pub mod barrier;
 pub mod config;
+mod engine;
+mod frame;
 pub mod identity;
+mod job;
+mod ledger;
+mod node;
 pub mod peers;
+mod protocols;
 pub mod store;
+mod wallets;
+
+pub use node::{Joints, Node, NodeError};
+pub use protocols::registry;

@@ -1,0 +1,198 @@
+//! The HTTP API: signed requests in, JSON out. It checks form and authority; what a request means is the engine's.
+
+mod views;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Path, Request, State};
+use axum::http::{StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::serve::ListenerExt;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use quorate_request::{
+    ErrorBody, ErrorCode, MAX_BODY_BYTES, Operation, RequestError, SessionResult, SignedRequest, WalletRef,
+};
+use serde::Serialize;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::authority::refusal;
+use crate::engine::Engine;
+
+/// How long a client may take to send a body.
+const BODY_TIME: Duration = Duration::from_secs(10);
+
+/// The routes of a node.
+pub(crate) fn router(engine: Arc<Engine>) -> Router {
+    Router::new()
+        .route("/api/v1/keygen", post(keygen))
+        .route("/api/v1/sign", post(sign))
+        .route("/api/v1/wallets", get(wallets))
+        .route("/api/v1/wallets/{id}", get(wallet))
+        .route("/api/v1/sessions/{id}", get(session))
+        .route("/api/v1/nodes", get(nodes))
+        .route("/health", get(health))
+        .route("/ready", get(ready))
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .with_state(engine)
+}
+
+/// An error as an answer.
+struct Refusal(ErrorBody);
+
+impl From<ErrorBody> for Refusal {
+    fn from(body: ErrorBody) -> Self {
+        Self(body)
+    }
+}
+
+impl From<RequestError> for Refusal {
+    fn from(error: RequestError) -> Self {
+        Self(refusal(&error))
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        json(self.0.code.status(), &self.0)
+    }
+}
+
+type Answer = Result<Response, Refusal>;
+
+fn json(status: StatusCode, value: &impl Serialize) -> Response {
+    match serde_json::to_vec(value) {
+        Ok(body) => (status, [(header::CONTENT_TYPE, "application/json")], body).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    }
+}
+
+fn error(code: ErrorCode, message: impl Into<String>) -> Refusal {
+    Refusal(ErrorBody::new(code, message))
+}
+
+/// Reads a signed request off the wire.
+async fn read(request: Request) -> Result<SignedRequest, Refusal> {
+    let (parts, body) = request.into_parts();
+    let body = tokio::time::timeout(BODY_TIME, collect(body))
+        .await
+        .map_err(|_| error(ErrorCode::MalformedRequest, "the body did not arrive in time"))??;
+    Ok(SignedRequest::from_http(&parts.headers, body)?)
+}
+
+async fn collect(body: Body) -> Result<bytes::Bytes, Refusal> {
+    match Limited::new(body, MAX_BODY_BYTES).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(failed) if failed.downcast_ref::<LengthLimitError>().is_some() => {
+            Err(error(ErrorCode::BodyTooLarge, format!("a body has at most {MAX_BODY_BYTES} bytes")))
+        }
+        Err(failed) => Err(error(ErrorCode::MalformedRequest, format!("the body could not be read: {failed}"))),
+    }
+}
+
+async fn submit(engine: &Arc<Engine>, wanted: &Operation, request: Request) -> Result<SessionResult, Refusal> {
+    let request = read(request).await?;
+    if request.operation() != wanted {
+        let signed = request.operation().clone();
+        return Err(RequestError::OtherOperation { signed, wanted: wanted.clone() }.into());
+    }
+    Ok(engine.submit(&request).await?)
+}
+
+async fn keygen(State(engine): State<Arc<Engine>>, request: Request) -> Answer {
+    match submit(&engine, &Operation::Keygen, request).await? {
+        SessionResult::Keygen(response) => Ok(json(StatusCode::OK, &response)),
+        _ => Err(error(ErrorCode::Internal, "a result of another operation")),
+    }
+}
+
+async fn sign(State(engine): State<Arc<Engine>>, request: Request) -> Answer {
+    match submit(&engine, &Operation::Sign, request).await? {
+        SessionResult::Sign(response) => Ok(json(StatusCode::OK, &response)),
+        _ => Err(error(ErrorCode::Internal, "a result of another operation")),
+    }
+}
+
+/// Checks that an initiator signed for reading this path.
+async fn may_read(engine: &Engine, uri: &Uri, request: Request) -> Result<(), Refusal> {
+    let request = read(request).await?;
+    let verified = engine.authority.verify(&request)?;
+    let path = Operation::read(uri.path())
+        .map_err(|_| error(ErrorCode::MalformedRequest, "a path that can't be signed for"))?;
+    Ok(verified.require(&path)?)
+}
+
+async fn wallets(State(engine): State<Arc<Engine>>, uri: Uri, request: Request) -> Answer {
+    may_read(&engine, &uri, request).await?;
+    let views: Vec<_> = engine.wallets.all().iter().map(|wallet| engine.wallet_view(wallet)).collect();
+    Ok(json(StatusCode::OK, &views))
+}
+
+async fn wallet(
+    State(engine): State<Arc<Engine>>,
+    Path(id): Path<String>,
+    uri: Uri,
+    request: Request,
+) -> Answer {
+    may_read(&engine, &uri, request).await?;
+    let unknown = || error(ErrorCode::UnknownWallet, "this node knows no such wallet");
+    let id = id.parse().map_err(|_| unknown())?;
+    let wallet = engine.wallets.find(WalletRef::Id(&id)).ok_or_else(unknown)?;
+    Ok(json(StatusCode::OK, &engine.wallet_view(&wallet)))
+}
+
+async fn session(
+    State(engine): State<Arc<Engine>>,
+    Path(id): Path<String>,
+    uri: Uri,
+    request: Request,
+) -> Answer {
+    may_read(&engine, &uri, request).await?;
+    let unknown = || error(ErrorCode::UnknownSession, "this node knows no such session");
+    let id = id.parse().map_err(|_| unknown())?;
+    let view = engine.ledger.view(&id).map_err(|failed| error(ErrorCode::Internal, failed.to_string()))?;
+    Ok(json(StatusCode::OK, &view.ok_or_else(unknown)?))
+}
+
+async fn nodes(State(engine): State<Arc<Engine>>, uri: Uri, request: Request) -> Answer {
+    may_read(&engine, &uri, request).await?;
+    Ok(json(StatusCode::OK, &engine.node_views()))
+}
+
+async fn health(State(engine): State<Arc<Engine>>) -> Response {
+    json(StatusCode::OK, &engine.health())
+}
+
+async fn ready(State(engine): State<Arc<Engine>>) -> Response {
+    let readiness = engine.readiness().await;
+    let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    json(status, &readiness)
+}
+
+async fn not_found() -> Refusal {
+    error(ErrorCode::NotFound, "there is nothing at this path")
+}
+
+async fn method_not_allowed() -> Refusal {
+    error(ErrorCode::MethodNotAllowed, "this path does not take this method")
+}
+
+/// Serves the API until told to stop; connections in progress may end first.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    engine: Arc<Engine>,
+    mut stopped: watch::Receiver<bool>,
+) -> std::io::Result<()> {
+    let stop = async move {
+        // An error means that the node itself is gone.
+        stopped.wait_for(|stopped| *stopped).await.ok();
+    };
+    axum::serve(listener.tap_io(|stream| drop(stream.set_nodelay(true))), router(engine))
+        .with_graceful_shutdown(stop)
+        .await
+}

@@ -1,0 +1,43 @@
+//! What makes a node act: a request signed by an initiator, for this cluster, at this time.
+//!
+//! Every node checks it for itself, whatever proposer or gateway the request came through.
+
+use std::time::{Duration, SystemTime};
+
+use quorate_keys::Identity;
+use quorate_request::{ClusterId, ErrorBody, RequestError, SignedRequest, Verified};
+
+/// How far the clocks of client and node may be apart.
+pub(crate) const CLOCK_SKEW: Duration = Duration::from_secs(30);
+
+/// Who may ask this node for what.
+#[derive(Debug, Clone)]
+pub(crate) struct Authority {
+    cluster: ClusterId,
+    initiators: Vec<Identity>,
+}
+
+impl Authority {
+    pub(crate) fn new(cluster: ClusterId, initiators: Vec<Identity>) -> Self {
+        Self { cluster, initiators }
+    }
+
+    /// Checks a request's signature, initiator, cluster and times.
+    ///
+    /// # Errors
+    /// The sender's fault.
+    pub(crate) fn verify(&self, request: &SignedRequest) -> Result<Verified, RequestError> {
+        let known = |identity: &Identity| self.initiators.contains(identity);
+        request.verify(&self.cluster, known, SystemTime::now(), CLOCK_SKEW)
+    }
+
+    /// The cluster.
+    pub(crate) fn cluster(&self) -> &ClusterId {
+        &self.cluster
+    }
+}
+
+/// A refused request as the API shows it.
+pub(crate) fn refusal(error: &RequestError) -> ErrorBody {
+    ErrorBody::new(error.code(), error.to_string())
+}

@@ -1,0 +1,325 @@
+//! The node's state, and the dispatch of frames to where they belong.
+
+mod attempt;
+mod early;
+mod exclusion;
+mod member;
+mod proposer;
+mod recovery;
+mod run;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use quorate_keys::{Identity, SigningIdentity};
+use quorate_request::{ErrorBody, ErrorCode, SessionResult, SignedRequest, Verified};
+use quorate_session::{IdentityVerifier, Keyring, Registry, SessionId, Wire};
+use quorate_transport::{Incoming, SendError, Transport};
+use tokio::sync::{Semaphore, mpsc};
+
+use crate::authority::{Authority, refusal};
+use crate::barrier::Barrier;
+use crate::config::Config;
+use crate::frame::Frame;
+use crate::ledger::{Admission, Ending, Ledger};
+use crate::peers::Peers;
+use crate::store::Store;
+use crate::wallets::Wallets;
+use attempt::Answer;
+use early::EarlyFrames;
+use exclusion::Exclusions;
+use member::{Promise, TakenPart};
+
+/// Frames that may wait for one session.
+const SESSION_QUEUE: usize = 1024;
+/// Frames of one peer, other than session envelopes, that may be worked on at a time.
+const PEER_TASKS: usize = 256;
+/// How often expired requests are forgotten.
+const FORGET_EVERY: Duration = Duration::from_secs(60);
+
+/// What an engine is made of.
+pub(crate) struct Parts {
+    pub(crate) identity: Arc<SigningIdentity>,
+    pub(crate) config: Config,
+    pub(crate) peers: Peers,
+    pub(crate) registry: Registry,
+    pub(crate) barrier: Arc<dyn Barrier>,
+    pub(crate) transport: Arc<dyn Transport>,
+    pub(crate) store: Arc<Store>,
+    pub(crate) wallets: Wallets,
+}
+
+/// One node: proposer, member of committees, and keeper of wallets and requests.
+pub(crate) struct Engine {
+    pub(crate) me: Identity,
+    pub(crate) config: Config,
+    pub(crate) peers: Peers,
+    pub(crate) authority: Authority,
+    pub(crate) transport: Arc<dyn Transport>,
+    pub(crate) store: Arc<Store>,
+    pub(crate) wallets: Wallets,
+    pub(crate) ledger: Ledger,
+    identity: Arc<SigningIdentity>,
+    registry: Registry,
+    barrier: Arc<dyn Barrier>,
+    exclusions: Exclusions,
+    /// Requests that this node proposes: where answers go, by request id.
+    proposals: Mutex<HashMap<String, Proposed>>,
+    /// Proposals that this node accepted and that have not started, by digest.
+    promises: Mutex<HashMap<[u8; 32], Promise>>,
+    /// The latest attempt of each request that this node takes or took part in, by request id.
+    taken: Mutex<HashMap<String, TakenPart>>,
+    sessions: Mutex<HashMap<SessionId, mpsc::Sender<(Identity, Vec<u8>)>>>,
+    early: Mutex<EarlyFrames>,
+    recovery: Mutex<recovery::Inquiries>,
+    keygens: Arc<Semaphore>,
+    signings: Arc<Semaphore>,
+    draining: AtomicBool,
+    /// Requests and sessions in progress.
+    busy: AtomicUsize,
+}
+
+/// The live attempt of a request that this node proposes.
+struct Proposed {
+    digest: [u8; 32],
+    sender: mpsc::Sender<(Identity, Answer)>,
+}
+
+/// A lock whose holder panicked is as good as any: every change under it is complete in itself.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Engine {
+    pub(crate) fn new(parts: Parts) -> Result<Arc<Self>, crate::store::StoreError> {
+        let Parts { identity, config, peers, registry, barrier, transport, store, wallets } = parts;
+        Ok(Arc::new(Self {
+            me: identity.identity(),
+            authority: Authority::new(*peers.cluster(), config.initiators.clone()),
+            ledger: Ledger::new(Arc::clone(&store)),
+            exclusions: Exclusions::load(Arc::clone(&store), config.data_dir.join("evidence"))?,
+            keygens: Arc::new(Semaphore::new(config.max_concurrent_keygen)),
+            signings: Arc::new(Semaphore::new(config.max_concurrent_signing)),
+            config,
+            peers,
+            transport,
+            store,
+            wallets,
+            identity,
+            registry,
+            barrier,
+            proposals: Mutex::default(),
+            promises: Mutex::default(),
+            taken: Mutex::default(),
+            sessions: Mutex::default(),
+            early: Mutex::default(),
+            recovery: Mutex::default(),
+            draining: AtomicBool::new(false),
+            busy: AtomicUsize::new(0),
+        }))
+    }
+
+    /// Answers a client's request: with its first result, however often and wherever it is repeated.
+    ///
+    /// # Errors
+    /// What the client is told.
+    pub(crate) async fn submit(self: &Arc<Self>, request: &SignedRequest) -> Ending {
+        let verified = self.authority.verify(request).map_err(|error| refusal(&error))?;
+        let id = verified.request_id().clone();
+        let mut running = match self.ledger.admit(&verified)? {
+            Admission::Done(result) => return Ok(*result),
+            Admission::Running(running) => running,
+            Admission::New => {
+                if self.draining.load(Ordering::Acquire) {
+                    let error = ErrorBody::new(ErrorCode::ShuttingDown, "this node is shutting down; ask another");
+                    self.ledger.end(&id, Err(error.clone()));
+                    return Err(error.with_session(id));
+                }
+                self.work_on(verified);
+                match self.ledger.watch(&id) {
+                    Some(running) => running,
+                    None => return Err(ErrorBody::new(ErrorCode::Internal, "the request was lost").with_session(id)),
+                }
+            }
+        };
+        let ended = tokio::time::timeout(self.config.request_timeout, running.wait_for(Option::is_some)).await;
+        match ended {
+            Ok(Ok(ending)) => match ending.clone() {
+                Some(ending) => ending.map_err(|error| error.with_session(id)),
+                None => Err(ErrorBody::new(ErrorCode::Internal, "the request was lost").with_session(id)),
+            },
+            Ok(Err(_)) => Err(ErrorBody::new(ErrorCode::Internal, "the request was lost").with_session(id)),
+            Err(_) => Err(ErrorBody::new(
+                ErrorCode::TimedOut,
+                "there is no result yet; repeat the same request to learn it",
+            )
+            .with_session(id)),
+        }
+    }
+
+    /// Works on a request in a task of its own: a client that goes away changes nothing.
+    fn work_on(self: &Arc<Self>, verified: Verified) {
+        let engine = Arc::clone(self);
+        let busy = Busy::new(self);
+        tokio::spawn(async move {
+            let id = verified.request_id().clone();
+            let ending: Result<SessionResult, ErrorBody> = engine.propose(&verified).await;
+            if let Err(error) = &ending {
+                tracing::warn!(request = id.as_str(), code = %error.code, "{}", error.message);
+            }
+            engine.ledger.end(&id, ending);
+            drop(busy);
+        });
+    }
+
+    /// Takes frames from the transport until it is closed.
+    pub(crate) async fn listen(self: Arc<Self>, mut incoming: Incoming) {
+        let mut places: HashMap<Identity, Arc<Semaphore>> = HashMap::new();
+        while let Some((from, bytes)) = incoming.next().await {
+            let frame = match Frame::from_wire(&bytes) {
+                Ok(frame) => frame,
+                Err(error) => {
+                    tracing::warn!(peer = %self.name(&from), %error, "a peer sent an undecodable frame");
+                    continue;
+                }
+            };
+            if let Frame::Session { session, envelope } = frame {
+                self.deliver(from, session, envelope);
+                continue;
+            }
+            let places = places.entry(from).or_insert_with(|| Arc::new(Semaphore::new(PEER_TASKS)));
+            let Ok(place) = Arc::clone(places).try_acquire_owned() else {
+                tracing::warn!(peer = %self.name(&from), "a peer sends more than this node can work on");
+                continue;
+            };
+            let engine = Arc::clone(&self);
+            tokio::spawn(async move {
+                engine.take(from, frame).await;
+                drop(place);
+            });
+        }
+    }
+
+    async fn take(self: &Arc<Self>, from: Identity, frame: Frame) {
+        match frame {
+            Frame::Invite(invite) => {
+                let answer = self.invited(from, *invite).await;
+                self.send(&from, &answer);
+            }
+            Frame::Start(start) => self.started(from, &start),
+            Frame::Accept(acceptance) => self.answer_by_digest(from, acceptance.proposal, Answer::Accepted(acceptance)),
+            Frame::Decline(decline) => self.answer_by_digest(from, decline.proposal, Answer::Declined(decline.reason)),
+            Frame::GivenUp(given_up) => {
+                self.answer_by_digest(from, given_up.proposal, Answer::GivenUp(given_up.silent, given_up.reason));
+            }
+            Frame::Session { session, envelope } => self.deliver(from, session, envelope),
+            Frame::Signed(signed) => self.signed(from, signed).await,
+            Frame::Evidence(evidence) => self.accused(from, *evidence).await,
+            Frame::Certified(certified) => self.certified(from, *certified).await,
+            Frame::Inquire(session) => self.inquired(from, session).await,
+            Frame::Acknowledged(envelope) => self.acknowledged(from, *envelope).await,
+            Frame::Refused(refusal) => self.refused(from, &refusal).await,
+        }
+    }
+
+    /// Hands an envelope to its session; one that comes before the session is kept for a while.
+    fn deliver(&self, from: Identity, session: SessionId, envelope: Vec<u8>) {
+        let sender = lock(&self.sessions).get(&session).cloned();
+        match sender {
+            Some(sender) => {
+                if sender.try_send((from, envelope)).is_err() {
+                    tracing::warn!(%session, peer = %self.name(&from), "dropped a message of an overfull session");
+                }
+            }
+            None => lock(&self.early).keep(from, session, envelope),
+        }
+    }
+
+    /// Queues a frame for a peer. A frame that can't be queued is lost, as any frame can be.
+    fn send(&self, to: &Identity, frame: &Frame) {
+        match frame.to_wire() {
+            Ok(bytes) => self.send_bytes(to, bytes.into()),
+            Err(error) => tracing::error!(%error, "a frame could not be encoded"),
+        }
+    }
+
+    fn send_bytes(&self, to: &Identity, bytes: Bytes) {
+        match self.transport.send(to, bytes) {
+            Ok(()) | Err(SendError::Closed) => {}
+            Err(error) => tracing::debug!(%error, "a frame was not sent"),
+        }
+    }
+
+    /// Queues a frame for all other nodes of the cluster.
+    fn send_all(&self, frame: &Frame) {
+        for peer in self.peers.all().iter().filter(|peer| peer.identity != self.me) {
+            self.send(&peer.identity, frame);
+        }
+    }
+
+    /// The name of a node, or its identity if it has none here.
+    pub(crate) fn name(&self, identity: &Identity) -> String {
+        self.peers.by_identity(identity).map_or_else(|| identity.to_string(), |peer| peer.name.to_string())
+    }
+
+    /// The names of nodes, sorted.
+    pub(crate) fn names<'a>(&self, identities: impl IntoIterator<Item = &'a Identity>) -> Vec<String> {
+        let mut names: Vec<_> = identities.into_iter().map(|identity| self.name(identity)).collect();
+        names.sort();
+        names
+    }
+
+    fn keyring(&self) -> Keyring {
+        let signer: Arc<SigningIdentity> = Arc::clone(&self.identity);
+        Keyring { signer, verifier: Arc::new(IdentityVerifier) }
+    }
+
+    /// The nodes with which frames can be exchanged now, this one included.
+    pub(crate) fn reachable(&self) -> Vec<Identity> {
+        let connected = self.transport.peers().into_iter().filter(quorate_transport::PeerState::is_connected);
+        connected.map(|peer| peer.identity).chain([self.me]).collect()
+    }
+
+    /// Forgets requests whose time is over, until the node stops.
+    pub(crate) async fn forget(self: Arc<Self>) {
+        loop {
+            tokio::time::sleep(FORGET_EVERY).await;
+            match self.ledger.forget_expired(SystemTime::now()).await {
+                Ok(0) => {}
+                Ok(count) => tracing::debug!(count, "forgot expired requests"),
+                Err(error) => tracing::warn!(%error, "expired requests could not be forgotten"),
+            }
+        }
+    }
+
+    /// Refuses new requests and waits until those in progress have ended.
+    pub(crate) async fn drain(&self) {
+        self.draining.store(true, Ordering::Release);
+        while self.busy.load(Ordering::Acquire) > 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
+    }
+}
+
+/// Counts work in progress.
+struct Busy(Arc<Engine>);
+
+impl Busy {
+    fn new(engine: &Arc<Engine>) -> Self {
+        engine.busy.fetch_add(1, Ordering::AcqRel);
+        Self(Arc::clone(engine))
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.busy.fetch_sub(1, Ordering::AcqRel);
+    }
+}

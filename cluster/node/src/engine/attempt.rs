@@ -1,0 +1,261 @@
+//! One attempt at a request: a committee, its promises, one session, and how it ended.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use quorate_keys::Identity;
+use quorate_request::Verified;
+use quorate_session::{Abort, Acceptance, Agreement, Proposal, Proposing, SignedProposal, Start, Wire};
+use quorate_sharing::{Committee, PartyIndex};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout_at};
+
+use super::{Engine, lock};
+use crate::barrier::Step;
+use crate::frame::{Frame, Invite, Reason, Signed};
+use crate::job::Job;
+use crate::wallets::Wallet;
+
+/// Answers that may wait for one proposer.
+const ANSWERS: usize = 512;
+
+/// What comes back to the proposer of an attempt.
+pub(super) enum Answer {
+    Accepted(Acceptance),
+    Declined(Reason),
+    /// A member's session failed; these were silent.
+    GivenUp(Vec<Identity>, String),
+    /// This node's own session failed.
+    Aborted(Agreement, Abort),
+    /// A signature, verified.
+    Signed(Signed),
+    /// The wallet is active.
+    Active(Arc<Wallet>),
+}
+
+/// How an attempt ended.
+pub(super) enum Attempted {
+    Signed(Signed),
+    Active(Arc<Wallet>),
+    /// The request was refused, for a reason that another attempt does not change.
+    Refused(Identity, Reason),
+    /// Nodes did not answer, or can't sign.
+    Absent(BTreeSet<Identity>, String),
+    /// Nodes are proven to have cheated.
+    Cheated(BTreeSet<Identity>, String),
+    /// It may work the next time.
+    Again(String),
+}
+
+/// The attempt's place in [`Engine::proposals`], given back when it ends.
+struct Seat<'a> {
+    engine: &'a Engine,
+    request: &'a str,
+}
+
+impl Drop for Seat<'_> {
+    fn drop(&mut self) {
+        lock(&self.engine.proposals).remove(self.request);
+    }
+}
+
+impl Engine {
+    /// Proposes a committee and sees the attempt through.
+    pub(super) async fn attempt(
+        self: &Arc<Self>,
+        verified: &Verified,
+        job: &Job,
+        chosen: &BTreeSet<Identity>,
+        attempt: u32,
+        deadline: Instant,
+    ) -> Attempted {
+        let invite = match self.invitation(verified, job, chosen, attempt) {
+            Ok(invite) => invite,
+            Err(error) => return Attempted::Again(error),
+        };
+        let proposal = &invite.proposal.proposal;
+        let mut proposing = match Proposing::new(proposal) {
+            Ok(proposing) => proposing,
+            Err(error) => return Attempted::Again(error.to_string()),
+        };
+        let request = verified.request_id().as_str();
+        let (sender, mut answers) = mpsc::channel(ANSWERS);
+        lock(&self.proposals).insert(request.to_owned(), super::Proposed { digest: *proposing.digest(), sender });
+        let _seat = Seat { engine: self, request };
+
+        self.invite(&invite, chosen).await;
+        self.barrier.reached(job.operation(), Step::Proposed);
+        let accept_by = deadline.min(Instant::now() + self.config.round_timeout);
+        let start = match self.gather(&mut proposing, &proposal.committee, &mut answers, accept_by).await {
+            Ok(start) => start,
+            Err(ended) => return ended,
+        };
+        let frame = Frame::Start(start.clone());
+        for member in chosen.iter().filter(|member| **member != self.me) {
+            self.send(member, &frame);
+        }
+        if chosen.contains(&self.me) {
+            self.started(self.me, &start);
+        }
+        // Members expire silent rounds on their own; a proposer outside the committee adds a margin for their word.
+        let rounds_by = Instant::now() + self.config.round_timeout.saturating_mul(4);
+        self.await_end(&mut answers, chosen, deadline.min(rounds_by)).await
+    }
+
+    fn invitation(
+        &self,
+        verified: &Verified,
+        job: &Job,
+        chosen: &BTreeSet<Identity>,
+        attempt: u32,
+    ) -> Result<Invite, String> {
+        let committee = job.committee(chosen)?;
+        let setup = job.setup(&committee, &self.me)?;
+        let proposal = Proposal {
+            cluster: *self.authority.cluster().as_bytes(),
+            request: verified.request().digest(),
+            operation: job.operation().into(),
+            protocol: job.protocol().clone(),
+            setup: quorate_session::setup_digest(&setup),
+            epoch: job.epoch(),
+            committee,
+            proposer: self.me,
+            attempt,
+            expires: unix_millis(SystemTime::now() + self.config.round_timeout),
+        };
+        let proposal =
+            SignedProposal::sign(proposal, &*self.identity).map_err(|error| error.to_string())?;
+        Ok(Invite { proposal, request: verified.request().encode() })
+    }
+
+    async fn invite(self: &Arc<Self>, invite: &Invite, chosen: &BTreeSet<Identity>) {
+        let frame = Frame::Invite(Box::new(invite.clone()));
+        if let Ok(bytes) = frame.to_wire() {
+            let bytes = bytes::Bytes::from(bytes);
+            for member in chosen.iter().filter(|member| **member != self.me) {
+                self.send_bytes(member, bytes.clone());
+            }
+        }
+        if chosen.contains(&self.me) {
+            match self.invited(self.me, invite.clone()).await {
+                Frame::Accept(acceptance) => {
+                    self.answer_by_digest(self.me, acceptance.proposal, Answer::Accepted(acceptance));
+                }
+                Frame::Decline(decline) => {
+                    self.answer_by_digest(self.me, decline.proposal, Answer::Declined(decline.reason));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Waits until all members have accepted.
+    async fn gather(
+        &self,
+        proposing: &mut Proposing,
+        committee: &Committee,
+        answers: &mut mpsc::Receiver<(Identity, Answer)>,
+        until: Instant,
+    ) -> Result<Start, Attempted> {
+        let verifier = quorate_session::IdentityVerifier;
+        loop {
+            let Ok(Some((from, answer))) = timeout_at(until, answers.recv()).await else {
+                let missing = self.members(committee, &proposing.missing());
+                return Err(Attempted::Absent(missing, "did not answer a proposal".into()));
+            };
+            if committee.index_of(&from).is_none() {
+                continue;
+            }
+            match answer {
+                Answer::Accepted(acceptance) => match proposing.accept(acceptance, &verifier) {
+                    Ok(None) => {}
+                    Ok(Some(start)) => return Ok(start),
+                    Err(error) => tracing::warn!(peer = %self.name(&from), %error, "refused an acceptance"),
+                },
+                Answer::Declined(reason) => return Err(self.declined(from, reason)),
+                Answer::Signed(signed) => return Err(Attempted::Signed(signed)),
+                Answer::Active(wallet) => return Err(Attempted::Active(wallet)),
+                Answer::GivenUp(..) | Answer::Aborted(..) => {}
+            }
+        }
+    }
+
+    fn declined(&self, from: Identity, reason: Reason) -> Attempted {
+        match reason {
+            Reason::Busy(why) => Attempted::Again(format!("node {}: {why}", self.name(&from))),
+            Reason::Unable(why) => Attempted::Absent(BTreeSet::from([from]), why),
+            Reason::Done(signed) => match *signed {
+                Some(signed) => Attempted::Signed(signed),
+                None => Attempted::Again("the result is on its way".into()),
+            },
+            reason => Attempted::Refused(from, reason),
+        }
+    }
+
+    async fn await_end(
+        &self,
+        answers: &mut mpsc::Receiver<(Identity, Answer)>,
+        chosen: &BTreeSet<Identity>,
+        until: Instant,
+    ) -> Attempted {
+        loop {
+            let Ok(Some((from, answer))) = timeout_at(until, answers.recv()).await else {
+                return Attempted::Again("the session did not end in time".into());
+            };
+            match answer {
+                Answer::Signed(signed) => return Attempted::Signed(signed),
+                Answer::Active(wallet) => return Attempted::Active(wallet),
+                Answer::Aborted(agreement, abort) => return self.aborted(&agreement, &abort),
+                Answer::GivenUp(silent, reason) if chosen.contains(&from) && !chosen.contains(&self.me) => {
+                    let silent: BTreeSet<_> = silent.into_iter().filter(|node| chosen.contains(node)).collect();
+                    return if silent.is_empty() { Attempted::Again(reason) } else { Attempted::Absent(silent, reason) };
+                }
+                Answer::GivenUp(..) | Answer::Accepted(_) | Answer::Declined(_) => {}
+            }
+        }
+    }
+
+    fn aborted(&self, agreement: &Agreement, abort: &Abort) -> Attempted {
+        let culprits = self.members(agreement.committee(), &abort.culprits());
+        match abort {
+            Abort::Proven { .. } => Attempted::Cheated(culprits, abort.to_string()),
+            Abort::Attributed { reason, .. } => Attempted::Absent(culprits, reason.clone()),
+            _ => Attempted::Again(abort.to_string()),
+        }
+    }
+
+    pub(super) fn members(
+        &self,
+        committee: &Committee,
+        parties: &[PartyIndex],
+    ) -> BTreeSet<Identity> {
+        let members = parties.iter().filter_map(|party| committee.member(*party));
+        members.map(|member| member.identity).collect()
+    }
+
+    /// Hands an answer to the attempt whose proposal it names.
+    pub(super) fn answer_by_digest(&self, from: Identity, proposal: [u8; 32], answer: Answer) {
+        let sender = lock(&self.proposals)
+            .values()
+            .find(|proposed| proposed.digest == proposal)
+            .map(|proposed| proposed.sender.clone());
+        if let Some(sender) = sender {
+            // A full queue belongs to a peer that answers hundreds of times.
+            sender.try_send((from, answer)).ok();
+        }
+    }
+
+    /// Hands an answer to the live attempt of a request, if this node proposes one.
+    pub(super) fn answer_by_request(&self, from: Identity, request: &str, answer: Answer) {
+        let sender = lock(&self.proposals).get(request).map(|proposed| proposed.sender.clone());
+        if let Some(sender) = sender {
+            sender.try_send((from, answer)).ok();
+        }
+    }
+}
+
+pub(super) fn unix_millis(time: SystemTime) -> u64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}

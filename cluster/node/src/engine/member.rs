@@ -1,0 +1,296 @@
+//! A member's side: decide on an invitation, keep the promise until the start, take the outcome.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use quorate_keys::Identity;
+use quorate_request::{SessionResult, SignResponse, SignedRequest, Verified, WalletRef};
+use quorate_session::{Accepted, IdentityVerifier, Start};
+use rand_core::OsRng;
+use tokio::sync::watch;
+
+use super::attempt::{Answer, unix_millis};
+use super::{Engine, lock};
+use crate::barrier::Step;
+use crate::frame::{Decline, Frame, Invite, Reason, Signed};
+use crate::job::Job;
+
+/// How far in the future a proposal may expire.
+const LONGEST_PROPOSAL: Duration = Duration::from_secs(600);
+/// How long an attempt is remembered after it ended, to take its outcome.
+const REMEMBERED: Duration = Duration::from_secs(120);
+/// Promises and sessions of this node at a time, for each that it may propose itself.
+const MEMBER_FACTOR: usize = 4;
+
+/// A proposal that this node accepted.
+pub(super) struct Promise {
+    pub(super) accepted: Accepted,
+    pub(super) verified: Arc<Verified>,
+    pub(super) job: Arc<Job>,
+    pub(super) setup: Vec<u8>,
+    pub(super) cancelled: watch::Receiver<bool>,
+}
+
+/// The latest attempt at a request that this node takes part in.
+pub(super) struct TakenPart {
+    pub(super) fingerprint: [u8; 32],
+    pub(super) proposal: [u8; 32],
+    proposer: Identity,
+    attempt: u32,
+    pub(super) verified: Arc<Verified>,
+    pub(super) job: Arc<Job>,
+    pub(super) committee: BTreeSet<Identity>,
+    since: Instant,
+    /// Whether it still has a promise or a session.
+    pub(super) live: bool,
+    cancel: watch::Sender<bool>,
+}
+
+impl Engine {
+    /// Decides on an invitation.
+    pub(super) async fn invited(self: &Arc<Self>, from: Identity, invite: Invite) -> Frame {
+        let digest = quorate_session::Proposing::new(&invite.proposal.proposal);
+        let proposal = digest.as_ref().map_or([0; 32], |proposing| *proposing.digest());
+        match self.accept(from, invite).await {
+            Ok(frame) => frame,
+            Err(reason) => {
+                tracing::info!(proposer = %self.name(&from), ?reason, "declined a proposal");
+                Frame::Decline(Decline { proposal, reason })
+            }
+        }
+    }
+
+    async fn accept(self: &Arc<Self>, from: Identity, invite: Invite) -> Result<Frame, Reason> {
+        let refused = |code: &str, message: String| Reason::Refused { code: code.into(), message };
+        if self.is_draining() {
+            return Err(Reason::Unable("is shutting down".into()));
+        }
+        let request =
+            SignedRequest::decode(&invite.request).map_err(|error| refused("malformed_request", error.to_string()))?;
+        let verified = self
+            .authority
+            .verify(&request)
+            .map_err(|error| refused(error.code().as_str(), error.to_string()))?;
+        let job = Job::new(&verified, &self.wallets, &self.peers, &self.config)
+            .map_err(|error| refused(error.code.as_str(), error.message))?;
+        let setup = self
+            .check_proposal(from, &invite, &verified, &job)
+            .map_err(|message| refused("aborted", format!("the proposal is not what the request says: {message}")))?;
+        self.check_request(from, &verified, &job)?;
+        self.check_ability(&invite, &job)?;
+
+        let (accepted, acceptance) =
+            Accepted::accept(invite.proposal, &self.me, &*self.identity, &IdentityVerifier, &mut OsRng)
+                .map_err(|error| refused("aborted", error.to_string()))?;
+        self.promise(from, accepted, verified, job, setup)?;
+        self.barrier.reached(acceptance_operation(&request), Step::Accepted);
+        Ok(Frame::Accept(acceptance))
+    }
+
+    /// Whether the proposal is exactly what this node would make of the request.
+    fn check_proposal(
+        &self,
+        from: Identity,
+        invite: &Invite,
+        verified: &Verified,
+        job: &Job,
+    ) -> Result<Vec<u8>, String> {
+        let proposal = &invite.proposal.proposal;
+        let now = SystemTime::now();
+        let expected = proposal.cluster == *self.authority.cluster().as_bytes()
+            && proposal.request == verified.request().digest()
+            && proposal.operation == job.operation()
+            && proposal.protocol == *job.protocol()
+            && proposal.epoch == job.epoch();
+        if !expected {
+            return Err("cluster, request, operation, protocol or epoch differ".into());
+        }
+        if proposal.proposer != from {
+            return Err("it was made by another node than the one that sent it".into());
+        }
+        // A little skew between clocks must not keep nodes from signing.
+        let skew = crate::authority::CLOCK_SKEW;
+        if proposal.expires < unix_millis(now - skew) || proposal.expires > unix_millis(now + LONGEST_PROPOSAL) {
+            return Err("it has expired, or expires too late: check the clocks".into());
+        }
+        job.check_committee(&proposal.committee, &self.peers)?;
+        let setup = job.setup(&proposal.committee, &proposal.proposer)?;
+        if quorate_session::setup_digest(&setup) != proposal.setup {
+            return Err("the protocol's inputs differ".into());
+        }
+        Ok(setup)
+    }
+
+    /// Whether this node knows the request, or an attempt at it that is still live.
+    fn check_request(self: &Arc<Self>, from: Identity, verified: &Verified, job: &Job) -> Result<(), Reason> {
+        let id = verified.request_id();
+        let fingerprint = verified.request().fingerprint();
+        match self.ledger.finished(id, &fingerprint) {
+            Err(_) => return Err(Reason::Conflict),
+            Ok(Some(SessionResult::Sign(response))) => {
+                return Err(Reason::Done(Box::new(self.signed_of(&response, fingerprint))));
+            }
+            Ok(_) => {}
+        }
+        if let Job::Keygen(keygen) = job {
+            if let Some(wallet) = self.wallets.find(WalletRef::Id(&keygen.wallet)) {
+                self.send(&from, &Frame::Certified(Box::new(wallet.certified())));
+                return Err(Reason::Done(Box::new(None)));
+            }
+            let pending = self.wallets.pending().map_err(|error| Reason::Unable(error.to_string()))?;
+            if let Some(pending) = pending.iter().find(|pending| pending.wallet == keygen.wallet.as_str()) {
+                self.inquire(pending);
+                return Err(Reason::Busy("a share of an earlier attempt waits for its certificate".into()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether this node can do it now.
+    fn check_ability(&self, invite: &Invite, job: &Job) -> Result<(), Reason> {
+        let members = invite.proposal.proposal.committee.members();
+        if let Some(convicted) = members.iter().find(|member| self.exclusions.contains(&member.identity)) {
+            return Err(Reason::Unable(format!("does not work with {}, a convicted node", self.name(&convicted.identity))));
+        }
+        let allowed = match job {
+            Job::Keygen(_) => self.config.max_concurrent_keygen,
+            Job::Sign(_) => self.config.max_concurrent_signing,
+        };
+        let live = lock(&self.taken)
+            .values()
+            .filter(|taken| taken.live && taken.job.operation() == job.operation())
+            .count();
+        if live >= allowed.saturating_mul(MEMBER_FACTOR) {
+            return Err(Reason::Busy("has too many sessions".into()));
+        }
+        if let Job::Sign(job) = job
+            && let Err(error) = self.wallets.share(&job.wallet)
+        {
+            tracing::error!(wallet = %job.wallet.id, %error, "this node can't sign");
+            return Err(Reason::Unable(error.to_string()));
+        }
+        Ok(())
+    }
+
+    /// Notes the attempt as the only live one of its request, and keeps the promise until it starts or expires.
+    fn promise(
+        self: &Arc<Self>,
+        from: Identity,
+        accepted: Accepted,
+        verified: Verified,
+        job: Job,
+        setup: Vec<u8>,
+    ) -> Result<(), Reason> {
+        let id = verified.request_id().as_str().to_owned();
+        let proposal = accepted.proposal();
+        let (verified, job) = (Arc::new(verified), Arc::new(job));
+        let (cancel, cancelled) = watch::channel(false);
+        let part = TakenPart {
+            fingerprint: verified.request().fingerprint(),
+            proposal: *accepted.digest(),
+            proposer: from,
+            attempt: proposal.attempt,
+            verified: Arc::clone(&verified),
+            job: Arc::clone(&job),
+            committee: proposal.committee.members().iter().map(|member| member.identity).collect(),
+            since: Instant::now(),
+            live: true,
+            cancel,
+        };
+        {
+            let mut taken = lock(&self.taken);
+            taken.retain(|_, part| part.live || part.since.elapsed() < REMEMBERED);
+            if let Some(before) = taken.get(&id) {
+                if before.fingerprint != part.fingerprint {
+                    return Err(Reason::Conflict);
+                }
+                let newer = before.proposer == from && before.attempt < part.attempt;
+                if before.live && !newer {
+                    return Err(Reason::Busy("another attempt at the request is live".into()));
+                }
+                before.cancel.send_replace(true);
+                lock(&self.promises).remove(&before.proposal);
+            }
+            taken.insert(id.clone(), part);
+        }
+        let digest = *accepted.digest();
+        let promise = Promise { accepted, verified, job, setup, cancelled };
+        lock(&self.promises).insert(digest, promise);
+        let engine = Arc::clone(self);
+        tokio::spawn(async move {
+            tokio::time::sleep(engine.config.round_timeout.saturating_mul(2)).await;
+            if lock(&engine.promises).remove(&digest).is_some() {
+                engine.part_over(&id, &digest);
+            }
+        });
+        Ok(())
+    }
+
+    /// The attempt has neither promise nor session any more.
+    pub(super) fn part_over(&self, request: &str, proposal: &[u8; 32]) {
+        if let Some(part) = lock(&self.taken).get_mut(request).filter(|part| part.proposal == *proposal) {
+            part.live = false;
+        }
+    }
+
+    /// All members have accepted: begins the session.
+    pub(super) fn started(self: &Arc<Self>, from: Identity, start: &Start) {
+        let Some(promise) = lock(&self.promises).remove(&start.proposal) else {
+            return tracing::debug!(peer = %self.name(&from), "a start without a promise");
+        };
+        let digest = *promise.accepted.digest();
+        if promise.accepted.proposal().proposer != from {
+            lock(&self.promises).insert(digest, promise);
+            return tracing::warn!(peer = %self.name(&from), "a start that is not by the proposer");
+        }
+        let Promise { accepted, verified, job, setup, cancelled } = promise;
+        match accepted.start(start, &IdentityVerifier) {
+            Ok(context) => self.run(super::run::Part { context, digest, verified, job, setup, cancelled }),
+            Err((accepted, error)) => {
+                tracing::warn!(peer = %self.name(&from), %error, "refused a start");
+                let promise = Promise { accepted: *accepted, verified, job, setup, cancelled };
+                lock(&self.promises).insert(digest, promise);
+            }
+        }
+    }
+
+    /// Takes a signature from the aggregator of a session, or from a member that knows the request's result.
+    pub(super) async fn signed(&self, from: Identity, signed: Signed) {
+        let part = lock(&self.taken)
+            .get(&signed.request_id)
+            .filter(|part| part.committee.contains(&from))
+            .map(|part| (Arc::clone(&part.verified), Arc::clone(&part.job)));
+        if let Some((verified, job)) = part
+            && let Job::Sign(job) = &*job
+        {
+            match self.sign_response(&verified, job, &signed) {
+                Ok(response) => self.ledger.learn(&verified, SessionResult::Sign(response)),
+                Err(error) => {
+                    return tracing::warn!(peer = %self.name(&from), "refused a result: {}", error.message);
+                }
+            }
+        }
+        let request = signed.request_id.clone();
+        self.answer_by_request(from, &request, Answer::Signed(signed));
+    }
+
+    /// A result as nodes tell each other.
+    fn signed_of(&self, response: &SignResponse, fingerprint: [u8; 32]) -> Option<Signed> {
+        let names = &response.committee;
+        Some(Signed {
+            request_id: response.session_id.as_str().to_owned(),
+            fingerprint,
+            signature: quorate_keys::Signature::from_bytes(*response.signature.as_bytes()),
+            committee: self.peers.identities(names).ok()?,
+            attempt: response.attempt,
+        })
+    }
+}
+
+fn acceptance_operation(request: &SignedRequest) -> &'static str {
+    match request.operation() {
+        quorate_request::Operation::Keygen => "keygen",
+        _ => "sign",
+    }
+}

@@ -1,0 +1,219 @@
+//! The proposer's side of a request: choose a committee, attempt, and choose again when it fails.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use quorate_keys::{Identity, Transcript};
+use quorate_request::{
+    ErrorBody, ErrorCode, KeygenResponse, RequestStatus, SessionResult, SignResponse, Verified, WalletRef,
+};
+use rand_core::{OsRng, RngCore};
+use tokio::time::Instant;
+
+use super::Engine;
+use super::attempt::Attempted;
+use crate::frame::{Reason, Signed};
+use crate::job::{Job, SignJob};
+use crate::ledger::Ending;
+use crate::wallets::Wallet;
+
+/// What went wrong in the attempts so far.
+#[derive(Default)]
+struct Trouble {
+    /// Silent nodes, and those that can't sign.
+    absent: BTreeSet<Identity>,
+    culprits: BTreeSet<Identity>,
+    last: String,
+}
+
+impl Engine {
+    /// Sees a request through to its ending.
+    ///
+    /// # Errors
+    /// What the client is told.
+    pub(super) async fn propose(self: &Arc<Self>, verified: &Verified) -> Ending {
+        let job = Job::new(verified, &self.wallets, &self.peers, &self.config)?;
+        if let Some(result) = self.made_before(&job, verified) {
+            return Ok(result);
+        }
+        let deadline = Instant::now() + self.config.request_timeout;
+        let limit = match &job {
+            Job::Keygen(_) => &self.keygens,
+            Job::Sign(_) => &self.signings,
+        };
+        let place = tokio::time::timeout_at(deadline, limit.acquire()).await;
+        let _place = place.ok().and_then(Result::ok).ok_or_else(|| {
+            let message = format!("as many {} requests as allowed are in progress", job.operation());
+            ErrorBody::new(ErrorCode::TooManySessions, message)
+        })?;
+        self.ledger.update(verified.request_id(), |view| view.wallet_id = Some(job.wallet_id().clone()));
+
+        let mut trouble = Trouble::default();
+        let mut pause = Duration::from_millis(25);
+        for attempt in 1..=self.config.attempts {
+            let chosen = self.choose(&job, verified, &trouble)?;
+            self.ledger.update(verified.request_id(), |view| {
+                view.attempt = attempt;
+                view.committee = self.names(&chosen);
+                view.absent = self.names(&trouble.absent);
+                view.culprits = self.names(&trouble.culprits);
+            });
+            match self.attempt(verified, &job, &chosen, attempt, deadline).await {
+                Attempted::Signed(signed) => return self.signed_result(verified, &job, &signed, &trouble).await,
+                Attempted::Active(wallet) => return self.keygen_result(verified, &wallet).await,
+                Attempted::Refused(node, reason) => return Err(self.refusal(&node, reason)),
+                Attempted::Absent(nodes, why) => {
+                    trouble.last = format!("{} {why}", self.names(&nodes).join(", "));
+                    trouble.absent.extend(nodes);
+                }
+                Attempted::Cheated(nodes, why) => {
+                    trouble.last = why;
+                    trouble.culprits.extend(nodes);
+                }
+                Attempted::Again(why) => trouble.last = why,
+            }
+            tracing::warn!(request = verified.request_id().as_str(), attempt, "attempt failed: {}", trouble.last);
+            let jitter = u64::from(OsRng.next_u32() % 1000);
+            let jittered = pause.mul_f64(0.5 + jitter as f64 / 1000.0);
+            if Instant::now() + jittered >= deadline {
+                break;
+            }
+            tokio::time::sleep(jittered).await;
+            pause = pause.saturating_mul(2).min(Duration::from_secs(1));
+        }
+        Err(self.exhausted(&trouble))
+    }
+
+    /// The result of a key generation that this very request led to before.
+    fn made_before(&self, job: &Job, verified: &Verified) -> Option<SessionResult> {
+        let Job::Keygen(job) = job else { return None };
+        let wallet = self.wallets.find(WalletRef::Id(&job.wallet))?;
+        (wallet.record.fingerprint == verified.request().fingerprint())
+            .then(|| SessionResult::Keygen(self.keygen_response(verified, &wallet)))
+    }
+
+    /// The nodes of the next attempt: those that the client named, or healthy ones in an order that depends on the
+    /// request alone, so that every proposer would choose the same.
+    fn choose(&self, job: &Job, verified: &Verified, trouble: &Trouble) -> Result<BTreeSet<Identity>, ErrorBody> {
+        let (mut candidates, all) = job.candidates(&self.peers);
+        let convicted: Vec<_> = candidates.iter().copied().filter(|node| self.exclusions.contains(node)).collect();
+        if all && !convicted.is_empty() {
+            let names = self.names(&convicted);
+            let message = format!("proven to have cheated, and left out: {}", names.join(", "));
+            return Err(ErrorBody::new(ErrorCode::NotEnoughSigners, message).with_culprits(names));
+        }
+        let reachable = self.reachable();
+        let (up, down): (Vec<_>, Vec<_>) = candidates.drain(..).partition(|node| {
+            let healthy = all || !trouble.absent.contains(node);
+            reachable.contains(node) && !convicted.contains(node) && healthy
+        });
+        let wanted = job.size();
+        if up.len() < wanted || (all && !down.is_empty()) {
+            let mut message = format!("{wanted} nodes are needed, {} are up", up.len());
+            if !down.is_empty() {
+                message.push_str(&format!("; unavailable: {}", self.names(&down).join(", ")));
+            }
+            return Err(ErrorBody::new(ErrorCode::NotEnoughSigners, message).with_culprits(self.names(&convicted)));
+        }
+        let fingerprint = verified.request().fingerprint();
+        let mut ordered: Vec<_> = up.into_iter().map(|node| (rank(&fingerprint, &node), node)).collect();
+        ordered.sort_unstable();
+        Ok(ordered.into_iter().take(wanted).map(|(_, node)| node).collect())
+    }
+
+    async fn signed_result(&self, verified: &Verified, job: &Job, signed: &Signed, trouble: &Trouble) -> Ending {
+        let Job::Sign(job) = job else {
+            return Err(ErrorBody::new(ErrorCode::Internal, "a signature where none was asked for"));
+        };
+        let mut response = self.sign_response(verified, job, signed)?;
+        response.absent = self.names(&trouble.absent);
+        response.culprits = self.names(&trouble.culprits);
+        let result = SessionResult::Sign(response);
+        // The aggregator has stored the result; when that is this node, it is stored again with the absentees.
+        self.ledger.settle(verified, &result).await?;
+        Ok(result)
+    }
+
+    /// Checks a signature against the request and makes the client's answer of it.
+    ///
+    /// # Errors
+    /// When it does not verify, or does not belong to the request.
+    pub(super) fn sign_response(
+        &self,
+        verified: &Verified,
+        job: &SignJob,
+        signed: &Signed,
+    ) -> Result<SignResponse, ErrorBody> {
+        let internal = |message: String| ErrorBody::new(ErrorCode::Internal, message);
+        if signed.fingerprint != verified.request().fingerprint() {
+            return Err(internal("a signature for another request".into()));
+        }
+        let key = job.verifying_key().map_err(internal)?;
+        key.verify(&job.message, &signed.signature)
+            .map_err(|_| internal("the signature does not verify against the wallet's key".into()))?;
+        Ok(SignResponse {
+            session_id: verified.request_id().clone(),
+            wallet_id: job.wallet.id.clone(),
+            signature: (*signed.signature.as_bytes()).into(),
+            recovery_id: None,
+            public_key: key.as_bytes().to_vec().into(),
+            status: RequestStatus::Completed,
+            committee: self.names(&signed.committee),
+            attempt: signed.attempt,
+            absent: Vec::new(),
+            culprits: Vec::new(),
+        })
+    }
+
+    async fn keygen_result(&self, verified: &Verified, wallet: &Wallet) -> Ending {
+        let result = SessionResult::Keygen(self.keygen_response(verified, wallet));
+        self.ledger.settle(verified, &result).await?;
+        Ok(result)
+    }
+
+    fn keygen_response(&self, verified: &Verified, wallet: &Wallet) -> KeygenResponse {
+        let committee = &wallet.record.public.committee;
+        KeygenResponse {
+            session_id: verified.request_id().clone(),
+            wallet_id: wallet.id.clone(),
+            public_key: wallet.public_key.as_bytes().to_vec().into(),
+            address: None,
+            status: RequestStatus::Completed,
+            threshold: committee.threshold().get(),
+            parties: self.names(committee.members().iter().map(|member| &member.identity)),
+        }
+    }
+
+    fn refusal(&self, node: &Identity, reason: Reason) -> ErrorBody {
+        match reason {
+            Reason::Conflict => {
+                let message = format!("node {} knows this request id for another request", self.name(node));
+                ErrorBody::new(ErrorCode::RequestConflict, message)
+            }
+            Reason::Refused { code, message } => {
+                let code = ErrorCode::ALL.iter().find(|known| known.as_str() == code);
+                let message = format!("node {} refuses: {message}", self.name(node));
+                ErrorBody::new(code.copied().unwrap_or(ErrorCode::Aborted), message)
+            }
+            Reason::Busy(why) | Reason::Unable(why) => {
+                ErrorBody::new(ErrorCode::NotEnoughSigners, format!("node {}: {why}", self.name(node)))
+            }
+            Reason::Done(_) => ErrorBody::new(ErrorCode::Internal, "the request is done"),
+        }
+    }
+
+    fn exhausted(&self, trouble: &Trouble) -> ErrorBody {
+        let code = if trouble.culprits.is_empty() { ErrorCode::NotEnoughSigners } else { ErrorCode::Aborted };
+        let mut message = format!("no attempt succeeded; the last: {}", trouble.last);
+        if !trouble.absent.is_empty() {
+            message.push_str(&format!(" (absent: {})", self.names(&trouble.absent).join(", ")));
+        }
+        ErrorBody::new(code, message).with_culprits(self.names(&trouble.culprits))
+    }
+}
+
+/// A node's place in the order of a request.
+fn rank(fingerprint: &[u8; 32], node: &Identity) -> [u8; 32] {
+    Transcript::new(b"quorate/rank/v1").field("request", fingerprint).field("node", node.as_bytes()).digest()
+}

@@ -1,0 +1,332 @@
+//! A session on this node: its messages, its deadlines, what it stores, and what becomes of its end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use quorate_frost::Output;
+use quorate_keygen::{ACKNOWLEDGE, Certificate};
+use quorate_keys::{Identity, Secret};
+use quorate_request::{SessionResult, Verified};
+use quorate_session::{
+    Abort, Envelope, ErasedAction, ErasedSession, SessionContext, SessionId, SetupError, Wire,
+};
+use quorate_sharing::KeyShare;
+use rand_core::OsRng;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep_until};
+
+use super::attempt::Answer;
+use super::{Busy, Engine, SESSION_QUEUE, lock};
+use crate::barrier::Step;
+use crate::frame::{Certified, Frame, GivenUp, Signed};
+use crate::job::{Job, SignJob, aggregator};
+use crate::store::Batch;
+use crate::wallets::PendingShare;
+
+/// A silent session repeats its messages this often: a connection may have broken under them.
+const RETRANSMIT: Duration = Duration::from_millis(1000);
+/// How long a finished session answers disputes and repeats its last messages.
+const LINGER: Duration = Duration::from_secs(3);
+
+/// This node's part in one attempt.
+pub(super) struct Part {
+    pub(super) context: Arc<SessionContext>,
+    /// Digest of the proposal.
+    pub(super) digest: [u8; 32],
+    pub(super) verified: Arc<Verified>,
+    pub(super) job: Arc<Job>,
+    pub(super) setup: Vec<u8>,
+    pub(super) cancelled: watch::Receiver<bool>,
+}
+
+/// How a session ended.
+enum Ended {
+    Done(Secret<Vec<u8>>),
+    Abort(Abort),
+    Cancelled,
+}
+
+impl Part {
+    fn session(&self) -> SessionId {
+        self.context.session()
+    }
+
+    fn identity_of(&self, party: quorate_sharing::PartyIndex) -> Option<Identity> {
+        self.context.committee().member(party).map(|member| member.identity)
+    }
+}
+
+impl Engine {
+    /// Runs a session in a task of its own.
+    pub(super) fn run(self: &Arc<Self>, part: Part) {
+        let (sender, inbound) = mpsc::channel(SESSION_QUEUE);
+        lock(&self.sessions).insert(part.session(), sender.clone());
+        for (from, envelope) in lock(&self.early).take(&part.session()) {
+            sender.try_send((from, envelope)).ok();
+        }
+        let engine = Arc::clone(self);
+        let busy = Busy::new(self);
+        tokio::spawn(async move {
+            let session = part.session();
+            match engine.open(&part) {
+                Ok(machine) => engine.drive(&part, machine, inbound, busy).await,
+                Err(error) => {
+                    engine.part_over(part.verified.request_id().as_str(), &part.digest);
+                    engine.give_up(&part, Abort::Local { reason: error.to_string() }).await;
+                }
+            }
+            lock(&engine.sessions).remove(&session);
+        });
+    }
+
+    fn open(&self, part: &Part) -> Result<Box<dyn ErasedSession>, SetupError> {
+        let protocol = part.job.protocol();
+        let protocol =
+            self.registry.find(protocol).ok_or_else(|| SetupError(format!("unknown protocol {protocol}")))?;
+        let secret = match &*part.job {
+            Job::Keygen(_) => ().to_wire().map(Secret::new).map_err(|error| SetupError(error.to_string()))?,
+            Job::Sign(job) => self.wallets.share(&job.wallet).map_err(|error| SetupError(error.to_string()))?,
+        };
+        self.barrier.reached(part.job.operation(), Step::Started);
+        protocol.open(Arc::clone(&part.context), &part.setup, &secret, self.keyring(), &mut OsRng)
+    }
+
+    /// Sees a session through, then lets it linger for the sake of the others.
+    async fn drive(
+        self: &Arc<Self>,
+        part: &Part,
+        mut session: Box<dyn ErasedSession>,
+        mut inbound: mpsc::Receiver<(Identity, Vec<u8>)>,
+        busy: Busy,
+    ) {
+        let ended = self.advance(part, &mut *session, &mut inbound).await;
+        self.part_over(part.verified.request_id().as_str(), &part.digest);
+        match ended {
+            Ended::Done(output) => {
+                self.barrier.reached(part.job.operation(), Step::Finished);
+                self.finish(part, session.envelopes(ACKNOWLEDGE), &output).await;
+            }
+            Ended::Abort(abort) => self.give_up(part, abort).await,
+            Ended::Cancelled => tracing::debug!(session = %part.session(), "cancelled by a newer attempt"),
+        }
+        drop(busy);
+        let until = Instant::now() + LINGER;
+        let mut repeat = Instant::now() + RETRANSMIT;
+        loop {
+            tokio::select! {
+                () = sleep_until(until) => return,
+                () = sleep_until(repeat) => {
+                    session.retransmit();
+                    repeat = Instant::now() + RETRANSMIT;
+                }
+                message = inbound.recv() => match message {
+                    Some((from, envelope)) => receive(part, &mut *session, &from, &envelope),
+                    None => return,
+                },
+            }
+            while let Some(action) = session.next_action() {
+                if let ErasedAction::Send { to, bytes } = action {
+                    self.pass_on(part, to, &bytes);
+                }
+            }
+        }
+    }
+
+    async fn advance(
+        &self,
+        part: &Part,
+        session: &mut dyn ErasedSession,
+        inbound: &mut mpsc::Receiver<(Identity, Vec<u8>)>,
+    ) -> Ended {
+        let mut cancelled = part.cancelled.clone();
+        let mut cancellable = true;
+        let mut round = 0;
+        let mut deadline = Instant::now() + self.config.round_timeout;
+        let mut repeat = Instant::now() + RETRANSMIT;
+        loop {
+            while let Some(action) = session.next_action() {
+                match action {
+                    ErasedAction::Send { to, bytes } => {
+                        if round != session.round() {
+                            round = session.round();
+                            deadline = Instant::now() + self.config.round_timeout;
+                            self.barrier.reached(part.job.operation(), Step::Round(round));
+                        }
+                        self.pass_on(part, to, &bytes);
+                    }
+                    ErasedAction::Persist(checkpoint) => {
+                        self.barrier.reached(part.job.operation(), Step::Storing);
+                        if let Err(reason) = self.persist(part, session.envelopes(ACKNOWLEDGE), &checkpoint).await {
+                            return Ended::Abort(Abort::Local { reason });
+                        }
+                        self.barrier.reached(part.job.operation(), Step::Stored);
+                        session.persisted(&mut OsRng);
+                    }
+                    ErasedAction::Done(output) => return Ended::Done(output),
+                    ErasedAction::Abort(abort) => return Ended::Abort(abort),
+                }
+            }
+            tokio::select! {
+                changed = cancelled.wait_for(|cancelled| *cancelled), if cancellable => {
+                    if changed.is_ok() { return Ended::Cancelled; }
+                    // The attempt's entry is gone: nothing can cancel it any more.
+                    cancellable = false;
+                }
+                () = sleep_until(deadline) => session.expire(),
+                () = sleep_until(repeat) => {
+                    session.retransmit();
+                    repeat = Instant::now() + RETRANSMIT;
+                }
+                message = inbound.recv() => match message {
+                    Some((from, envelope)) => receive(part, session, &from, &envelope),
+                    None => return Ended::Cancelled,
+                },
+            }
+        }
+    }
+
+    fn pass_on(&self, part: &Part, to: quorate_sharing::PartyIndex, bytes: &[u8]) {
+        if let Some(identity) = part.identity_of(to) {
+            self.send(&identity, &Frame::Session { session: part.session(), envelope: bytes.to_vec() });
+        }
+    }
+
+    /// Makes durable what the session asks for: the request before a signature share leaves, a key share before it is
+    /// acknowledged.
+    async fn persist(
+        &self,
+        part: &Part,
+        acknowledgements: Vec<Arc<Envelope>>,
+        checkpoint: &Secret<Vec<u8>>,
+    ) -> Result<(), String> {
+        let remembered =
+            self.ledger.remember(Batch::new(), &part.verified).map_err(|error| error.message)?;
+        match &*part.job {
+            Job::Sign(_) => self.store.commit(remembered).await.map_err(|error| error.to_string()),
+            Job::Keygen(job) => {
+                let share = KeyShare::from_wire(checkpoint.expose()).map_err(|error| error.to_string())?;
+                let mine = |envelope: &Arc<Envelope>| envelope.header.sender == part.context.me();
+                let acknowledgement = acknowledgements.into_iter().find(mine);
+                let acknowledgement = acknowledgement.ok_or("the session has no acknowledgement to send")?;
+                let pending = PendingShare {
+                    wallet: job.wallet.as_str().to_owned(),
+                    scheme: job.scheme,
+                    request_id: part.verified.request_id().as_str().to_owned(),
+                    fingerprint: part.verified.request().fingerprint(),
+                    agreement: part.context.agreement().clone(),
+                    acknowledgement: Envelope::clone(&acknowledgement),
+                    share,
+                };
+                self.wallets.store_pending(remembered, &pending).await.map_err(|error| error.to_string())
+            }
+        }
+    }
+
+    async fn finish(
+        self: &Arc<Self>,
+        part: &Part,
+        acknowledgements: Vec<Arc<Envelope>>,
+        output: &Secret<Vec<u8>>,
+    ) {
+        let finished = match &*part.job {
+            Job::Sign(job) => self.finish_signing(part, job, output).await,
+            Job::Keygen(_) => self.finish_keygen(part, &acknowledgements).await,
+        };
+        if let Err(reason) = finished {
+            self.give_up(part, Abort::Local { reason }).await;
+        }
+    }
+
+    /// The aggregator stores the signature, then tells everybody concerned.
+    async fn finish_signing(&self, part: &Part, job: &SignJob, output: &Secret<Vec<u8>>) -> Result<(), String> {
+        let output = Output::from_wire(output.expose()).map_err(|error| error.to_string())?;
+        let Output::Signature { signature, .. } = output else { return Ok(()) };
+        let committee: Vec<_> =
+            part.context.committee().members().iter().map(|member| member.identity).collect();
+        let signed = Signed {
+            request_id: part.verified.request_id().as_str().to_owned(),
+            fingerprint: part.verified.request().fingerprint(),
+            signature,
+            committee: committee.clone(),
+            attempt: part.context.agreement().proposal().attempt,
+        };
+        let response =
+            self.sign_response(&part.verified, job, &signed).map_err(|error| error.message)?;
+        let result = SessionResult::Sign(response);
+        self.ledger.settle(&part.verified, &result).await.map_err(|error| error.message)?;
+        self.ledger.learn(&part.verified, result);
+        self.barrier.reached("sign", Step::Settled);
+        let proposer = part.context.agreement().proposal().proposer;
+        let frame = Frame::Signed(signed.clone());
+        let concerned: std::collections::BTreeSet<_> = committee.into_iter().chain([proposer]).collect();
+        for node in concerned.iter().filter(|node| **node != self.me) {
+            self.send(node, &frame);
+        }
+        self.answer_by_request(self.me, part.verified.request_id().as_str(), Answer::Signed(signed));
+        Ok(())
+    }
+
+    /// Every member has acknowledged: activates the share and shows the certificate to whoever may lack it.
+    async fn finish_keygen(
+        self: &Arc<Self>,
+        part: &Part,
+        acknowledgements: &[Arc<Envelope>],
+    ) -> Result<(), String> {
+        let agreement = part.context.agreement();
+        let certificate = Certificate::new(agreement.clone(), acknowledgements)
+            .map_err(|error| error.to_string())?;
+        let pending = self
+            .wallets
+            .pending_of(&part.session())
+            .map_err(|error| error.to_string())?
+            .ok_or("the pending share is gone")?;
+        let certified = Certified {
+            wallet: pending.wallet,
+            scheme: pending.scheme,
+            request_id: pending.request_id,
+            fingerprint: pending.fingerprint,
+            public: pending.share.public().clone(),
+            certificate,
+        };
+        let wallet = self.wallets.activate(certified, &self.me).await.map_err(|error| error.to_string())?;
+        self.barrier.reached("keygen", Step::Settled);
+        let speaks = aggregator(agreement.committee(), &agreement.proposal().proposer);
+        if speaks == Some(part.context.me()) {
+            self.send_all(&Frame::Certified(Box::new(wallet.certified())));
+        }
+        self.answer_by_request(self.me, part.verified.request_id().as_str(), Answer::Active(wallet));
+        Ok(())
+    }
+
+    /// Tells the proposer, and with proof everybody, that the session failed here.
+    async fn give_up(&self, part: &Part, abort: Abort) {
+        let session = part.session();
+        tracing::warn!(%session, request = part.verified.request_id().as_str(), "session aborted, {abort}");
+        let agreement = part.context.agreement();
+        if let Abort::Proven { evidence } = &abort {
+            for evidence in evidence {
+                self.accused(self.me, evidence.clone()).await;
+            }
+        }
+        let proposer = agreement.proposal().proposer;
+        if proposer == self.me {
+            let answer = Answer::Aborted(agreement.clone(), abort);
+            self.answer_by_digest(self.me, part.digest, answer);
+        } else {
+            let silent = match &abort {
+                Abort::Attributed { parties, .. } => {
+                    self.members(agreement.committee(), parties).into_iter().collect()
+                }
+                _ => Vec::new(),
+            };
+            let given_up = GivenUp { proposal: part.digest, silent, reason: abort.to_string() };
+            self.send(&proposer, &Frame::GivenUp(given_up));
+        }
+    }
+}
+
+fn receive(part: &Part, session: &mut dyn ErasedSession, from: &Identity, envelope: &[u8]) {
+    if let Some(party) = part.context.committee().index_of(from) {
+        session.receive(party, envelope, &mut OsRng);
+    }
+}

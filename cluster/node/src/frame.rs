@@ -1,0 +1,138 @@
+//! What nodes say to each other, outside and around protocol sessions.
+//!
+//! The transport vouches for the sender of a frame. Whatever must be shown to a third party is signed on its own.
+
+use borsh::{BorshDeserialize, BorshSerialize};
+use quorate_keygen::Certificate;
+use quorate_keys::{Identity, Signature, SigningIdentity, Transcript};
+use quorate_session::{Acceptance, Envelope, Evidence, SessionId, SignedProposal, Start, Wire};
+use quorate_sharing::PublicShares;
+
+/// One frame between two nodes.
+#[derive(Debug, Clone, BorshSerialize, BorshDeserialize)]
+pub(crate) enum Frame {
+    /// Proposer to member: take part in this.
+    Invite(Box<Invite>),
+    /// Member to proposer: a promise to take part.
+    Accept(Acceptance),
+    /// Member to proposer: no.
+    Decline(Decline),
+    /// Proposer to member: all have accepted.
+    Start(Start),
+    /// Between members: an envelope of a running session.
+    Session {
+        /// The session.
+        session: SessionId,
+        /// The encoded envelope.
+        envelope: Vec<u8>,
+    },
+    /// Aggregator to proposer and signers: the signature.
+    Signed(Signed),
+    /// Member to proposer: the session has failed here.
+    GivenUp(GivenUp),
+    /// Proof against a node.
+    Evidence(Box<Evidence>),
+    /// A wallet that is active, with the proof.
+    Certified(Box<Certified>),
+    /// From a member that stored a share and does not know whether all did: what became of this session?
+    Inquire(SessionId),
+    /// In answer: this party's own signed acknowledgement.
+    Acknowledged(Box<Envelope>),
+    /// In answer: this party never acknowledged, and now never will.
+    Refused(Refusal),
+}
+
+impl Wire for Frame {
+    const MAX_BYTES: usize = 1024 * 1024;
+}
+
+/// A proposal with the signed request that it serves.
+#[derive(Debug, Clone, BorshSerialize, BorshDeserialize)]
+pub(crate) struct Invite {
+    pub(crate) proposal: SignedProposal,
+    /// The client's request as it was signed.
+    pub(crate) request: Vec<u8>,
+}
+
+/// A member's refusal to take part.
+#[derive(Debug, Clone, BorshSerialize, BorshDeserialize)]
+pub(crate) struct Decline {
+    /// Digest of the proposal.
+    pub(crate) proposal: [u8; 32],
+    pub(crate) reason: Reason,
+}
+
+/// A session that failed for one member. Believed of silence only: cheating needs evidence.
+#[derive(Debug, Clone, BorshSerialize, BorshDeserialize)]
+pub(crate) struct GivenUp {
+    /// Digest of the proposal.
+    pub(crate) proposal: [u8; 32],
+    pub(crate) silent: Vec<Identity>,
+    pub(crate) reason: String,
+}
+
+/// Why a member does not take part.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub(crate) enum Reason {
+    /// The request itself is not acceptable to this member.
+    Refused { code: String, message: String },
+    /// The request id was used for another request.
+    Conflict,
+    /// The request has its result, which follows or is attached.
+    Done(Box<Option<Signed>>),
+    /// Another attempt is live, a share is pending, or there is too much to do: try again.
+    Busy(String),
+    /// This member can't sign: its share is missing or damaged.
+    Unable(String),
+}
+
+/// A signature that a request led to.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub(crate) struct Signed {
+    /// The request id.
+    pub(crate) request_id: String,
+    /// Fingerprint of the request.
+    pub(crate) fingerprint: [u8; 32],
+    pub(crate) signature: Signature,
+    /// The members that signed.
+    pub(crate) committee: Vec<Identity>,
+    pub(crate) attempt: u32,
+}
+
+/// An active wallet, as nodes tell each other.
+#[derive(Debug, Clone, BorshSerialize, BorshDeserialize)]
+pub(crate) struct Certified {
+    pub(crate) wallet: String,
+    pub(crate) scheme: quorate_keys::Scheme,
+    /// The client's request that made it.
+    pub(crate) request_id: String,
+    pub(crate) fingerprint: [u8; 32],
+    pub(crate) public: PublicShares,
+    pub(crate) certificate: Certificate,
+}
+
+/// A durable promise never to acknowledge a session: proof that its certificate can't exist.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub(crate) struct Refusal {
+    pub(crate) session: SessionId,
+    pub(crate) party: Identity,
+    signature: [u8; 64],
+}
+
+impl Refusal {
+    pub(crate) fn sign(session: SessionId, identity: &SigningIdentity) -> Self {
+        let party = identity.identity();
+        Self { session, party, signature: identity.sign(&Self::digest(&session, &party)) }
+    }
+
+    pub(crate) fn is_genuine(&self) -> bool {
+        self.party.verify(&Self::digest(&self.session, &self.party), &self.signature)
+    }
+
+    fn digest(session: &SessionId, party: &Identity) -> [u8; 32] {
+        Transcript::new(b"quorate/keygen/refusal/v1")
+            .field("session", session.as_bytes())
+            .field("party", party.as_bytes())
+            .digest()
+    }
+}

@@ -1,0 +1,330 @@
+//! A request in terms of this node: checked against its wallets, peers and limits, and turned into a session's
+//! protocol, committee and setup.
+//!
+//! Proposer and members each make the job from the signed request alone. So a member runs exactly what the client
+//! signed, or declines.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use quorate_frost::{Setup as SigningSetup, TaprootTweak};
+use quorate_keys::{DerivationPath, Identity, PublicKey, Scheme, Transcript, derive, taproot};
+use quorate_request::{
+    ErrorBody, ErrorCode, KeygenRequest, Operation, SignRequest, Tweak, Verified, WalletId, WalletRef,
+};
+use quorate_session::{ProtocolId, Wire};
+use quorate_sharing::{Committee, Member, PartyIndex, Threshold};
+
+use crate::config::Config;
+use crate::peers::Peers;
+use crate::protocols;
+use crate::wallets::{Wallet, Wallets};
+
+/// What a request asks this node to take part in.
+#[derive(Debug, Clone)]
+pub(crate) enum Job {
+    Keygen(KeygenJob),
+    Sign(Box<SignJob>),
+}
+
+/// Make a wallet.
+#[derive(Debug, Clone)]
+pub(crate) struct KeygenJob {
+    pub(crate) wallet: WalletId,
+    pub(crate) scheme: Scheme,
+    pub(crate) threshold: Threshold,
+    pub(crate) total: usize,
+    /// The holders, if the client named them.
+    pub(crate) parties: Option<BTreeSet<Identity>>,
+    protocol: ProtocolId,
+}
+
+/// Sign a message.
+#[derive(Debug, Clone)]
+pub(crate) struct SignJob {
+    pub(crate) wallet: Arc<Wallet>,
+    pub(crate) message: Vec<u8>,
+    pub(crate) path: DerivationPath,
+    pub(crate) tweak: Option<TaprootTweak>,
+    /// The signers, if the client named them.
+    pub(crate) signers: Option<BTreeSet<PartyIndex>>,
+    protocol: ProtocolId,
+}
+
+fn refuse(code: ErrorCode, message: impl Into<String>) -> ErrorBody {
+    ErrorBody::new(code, message)
+}
+
+impl Job {
+    /// Makes the job that a verified request asks for.
+    ///
+    /// # Errors
+    /// What is wrong with the request, for the client.
+    pub(crate) fn new(
+        verified: &Verified,
+        wallets: &Wallets,
+        peers: &Peers,
+        config: &Config,
+    ) -> Result<Self, ErrorBody> {
+        match verified.operation() {
+            Operation::Keygen => KeygenJob::new(verified, wallets, peers, config).map(Self::Keygen),
+            Operation::Sign => SignJob::new(verified, wallets, peers).map(|job| Self::Sign(Box::new(job))),
+            other => Err(refuse(ErrorCode::OtherOperation, format!("{other} is not an operation of the cluster"))),
+        }
+    }
+
+    /// `keygen` or `sign`.
+    pub(crate) fn operation(&self) -> &'static str {
+        match self {
+            Self::Keygen(_) => "keygen",
+            Self::Sign(_) => "sign",
+        }
+    }
+
+    /// The wallet's name.
+    pub(crate) fn wallet_id(&self) -> &WalletId {
+        match self {
+            Self::Keygen(job) => &job.wallet,
+            Self::Sign(job) => &job.wallet.id,
+        }
+    }
+
+    /// The protocol to run.
+    pub(crate) fn protocol(&self) -> &ProtocolId {
+        match self {
+            Self::Keygen(job) => &job.protocol,
+            Self::Sign(job) => &job.protocol,
+        }
+    }
+
+    /// The epoch of the shares involved.
+    pub(crate) fn epoch(&self) -> u64 {
+        match self {
+            Self::Keygen(_) => 0,
+            Self::Sign(job) => job.wallet.record.public.epoch,
+        }
+    }
+
+    /// How many parties a committee has.
+    pub(crate) fn size(&self) -> usize {
+        match self {
+            Self::Keygen(job) => job.total,
+            Self::Sign(job) => job.signers.as_ref().map_or_else(
+                || usize::from(job.wallet.record.public.committee.threshold().get()),
+                BTreeSet::len,
+            ),
+        }
+    }
+
+    /// The nodes that may take part, and whether all of them must.
+    pub(crate) fn candidates(&self, peers: &Peers) -> (Vec<Identity>, bool) {
+        match self {
+            Self::Keygen(job) => match &job.parties {
+                Some(parties) => (parties.iter().copied().collect(), true),
+                None => (peers.all().iter().map(|peer| peer.identity).collect(), false),
+            },
+            Self::Sign(job) => {
+                let members = job.wallet.record.public.committee.members().iter();
+                let named = |member: &&Member| job.signers.as_ref().is_none_or(|only| only.contains(&member.index));
+                (members.filter(named).map(|member| member.identity).collect(), job.signers.is_some())
+            }
+        }
+    }
+
+    /// The committee of the chosen nodes.
+    ///
+    /// # Errors
+    /// When they are too few or strangers; the choice was wrong.
+    pub(crate) fn committee(&self, chosen: &BTreeSet<Identity>) -> Result<Committee, String> {
+        match self {
+            Self::Keygen(job) => {
+                let indices = (1..).map_while(|index| PartyIndex::new(index).ok());
+                let members = indices.zip(chosen).map(|(index, identity)| Member { index, identity: *identity });
+                Committee::new(job.threshold, members.collect()).map_err(|error| error.to_string())
+            }
+            Self::Sign(job) => {
+                let committee = &job.wallet.record.public.committee;
+                let indices: Option<Vec<_>> =
+                    chosen.iter().map(|identity| committee.index_of(identity)).collect();
+                let indices = indices.ok_or("a chosen node holds no share of the wallet")?;
+                committee.subset(&indices).map_err(|error| error.to_string())
+            }
+        }
+    }
+
+    /// Whether a proposed committee is one that the client's request allows.
+    ///
+    /// # Errors
+    /// Why it is not.
+    pub(crate) fn check_committee(&self, proposed: &Committee, peers: &Peers) -> Result<(), String> {
+        let chosen: BTreeSet<_> = proposed.members().iter().map(|member| member.identity).collect();
+        let (candidates, _) = self.candidates(peers);
+        if chosen.len() != self.size() {
+            return Err(format!("a committee of {} was proposed where {} are needed", chosen.len(), self.size()));
+        }
+        if !chosen.iter().all(|identity| candidates.contains(identity)) {
+            return Err("the proposed committee has members that the request does not allow".into());
+        }
+        if self.committee(&chosen)? != *proposed {
+            return Err("the proposed committee has other indices or another threshold".into());
+        }
+        Ok(())
+    }
+
+    /// The protocol's setup for a committee. The proposer aggregates, or the first signer if it is not one.
+    ///
+    /// # Errors
+    /// When it exceeds its size cap.
+    pub(crate) fn setup(&self, committee: &Committee, proposer: &Identity) -> Result<Vec<u8>, String> {
+        let encoded = match self {
+            Self::Keygen(_) => ().to_wire(),
+            Self::Sign(job) => SigningSetup {
+                key: job.wallet.record.public.clone(),
+                aggregator: aggregator(committee, proposer).ok_or("the committee is empty")?,
+                message: job.message.clone(),
+                path: job.path.clone(),
+                tweak: job.tweak.clone(),
+            }
+            .to_wire(),
+        };
+        encoded.map_err(|error| error.to_string())
+    }
+}
+
+/// The signer that aggregates.
+pub(crate) fn aggregator(committee: &Committee, proposer: &Identity) -> Option<PartyIndex> {
+    committee.index_of(proposer).or_else(|| committee.indices().next())
+}
+
+impl KeygenJob {
+    fn new(
+        verified: &Verified,
+        wallets: &Wallets,
+        peers: &Peers,
+        config: &Config,
+    ) -> Result<Self, ErrorBody> {
+        let body: KeygenRequest =
+            verified.body().map_err(|error| refuse(error.code(), error.to_string()))?;
+        let scheme = protocols::scheme(&body.curve, body.protocol.as_deref())?;
+        let protocol = protocols::keygen(scheme)
+            .ok_or_else(|| refuse(ErrorCode::UnsupportedCurve, "no key generation for this curve"))?;
+        let total = usize::from(body.total);
+        config
+            .check_threshold(body.threshold, total)
+            .map_err(|error| refuse(ErrorCode::InvalidThreshold, format!("threshold {error}")))?;
+        let threshold = Threshold::new(body.threshold)
+            .map_err(|error| refuse(ErrorCode::InvalidThreshold, error.to_string()))?;
+        if total > peers.len() {
+            let message = format!("total is {total}, this cluster has {} nodes", peers.len());
+            return Err(refuse(ErrorCode::InvalidThreshold, message));
+        }
+        let parties = body.parties.as_deref().map(|names| named(names, total, peers)).transpose()?;
+        let fingerprint = verified.request().fingerprint();
+        let wallet = match body.wallet_id {
+            Some(id) => id,
+            None => made_id(&fingerprint)
+                .parse()
+                .map_err(|error| refuse(ErrorCode::Internal, format!("{error}")))?,
+        };
+        match wallets.find(WalletRef::Id(&wallet)) {
+            Some(taken) if taken.record.fingerprint != fingerprint => {
+                Err(refuse(ErrorCode::WalletExists, format!("there is a wallet {wallet} already")))
+            }
+            _ => Ok(Self { wallet, scheme, threshold, total, parties, protocol }),
+        }
+    }
+}
+
+fn named(names: &[String], total: usize, peers: &Peers) -> Result<BTreeSet<Identity>, ErrorBody> {
+    let identities = peers
+        .identities(names)
+        .map_err(|name| refuse(ErrorCode::InvalidParties, format!("there is no node {name} in this cluster")))?;
+    let set: BTreeSet<_> = identities.into_iter().collect();
+    if set.len() != names.len() || set.len() != total {
+        let message = format!("parties names {} different nodes, total is {total}", set.len());
+        return Err(refuse(ErrorCode::InvalidParties, message));
+    }
+    Ok(set)
+}
+
+/// The name of a wallet that the client did not name.
+fn made_id(fingerprint: &[u8; 32]) -> String {
+    let digest = Transcript::new(b"quorate/wallet-id/v1").field("request", fingerprint).digest();
+    let short = digest.split_at(8).0;
+    format!("w-{}", hex::encode(short))
+}
+
+impl SignJob {
+    fn new(verified: &Verified, wallets: &Wallets, peers: &Peers) -> Result<Self, ErrorBody> {
+        let body: SignRequest = verified.body().map_err(|error| refuse(error.code(), error.to_string()))?;
+        let reference = body.wallet().map_err(|error| refuse(error.code(), error.to_string()))?;
+        let message = body.message().map_err(|error| refuse(error.code(), error.to_string()))?;
+        if message.len() > quorate_frost::MAX_MESSAGE_BYTES {
+            let message = format!("a message has at most {} bytes", quorate_frost::MAX_MESSAGE_BYTES);
+            return Err(refuse(ErrorCode::InvalidMessage, message));
+        }
+        let wallet = wallets
+            .find(reference)
+            .ok_or_else(|| refuse(ErrorCode::UnknownWallet, "this node knows no such wallet"))?;
+        let path = match &body.derivation_path {
+            None => DerivationPath::default(),
+            Some(path) => path
+                .parse()
+                .map_err(|error| refuse(ErrorCode::InvalidDerivationPath, format!("derivation_path: {error}")))?,
+        };
+        let scheme = wallet.record.scheme;
+        let tweak = match body.tweak {
+            None => None,
+            Some(Tweak::Taproot(root)) if scheme == Scheme::Bip340 => {
+                Some(TaprootTweak { merkle_root: root.map(|root| *root.as_bytes()) })
+            }
+            Some(_) => {
+                return Err(refuse(ErrorCode::InvalidTweak, format!("a key of {scheme} has no such tweak")));
+            }
+        };
+        let protocol = protocols::signing(scheme)
+            .ok_or_else(|| refuse(ErrorCode::UnsupportedProtocol, "no protocol signs with this wallet"))?;
+        let signers = body.signers.as_deref().map(|names| signers(names, &wallet, peers)).transpose()?;
+        Ok(Self { wallet, message: message.to_vec(), path, tweak, signers, protocol })
+    }
+}
+
+impl SignJob {
+    /// The key that verifies the signature: the wallet's, derived and tweaked as the request says.
+    ///
+    /// # Errors
+    /// When the path or the tweak leads to no key, which no path does that anybody will ever find.
+    pub(crate) fn verifying_key(&self) -> Result<PublicKey, String> {
+        let public = &self.wallet.record.public;
+        let derived = derive(&public.group_key, &public.chain_code, &self.path).map_err(|error| error.to_string())?;
+        let key = derived.key.public_key(self.wallet.record.scheme).map_err(|error| error.to_string())?;
+        match &self.tweak {
+            None => Ok(key),
+            Some(tweak) => {
+                let tweaked = taproot::tweak(&key, tweak.merkle_root.as_ref());
+                tweaked.map(|(_, output)| output).map_err(|error| error.to_string())
+            }
+        }
+    }
+}
+
+fn signers(names: &[String], wallet: &Wallet, peers: &Peers) -> Result<BTreeSet<PartyIndex>, ErrorBody> {
+    let committee = &wallet.record.public.committee;
+    let invalid = |message: String| refuse(ErrorCode::InvalidSigners, message);
+    let identities =
+        peers.identities(names).map_err(|name| invalid(format!("there is no node {name} in this cluster")))?;
+    let mut signers = BTreeSet::new();
+    for (identity, name) in identities.iter().zip(names) {
+        let index = committee
+            .index_of(identity)
+            .ok_or_else(|| invalid(format!("node {name} holds no share of wallet {}", wallet.id)))?;
+        if !signers.insert(index) {
+            return Err(invalid(format!("node {name} is named twice")));
+        }
+    }
+    let threshold = usize::from(committee.threshold().get());
+    if signers.len() < threshold {
+        return Err(invalid(format!("{} signers are named, the wallet needs {threshold}", signers.len())));
+    }
+    Ok(signers)
+}

@@ -1,0 +1,267 @@
+//! What this node knows of requests: which ids are used, for what, and how far each has come.
+//!
+//! A request id is durable before anything that depends on it leaves the node, and its result before anybody is told.
+//! So the identical request gets its first result, and another one under the same id is refused, across restarts.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use borsh::{BorshDeserialize, BorshSerialize};
+use quorate_keys::Secret;
+use quorate_request::{ErrorBody, ErrorCode, RequestId, RequestStatus, SessionResult, SessionView, Verified};
+use quorate_session::Wire;
+use tokio::sync::watch;
+
+use crate::store::{Batch, Store, StoreError, Table};
+
+/// Requests kept in memory after they ended.
+const REMEMBERED: usize = 100_000;
+
+/// How a request ended here: its result, or why there is none.
+pub(crate) type Ending = Result<SessionResult, ErrorBody>;
+
+/// A request in the store.
+#[derive(Debug, Clone, BorshSerialize, BorshDeserialize)]
+struct Entry {
+    fingerprint: [u8; 32],
+    operation: String,
+    /// Unix seconds until which the id must be remembered.
+    until: u64,
+}
+
+impl Wire for Entry {
+    const MAX_BYTES: usize = 256;
+}
+
+/// A request in memory.
+struct Live {
+    fingerprint: [u8; 32],
+    view: SessionView,
+    done: watch::Sender<Option<Ending>>,
+}
+
+/// All requests this node has seen.
+pub(crate) struct Ledger {
+    store: Arc<Store>,
+    live: Mutex<HashMap<String, Live>>,
+}
+
+/// What to do with a request that has arrived.
+pub(crate) enum Admission {
+    /// It is new here, or an earlier try failed: work on it.
+    New,
+    /// It is being worked on: wait for this.
+    Running(watch::Receiver<Option<Ending>>),
+    /// It has its result.
+    Done(Box<SessionResult>),
+}
+
+impl Ledger {
+    pub(crate) fn new(store: Arc<Store>) -> Self {
+        Self { store, live: Mutex::new(HashMap::new()) }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Live>> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a request from a client.
+    ///
+    /// # Errors
+    /// [`ErrorCode::RequestConflict`] when its id was used for another request.
+    pub(crate) fn admit(&self, verified: &Verified) -> Result<Admission, ErrorBody> {
+        let id = verified.request_id();
+        let fingerprint = verified.request().fingerprint();
+        let mut live = self.lock();
+        if let Some(request) = live.get(id.as_str()) {
+            if request.fingerprint != fingerprint {
+                return Err(conflict(id));
+            }
+            match &*request.done.borrow() {
+                None => return Ok(Admission::Running(request.done.subscribe())),
+                Some(Ok(result)) => return Ok(Admission::Done(Box::new(result.clone()))),
+                Some(Err(_)) => {}
+            }
+        } else if let Some(result) = self.known(id, &fingerprint)? {
+            return Ok(Admission::Done(Box::new(result)));
+        }
+        if live.len() > REMEMBERED {
+            live.retain(|_, request| request.done.borrow().is_none());
+        }
+        let view = SessionView {
+            session_id: id.clone(),
+            operation: verified.operation().to_string(),
+            status: RequestStatus::Running,
+            wallet_id: None,
+            attempt: 0,
+            committee: Vec::new(),
+            absent: Vec::new(),
+            culprits: Vec::new(),
+            result: None,
+            error: None,
+        };
+        let done = watch::Sender::new(None);
+        live.insert(id.as_str().to_owned(), Live { fingerprint, view, done });
+        Ok(Admission::New)
+    }
+
+    /// Where the ending of a request appears.
+    pub(crate) fn watch(&self, id: &RequestId) -> Option<watch::Receiver<Option<Ending>>> {
+        self.lock().get(id.as_str()).map(|request| request.done.subscribe())
+    }
+
+    /// The stored result of a request that was seen before.
+    ///
+    /// # Errors
+    /// [`ErrorCode::RequestConflict`] when the id was used for another request; the store's.
+    pub(crate) fn known(
+        &self,
+        id: &RequestId,
+        fingerprint: &[u8; 32],
+    ) -> Result<Option<SessionResult>, ErrorBody> {
+        let internal = |error: &dyn std::fmt::Display| ErrorBody::new(ErrorCode::Internal, error.to_string());
+        let Some(record) = self.store.get(Table::Requests, id.as_str()).map_err(|error| internal(&error))? else {
+            return Ok(None);
+        };
+        let entry = Entry::from_wire(record.value.expose()).map_err(|error| internal(&error))?;
+        if entry.fingerprint != *fingerprint {
+            return Err(conflict(id));
+        }
+        let result = self.store.get(Table::Results, id.as_str()).map_err(|error| internal(&error))?;
+        let Some(result) = result else { return Ok(None) };
+        serde_json::from_slice(result.value.expose()).map(Some).map_err(|error| internal(&error))
+    }
+
+    /// The result of a request, from memory or the store.
+    ///
+    /// # Errors
+    /// As for [`Ledger::known`].
+    pub(crate) fn finished(
+        &self,
+        id: &RequestId,
+        fingerprint: &[u8; 32],
+    ) -> Result<Option<SessionResult>, ErrorBody> {
+        if let Some(request) = self.lock().get(id.as_str()) {
+            if request.fingerprint != *fingerprint {
+                return Err(conflict(id));
+            }
+            if let Some(Ok(result)) = &*request.done.borrow() {
+                return Ok(Some(result.clone()));
+            }
+        }
+        self.known(id, fingerprint)
+    }
+
+    /// Notes the result of a request that another node proposed, in memory: its aggregator has it on disk.
+    pub(crate) fn learn(&self, verified: &Verified, result: SessionResult) {
+        let id = verified.request_id();
+        if self.lock().contains_key(id.as_str()) {
+            return;
+        }
+        if let Ok(Admission::New) = self.admit(verified) {
+            self.end(id, Ok(result));
+        }
+    }
+
+    /// The changes that make a request durable.
+    pub(crate) fn remember(&self, batch: Batch, verified: &Verified) -> Result<Batch, ErrorBody> {
+        let until = verified.remember_until().duration_since(UNIX_EPOCH).unwrap_or(Duration::MAX).as_secs();
+        let request = verified.request();
+        let entry =
+            Entry { fingerprint: request.fingerprint(), operation: request.operation().to_string(), until };
+        let bytes =
+            entry.to_wire().map_err(|error| ErrorBody::new(ErrorCode::Internal, error.to_string()))?;
+        Ok(batch.put(Table::Requests, request.request_id().as_str(), 0, Secret::new(bytes)))
+    }
+
+    /// Makes a request durable, and its result with it.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn settle(&self, verified: &Verified, result: &SessionResult) -> Result<(), ErrorBody> {
+        let internal = |error: &dyn std::fmt::Display| ErrorBody::new(ErrorCode::Internal, error.to_string());
+        let bytes = serde_json::to_vec(result).map_err(|error| internal(&error))?;
+        let id = verified.request_id();
+        let batch =
+            self.remember(Batch::new(), verified)?.put(Table::Results, id.as_str(), 0, Secret::new(bytes));
+        self.store.commit(batch).await.map_err(|error| internal(&error))
+    }
+
+    /// Tells everybody who waits how a request ended.
+    pub(crate) fn end(&self, id: &RequestId, ending: Ending) {
+        let mut live = self.lock();
+        let Some(request) = live.get_mut(id.as_str()) else { return };
+        match &ending {
+            Ok(result) => {
+                request.view.status = RequestStatus::Completed;
+                request.view.result = Some(result.clone());
+            }
+            Err(error) => {
+                request.view.status = RequestStatus::Failed;
+                request.view.error = Some(error.clone());
+            }
+        }
+        request.done.send_replace(Some(ending));
+    }
+
+    /// Changes what is shown of a running request.
+    pub(crate) fn update(&self, id: &RequestId, change: impl FnOnce(&mut SessionView)) {
+        if let Some(request) = self.lock().get_mut(id.as_str()) {
+            change(&mut request.view);
+        }
+    }
+
+    /// What is shown of a request.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) fn view(&self, id: &RequestId) -> Result<Option<SessionView>, StoreError> {
+        if let Some(request) = self.lock().get(id.as_str()) {
+            return Ok(Some(request.view.clone()));
+        }
+        let Some(record) = self.store.get(Table::Requests, id.as_str())? else { return Ok(None) };
+        let operation = Entry::from_wire(record.value.expose()).map_or_else(|_| String::new(), |entry| entry.operation);
+        let result = self.store.get(Table::Results, id.as_str())?;
+        let result: Option<SessionResult> =
+            result.and_then(|result| serde_json::from_slice(result.value.expose()).ok());
+        Ok(Some(SessionView {
+            session_id: id.clone(),
+            operation,
+            status: if result.is_some() { RequestStatus::Completed } else { RequestStatus::Failed },
+            wallet_id: None,
+            attempt: 0,
+            committee: Vec::new(),
+            absent: Vec::new(),
+            culprits: Vec::new(),
+            result,
+            error: None,
+        }))
+    }
+
+    /// Forgets requests whose time is over. Their results go with them.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn forget_expired(&self, now: SystemTime) -> Result<usize, StoreError> {
+        let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let mut batch = Batch::new();
+        let mut count = 0_usize;
+        for (key, record) in self.store.scan(Table::Requests, "")?.records {
+            let expired = Entry::from_wire(record.value.expose()).is_ok_and(|entry| entry.until < now);
+            if expired {
+                batch = batch.delete(Table::Requests, &key).delete(Table::Results, &key);
+                count = count.saturating_add(1);
+            }
+        }
+        if count > 0 {
+            self.store.commit(batch).await?;
+        }
+        Ok(count)
+    }
+}
+
+fn conflict(id: &RequestId) -> ErrorBody {
+    let message = "this request id was used for another request; choose a new one";
+    ErrorBody::new(ErrorCode::RequestConflict, message).with_session(id.clone())
+}

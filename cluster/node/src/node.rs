@@ -1,0 +1,213 @@
+//! Puts a node together, starts it, and stops it without losing anything.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use quorate_session::Registry;
+use quorate_transport::direct::{Direct, Options, PeerAddress, StartError};
+use quorate_transport::{Incoming, Transport};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::api;
+use crate::barrier::{Barrier, NoBarrier};
+use crate::config::{Config, ConfigError};
+use crate::engine::{Engine, Parts};
+use crate::identity::{self, IdentityError, IdentityKind};
+use crate::peers::{Peers, PeersError};
+use crate::protocols;
+use crate::store::{Store, StoreError};
+use crate::wallets::Wallets;
+
+/// How long requests in progress may take to end when the node stops.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// What tests put in place of a node's own parts. A node outside tests uses the default.
+#[derive(Clone)]
+pub struct Joints {
+    /// The protocols.
+    pub registry: Registry,
+    /// Told of every step.
+    pub barrier: Arc<dyn Barrier>,
+    /// How connections with peers are kept.
+    pub transport: Options,
+}
+
+impl Default for Joints {
+    fn default() -> Self {
+        Self { registry: protocols::registry(), barrier: Arc::new(NoBarrier), transport: Options::default() }
+    }
+}
+
+/// A running node.
+pub struct Node {
+    engine: Arc<Engine>,
+    transport: Arc<dyn Transport>,
+    peer_address: SocketAddr,
+    api_address: SocketAddr,
+    stop: watch::Sender<bool>,
+    api: JoinHandle<std::io::Result<()>>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Node {
+    /// Starts a node as configured: opens its identity and store, listens for peers, and serves the API.
+    ///
+    /// # Errors
+    /// [`NodeError`], naming the file, address or setting that has to be changed. Nothing is left running.
+    pub async fn start(config: Config, joints: Joints) -> Result<Self, NodeError> {
+        let peers = Peers::load(&config.peers_path)?;
+        Self::start_among(config, peers, joints).await
+    }
+
+    /// Starts a node among the given peers.
+    ///
+    /// # Errors
+    /// As for [`Node::start`].
+    pub async fn start_among(mut config: Config, peers: Peers, joints: Joints) -> Result<Self, NodeError> {
+        config.check_peers(&peers)?;
+        let source = std::mem::replace(&mut config.passphrase, crate::config::PassphraseSource::Unset);
+        let passphrase = source.read()?;
+        let identity = Arc::new(identity::load(&config.identity_path, IdentityKind::Node, &passphrase)?);
+        let listed = peers.by_name(config.node_id.as_str()).map(|peer| peer.identity);
+        if listed != Some(identity.identity()) {
+            return Err(NodeError::OtherIdentity {
+                node: config.node_id.to_string(),
+                file: config.identity_path.display().to_string(),
+                peers: config.peers_path.display().to_string(),
+            });
+        }
+        let store = Arc::new(Store::open(&config.db_path, &passphrase)?);
+        let wallets = Wallets::load(Arc::clone(&store))?;
+
+        let listener = bind(config.listen).await?;
+        let api_listener = bind(config.api_listen).await?;
+        let api_address = api_listener.local_addr().map_err(|source| NodeError::Listen {
+            address: config.api_listen,
+            source,
+        })?;
+        let addresses = peers.all().iter().map(|peer| PeerAddress {
+            identity: peer.identity,
+            address: peer.address.as_str().to_owned(),
+        });
+        let (direct, incoming) =
+            Direct::start(Arc::clone(&identity), listener, addresses, joints.transport.clone())?;
+        let peer_address = direct.local_address();
+        let transport: Arc<dyn Transport> = direct;
+        let parts = Parts {
+            identity,
+            config,
+            peers,
+            registry: joints.registry,
+            barrier: joints.barrier,
+            transport: Arc::clone(&transport),
+            store,
+            wallets,
+        };
+        let engine = Engine::new(parts)?;
+        Ok(Self::run(engine, transport, incoming, peer_address, api_listener, api_address))
+    }
+
+    fn run(
+        engine: Arc<Engine>,
+        transport: Arc<dyn Transport>,
+        incoming: Incoming,
+        peer_address: SocketAddr,
+        api_listener: TcpListener,
+        api_address: SocketAddr,
+    ) -> Self {
+        let (stop, stopped) = watch::channel(false);
+        let tasks = vec![
+            tokio::spawn(Arc::clone(&engine).listen(incoming)),
+            tokio::spawn(Arc::clone(&engine).recover()),
+            tokio::spawn(Arc::clone(&engine).forget()),
+        ];
+        let api = tokio::spawn(api::serve(api_listener, Arc::clone(&engine), stopped));
+        tracing::info!(node = %engine.config.node_id, identity = %engine.me, peers = %peer_address, api = %api_address, "node started");
+        Self { engine, transport, peer_address, api_address, stop, api, tasks }
+    }
+
+    /// Where peers connect.
+    #[must_use]
+    pub fn peer_address(&self) -> SocketAddr {
+        self.peer_address
+    }
+
+    /// Where the API is served.
+    #[must_use]
+    pub fn api_address(&self) -> SocketAddr {
+        self.api_address
+    }
+
+    /// Whether a majority of the nodes can be reached and the store takes writes.
+    #[must_use]
+    pub async fn is_ready(&self) -> bool {
+        self.engine.readiness().await.ready
+    }
+
+    /// How many nodes can be reached, this one included.
+    #[must_use]
+    pub fn reachable(&self) -> usize {
+        self.engine.reachable().len()
+    }
+
+    /// Stops: takes no new requests, lets those in progress end for a while, then closes everything.
+    pub async fn stop(self) {
+        if tokio::time::timeout(DRAIN, self.engine.drain()).await.is_err() {
+            tracing::warn!("stopping with requests in progress; their clients can repeat them elsewhere");
+        }
+        self.stop.send_replace(true);
+        self.transport.close().await;
+        self.tasks.iter().for_each(JoinHandle::abort);
+        if let Ok(Err(error)) = self.api.await {
+            tracing::warn!(%error, "the API ended with an error");
+        }
+        self.engine.store.close().await;
+        tracing::info!("node stopped");
+    }
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener, NodeError> {
+    TcpListener::bind(address).await.map_err(|source| NodeError::Listen { address, source })
+}
+
+/// Why a node does not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NodeError {
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The peers file.
+    #[error(transparent)]
+    Peers(#[from] PeersError),
+    /// The identity file.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// The identity is another one than the peers know.
+    #[error("the identity in {file} is not the one that {peers} lists for {node}: correct one of the two")]
+    OtherIdentity {
+        /// The node's name.
+        node: String,
+        /// The identity file.
+        file: String,
+        /// The peers file.
+        peers: String,
+    },
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// An address can't be listened on.
+    #[error("can't listen on {address}: {source}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// The operating system's answer.
+        source: std::io::Error,
+    },
+    /// The transport.
+    #[error(transparent)]
+    Transport(#[from] StartError),
+}

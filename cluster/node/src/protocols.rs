@@ -1,0 +1,69 @@
+//! The protocols that a node runs, and which of them serves which curve.
+
+use std::sync::Arc;
+
+use quorate_frost::{Bip340Suite, Ed25519Suite, Frost};
+use quorate_keygen::Keygen;
+use quorate_keys::{Curve, Scheme};
+use quorate_request::{ErrorBody, ErrorCode};
+use quorate_session::{Erased, Protocol as _, ProtocolId, Registry};
+use quorate_sharing::{Ed25519, Secp256k1};
+
+/// Every protocol of this release. A new one is one more line here.
+#[must_use]
+pub fn registry() -> Registry {
+    Registry::default()
+        .with(Arc::new(Erased::<Keygen<Ed25519>>::default()))
+        .with(Arc::new(Erased::<Keygen<Secp256k1>>::default()))
+        .with(Arc::new(Erased::<Frost<Ed25519Suite>>::default()))
+        .with(Arc::new(Erased::<Frost<Bip340Suite>>::default()))
+}
+
+/// Names of protocols that the API knows but this release does not have.
+const PLANNED: [&str; 5] = ["cggmp21", "dkls23", "gg20", "ringtail", "lss"];
+
+/// The scheme of a wallet that a client asks for by curve and protocol.
+///
+/// # Errors
+/// The client's: an unknown curve or protocol, or a pair that does not exist.
+pub(crate) fn scheme(curve: &str, protocol: Option<&str>) -> Result<Scheme, ErrorBody> {
+    let curve: Curve = curve
+        .parse()
+        .map_err(|error| ErrorBody::new(ErrorCode::UnsupportedCurve, format!("{error}")))?;
+    let unsupported = |message: String| Err(ErrorBody::new(ErrorCode::UnsupportedProtocol, message));
+    match (curve, protocol) {
+        (Curve::Ed25519, None | Some("frost")) => Ok(Scheme::Ed25519),
+        (Curve::Secp256k1, Some("frost")) => Ok(Scheme::Bip340),
+        (Curve::Secp256k1, None) => unsupported(
+            "the default protocol of secp256k1, cggmp21 (ECDSA), is not built into this release; \
+             \"protocol\": \"frost\" makes a BIP-340 wallet"
+                .into(),
+        ),
+        (_, Some(name)) if PLANNED.contains(&name) => {
+            unsupported(format!("protocol {name} is not built into this release; frost is"))
+        }
+        (_, Some(name)) => {
+            let name: String = name.chars().take(64).collect();
+            unsupported(format!("unknown protocol {name}; known is frost"))
+        }
+        (_, None) => unsupported(format!("curve {curve} has no protocol in this release")),
+    }
+}
+
+/// The protocol that makes keys of a scheme.
+pub(crate) fn keygen(scheme: Scheme) -> Option<ProtocolId> {
+    match scheme.curve() {
+        Curve::Ed25519 => Some(Keygen::<Ed25519>::ID),
+        Curve::Secp256k1 => Some(Keygen::<Secp256k1>::ID),
+        _ => None,
+    }
+}
+
+/// The protocol that signs with keys of a scheme.
+pub(crate) fn signing(scheme: Scheme) -> Option<ProtocolId> {
+    match scheme {
+        Scheme::Ed25519 => Some(Frost::<Ed25519Suite>::ID),
+        Scheme::Bip340 => Some(Frost::<Bip340Suite>::ID),
+        _ => None,
+    }
+}
