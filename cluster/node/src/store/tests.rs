@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 pub(super) struct Faults {
     writes: Fault,
     syncs: Fault,
+    lengths: Fault,
 }
 
 #[derive(Debug)]
@@ -30,7 +31,7 @@ struct Fault {
 impl Default for Faults {
     fn default() -> Self {
         let never = || Fault { after: AtomicI64::new(0), count: AtomicI64::new(0), code: AtomicI64::new(0) };
-        Self { writes: never(), syncs: never() }
+        Self { writes: never(), syncs: never(), lengths: never() }
     }
 }
 
@@ -60,6 +61,10 @@ impl Faults {
 
     pub(super) fn before_sync(&self) -> io::Result<()> {
         self.syncs.strike()
+    }
+
+    pub(super) fn before_set_len(&self) -> io::Result<()> {
+        self.lengths.strike()
     }
 }
 
@@ -264,6 +269,19 @@ async fn a_passphrase_change_rewraps_the_key_and_rewrites_no_record() {
     let store = Store::open(&home.path, &new).unwrap();
     assert_eq!(value_of(&store, Table::Wallets, "w1").unwrap(), b"one");
     assert_eq!(value_of(&store, Table::Wallets, "w2").unwrap(), b"two");
+}
+
+#[tokio::test]
+async fn of_two_passphrase_changes_at_once_the_later_is_refused() {
+    let home = home();
+    let store = create(&home.path);
+    // Both begin with the same header; between reading and writing it the other one is faster.
+    let (_, expected) = super::header::read(&store.engine).unwrap();
+    store.change_passphrase(&passphrase("correct"), &passphrase("first"), KdfParams::FLOOR).await.unwrap();
+    let late = store.submit(super::Work::Rewrap { wrapped: expected.clone(), expected }).await;
+    assert!(matches!(late, Err(StoreError::WrongPassphrase { .. })), "{late:?}");
+    store.close().await;
+    Store::open(&home.path, &passphrase("first")).unwrap();
 }
 
 #[tokio::test]

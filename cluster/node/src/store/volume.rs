@@ -114,6 +114,8 @@ impl StorageBackend for Volume {
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
+        #[cfg(test)]
+        self.checked(self.health.faults.before_set_len())?;
         self.checked(self.file.set_len(len))
     }
 

@@ -67,6 +67,31 @@ async fn a_failed_sync_is_undone_and_the_commit_was_not_made() {
 }
 
 #[tokio::test]
+async fn a_commit_that_fails_after_it_became_durable_is_acknowledged() {
+    let home = home();
+    let store = create(&home.path);
+    for n in 0..20 {
+        store.commit(put(&format!("big{n}"), vec![1; 400_000])).await.unwrap();
+    }
+    // redb cuts the file after the sync that made the commit durable; that is where it fails.
+    for n in 0..20 {
+        store.commit(Batch::new().delete(Table::Wallets, format!("big{n}"))).await.unwrap();
+    }
+    let before = store.sequence();
+    store.engine.health().faults.lengths.order(0, 1, EIO);
+    let mut commits = 0;
+    while store.metrics().failed_commits == 0 {
+        store.commit(put(&format!("small{commits}"), "kept")).await.unwrap();
+        commits += 1;
+        assert!(commits < 100, "the file was never cut");
+    }
+    assert_eq!(store.sequence(), before + commits);
+    assert_eq!(store.count(Table::Wallets).unwrap(), commits);
+    // And it was made once.
+    assert_eq!(store.metrics().reopened, 1);
+}
+
+#[tokio::test]
 async fn a_disk_that_refuses_even_the_undoing_is_not_written_again() {
     let home = home();
     let store = create(&home.path);
