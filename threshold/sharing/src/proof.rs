@@ -189,7 +189,7 @@ mod tests {
         let Dealer { binding, commitment, proof, .. } = dealer::<C>(1);
         let other = dealer::<C>(2).proof;
         let response = KnowledgeProof { response: proof.response + C::Scalar::ONE, ..proof.clone() };
-        let nonce = KnowledgeProof { nonce: other.nonce, nonce_bytes: other.nonce_bytes, ..proof.clone() };
+        let nonce = KnowledgeProof { nonce: other.nonce, nonce_bytes: other.nonce_bytes, ..proof };
         assert!(!response.verify(&binding, &commitment));
         assert!(!nonce.verify(&binding, &commitment));
     }
