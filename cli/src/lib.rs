@@ -1,1 +1,118 @@
-//! The quorate command line.
+//! The quorate command line: every command in a file of its own.
+//!
+//! Exit codes: 0 success, 1 failure, 2 usage, 3 a file or setting is wrong, 4 the cluster refused the request, 5 the
+//! cluster could not serve it (unreachable, too few nodes, time-out), 6 a verification failed.
+// Results go to standard output; everything else goes through the log, to standard error.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+mod cluster;
+mod demo;
+mod dev;
+mod evidence;
+mod identity;
+mod judge;
+mod local;
+mod node;
+mod output;
+mod passphrase;
+mod peers;
+mod sign;
+mod verify;
+mod wallet;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use quorate_node::Joints;
+
+/// Threshold signing: wallets whose private key never exists anywhere.
+#[derive(Debug, Parser)]
+#[command(name = "quorate", version, propagate_version = true)]
+struct Arguments {
+    /// Say more: once for details, twice for everything.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Show what it does: a cluster of three nodes makes wallets and signs, judged by independent libraries.
+    Demo(demo::Arguments),
+    /// Run a whole cluster on this machine for development, behind a gateway on loopback.
+    Dev(dev::Arguments),
+    /// Set up, start and ask nodes.
+    #[command(subcommand)]
+    Node(node::Command),
+    /// The list of a cluster's nodes.
+    #[command(subcommand)]
+    Peers(peers::Command),
+    /// Identities of nodes.
+    #[command(subcommand)]
+    Identity(identity::Command),
+    /// Keys that may request.
+    #[command(subcommand)]
+    Initiator(identity::InitiatorCommand),
+    /// Make and show wallets.
+    #[command(subcommand)]
+    Wallet(wallet::Command),
+    /// Sign a message with a wallet.
+    Sign(sign::Arguments),
+    /// Verify a signature, with no cluster.
+    Verify(verify::Arguments),
+    /// Judge evidence against a node, with no cluster.
+    #[command(subcommand)]
+    Evidence(evidence::Command),
+}
+
+/// Runs the command line. Tests hand in other joints for the nodes that it starts.
+pub fn main(arguments: impl IntoIterator<Item = OsString>, joints: Joints) -> ExitCode {
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help and version are "errors" that go to standard output. A closed pipe is not worth a message.
+            error.print().ok();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return output::fail(&anyhow::Error::new(error).context("the runtime can't start")),
+    };
+    let result = runtime.block_on(run(arguments, joints));
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => output::fail(&error),
+    }
+}
+
+async fn run(arguments: Arguments, joints: Joints) -> anyhow::Result<()> {
+    let verbose = arguments.verbose;
+    match arguments.command {
+        Command::Demo(arguments) => {
+            output::log(verbose, "error", false);
+            demo::run(arguments, joints).await
+        }
+        Command::Dev(arguments) => {
+            output::log(verbose, "warn", false);
+            dev::run(arguments, joints).await
+        }
+        Command::Node(command) => node::run(command, verbose, joints).await,
+        Command::Peers(command) => peers::run(command),
+        Command::Identity(command) => identity::run(command),
+        Command::Initiator(command) => identity::run_initiator(command),
+        Command::Wallet(command) => {
+            output::log(verbose, "warn", false);
+            wallet::run(command).await
+        }
+        Command::Sign(arguments) => {
+            output::log(verbose, "warn", false);
+            sign::run(arguments).await
+        }
+        Command::Verify(arguments) => verify::run(&arguments),
+        Command::Evidence(command) => evidence::run(&command, &joints.registry),
+    }
+}

@@ -1,2 +1,7 @@
 //! The `quorate` command.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    quorate_cli::main(std::env::args_os(), quorate_node::Joints::default())
+}

@@ -122,7 +122,7 @@ async fn sign(State(engine): State<Arc<Engine>>, request: Request) -> Answer {
 async fn may_read(engine: &Engine, uri: &Uri, request: Request) -> Result<(), Refusal> {
     let request = read(request).await?;
     let verified = engine.authority.verify(&request)?;
-    let path = Operation::read(uri.path())
+    let path = Operation::read_target(uri)
         .map_err(|_| error(ErrorCode::MalformedRequest, "a path that can't be signed for"))?;
     Ok(verified.require(&path)?)
 }

@@ -22,5 +22,5 @@ mod protocols;
 pub mod store;
 mod wallets;
 
-pub use node::{Joints, Node, NodeError};
+pub use node::{Joints, Node, NodeError, Sockets};
 pub use protocols::registry;

@@ -41,6 +41,15 @@ impl Default for Joints {
     }
 }
 
+/// Sockets that listen already.
+#[derive(Debug)]
+pub struct Sockets {
+    /// For peers.
+    pub peers: TcpListener,
+    /// For the API.
+    pub api: TcpListener,
+}
+
 /// A running node.
 pub struct Node {
     engine: Arc<Engine>,
@@ -66,7 +75,21 @@ impl Node {
     ///
     /// # Errors
     /// As for [`Node::start`].
-    pub async fn start_among(mut config: Config, peers: Peers, joints: Joints) -> Result<Self, NodeError> {
+    pub async fn start_among(config: Config, peers: Peers, joints: Joints) -> Result<Self, NodeError> {
+        let sockets = Sockets { peers: bind(config.listen).await?, api: bind(config.api_listen).await? };
+        Self::start_on(sockets, config, peers, joints)
+    }
+
+    /// Starts a node on sockets that listen already, whatever addresses the configuration names.
+    ///
+    /// # Errors
+    /// As for [`Node::start`].
+    pub fn start_on(
+        sockets: Sockets,
+        mut config: Config,
+        peers: Peers,
+        joints: Joints,
+    ) -> Result<Self, NodeError> {
         config.check_peers(&peers)?;
         let source = std::mem::replace(&mut config.passphrase, crate::config::PassphraseSource::Unset);
         let passphrase = source.read()?;
@@ -82,9 +105,7 @@ impl Node {
         let store = Arc::new(Store::open(&config.db_path, &passphrase)?);
         let wallets = Wallets::load(Arc::clone(&store))?;
 
-        let listener = bind(config.listen).await?;
-        let api_listener = bind(config.api_listen).await?;
-        let api_address = api_listener.local_addr().map_err(|source| NodeError::Listen {
+        let api_address = sockets.api.local_addr().map_err(|source| NodeError::Listen {
             address: config.api_listen,
             source,
         })?;
@@ -93,7 +114,7 @@ impl Node {
             address: peer.address.as_str().to_owned(),
         });
         let (direct, incoming) =
-            Direct::start(Arc::clone(&identity), listener, addresses, joints.transport.clone())?;
+            Direct::start(Arc::clone(&identity), sockets.peers, addresses, joints.transport)?;
         let peer_address = direct.local_address();
         let transport: Arc<dyn Transport> = direct;
         let parts = Parts {
@@ -107,7 +128,7 @@ impl Node {
             wallets,
         };
         let engine = Engine::new(parts)?;
-        Ok(Self::run(engine, transport, incoming, peer_address, api_listener, api_address))
+        Ok(Self::run(engine, transport, incoming, peer_address, sockets.api, api_address))
     }
 
     fn run(

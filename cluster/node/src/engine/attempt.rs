@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use quorate_keys::Identity;
-use quorate_request::Verified;
+use quorate_request::{ErrorCode, Verified};
 use quorate_session::{Abort, Acceptance, Agreement, Proposal, Proposing, SignedProposal, Start, Wire};
 use quorate_sharing::{Committee, PartyIndex};
 use tokio::sync::mpsc;
@@ -87,7 +87,7 @@ impl Engine {
         self.invite(&invite, chosen).await;
         self.barrier.reached(job.operation(), Step::Proposed);
         let accept_by = deadline.min(Instant::now() + self.config.round_timeout);
-        let start = match self.gather(&mut proposing, &proposal.committee, &mut answers, accept_by).await {
+        let start = match self.gather(job, &mut proposing, &proposal.committee, &mut answers, accept_by).await {
             Ok(start) => start,
             Err(ended) => return ended,
         };
@@ -153,6 +153,7 @@ impl Engine {
     /// Waits until all members have accepted.
     async fn gather(
         &self,
+        job: &Job,
         proposing: &mut Proposing,
         committee: &Committee,
         answers: &mut mpsc::Receiver<(Identity, Answer)>,
@@ -173,7 +174,7 @@ impl Engine {
                     Ok(Some(start)) => return Ok(start),
                     Err(error) => tracing::warn!(peer = %self.name(&from), %error, "refused an acceptance"),
                 },
-                Answer::Declined(reason) => return Err(self.declined(from, reason)),
+                Answer::Declined(reason) => return Err(self.declined(job, from, reason)),
                 Answer::Signed(signed) => return Err(Attempted::Signed(signed)),
                 Answer::Active(wallet) => return Err(Attempted::Active(wallet)),
                 Answer::GivenUp(..) | Answer::Aborted(..) => {}
@@ -181,7 +182,18 @@ impl Engine {
         }
     }
 
-    fn declined(&self, from: Identity, reason: Reason) -> Attempted {
+    fn declined(&self, job: &Job, from: Identity, reason: Reason) -> Attempted {
+        match (reason, job) {
+            // The wallet is so new that its certificate has not reached that node, or it was down then.
+            (Reason::Refused { code, .. }, Job::Sign(job)) if code == ErrorCode::UnknownWallet.as_str() => {
+                self.send(&from, &Frame::Certified(Box::new(job.wallet.certified())));
+                Attempted::Again(format!("node {} has just been told of the wallet", self.name(&from)))
+            }
+            (reason, _) => self.declined_for(from, reason),
+        }
+    }
+
+    fn declined_for(&self, from: Identity, reason: Reason) -> Attempted {
         match reason {
             Reason::Busy(why) => Attempted::Again(format!("node {}: {why}", self.name(&from))),
             Reason::Unable(why) => Attempted::Absent(BTreeSet::from([from]), why),

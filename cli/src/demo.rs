@@ -1,0 +1,113 @@
+//! `demo`: what Quorate does, in half a minute.
+
+use std::time::Instant;
+
+use anyhow::{Context, bail};
+use quorate_keys::Scheme;
+use quorate_node::Joints;
+use quorate_request::{Hex, KeygenRequest, SignRequest, SignResponse};
+
+use crate::local::{LocalCluster, ScratchFolder};
+use crate::node::forbid_core_dumps;
+use crate::{judge, output};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// How many nodes.
+    #[arg(long, default_value_t = 3)]
+    nodes: u16,
+    /// How many of them must sign; a majority if left out.
+    #[arg(long)]
+    threshold: Option<u16>,
+}
+
+fn say(line: &str) -> anyhow::Result<()> {
+    output::print(false, &(), || line.to_owned())
+}
+
+pub(crate) async fn run(arguments: Arguments, joints: Joints) -> anyhow::Result<()> {
+    forbid_core_dumps();
+    let total = arguments.nodes;
+    let threshold = arguments.threshold.unwrap_or(total / 2 + 1);
+    let scratch = ScratchFolder::new()?;
+    say(&format!("Starting {total} nodes, each with an identity and an encrypted store of its own …"))?;
+    let started = Instant::now();
+    let cluster = LocalCluster::start(scratch.path(), total, &joints).await?;
+    for node in &cluster.nodes {
+        say(&format!("  {:<7} {}  peers {}", node.name, node.identity, node.node.peer_address()))?;
+    }
+    say(&format!("  connected over mutual TLS 1.3 after {} ms", started.elapsed().as_millis()))?;
+
+    let mut all_accepted = true;
+    for (scheme, curve, protocol, use_of) in [
+        (Scheme::Ed25519, "ed25519", None, "Solana, NEAR, Stellar, …"),
+        (Scheme::Bip340, "secp256k1", Some("frost"), "Bitcoin Taproot"),
+    ] {
+        all_accepted &= show(&cluster, scheme, curve, protocol, use_of, threshold, total).await?;
+    }
+    cluster.stop().await;
+    if !all_accepted {
+        bail!("a judge refused a signature");
+    }
+    say("\nNo private key ever existed: any set of fewer nodes than the threshold learns nothing of it.")?;
+    say("Next: `quorate dev` leaves such a cluster running and prints curl lines.")
+}
+
+async fn show(
+    cluster: &LocalCluster,
+    scheme: Scheme,
+    curve: &str,
+    protocol: Option<&str>,
+    use_of: &str,
+    threshold: u16,
+    total: u16,
+) -> anyhow::Result<bool> {
+    say(&format!("\nA {threshold}-of-{total} {scheme} wallet ({use_of})"))?;
+    let started = Instant::now();
+    let wallet = cluster
+        .client
+        .keygen(KeygenRequest {
+            session_id: None,
+            threshold,
+            total,
+            curve: curve.into(),
+            protocol: protocol.map(Into::into),
+            wallet_id: None,
+            parties: None,
+        })
+        .await
+        .context("key generation")?;
+    say(&format!("  made     {} in {} ms", wallet.wallet_id, started.elapsed().as_millis()))?;
+    say(&format!("  key      {}", wallet.public_key))?;
+
+    let message = format!("Quorate demo: {scheme}");
+    let mut accepted = sign(cluster, scheme, &wallet.wallet_id, &message, None).await?;
+    accepted &= sign(cluster, scheme, &wallet.wallet_id, &message, Some("m/0/1")).await?;
+    Ok(accepted)
+}
+
+async fn sign(
+    cluster: &LocalCluster,
+    scheme: Scheme,
+    wallet: &quorate_request::WalletId,
+    message: &str,
+    path: Option<&str>,
+) -> anyhow::Result<bool> {
+    let started = Instant::now();
+    let request = SignRequest {
+        wallet_id: Some(wallet.clone()),
+        message: Some(Hex::from(message.as_bytes().to_vec())),
+        derivation_path: path.map(Into::into),
+        ..SignRequest::default()
+    };
+    let signed: SignResponse = cluster.client.sign(request).await.context("signing")?;
+    let took = started.elapsed().as_millis();
+    let with = path.map_or_else(String::new, |path| format!(" with the child key {path}"));
+    say(&format!("  signed   {message:?}{with} by {} in {took} ms", signed.committee.join(" and ")))?;
+    say(&format!("           {}", signed.signature))?;
+    let accepted =
+        judge::accepts(scheme, signed.public_key.as_bytes(), message.as_bytes(), signed.signature.as_bytes());
+    let verdict = if accepted { "verified" } else { "REFUSED" };
+    say(&format!("  {verdict} by {}", judge::name(scheme)))?;
+    Ok(accepted)
+}

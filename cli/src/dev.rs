@@ -1,0 +1,120 @@
+//! `dev`: a local cluster behind a gateway, until interrupted.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use anyhow::Context;
+use quorate_client::gateway::{self, Exposure};
+use quorate_keys::Identity;
+use quorate_node::Joints;
+use serde::Serialize;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+use crate::local::{LocalCluster, ScratchFolder};
+use crate::node::{forbid_core_dumps, wait_for_interrupt};
+use crate::output;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// How many nodes.
+    #[arg(long, default_value_t = 3)]
+    nodes: u16,
+    /// Port of the gateway on loopback; 0 for any free one.
+    #[arg(long, default_value_t = 8080)]
+    port: u16,
+    /// Keep the cluster in this folder and find it there again. Without it nothing is kept.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Print the endpoints as one JSON object on one line.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Endpoints {
+    gateway: String,
+    cluster: String,
+    data: PathBuf,
+    nodes: Vec<NodeEndpoint>,
+}
+
+#[derive(Serialize)]
+struct NodeEndpoint {
+    name: String,
+    identity: Identity,
+    api: String,
+    peers: SocketAddr,
+}
+
+pub(crate) async fn run(arguments: Arguments, joints: Joints) -> anyhow::Result<()> {
+    forbid_core_dumps();
+    // The port first: nothing is left behind when it is taken.
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, arguments.port));
+    let listener = TcpListener::bind(address)
+        .await
+        .with_context(|| format!("the gateway can't listen on {address}; choose another --port"))?;
+    let scratch = arguments.data.is_none().then(ScratchFolder::new).transpose()?;
+    let folder = match (&arguments.data, &scratch) {
+        (Some(folder), _) => std::path::absolute(folder)?,
+        (None, Some(scratch)) => scratch.path().to_owned(),
+        (None, None) => anyhow::bail!("no folder"),
+    };
+    let cluster = LocalCluster::start(&folder, arguments.nodes, &joints).await?;
+    let gateway = format!("http://{}", listener.local_addr()?);
+    let (stop, stopped) = oneshot::channel::<()>();
+    let client = cluster.client.clone();
+    let serving = tokio::spawn(async move {
+        gateway::serve(listener, client, Exposure::Loopback, async {
+            stopped.await.ok();
+        })
+        .await
+    });
+
+    let endpoint = |node: &crate::local::LocalNode| NodeEndpoint {
+        name: node.name.clone(),
+        identity: node.identity,
+        api: format!("http://{}", node.node.api_address()),
+        peers: node.node.peer_address(),
+    };
+    let endpoints = Endpoints {
+        gateway,
+        cluster: cluster.peers.cluster().to_string(),
+        data: folder,
+        nodes: cluster.nodes.iter().map(endpoint).collect(),
+    };
+    output::print(arguments.json, &endpoints, || welcome(&endpoints, scratch.is_some()))?;
+    wait_for_interrupt().await?;
+    stop.send(()).ok();
+    serving.await.context("the gateway ended unexpectedly")??;
+    cluster.stop().await;
+    Ok(())
+}
+
+fn welcome(endpoints: &Endpoints, scratch: bool) -> String {
+    let Endpoints { gateway, nodes, data, .. } = endpoints;
+    let rows: Vec<_> = nodes
+        .iter()
+        .map(|node| vec![node.name.clone(), node.api.clone(), node.peers.to_string(), node.identity.to_string()])
+        .collect();
+    let kept = if scratch { "deleted when this ends; keep it with --data DIR" } else { "kept" };
+    let (first, second) = ("node1", "node2");
+    format!(
+        "{table}\n\n\
+         The gateway signs whatever this machine asks for: {gateway}\n\
+         Data: {data} ({kept})\n\n\
+         Make a wallet, then sign with it:\n\n  \
+         curl -s {gateway}/api/v1/keygen -d '{{\"threshold\": 2, \"total\": 3, \"curve\": \"ed25519\"}}'\n\n  \
+         KEY=$(curl -s {gateway}/api/v1/keygen -d '{{\"threshold\": 2, \"total\": 3, \"curve\": \"ed25519\"}}' \
+         | sed 's/.*\"public_key\":\"\\([^\"]*\\)\".*/\\1/')\n  \
+         curl -s {gateway}/api/v1/sign -d \"{{\\\"public_key\\\": \\\"$KEY\\\", \
+         \\\"message_hash\\\": \\\"0x{hash}\\\", \\\"signers\\\": [\\\"{first}\\\", \\\"{second}\\\"]}}\"\n\n  \
+         curl -s {gateway}/api/v1/wallets\n  \
+         curl -s {gateway}/api/v1/nodes\n\n\
+         Or: quorate wallet list --api {gateway}\n\n\
+         Ctrl-C stops the cluster.",
+        table = output::table(&["NODE", "API (signed requests)", "PEERS (mutual TLS)", "IDENTITY"], &rows),
+        data = data.display(),
+        hash = "11".repeat(32),
+    )
+}

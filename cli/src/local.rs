@@ -1,0 +1,193 @@
+//! A whole cluster on this machine: nodes with separate identities and encrypted stores, real mutual TLS on loopback.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, anyhow, bail};
+use quorate_client::Client;
+use quorate_keys::{Identity, SigningIdentity};
+use quorate_node::config::{Config, Overrides};
+use quorate_node::identity::{self, IdentityKind};
+use quorate_node::peers::{Peer, Peers};
+use quorate_node::store::{KdfParams, Passphrase, Store};
+use quorate_node::{Joints, Node, Sockets};
+use rand_core::{OsRng, RngCore};
+use tokio::net::TcpListener;
+
+/// How long the nodes may take to find each other.
+const READY: Duration = Duration::from_secs(30);
+const PEERS_FILE: &str = "peers.yaml";
+const PASSPHRASE_FILE: &str = "passphrase";
+const INITIATOR_FILE: &str = "initiator.json";
+
+/// Running nodes and a client that may ask them.
+pub(crate) struct LocalCluster {
+    pub(crate) nodes: Vec<LocalNode>,
+    pub(crate) client: Client,
+    pub(crate) peers: Peers,
+}
+
+/// One of them.
+pub(crate) struct LocalNode {
+    pub(crate) name: String,
+    pub(crate) identity: Identity,
+    pub(crate) node: Node,
+}
+
+impl LocalCluster {
+    /// Starts `count` nodes with their files in `folder`: those of an earlier run, or new ones.
+    pub(crate) async fn start(folder: &Path, count: u16, joints: &Joints) -> anyhow::Result<Self> {
+        if !(2..=100).contains(&count) {
+            bail!("a cluster has 2 to 100 nodes, not {count}");
+        }
+        std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+        let passphrase = passphrase(folder)?;
+        let identities = (1..=count).map(|number| open(folder, number, &passphrase)).collect::<Result<Vec<_>, _>>()?;
+        let initiator = initiator(folder, &passphrase)?;
+
+        let mut sockets = Vec::new();
+        for _ in 0..count {
+            sockets.push(Sockets { peers: listen().await?, api: listen().await? });
+        }
+        let peers = peers(folder, &identities, &sockets)?;
+        let mut nodes = Vec::new();
+        for ((number, identity), sockets) in (1..=count).zip(identities).zip(sockets) {
+            let config = config(folder, number, initiator.identity())?;
+            let node = Node::start_on(sockets, config, peers.clone(), joints.clone())?;
+            nodes.push(LocalNode { name: format!("node{number}"), identity, node });
+        }
+        let endpoints = nodes.iter().map(|node| format!("http://{}", node.node.api_address()).parse());
+        let client = Client::new(endpoints.collect::<Result<_, _>>()?, *peers.cluster(), initiator)?;
+        let cluster = Self { nodes, client, peers };
+        cluster.wait_until_connected().await?;
+        Ok(cluster)
+    }
+
+    async fn wait_until_connected(&self) -> anyhow::Result<()> {
+        let started = Instant::now();
+        while self.nodes.iter().any(|node| node.node.reachable() < self.nodes.len()) {
+            if started.elapsed() > READY {
+                bail!("the nodes did not find each other within {} s", READY.as_secs());
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        Ok(())
+    }
+
+    /// Stops all nodes, requests in progress first.
+    pub(crate) async fn stop(self) {
+        for node in self.nodes {
+            node.node.stop().await;
+        }
+    }
+}
+
+/// A folder that is deleted when dropped.
+pub(crate) struct ScratchFolder(PathBuf);
+
+impl ScratchFolder {
+    pub(crate) fn new() -> anyhow::Result<Self> {
+        let path = std::env::temp_dir().join(format!("quorate-{:016x}", OsRng.next_u64()));
+        std::fs::create_dir(&path).with_context(|| path.display().to_string())?;
+        Ok(Self(path))
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for ScratchFolder {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_dir_all(&self.0) {
+            tracing::warn!(folder = %self.0.display(), %error, "could not be removed");
+        }
+    }
+}
+
+async fn listen() -> anyhow::Result<TcpListener> {
+    TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await.context("no free port on loopback")
+}
+
+/// The passphrase of all nodes of a development cluster, beside their files: it protects nothing.
+fn passphrase(folder: &Path) -> anyhow::Result<Passphrase> {
+    let file = folder.join(PASSPHRASE_FILE);
+    if !file.exists() {
+        let mut bytes = [0; 32];
+        OsRng.fill_bytes(&mut bytes);
+        std::fs::write(&file, hex::encode(bytes)).with_context(|| file.display().to_string())?;
+    }
+    Ok(quorate_node::config::PassphraseSource::File(file).read()?)
+}
+
+fn node_folder(folder: &Path, number: u16) -> PathBuf {
+    folder.join(format!("node{number}"))
+}
+
+/// Opens or makes the files of a node.
+fn open(folder: &Path, number: u16, passphrase: &Passphrase) -> anyhow::Result<Identity> {
+    let folder = node_folder(folder, number);
+    std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+    let file = folder.join("identity.json");
+    // The cheapest allowed: the passphrase is a random key that lies next to the files.
+    let identity = if file.exists() {
+        identity::stated_identity(&file, IdentityKind::Node)?
+    } else {
+        identity::generate(&file, IdentityKind::Node, passphrase, KdfParams::FLOOR, &mut OsRng)?.identity()
+    };
+    let store = folder.join("store.redb");
+    if !store.exists() {
+        drop(Store::create(&store, passphrase, KdfParams::FLOOR)?);
+    }
+    Ok(identity)
+}
+
+fn initiator(folder: &Path, passphrase: &Passphrase) -> anyhow::Result<SigningIdentity> {
+    let file = folder.join(INITIATOR_FILE);
+    let kind = IdentityKind::Initiator;
+    if file.exists() {
+        Ok(identity::load(&file, kind, passphrase)?)
+    } else {
+        Ok(identity::generate(&file, kind, passphrase, KdfParams::FLOOR, &mut OsRng)?)
+    }
+}
+
+/// The peers: the cluster id stays, the addresses are those of this run.
+fn peers(folder: &Path, identities: &[Identity], sockets: &[Sockets]) -> anyhow::Result<Peers> {
+    let mut nodes = Vec::new();
+    for ((number, identity), sockets) in (1_u16..).zip(identities).zip(sockets) {
+        let name = format!("node{number}").parse().map_err(|error| anyhow!("{error}"))?;
+        let address = sockets.peers.local_addr()?.to_string();
+        let address = address.parse().map_err(|error| anyhow!("{error}"))?;
+        nodes.push(Peer { name, identity: *identity, address });
+    }
+    let file = folder.join(PEERS_FILE);
+    let peers = if file.exists() {
+        let before = Peers::load(&file)?;
+        if before.len() != nodes.len() {
+            bail!("{} is a cluster of {} nodes: start it with --nodes {}", folder.display(), before.len(), before.len());
+        }
+        std::fs::remove_file(&file).with_context(|| file.display().to_string())?;
+        Peers::new(*before.cluster(), nodes)?
+    } else {
+        Peers::generate(nodes, &mut OsRng)?
+    };
+    peers.save_new(&file)?;
+    Ok(peers)
+}
+
+fn config(folder: &Path, number: u16, initiator: Identity) -> anyhow::Result<Config> {
+    let own = node_folder(folder, number);
+    let overrides = Overrides::new()
+        .set("node_id", format!("node{number}"))
+        .set("data_dir", own.display())
+        .set("identity_path", own.join("identity.json").display())
+        .set("db_path", own.join("store.redb").display())
+        .set("peers_path", folder.join(PEERS_FILE).display())
+        .set("passphrase_file", folder.join(PASSPHRASE_FILE).display())
+        .set("initiators", initiator)
+        .set("listen", "127.0.0.1:0")
+        .set("api_listen", "127.0.0.1:0");
+    Ok(Config::load(None, std::iter::empty(), &overrides)?)
+}

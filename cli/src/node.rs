@@ -1,0 +1,241 @@
+//! `node init|start|status`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::Subcommand;
+use quorate_keys::Identity;
+use quorate_node::config::{Config, LogFormat, Overrides, PassphraseSource};
+use quorate_node::identity::{self, IdentityKind};
+use quorate_node::peers::NodeName;
+use quorate_node::store::{KdfParams, Store};
+use quorate_node::{Joints, Node};
+use quorate_request::{NodeView, Readiness};
+use rand_core::OsRng;
+use serde::Serialize;
+
+use crate::cluster::Target;
+use crate::{output, passphrase};
+
+/// The configuration that `node init` writes.
+const CONFIG_FILE: &str = "node.yaml";
+const IDENTITY_FILE: &str = "identity.json";
+const STORE_FILE: &str = "store.redb";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make the files of a new node: identity, store, configuration.
+    Init(Init),
+    /// Run a node until it is interrupted.
+    Start(Start),
+    /// Ask a node how it is.
+    Status(Status),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Init {
+    /// Name of the node in the peers file: a-z, 0-9 and -.
+    #[arg(long)]
+    name: NodeName,
+    /// The folder of the node's files; made if there is none.
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+    /// The cluster's peers file, as the node will find it.
+    #[arg(long, value_name = "FILE", default_value = "peers.yaml")]
+    peers: PathBuf,
+    /// Where to listen for peers.
+    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:7000")]
+    listen: SocketAddr,
+    /// Where to serve the API.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    api_listen: SocketAddr,
+    /// A key that may request; once for each.
+    #[arg(long = "initiator", value_name = "IDENTITY")]
+    initiators: Vec<Identity>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    passphrase: passphrase::Source,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Start {
+    /// The configuration file. Environment variables and --set win over it.
+    #[arg(long, value_name = "FILE", env = "QUORATE_CONFIG")]
+    config: Option<PathBuf>,
+    /// A setting, as NAME=VALUE; may be repeated.
+    #[arg(long = "set", value_name = "SETTING", value_parser = setting)]
+    settings: Vec<(String, String)>,
+}
+
+fn setting(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or_else(|| format!("{text:?} is not NAME=VALUE"))?;
+    Ok((key.into(), value.into()))
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Status {
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    target: Target,
+}
+
+pub(crate) async fn run(command: Command, verbose: u8, joints: Joints) -> anyhow::Result<()> {
+    match command {
+        Command::Init(arguments) => {
+            output::log(verbose, "warn", false);
+            init(&arguments)
+        }
+        Command::Start(arguments) => start(arguments, verbose, joints).await,
+        Command::Status(arguments) => {
+            output::log(verbose, "warn", false);
+            status(arguments).await
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Made {
+    identity: Identity,
+    config: PathBuf,
+}
+
+/// The settings that `node init` writes down.
+#[derive(Serialize)]
+struct Settings<'a> {
+    node_id: &'a str,
+    data_dir: PathBuf,
+    peers_path: PathBuf,
+    identity_path: PathBuf,
+    db_path: PathBuf,
+    listen: SocketAddr,
+    api_listen: SocketAddr,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    passphrase_file: Option<PathBuf>,
+    #[serde(skip_serializing_if = "<[Identity]>::is_empty")]
+    initiators: &'a [Identity],
+}
+
+fn init(arguments: &Init) -> anyhow::Result<()> {
+    let passphrase = arguments.passphrase.choose()?;
+    std::fs::create_dir_all(&arguments.data).with_context(|| arguments.data.display().to_string())?;
+    let data = std::path::absolute(&arguments.data)?;
+    let identity_path = data.join(IDENTITY_FILE);
+    let made = identity::generate(
+        &identity_path,
+        IdentityKind::Node,
+        &passphrase,
+        KdfParams::default(),
+        &mut OsRng,
+    )?;
+    let db_path = data.join(STORE_FILE);
+    drop(Store::create(&db_path, &passphrase, KdfParams::default())?);
+    let config = data.join(CONFIG_FILE);
+    let settings = Settings {
+        node_id: arguments.name.as_str(),
+        data_dir: data,
+        peers_path: std::path::absolute(&arguments.peers)?,
+        identity_path,
+        db_path,
+        listen: arguments.listen,
+        api_listen: arguments.api_listen,
+        passphrase_file: arguments.passphrase.file()?,
+        initiators: &arguments.initiators,
+    };
+    std::fs::write(&config, serde_norway::to_string(&settings)?).with_context(|| config.display().to_string())?;
+    let made = Made { identity: made.identity(), config };
+    output::print(arguments.json, &made, || {
+        format!(
+            "identity  {}\nconfig    {}\n\nNext: put the identity into the cluster's peers file \
+             (`quorate peers generate`), then `quorate node start --config {}`.",
+            made.identity,
+            made.config.display(),
+            made.config.display()
+        )
+    })
+}
+
+async fn start(arguments: Start, verbose: u8, joints: Joints) -> anyhow::Result<()> {
+    forbid_core_dumps();
+    let overrides =
+        arguments.settings.into_iter().fold(Overrides::new(), |all, (key, value)| all.set(&key, value));
+    let mut config = Config::load(arguments.config.as_deref(), std::env::vars(), &overrides)?;
+    output::log(verbose, "info", matches!(config.log_format, LogFormat::Json));
+    if matches!(config.passphrase, PassphraseSource::Unset) {
+        config.passphrase = PassphraseSource::Given(passphrase::prompt("Passphrase of the node: ")?);
+    }
+    let node = Node::start(config, joints).await?;
+    wait_for_interrupt().await?;
+    node.stop().await;
+    Ok(())
+}
+
+/// A core image would hold key shares.
+pub(crate) fn forbid_core_dumps() {
+    use rustix::process::{Resource, Rlimit, setrlimit};
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    if let Err(error) = setrlimit(Resource::Core, none) {
+        tracing::warn!(%error, "core dumps could not be turned off");
+    }
+}
+
+/// Waits for SIGINT or SIGTERM.
+pub(crate) async fn wait_for_interrupt() -> anyhow::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    Ok(())
+}
+
+#[derive(Serialize)]
+struct Report {
+    node: String,
+    version: String,
+    #[serde(flatten)]
+    readiness: Readiness,
+    nodes: Vec<NodeView>,
+}
+
+async fn status(arguments: Status) -> anyhow::Result<()> {
+    let client = arguments.target.client()?;
+    let health = client.health().await?;
+    let report = Report {
+        node: health.node,
+        version: health.version,
+        readiness: client.ready().await?,
+        nodes: client.nodes().await?,
+    };
+    output::print(arguments.json, &report, || {
+        let rows: Vec<_> = report.nodes.iter().map(row).collect();
+        let mut text = format!(
+            "{} ({}), {}: {} of {} nodes can be reached\n\n{}",
+            report.node,
+            report.version,
+            if report.readiness.ready { "ready" } else { "not ready" },
+            report.readiness.reachable,
+            report.readiness.total,
+            output::table(&["NODE", "STATE", "LAST HEARD", "QUEUED", "IDENTITY"], &rows)
+        );
+        for reason in &report.readiness.reasons {
+            text.push_str(&format!("\n! {reason}"));
+        }
+        text
+    })
+}
+
+fn row(node: &NodeView) -> Vec<String> {
+    let state = match (node.this_node, node.connected) {
+        (true, _) => "this node",
+        (false, true) => "connected",
+        (false, false) => "unreachable",
+    };
+    let heard = node.last_heard_ms.map_or_else(|| "-".into(), |ms| format!("{ms} ms"));
+    vec![node.name.clone(), state.into(), heard, node.queued_frames.to_string(), node.identity.to_string()]
+}

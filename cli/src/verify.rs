@@ -1,0 +1,52 @@
+//! `verify`.
+
+use anyhow::bail;
+use quorate_keys::{PublicKey, Scheme, Signature};
+use quorate_request::Hex;
+use serde::Serialize;
+
+use crate::output::{self, NotVerified};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Signature scheme: ed25519 or bip340.
+    #[arg(long)]
+    scheme: Scheme,
+    /// Public key in hexadecimal.
+    #[arg(long, value_name = "HEX")]
+    public_key: Hex,
+    /// What was signed, as text.
+    #[arg(long, value_name = "TEXT", required_unless_present = "message_hex")]
+    message: Option<String>,
+    /// What was signed, in hexadecimal.
+    #[arg(long, value_name = "HEX", alias = "message-hash", conflicts_with = "message")]
+    message_hex: Option<Hex>,
+    /// The signature, 64 bytes in hexadecimal.
+    #[arg(long, value_name = "HEX")]
+    signature: Signature,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Verdict {
+    valid: bool,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let key = PublicKey::from_bytes(arguments.scheme, arguments.public_key.as_bytes())?;
+    let message = match (&arguments.message, &arguments.message_hex) {
+        (Some(text), None) => text.as_bytes(),
+        (None, Some(hex)) => hex.as_bytes(),
+        _ => bail!("give exactly one of --message and --message-hex"),
+    };
+    let valid = key.verify(message, &arguments.signature).is_ok();
+    if arguments.json {
+        output::print(true, &Verdict { valid }, String::new)?;
+    }
+    if !valid {
+        return Err(NotVerified("the signature does not verify".into()).into());
+    }
+    if arguments.json { Ok(()) } else { output::print(false, &(), || "the signature verifies".into()) }
+}
