@@ -18,9 +18,6 @@ pub enum HexError {
         /// Bytes that the text has.
         got: usize,
     },
-    /// The bytes are not the canonical encoding of a point that may be used as a key.
-    #[error("not the canonical encoding of a usable key")]
-    NotAKey,
 }
 
 pub(crate) fn decode(text: &str) -> Result<Vec<u8>, HexError> {

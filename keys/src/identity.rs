@@ -6,8 +6,8 @@ use std::str::FromStr;
 use borsh::{BorshDeserialize, BorshSerialize};
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 use rand_core::CryptoRngCore;
-use serde::{Deserialize, Serialize};
 
+use crate::hexadecimal::{decode_array, display_as_hex, serde_as_text};
 use crate::secret::Secret;
 
 /// The secret key of a node or client.
@@ -54,7 +54,9 @@ impl fmt::Debug for SigningIdentity {
 
 /// A public identity: an Ed25519 public key, 32 bytes, `0x` and 64 hex digits in text.
 ///
-/// It is always a valid point that is not of small order.
+/// It is always the canonical encoding of a point that is not of small order. A component of small order beside a large
+/// one is not searched for, as it costs a scalar multiplication on every decode: such a key has one owner like any
+/// other, and all verification here is strict, so no two verifiers can be made to disagree.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, BorshSerialize)]
 pub struct Identity([u8; 32]);
 
@@ -62,10 +64,12 @@ impl Identity {
     /// An identity from its 32 bytes.
     ///
     /// # Errors
-    /// [`InvalidIdentity`] when they are not a point, or one of small order.
+    /// [`InvalidIdentity`] when they are not the canonical encoding of a point, or the point is of small order.
     pub fn from_bytes(bytes: [u8; 32]) -> Result<Self, InvalidIdentity> {
         match VerifyingKey::from_bytes(&bytes) {
-            Ok(key) if !key.is_weak() && key.to_bytes() == bytes => Ok(Self(bytes)),
+            // The key gives back the bytes that it was made of: only compressing its point again tells whether y was
+            // reduced. One key with two encodings would be two identities.
+            Ok(key) if !key.is_weak() && key.to_edwards().compress().0 == bytes => Ok(Self(bytes)),
             _ => Err(InvalidIdentity),
         }
     }
@@ -84,45 +88,21 @@ impl Identity {
     }
 }
 
-impl fmt::Display for Identity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "0x{}", hex::encode(self.0))
-    }
-}
-
-impl fmt::Debug for Identity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{self}")
-    }
-}
-
 impl FromStr for Identity {
     type Err = InvalidIdentity;
 
     fn from_str(text: &str) -> Result<Self, InvalidIdentity> {
-        let mut bytes = [0; 32];
-        let digits = text.strip_prefix("0x").ok_or(InvalidIdentity)?;
-        hex::decode_to_slice(digits, &mut bytes).map_err(|_| InvalidIdentity)?;
-        Self::from_bytes(bytes)
+        Self::from_bytes(decode_array(text).map_err(|_| InvalidIdentity)?)
     }
 }
+
+display_as_hex!(Identity);
+serde_as_text!(Identity);
 
 impl BorshDeserialize for Identity {
     fn deserialize_reader<R: std::io::Read>(reader: &mut R) -> std::io::Result<Self> {
         let bytes = <[u8; 32]>::deserialize_reader(reader)?;
         Self::from_bytes(bytes).map_err(|error| std::io::Error::new(std::io::ErrorKind::InvalidData, error))
-    }
-}
-
-impl Serialize for Identity {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Identity {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        <String as Deserialize<'de>>::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
 }
 
@@ -170,9 +150,15 @@ mod tests {
         let mut minus_one = [0xff; 32];
         minus_one[0] = 0xec;
         minus_one[31] = 0x7f;
-        for bytes in [one, minus_one, [2; 32]] {
+        // y = p + 3, not reduced.
+        let mut unreduced = [0xff; 32];
+        unreduced[0] = 0xed + 3;
+        unreduced[31] = 0x7f;
+        let torsion = curve25519_dalek::constants::EIGHT_TORSION.map(|point| point.compress().0);
+        for bytes in [one, minus_one, [2; 32], unreduced].into_iter().chain(torsion) {
             assert_eq!(Identity::from_bytes(bytes), Err(InvalidIdentity));
             assert!(borsh::from_slice::<Identity>(&bytes).is_err());
+            assert!(format!("0x{}", hex::encode(bytes)).parse::<Identity>().is_err());
         }
         assert!(identity.to_string()[2..].parse::<Identity>().is_err());
         assert!("0x00".parse::<Identity>().is_err());

@@ -6,6 +6,16 @@ use subtle::{Choice, ConstantTimeEq};
 use zeroize::Zeroize;
 
 /// A secret: redacted when printed, zeroized when dropped, and neither copied, cloned nor compared with `==`.
+///
+/// ```compile_fail,E0599
+/// let secret = quorate_keys::Secret::new([7_u8; 32]);
+/// let copy = secret.clone();
+/// ```
+///
+/// ```compile_fail,E0369
+/// let (one, other) = (quorate_keys::Secret::new(1_u8), quorate_keys::Secret::new(1_u8));
+/// assert!(one == other);
+/// ```
 pub struct Secret<T: Zeroize>(T);
 
 impl<T: Zeroize> Secret<T> {
