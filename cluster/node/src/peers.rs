@@ -498,9 +498,13 @@ mod tests {
         }
         let peers = three();
         let text = peers.to_yaml().unwrap();
-        for bad in
-            ["0x12", &identity[2..], &format!("0x{}", "00".repeat(32)), &format!("0x02{}", "00".repeat(31))]
-        {
+        for bad in [
+            "0x12",
+            &identity[2..],
+            &format!("0x{}", "00".repeat(32)),
+            &format!("0x02{}", "00".repeat(31)),
+            &format!("0x{}", "ff".repeat(32)),
+        ] {
             let changed = text.replace(&peers.all()[1].identity.to_string(), bad);
             let error = Peers::parse(&changed).unwrap_err();
             assert!(
