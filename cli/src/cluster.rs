@@ -16,7 +16,13 @@ use crate::passphrase::Source;
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Target {
     /// Address of a gateway or node; may be repeated for nodes of one cluster.
-    #[arg(long, value_name = "URL", env = "QUORATE_API", default_value = "http://127.0.0.1:8080", value_delimiter = ',')]
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "QUORATE_API",
+        default_value = "http://127.0.0.1:8080",
+        value_delimiter = ','
+    )]
     api: Vec<http::Uri>,
     /// Initiator key to sign requests with. Without one the address must be a gateway's, which signs.
     #[arg(long, value_name = "FILE", env = "QUORATE_INITIATOR", requires = "peers")]

@@ -95,7 +95,9 @@ fn welcome(endpoints: &Endpoints, scratch: bool) -> String {
     let Endpoints { gateway, nodes, data, .. } = endpoints;
     let rows: Vec<_> = nodes
         .iter()
-        .map(|node| vec![node.name.clone(), node.api.clone(), node.peers.to_string(), node.identity.to_string()])
+        .map(|node| {
+            vec![node.name.clone(), node.api.clone(), node.peers.to_string(), node.identity.to_string()]
+        })
         .collect();
     let kept = if scratch { "deleted when this ends; keep it with --data DIR" } else { "kept" };
     let (first, second) = ("node1", "node2");

@@ -43,7 +43,8 @@ impl LocalCluster {
         }
         std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
         let passphrase = passphrase(folder)?;
-        let identities = (1..=count).map(|number| open(folder, number, &passphrase)).collect::<Result<Vec<_>, _>>()?;
+        let identities =
+            (1..=count).map(|number| open(folder, number, &passphrase)).collect::<Result<Vec<_>, _>>()?;
         let initiator = initiator(folder, &passphrase)?;
 
         let mut sockets = Vec::new();
@@ -166,7 +167,12 @@ fn peers(folder: &Path, identities: &[Identity], sockets: &[Sockets]) -> anyhow:
     let peers = if file.exists() {
         let before = Peers::load(&file)?;
         if before.len() != nodes.len() {
-            bail!("{} is a cluster of {} nodes: start it with --nodes {}", folder.display(), before.len(), before.len());
+            bail!(
+                "{} is a cluster of {} nodes: start it with --nodes {}",
+                folder.display(),
+                before.len(),
+                before.len()
+            );
         }
         std::fs::remove_file(&file).with_context(|| file.display().to_string())?;
         Peers::new(*before.cluster(), nodes)?

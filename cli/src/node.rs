@@ -146,7 +146,8 @@ fn init(arguments: &Init) -> anyhow::Result<()> {
         passphrase_file: arguments.passphrase.file()?,
         initiators: &arguments.initiators,
     };
-    std::fs::write(&config, serde_norway::to_string(&settings)?).with_context(|| config.display().to_string())?;
+    std::fs::write(&config, serde_norway::to_string(&settings)?)
+        .with_context(|| config.display().to_string())?;
     let made = Made { identity: made.identity(), config };
     output::print(arguments.json, &made, || {
         format!(

@@ -53,7 +53,11 @@ fn code_of(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
 }
 
 /// Prints a value as one line of JSON, or as `people` want to read it.
-pub(crate) fn print(json: bool, value: &impl Serialize, people: impl FnOnce() -> String) -> anyhow::Result<()> {
+pub(crate) fn print(
+    json: bool,
+    value: &impl Serialize,
+    people: impl FnOnce() -> String,
+) -> anyhow::Result<()> {
     let text = if json { serde_json::to_string(value)? } else { people() };
     let mut out = std::io::stdout().lock();
     match writeln!(out, "{text}").and_then(|()| out.flush()) {

@@ -91,11 +91,17 @@ async fn collect(body: Body) -> Result<bytes::Bytes, Refusal> {
         Err(failed) if failed.downcast_ref::<LengthLimitError>().is_some() => {
             Err(error(ErrorCode::BodyTooLarge, format!("a body has at most {MAX_BODY_BYTES} bytes")))
         }
-        Err(failed) => Err(error(ErrorCode::MalformedRequest, format!("the body could not be read: {failed}"))),
+        Err(failed) => {
+            Err(error(ErrorCode::MalformedRequest, format!("the body could not be read: {failed}")))
+        }
     }
 }
 
-async fn submit(engine: &Arc<Engine>, wanted: &Operation, request: Request) -> Result<SessionResult, Refusal> {
+async fn submit(
+    engine: &Arc<Engine>,
+    wanted: &Operation,
+    request: Request,
+) -> Result<SessionResult, Refusal> {
     let request = read(request).await?;
     if request.operation() != wanted {
         let signed = request.operation().clone();

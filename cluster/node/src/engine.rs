@@ -37,6 +37,8 @@ use member::{Promise, TakenPart};
 const SESSION_QUEUE: usize = 1024;
 /// Frames of one peer, other than session envelopes, that may be worked on at a time.
 const PEER_TASKS: usize = 256;
+/// How much longer a client waits than the request may take: for the reason why it failed.
+const LAST_WORD: Duration = Duration::from_secs(1);
 /// How often expired requests are forgotten.
 const FORGET_EVERY: Duration = Duration::from_secs(60);
 
@@ -134,18 +136,24 @@ impl Engine {
             Admission::Running(running) => running,
             Admission::New => {
                 if self.draining.load(Ordering::Acquire) {
-                    let error = ErrorBody::new(ErrorCode::ShuttingDown, "this node is shutting down; ask another");
+                    let error =
+                        ErrorBody::new(ErrorCode::ShuttingDown, "this node is shutting down; ask another");
                     self.ledger.end(&id, Err(error.clone()));
                     return Err(error.with_session(id));
                 }
                 self.work_on(verified);
                 match self.ledger.watch(&id) {
                     Some(running) => running,
-                    None => return Err(ErrorBody::new(ErrorCode::Internal, "the request was lost").with_session(id)),
+                    None => {
+                        return Err(
+                            ErrorBody::new(ErrorCode::Internal, "the request was lost").with_session(id)
+                        );
+                    }
                 }
             }
         };
-        let ended = tokio::time::timeout(self.config.request_timeout, running.wait_for(Option::is_some)).await;
+        let patience = self.config.request_timeout.saturating_add(LAST_WORD);
+        let ended = tokio::time::timeout(patience, running.wait_for(Option::is_some)).await;
         match ended {
             Ok(Ok(ending)) => match ending.clone() {
                 Some(ending) => ending.map_err(|error| error.with_session(id)),
@@ -210,10 +218,18 @@ impl Engine {
                 self.send(&from, &answer);
             }
             Frame::Start(start) => self.started(from, &start),
-            Frame::Accept(acceptance) => self.answer_by_digest(from, acceptance.proposal, Answer::Accepted(acceptance)),
-            Frame::Decline(decline) => self.answer_by_digest(from, decline.proposal, Answer::Declined(decline.reason)),
+            Frame::Accept(acceptance) => {
+                self.answer_by_digest(from, acceptance.proposal, Answer::Accepted(acceptance))
+            }
+            Frame::Decline(decline) => {
+                self.answer_by_digest(from, decline.proposal, Answer::Declined(decline.reason))
+            }
             Frame::GivenUp(given_up) => {
-                self.answer_by_digest(from, given_up.proposal, Answer::GivenUp(given_up.silent, given_up.reason));
+                self.answer_by_digest(
+                    from,
+                    given_up.proposal,
+                    Answer::GivenUp(given_up.silent, given_up.reason),
+                );
             }
             Frame::Session { session, envelope } => self.deliver(from, session, envelope),
             Frame::Signed(signed) => self.signed(from, signed).await,

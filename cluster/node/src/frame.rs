@@ -99,14 +99,12 @@ pub(crate) struct Signed {
     pub(crate) attempt: u32,
 }
 
-/// An active wallet, as nodes tell each other.
+/// An active wallet, as nodes tell each other. Its name and scheme are those of the request, which the certificate's
+/// agreement binds.
 #[derive(Debug, Clone, BorshSerialize, BorshDeserialize)]
 pub(crate) struct Certified {
-    pub(crate) wallet: String,
-    pub(crate) scheme: quorate_keys::Scheme,
-    /// The client's request that made it.
-    pub(crate) request_id: String,
-    pub(crate) fingerprint: [u8; 32],
+    /// The client's request that made it, as it was signed.
+    pub(crate) request: Vec<u8>,
     pub(crate) public: PublicShares,
     pub(crate) certificate: Certificate,
 }

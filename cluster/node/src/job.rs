@@ -31,7 +31,6 @@ pub(crate) enum Job {
 #[derive(Debug, Clone)]
 pub(crate) struct KeygenJob {
     pub(crate) wallet: WalletId,
-    pub(crate) scheme: Scheme,
     pub(crate) threshold: Threshold,
     pub(crate) total: usize,
     /// The holders, if the client named them.
@@ -69,7 +68,9 @@ impl Job {
         match verified.operation() {
             Operation::Keygen => KeygenJob::new(verified, wallets, peers, config).map(Self::Keygen),
             Operation::Sign => SignJob::new(verified, wallets, peers).map(|job| Self::Sign(Box::new(job))),
-            other => Err(refuse(ErrorCode::OtherOperation, format!("{other} is not an operation of the cluster"))),
+            other => {
+                Err(refuse(ErrorCode::OtherOperation, format!("{other} is not an operation of the cluster")))
+            }
         }
     }
 
@@ -125,7 +126,8 @@ impl Job {
             },
             Self::Sign(job) => {
                 let members = job.wallet.record.public.committee.members().iter();
-                let named = |member: &&Member| job.signers.as_ref().is_none_or(|only| only.contains(&member.index));
+                let named =
+                    |member: &&Member| job.signers.as_ref().is_none_or(|only| only.contains(&member.index));
                 (members.filter(named).map(|member| member.identity).collect(), job.signers.is_some())
             }
         }
@@ -139,7 +141,8 @@ impl Job {
         match self {
             Self::Keygen(job) => {
                 let indices = (1..).map_while(|index| PartyIndex::new(index).ok());
-                let members = indices.zip(chosen).map(|(index, identity)| Member { index, identity: *identity });
+                let members =
+                    indices.zip(chosen).map(|(index, identity)| Member { index, identity: *identity });
                 Committee::new(job.threshold, members.collect()).map_err(|error| error.to_string())
             }
             Self::Sign(job) => {
@@ -160,7 +163,11 @@ impl Job {
         let chosen: BTreeSet<_> = proposed.members().iter().map(|member| member.identity).collect();
         let (candidates, _) = self.candidates(peers);
         if chosen.len() != self.size() {
-            return Err(format!("a committee of {} was proposed where {} are needed", chosen.len(), self.size()));
+            return Err(format!(
+                "a committee of {} was proposed where {} are needed",
+                chosen.len(),
+                self.size()
+            ));
         }
         if !chosen.iter().all(|identity| candidates.contains(identity)) {
             return Err("the proposed committee has members that the request does not allow".into());
@@ -203,8 +210,7 @@ impl KeygenJob {
         peers: &Peers,
         config: &Config,
     ) -> Result<Self, ErrorBody> {
-        let body: KeygenRequest =
-            verified.body().map_err(|error| refuse(error.code(), error.to_string()))?;
+        let body: KeygenRequest = verified.body().map_err(|error| refuse(error.code(), error.to_string()))?;
         let scheme = protocols::scheme(&body.curve, body.protocol.as_deref())?;
         let protocol = protocols::keygen(scheme)
             .ok_or_else(|| refuse(ErrorCode::UnsupportedCurve, "no key generation for this curve"))?;
@@ -220,25 +226,20 @@ impl KeygenJob {
         }
         let parties = body.parties.as_deref().map(|names| named(names, total, peers)).transpose()?;
         let fingerprint = verified.request().fingerprint();
-        let wallet = match body.wallet_id {
-            Some(id) => id,
-            None => made_id(&fingerprint)
-                .parse()
-                .map_err(|error| refuse(ErrorCode::Internal, format!("{error}")))?,
-        };
+        let wallet = wallet_id(&body, &fingerprint)?;
         match wallets.find(WalletRef::Id(&wallet)) {
-            Some(taken) if taken.record.fingerprint != fingerprint => {
+            Some(taken) if taken.fingerprint != fingerprint => {
                 Err(refuse(ErrorCode::WalletExists, format!("there is a wallet {wallet} already")))
             }
-            _ => Ok(Self { wallet, scheme, threshold, total, parties, protocol }),
+            _ => Ok(Self { wallet, threshold, total, parties, protocol }),
         }
     }
 }
 
 fn named(names: &[String], total: usize, peers: &Peers) -> Result<BTreeSet<Identity>, ErrorBody> {
-    let identities = peers
-        .identities(names)
-        .map_err(|name| refuse(ErrorCode::InvalidParties, format!("there is no node {name} in this cluster")))?;
+    let identities = peers.identities(names).map_err(|name| {
+        refuse(ErrorCode::InvalidParties, format!("there is no node {name} in this cluster"))
+    })?;
     let set: BTreeSet<_> = identities.into_iter().collect();
     if set.len() != names.len() || set.len() != total {
         let message = format!("parties names {} different nodes, total is {total}", set.len());
@@ -247,11 +248,14 @@ fn named(names: &[String], total: usize, peers: &Peers) -> Result<BTreeSet<Ident
     Ok(set)
 }
 
-/// The name of a wallet that the client did not name.
-fn made_id(fingerprint: &[u8; 32]) -> String {
+/// The name of the wallet that a request makes: the client's, or one that follows from the request.
+pub(crate) fn wallet_id(body: &KeygenRequest, fingerprint: &[u8; 32]) -> Result<WalletId, ErrorBody> {
+    if let Some(id) = &body.wallet_id {
+        return Ok(id.clone());
+    }
     let digest = Transcript::new(b"quorate/wallet-id/v1").field("request", fingerprint).digest();
-    let short = digest.split_at(8).0;
-    format!("w-{}", hex::encode(short))
+    let name = format!("w-{}", hex::encode(digest.split_at(8).0));
+    name.parse().map_err(|error| refuse(ErrorCode::Internal, format!("{error}")))
 }
 
 impl SignJob {
@@ -268,11 +272,11 @@ impl SignJob {
             .ok_or_else(|| refuse(ErrorCode::UnknownWallet, "this node knows no such wallet"))?;
         let path = match &body.derivation_path {
             None => DerivationPath::default(),
-            Some(path) => path
-                .parse()
-                .map_err(|error| refuse(ErrorCode::InvalidDerivationPath, format!("derivation_path: {error}")))?,
+            Some(path) => path.parse().map_err(|error| {
+                refuse(ErrorCode::InvalidDerivationPath, format!("derivation_path: {error}"))
+            })?,
         };
-        let scheme = wallet.record.scheme;
+        let scheme = wallet.scheme;
         let tweak = match body.tweak {
             None => None,
             Some(Tweak::Taproot(root)) if scheme == Scheme::Bip340 => {
@@ -296,8 +300,9 @@ impl SignJob {
     /// When the path or the tweak leads to no key, which no path does that anybody will ever find.
     pub(crate) fn verifying_key(&self) -> Result<PublicKey, String> {
         let public = &self.wallet.record.public;
-        let derived = derive(&public.group_key, &public.chain_code, &self.path).map_err(|error| error.to_string())?;
-        let key = derived.key.public_key(self.wallet.record.scheme).map_err(|error| error.to_string())?;
+        let derived =
+            derive(&public.group_key, &public.chain_code, &self.path).map_err(|error| error.to_string())?;
+        let key = derived.key.public_key(self.wallet.scheme).map_err(|error| error.to_string())?;
         match &self.tweak {
             None => Ok(key),
             Some(tweak) => {
@@ -311,8 +316,9 @@ impl SignJob {
 fn signers(names: &[String], wallet: &Wallet, peers: &Peers) -> Result<BTreeSet<PartyIndex>, ErrorBody> {
     let committee = &wallet.record.public.committee;
     let invalid = |message: String| refuse(ErrorCode::InvalidSigners, message);
-    let identities =
-        peers.identities(names).map_err(|name| invalid(format!("there is no node {name} in this cluster")))?;
+    let identities = peers
+        .identities(names)
+        .map_err(|name| invalid(format!("there is no node {name} in this cluster")))?;
     let mut signers = BTreeSet::new();
     for (identity, name) in identities.iter().zip(names) {
         let index = committee

@@ -121,7 +121,8 @@ impl Ledger {
         fingerprint: &[u8; 32],
     ) -> Result<Option<SessionResult>, ErrorBody> {
         let internal = |error: &dyn std::fmt::Display| ErrorBody::new(ErrorCode::Internal, error.to_string());
-        let Some(record) = self.store.get(Table::Requests, id.as_str()).map_err(|error| internal(&error))? else {
+        let Some(record) = self.store.get(Table::Requests, id.as_str()).map_err(|error| internal(&error))?
+        else {
             return Ok(None);
         };
         let entry = Entry::from_wire(record.value.expose()).map_err(|error| internal(&error))?;
@@ -221,7 +222,8 @@ impl Ledger {
             return Ok(Some(request.view.clone()));
         }
         let Some(record) = self.store.get(Table::Requests, id.as_str())? else { return Ok(None) };
-        let operation = Entry::from_wire(record.value.expose()).map_or_else(|_| String::new(), |entry| entry.operation);
+        let operation =
+            Entry::from_wire(record.value.expose()).map_or_else(|_| String::new(), |entry| entry.operation);
         let result = self.store.get(Table::Results, id.as_str())?;
         let result: Option<SessionResult> =
             result.and_then(|result| serde_json::from_slice(result.value.expose()).ok());

@@ -105,14 +105,14 @@ impl Node {
         let store = Arc::new(Store::open(&config.db_path, &passphrase)?);
         let wallets = Wallets::load(Arc::clone(&store))?;
 
-        let api_address = sockets.api.local_addr().map_err(|source| NodeError::Listen {
-            address: config.api_listen,
-            source,
-        })?;
-        let addresses = peers.all().iter().map(|peer| PeerAddress {
-            identity: peer.identity,
-            address: peer.address.as_str().to_owned(),
-        });
+        let api_address = sockets
+            .api
+            .local_addr()
+            .map_err(|source| NodeError::Listen { address: config.api_listen, source })?;
+        let addresses = peers
+            .all()
+            .iter()
+            .map(|peer| PeerAddress { identity: peer.identity, address: peer.address.as_str().to_owned() });
         let (direct, incoming) =
             Direct::start(Arc::clone(&identity), sockets.peers, addresses, joints.transport)?;
         let peer_address = direct.local_address();

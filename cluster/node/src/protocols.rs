@@ -27,9 +27,8 @@ const PLANNED: [&str; 5] = ["cggmp21", "dkls23", "gg20", "ringtail", "lss"];
 /// # Errors
 /// The client's: an unknown curve or protocol, or a pair that does not exist.
 pub(crate) fn scheme(curve: &str, protocol: Option<&str>) -> Result<Scheme, ErrorBody> {
-    let curve: Curve = curve
-        .parse()
-        .map_err(|error| ErrorBody::new(ErrorCode::UnsupportedCurve, format!("{error}")))?;
+    let curve: Curve =
+        curve.parse().map_err(|error| ErrorBody::new(ErrorCode::UnsupportedCurve, format!("{error}")))?;
     let unsupported = |message: String| Err(ErrorBody::new(ErrorCode::UnsupportedProtocol, message));
     match (curve, protocol) {
         (Curve::Ed25519, None | Some("frost")) => Ok(Scheme::Ed25519),

@@ -6,42 +6,45 @@ use std::sync::{Arc, PoisonError, RwLock};
 use borsh::{BorshDeserialize, BorshSerialize};
 use quorate_keygen::Certificate;
 use quorate_keys::{Identity, PublicKey, Scheme, Secret};
-use quorate_request::{WalletId, WalletRef};
+use quorate_request::{Body, KeygenRequest, SignedRequest, WalletId, WalletRef};
 use quorate_session::{Agreement, Envelope, SessionId, Wire};
 use quorate_sharing::{KeyShare, PublicShares};
 
 use crate::frame::Certified;
+use crate::job;
+use crate::protocols;
 use crate::store::{Batch, Precondition, Store, StoreError, Table};
 
 /// What is public of an active wallet, with the proof that all its holders stored their shares.
 #[derive(Debug, Clone)]
 pub(crate) struct Wallet {
     pub(crate) id: WalletId,
+    pub(crate) scheme: Scheme,
     pub(crate) public_key: PublicKey,
+    /// Fingerprint of the request that made it.
+    pub(crate) fingerprint: [u8; 32],
     pub(crate) record: WalletRecord,
 }
 
-/// [`Wallet`] as it stands in the store.
+/// [`Wallet`] as it stands in the store. Everything else follows from it.
 #[derive(Debug, Clone, BorshSerialize, BorshDeserialize)]
 pub(crate) struct WalletRecord {
-    pub(crate) scheme: Scheme,
-    pub(crate) request_id: String,
-    pub(crate) fingerprint: [u8; 32],
+    /// The client's request that made it, as it was signed.
+    pub(crate) request: Vec<u8>,
     pub(crate) public: PublicShares,
     pub(crate) certificate: Certificate,
 }
 
 impl Wire for WalletRecord {
-    const MAX_BYTES: usize = 128 * 1024;
+    const MAX_BYTES: usize = 256 * 1024;
 }
 
 /// A share that this node stored and acknowledged while others may not have.
 #[derive(Debug, BorshSerialize, BorshDeserialize)]
 pub(crate) struct PendingShare {
     pub(crate) wallet: String,
-    pub(crate) scheme: Scheme,
-    pub(crate) request_id: String,
-    pub(crate) fingerprint: [u8; 32],
+    /// The client's request, as it was signed.
+    pub(crate) request: Vec<u8>,
     pub(crate) agreement: Agreement,
     /// This node's signed acknowledgement.
     pub(crate) acknowledgement: Envelope,
@@ -49,7 +52,14 @@ pub(crate) struct PendingShare {
 }
 
 impl Wire for PendingShare {
-    const MAX_BYTES: usize = 64 * 1024;
+    const MAX_BYTES: usize = 256 * 1024;
+}
+
+impl PendingShare {
+    /// The wallet, once there is a certificate.
+    pub(crate) fn certified(self, certificate: Certificate) -> Certified {
+        Certified { request: self.request, public: self.share.public().clone(), certificate }
+    }
 }
 
 /// Why something about wallets did not work.
@@ -97,9 +107,12 @@ impl Wallets {
         }
         for (key, record) in scan.records {
             let name = String::from_utf8_lossy(&key).into_owned();
-            match decode(&name, record.value.expose()) {
+            let decoded = WalletRecord::from_wire(record.value.expose())
+                .map_err(|error| WalletError::Invalid { wallet: name.clone(), detail: error.to_string() })
+                .and_then(Wallet::new);
+            match decoded {
                 Ok(wallet) => known.insert(Arc::new(wallet)),
-                Err(error) => tracing::error!(%error, "a wallet's record can't be read"),
+                Err(error) => tracing::error!(record = name, %error, "a wallet's record can't be read"),
             }
         }
         Ok(Self { store, known: RwLock::new(known) })
@@ -133,7 +146,8 @@ impl Wallets {
     /// # Errors
     /// Missing, damaged, or of another epoch.
     pub(crate) fn share(&self, wallet: &Wallet) -> Result<Secret<Vec<u8>>, WalletError> {
-        let invalid = |detail: &str| WalletError::Invalid { wallet: wallet.id.to_string(), detail: detail.into() };
+        let invalid =
+            |detail: &str| WalletError::Invalid { wallet: wallet.id.to_string(), detail: detail.into() };
         let record = self
             .store
             .get(Table::Shares, wallet.id.as_str())?
@@ -149,9 +163,14 @@ impl Wallets {
     /// # Errors
     /// The store's.
     pub(crate) fn pending(&self) -> Result<Vec<PendingShare>, StoreError> {
-        let scan = self.store.scan(Table::Pending, "")?;
-        let decode = |(_, record): (_, crate::store::Record)| PendingShare::from_wire(record.value.expose()).ok();
-        Ok(scan.records.into_iter().filter_map(decode).collect())
+        let mut waiting = Vec::new();
+        for (_, record) in self.store.scan(Table::Pending, "")?.records {
+            let Ok(pending) = PendingShare::from_wire(record.value.expose()) else { continue };
+            if !self.store.contains(Table::Meta, set_aside_key(&pending.agreement.session()))? {
+                waiting.push(pending);
+            }
+        }
+        Ok(waiting)
     }
 
     /// The pending share of a session.
@@ -164,7 +183,11 @@ impl Wallets {
     }
 
     /// Stores a share before it is acknowledged. Fails if this node has promised never to acknowledge the session.
-    pub(crate) async fn store_pending(&self, batch: Batch, pending: &PendingShare) -> Result<(), WalletError> {
+    pub(crate) async fn store_pending(
+        &self,
+        batch: Batch,
+        pending: &PendingShare,
+    ) -> Result<(), WalletError> {
         let session = pending.agreement.session();
         let value = pending.to_wire().map_err(|error| WalletError::Invalid {
             wallet: pending.wallet.clone(),
@@ -179,15 +202,25 @@ impl Wallets {
 
     /// Promises durably never to acknowledge a session; impossible once its share is pending.
     pub(crate) async fn refuse(&self, session: &SessionId) -> Result<(), StoreError> {
-        let batch = Batch::new()
-            .require(Table::Pending, session.as_bytes(), Precondition::Absent)
-            .put(Table::Meta, refusal_key(session), 0, Secret::new(vec![1]));
+        let batch = Batch::new().require(Table::Pending, session.as_bytes(), Precondition::Absent).put(
+            Table::Meta,
+            refusal_key(session),
+            0,
+            Secret::new(vec![1]),
+        );
         self.store.commit(batch).await
     }
 
-    /// Drops a pending share, after proof that its certificate can't exist.
-    pub(crate) async fn drop_pending(&self, session: &SessionId) -> Result<(), StoreError> {
-        self.store.commit(Batch::new().delete(Table::Pending, session.as_bytes())).await
+    /// Waits no longer for the certificate of a pending share, after a signed refusal. The share stays: should its
+    /// party have lied, the certificate can still come.
+    pub(crate) async fn set_aside(&self, session: &SessionId) -> Result<(), StoreError> {
+        let batch = Batch::new().require(Table::Pending, session.as_bytes(), Precondition::Present).put(
+            Table::Meta,
+            set_aside_key(session),
+            0,
+            Secret::new(vec![1]),
+        );
+        self.store.commit(batch).await
     }
 
     /// Activates a wallet: its public record, and the pending share if this node has one. Repeating it changes
@@ -195,30 +228,36 @@ impl Wallets {
     ///
     /// # Errors
     /// A certificate that does not certify this key, a name that is taken, or the store's.
-    pub(crate) async fn activate(&self, certified: Certified, me: &Identity) -> Result<Arc<Wallet>, WalletError> {
-        let Certified { wallet: name, scheme, request_id, fingerprint, public, certificate } = certified;
+    pub(crate) async fn activate(
+        &self,
+        certified: Certified,
+        me: &Identity,
+    ) -> Result<Arc<Wallet>, WalletError> {
+        let Certified { request, public, certificate } = certified;
         let session = certificate.session();
         if let Some(wallet) = self.of_session(&session) {
             return Ok(wallet);
         }
+        let wallet = Wallet::new(WalletRecord { request, public, certificate })?;
+        let name = wallet.id.as_str().to_owned();
         let invalid = |detail: String| WalletError::Invalid { wallet: name.clone(), detail };
-        certificate.certifies(&public).map_err(|error| invalid(error.to_string()))?;
-        let record = WalletRecord { scheme, request_id, fingerprint, public, certificate };
-        let bytes = record.to_wire().map_err(|error| invalid(error.to_string()))?;
-        let wallet = decode(&name, &bytes)?;
+        let WalletRecord { public, certificate, .. } = &wallet.record;
+        certificate.certifies(public).map_err(|error| invalid(error.to_string()))?;
+        let bytes = wallet.record.to_wire().map_err(|error| invalid(error.to_string()))?;
         let epoch = wallet.record.public.epoch;
         let mut batch = Batch::new().insert(Table::Wallets, &name, epoch, Secret::new(bytes));
         if wallet.record.public.committee.index_of(me).is_some() {
             let pending = self
                 .pending_of(&session)?
                 .ok_or_else(|| invalid("this node has not stored the share that it acknowledged".into()))?;
-            if *pending.share.public() != wallet.record.public || pending.wallet != name {
+            if pending.share.public() != public {
                 return Err(invalid("the certificate is for another key than this node's share".into()));
             }
             let share = pending.share.to_wire().map_err(|error| invalid(error.to_string()))?;
             batch = batch
                 .put(Table::Shares, &name, epoch, Secret::new(share))
-                .delete(Table::Pending, session.as_bytes());
+                .delete(Table::Pending, session.as_bytes())
+                .delete(Table::Meta, set_aside_key(&session));
         }
         match self.store.commit(batch).await {
             Ok(()) => {}
@@ -236,10 +275,41 @@ impl Wallets {
 }
 
 impl Wallet {
+    /// The wallet that a record is of.
+    ///
+    /// # Errors
+    /// A request that is none for this key, or not the one that the certificate's agreement names.
+    fn new(record: WalletRecord) -> Result<Self, WalletError> {
+        let invalid = |wallet: &str, detail: String| WalletError::Invalid { wallet: wallet.into(), detail };
+        let unnamed = |error: &dyn std::fmt::Display| invalid("?", error.to_string());
+        let request = SignedRequest::decode(&record.request).map_err(|error| unnamed(&error))?;
+        if request.digest() != record.certificate.agreement().proposal().request {
+            return Err(unnamed(&"the request is not the one that the parties agreed upon"));
+        }
+        let body = KeygenRequest::from_json(request.body(), request.request_id())
+            .map_err(|error| unnamed(&error))?;
+        let fingerprint = request.fingerprint();
+        let id = job::wallet_id(&body, &fingerprint).map_err(|error| unnamed(&error.message))?;
+        let scheme = protocols::scheme(&body.curve, body.protocol.as_deref())
+            .map_err(|error| invalid(id.as_str(), error.message))?;
+        let public_key = record
+            .public
+            .group_key
+            .public_key(scheme)
+            .map_err(|error| invalid(id.as_str(), error.to_string()))?;
+        Ok(Self { id, scheme, public_key, fingerprint, record })
+    }
+
     /// The wallet as nodes tell each other.
     pub(crate) fn certified(&self) -> Certified {
-        let WalletRecord { scheme, request_id, fingerprint, public, certificate } = self.record.clone();
-        Certified { wallet: self.id.as_str().to_owned(), scheme, request_id, fingerprint, public, certificate }
+        let WalletRecord { request, public, certificate } = self.record.clone();
+        Certified { request, public, certificate }
+    }
+
+    /// The client's id of the request that made it.
+    pub(crate) fn request_id(certified: &Certified) -> Option<String> {
+        let request = SignedRequest::decode(&certified.request).ok()?;
+        Some(request.request_id().as_str().to_owned())
     }
 }
 
@@ -247,10 +317,6 @@ fn refusal_key(session: &SessionId) -> String {
     format!("refused/{session}")
 }
 
-fn decode(name: &str, bytes: &[u8]) -> Result<Wallet, WalletError> {
-    let invalid = |detail: String| WalletError::Invalid { wallet: name.to_owned(), detail };
-    let record = WalletRecord::from_wire(bytes).map_err(|error| invalid(error.to_string()))?;
-    let id: WalletId = name.parse().map_err(|error| invalid(format!("{error}")))?;
-    let key = record.public.group_key.public_key(record.scheme).map_err(|error| invalid(error.to_string()))?;
-    Ok(Wallet { id, public_key: key, record })
+fn set_aside_key(session: &SessionId) -> String {
+    format!("set-aside/{session}")
 }

@@ -15,8 +15,8 @@ impl Engine {
         WalletView {
             wallet_id: wallet.id.clone(),
             curve: public.group_key.curve().to_string(),
-            scheme: wallet.record.scheme.to_string(),
-            protocol: crate::protocols::signing(wallet.record.scheme)
+            scheme: wallet.scheme.to_string(),
+            protocol: crate::protocols::signing(wallet.scheme)
                 .map(|protocol| protocol.name().to_owned())
                 .unwrap_or_default(),
             public_key: wallet.public_key.as_bytes().to_vec().into(),
@@ -46,9 +46,9 @@ impl Engine {
                     identity: peer.identity,
                     this_node,
                     connected: this_node || state.is_some_and(quorate_transport::PeerState::is_connected),
-                    last_heard_ms: state.and_then(|state| state.last_heard).map(|heard| {
-                        u64::try_from(heard.elapsed().as_millis()).unwrap_or(u64::MAX)
-                    }),
+                    last_heard_ms: state
+                        .and_then(|state| state.last_heard)
+                        .map(|heard| u64::try_from(heard.elapsed().as_millis()).unwrap_or(u64::MAX)),
                     queued_frames: state.map_or(0, |state| state.queued_frames as u64),
                     refused_connections: state.map_or(0, |state| state.incoming.failures),
                 }
@@ -75,7 +75,8 @@ impl Engine {
         if reachable <= total / 2 {
             reasons.push(format!("{reachable} of {total} nodes can be reached, no majority"));
         }
-        let written = self.store.commit(Batch::new().put(Table::Meta, "probe", 0, Secret::new(Vec::new()))).await;
+        let written =
+            self.store.commit(Batch::new().put(Table::Meta, "probe", 0, Secret::new(Vec::new()))).await;
         let store_writable = written.is_ok();
         reasons.extend(written.err().map(|error| error.to_string()));
         if self.is_draining() {

@@ -81,13 +81,15 @@ impl Engine {
         };
         let request = verified.request_id().as_str();
         let (sender, mut answers) = mpsc::channel(ANSWERS);
-        lock(&self.proposals).insert(request.to_owned(), super::Proposed { digest: *proposing.digest(), sender });
+        lock(&self.proposals)
+            .insert(request.to_owned(), super::Proposed { digest: *proposing.digest(), sender });
         let _seat = Seat { engine: self, request };
 
         self.invite(&invite, chosen).await;
         self.barrier.reached(job.operation(), Step::Proposed);
         let accept_by = deadline.min(Instant::now() + self.config.round_timeout);
-        let start = match self.gather(job, &mut proposing, &proposal.committee, &mut answers, accept_by).await {
+        let start = match self.gather(job, &mut proposing, &proposal.committee, &mut answers, accept_by).await
+        {
             Ok(start) => start,
             Err(ended) => return ended,
         };
@@ -124,8 +126,7 @@ impl Engine {
             attempt,
             expires: unix_millis(SystemTime::now() + self.config.round_timeout),
         };
-        let proposal =
-            SignedProposal::sign(proposal, &*self.identity).map_err(|error| error.to_string())?;
+        let proposal = SignedProposal::sign(proposal, &*self.identity).map_err(|error| error.to_string())?;
         Ok(Invite { proposal, request: verified.request().encode() })
     }
 
@@ -220,8 +221,13 @@ impl Engine {
                 Answer::Active(wallet) => return Attempted::Active(wallet),
                 Answer::Aborted(agreement, abort) => return self.aborted(&agreement, &abort),
                 Answer::GivenUp(silent, reason) if chosen.contains(&from) && !chosen.contains(&self.me) => {
-                    let silent: BTreeSet<_> = silent.into_iter().filter(|node| chosen.contains(node)).collect();
-                    return if silent.is_empty() { Attempted::Again(reason) } else { Attempted::Absent(silent, reason) };
+                    let silent: BTreeSet<_> =
+                        silent.into_iter().filter(|node| chosen.contains(node)).collect();
+                    return if silent.is_empty() {
+                        Attempted::Again(reason)
+                    } else {
+                        Attempted::Absent(silent, reason)
+                    };
                 }
                 Answer::GivenUp(..) | Answer::Accepted(_) | Answer::Declined(_) => {}
             }
@@ -237,11 +243,7 @@ impl Engine {
         }
     }
 
-    pub(super) fn members(
-        &self,
-        committee: &Committee,
-        parties: &[PartyIndex],
-    ) -> BTreeSet<Identity> {
+    pub(super) fn members(&self, committee: &Committee, parties: &[PartyIndex]) -> BTreeSet<Identity> {
         let members = parties.iter().filter_map(|party| committee.member(*party));
         members.map(|member| member.identity).collect()
     }

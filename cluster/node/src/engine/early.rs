@@ -30,7 +30,9 @@ impl EarlyFrames {
         let kept = self.peers.entry(from).or_default();
         kept.retain(|early| early.arrived.elapsed() < KEPT);
         kept.push_back(Early { session, arrived: Instant::now(), envelope });
-        while kept.len() > PER_PEER || kept.iter().map(|early| early.envelope.len()).sum::<usize>() > BYTES_PER_PEER {
+        while kept.len() > PER_PEER
+            || kept.iter().map(|early| early.envelope.len()).sum::<usize>() > BYTES_PER_PEER
+        {
             kept.pop_front();
         }
     }

@@ -66,17 +66,17 @@ impl Engine {
         if self.is_draining() {
             return Err(Reason::Unable("is shutting down".into()));
         }
-        let request =
-            SignedRequest::decode(&invite.request).map_err(|error| refused("malformed_request", error.to_string()))?;
+        let request = SignedRequest::decode(&invite.request)
+            .map_err(|error| refused("malformed_request", error.to_string()))?;
         let verified = self
             .authority
             .verify(&request)
             .map_err(|error| refused(error.code().as_str(), error.to_string()))?;
         let job = Job::new(&verified, &self.wallets, &self.peers, &self.config)
             .map_err(|error| refused(error.code.as_str(), error.message))?;
-        let setup = self
-            .check_proposal(from, &invite, &verified, &job)
-            .map_err(|message| refused("aborted", format!("the proposal is not what the request says: {message}")))?;
+        let setup = self.check_proposal(from, &invite, &verified, &job).map_err(|message| {
+            refused("aborted", format!("the proposal is not what the request says: {message}"))
+        })?;
         self.check_request(from, &verified, &job)?;
         self.check_ability(&invite, &job)?;
 
@@ -111,7 +111,9 @@ impl Engine {
         }
         // A little skew between clocks must not keep nodes from signing.
         let skew = crate::authority::CLOCK_SKEW;
-        if proposal.expires < unix_millis(now - skew) || proposal.expires > unix_millis(now + LONGEST_PROPOSAL) {
+        if proposal.expires < unix_millis(now - skew)
+            || proposal.expires > unix_millis(now + LONGEST_PROPOSAL)
+        {
             return Err("it has expired, or expires too late: check the clocks".into());
         }
         job.check_committee(&proposal.committee, &self.peers)?;
@@ -151,7 +153,10 @@ impl Engine {
     fn check_ability(&self, invite: &Invite, job: &Job) -> Result<(), Reason> {
         let members = invite.proposal.proposal.committee.members();
         if let Some(convicted) = members.iter().find(|member| self.exclusions.contains(&member.identity)) {
-            return Err(Reason::Unable(format!("does not work with {}, a convicted node", self.name(&convicted.identity))));
+            return Err(Reason::Unable(format!(
+                "does not work with {}, a convicted node",
+                self.name(&convicted.identity)
+            )));
         }
         let allowed = match job {
             Job::Keygen(_) => self.config.max_concurrent_keygen,

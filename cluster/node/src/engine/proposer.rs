@@ -60,7 +60,9 @@ impl Engine {
                 view.culprits = self.names(&trouble.culprits);
             });
             match self.attempt(verified, &job, &chosen, attempt, deadline).await {
-                Attempted::Signed(signed) => return self.signed_result(verified, &job, &signed, &trouble).await,
+                Attempted::Signed(signed) => {
+                    return self.signed_result(verified, &job, &signed, &trouble).await;
+                }
                 Attempted::Active(wallet) => return self.keygen_result(verified, &wallet).await,
                 Attempted::Refused(node, reason) => return Err(self.refusal(&node, reason)),
                 Attempted::Absent(nodes, why) => {
@@ -73,7 +75,12 @@ impl Engine {
                 }
                 Attempted::Again(why) => trouble.last = why,
             }
-            tracing::warn!(request = verified.request_id().as_str(), attempt, "attempt failed: {}", trouble.last);
+            tracing::warn!(
+                request = verified.request_id().as_str(),
+                attempt,
+                "attempt failed: {}",
+                trouble.last
+            );
             let jitter = u64::from(OsRng.next_u32() % 1000);
             let jittered = pause.mul_f64(0.5 + jitter as f64 / 1000.0);
             if Instant::now() + jittered >= deadline {
@@ -89,15 +96,21 @@ impl Engine {
     fn made_before(&self, job: &Job, verified: &Verified) -> Option<SessionResult> {
         let Job::Keygen(job) = job else { return None };
         let wallet = self.wallets.find(WalletRef::Id(&job.wallet))?;
-        (wallet.record.fingerprint == verified.request().fingerprint())
+        (wallet.fingerprint == verified.request().fingerprint())
             .then(|| SessionResult::Keygen(self.keygen_response(verified, &wallet)))
     }
 
     /// The nodes of the next attempt: those that the client named, or healthy ones in an order that depends on the
     /// request alone, so that every proposer would choose the same.
-    fn choose(&self, job: &Job, verified: &Verified, trouble: &Trouble) -> Result<BTreeSet<Identity>, ErrorBody> {
+    fn choose(
+        &self,
+        job: &Job,
+        verified: &Verified,
+        trouble: &Trouble,
+    ) -> Result<BTreeSet<Identity>, ErrorBody> {
         let (mut candidates, all) = job.candidates(&self.peers);
-        let convicted: Vec<_> = candidates.iter().copied().filter(|node| self.exclusions.contains(node)).collect();
+        let convicted: Vec<_> =
+            candidates.iter().copied().filter(|node| self.exclusions.contains(node)).collect();
         if all && !convicted.is_empty() {
             let names = self.names(&convicted);
             let message = format!("proven to have cheated, and left out: {}", names.join(", "));
@@ -114,7 +127,9 @@ impl Engine {
             if !down.is_empty() {
                 message.push_str(&format!("; unavailable: {}", self.names(&down).join(", ")));
             }
-            return Err(ErrorBody::new(ErrorCode::NotEnoughSigners, message).with_culprits(self.names(&convicted)));
+            return Err(
+                ErrorBody::new(ErrorCode::NotEnoughSigners, message).with_culprits(self.names(&convicted))
+            );
         }
         let fingerprint = verified.request().fingerprint();
         let mut ordered: Vec<_> = up.into_iter().map(|node| (rank(&fingerprint, &node), node)).collect();
@@ -122,7 +137,13 @@ impl Engine {
         Ok(ordered.into_iter().take(wanted).map(|(_, node)| node).collect())
     }
 
-    async fn signed_result(&self, verified: &Verified, job: &Job, signed: &Signed, trouble: &Trouble) -> Ending {
+    async fn signed_result(
+        &self,
+        verified: &Verified,
+        job: &Job,
+        signed: &Signed,
+        trouble: &Trouble,
+    ) -> Ending {
         let Job::Sign(job) = job else {
             return Err(ErrorBody::new(ErrorCode::Internal, "a signature where none was asked for"));
         };
@@ -130,8 +151,11 @@ impl Engine {
         response.absent = self.names(&trouble.absent);
         response.culprits = self.names(&trouble.culprits);
         let result = SessionResult::Sign(response);
-        // The aggregator has stored the result; when that is this node, it is stored again with the absentees.
-        self.ledger.settle(verified, &result).await?;
+        // As the aggregator, this node has stored the result already, but for the trouble on the way to it.
+        let stored = self.ledger.known(verified.request_id(), &signed.fingerprint)?;
+        if stored.as_ref() != Some(&result) {
+            self.ledger.settle(verified, &result).await?;
+        }
         Ok(result)
     }
 

@@ -1,7 +1,8 @@
 //! What became of a share that this node acknowledged, when the session ended before it knew.
 //!
 //! A pending share is kept until there is a certificate (all members acknowledged: the share is active) or a refusal
-//! (a member promised durably never to acknowledge: the share is worthless). No time-out ever decides.
+//! (a member promised durably never to acknowledge: nobody waits for the share any more). No time-out ever decides. A
+//! refusal can be a lie, so even then the share is only set aside: should the certificate come after all, it counts.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use quorate_sharing::PartyIndex;
 use super::attempt::Answer;
 use super::{Engine, lock};
 use crate::frame::{Certified, Frame, Refusal};
-use crate::wallets::PendingShare;
+use crate::wallets::{PendingShare, Wallet};
 
 /// How often a node asks about its pending shares.
 const ASK_EVERY: Duration = Duration::from_secs(2);
@@ -56,7 +57,9 @@ impl Engine {
             return self.send(&from, &Frame::Certified(Box::new(wallet.certified())));
         }
         match self.wallets.pending_of(&session) {
-            Ok(Some(pending)) => return self.send(&from, &Frame::Acknowledged(Box::new(pending.acknowledgement))),
+            Ok(Some(pending)) => {
+                return self.send(&from, &Frame::Acknowledged(Box::new(pending.acknowledgement)));
+            }
             Ok(None) => {}
             Err(error) => return tracing::error!(%error, "pending shares can't be read"),
         }
@@ -94,18 +97,13 @@ impl Engine {
         lock(&self.recovery).remove(&session);
         match Certificate::new(pending.agreement.clone(), &gathered) {
             Ok(certificate) => {
-                let certified = Certified {
-                    wallet: pending.wallet,
-                    scheme: pending.scheme,
-                    request_id: pending.request_id,
-                    fingerprint: pending.fingerprint,
-                    public: pending.share.public().clone(),
-                    certificate,
-                };
+                let certified = pending.certified(certificate);
                 self.send_all(&Frame::Certified(Box::new(certified.clone())));
                 self.certified(self.me, certified).await;
             }
-            Err(error) => tracing::error!(%session, %error, "the gathered acknowledgements are no certificate"),
+            Err(error) => {
+                tracing::error!(%session, %error, "the gathered acknowledgements are no certificate")
+            }
         }
     }
 
@@ -120,11 +118,14 @@ impl Engine {
         }
         // A member whose session is about to end activates the share itself.
         if lock(&self.sessions).contains_key(&certified.certificate.session())
-            && self.wallets.pending_of(&certified.certificate.session()).is_ok_and(|pending| pending.is_none())
+            && self
+                .wallets
+                .pending_of(&certified.certificate.session())
+                .is_ok_and(|pending| pending.is_none())
         {
             return;
         }
-        let request = certified.request_id.clone();
+        let request = Wallet::request_id(&certified).unwrap_or_default();
         match self.wallets.activate(certified, &self.me).await {
             Ok(wallet) => self.answer_by_request(from, &request, Answer::Active(wallet)),
             Err(error) => tracing::warn!(peer = %self.name(&from), %error, "refused a certificate"),
@@ -138,14 +139,14 @@ impl Engine {
         if !member || !refusal.is_genuine() {
             return tracing::warn!(peer = %self.name(&from), session = %refusal.session, "refused a refusal");
         }
-        match self.wallets.drop_pending(&refusal.session).await {
+        match self.wallets.set_aside(&refusal.session).await {
             Ok(()) => tracing::info!(
                 wallet = pending.wallet,
                 session = %refusal.session,
-                "dropped the share of a key generation that node {} never acknowledged",
+                "set aside the share of a key generation that node {} says it never acknowledged",
                 self.name(&refusal.party)
             ),
-            Err(error) => tracing::error!(%error, "a worthless share could not be dropped"),
+            Err(error) => tracing::error!(%error, "a share could not be set aside"),
         }
     }
 }

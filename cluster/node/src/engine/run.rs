@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep_until};
 use super::attempt::Answer;
 use super::{Busy, Engine, SESSION_QUEUE, lock};
 use crate::barrier::Step;
-use crate::frame::{Certified, Frame, GivenUp, Signed};
+use crate::frame::{Frame, GivenUp, Signed};
 use crate::job::{Job, SignJob, aggregator};
 use crate::store::Batch;
 use crate::wallets::PendingShare;
@@ -85,7 +85,9 @@ impl Engine {
             self.registry.find(protocol).ok_or_else(|| SetupError(format!("unknown protocol {protocol}")))?;
         let secret = match &*part.job {
             Job::Keygen(_) => ().to_wire().map(Secret::new).map_err(|error| SetupError(error.to_string()))?,
-            Job::Sign(job) => self.wallets.share(&job.wallet).map_err(|error| SetupError(error.to_string()))?,
+            Job::Sign(job) => {
+                self.wallets.share(&job.wallet).map_err(|error| SetupError(error.to_string()))?
+            }
         };
         self.barrier.reached(part.job.operation(), Step::Started);
         protocol.open(Arc::clone(&part.context), &part.setup, &secret, self.keyring(), &mut OsRng)
@@ -156,7 +158,9 @@ impl Engine {
                     }
                     ErasedAction::Persist(checkpoint) => {
                         self.barrier.reached(part.job.operation(), Step::Storing);
-                        if let Err(reason) = self.persist(part, session.envelopes(ACKNOWLEDGE), &checkpoint).await {
+                        if let Err(reason) =
+                            self.persist(part, session.envelopes(ACKNOWLEDGE), &checkpoint).await
+                        {
                             return Ended::Abort(Abort::Local { reason });
                         }
                         self.barrier.reached(part.job.operation(), Step::Stored);
@@ -199,8 +203,7 @@ impl Engine {
         acknowledgements: Vec<Arc<Envelope>>,
         checkpoint: &Secret<Vec<u8>>,
     ) -> Result<(), String> {
-        let remembered =
-            self.ledger.remember(Batch::new(), &part.verified).map_err(|error| error.message)?;
+        let remembered = self.ledger.remember(Batch::new(), &part.verified).map_err(|error| error.message)?;
         match &*part.job {
             Job::Sign(_) => self.store.commit(remembered).await.map_err(|error| error.to_string()),
             Job::Keygen(job) => {
@@ -210,9 +213,7 @@ impl Engine {
                 let acknowledgement = acknowledgement.ok_or("the session has no acknowledgement to send")?;
                 let pending = PendingShare {
                     wallet: job.wallet.as_str().to_owned(),
-                    scheme: job.scheme,
-                    request_id: part.verified.request_id().as_str().to_owned(),
-                    fingerprint: part.verified.request().fingerprint(),
+                    request: part.verified.request().encode(),
                     agreement: part.context.agreement().clone(),
                     acknowledgement: Envelope::clone(&acknowledgement),
                     share,
@@ -238,7 +239,12 @@ impl Engine {
     }
 
     /// The aggregator stores the signature, then tells everybody concerned.
-    async fn finish_signing(&self, part: &Part, job: &SignJob, output: &Secret<Vec<u8>>) -> Result<(), String> {
+    async fn finish_signing(
+        &self,
+        part: &Part,
+        job: &SignJob,
+        output: &Secret<Vec<u8>>,
+    ) -> Result<(), String> {
         let output = Output::from_wire(output.expose()).map_err(|error| error.to_string())?;
         let Output::Signature { signature, .. } = output else { return Ok(()) };
         let committee: Vec<_> =
@@ -250,8 +256,7 @@ impl Engine {
             committee: committee.clone(),
             attempt: part.context.agreement().proposal().attempt,
         };
-        let response =
-            self.sign_response(&part.verified, job, &signed).map_err(|error| error.message)?;
+        let response = self.sign_response(&part.verified, job, &signed).map_err(|error| error.message)?;
         let result = SessionResult::Sign(response);
         self.ledger.settle(&part.verified, &result).await.map_err(|error| error.message)?;
         self.ledger.learn(&part.verified, result);
@@ -273,21 +278,14 @@ impl Engine {
         acknowledgements: &[Arc<Envelope>],
     ) -> Result<(), String> {
         let agreement = part.context.agreement();
-        let certificate = Certificate::new(agreement.clone(), acknowledgements)
-            .map_err(|error| error.to_string())?;
+        let certificate =
+            Certificate::new(agreement.clone(), acknowledgements).map_err(|error| error.to_string())?;
         let pending = self
             .wallets
             .pending_of(&part.session())
             .map_err(|error| error.to_string())?
             .ok_or("the pending share is gone")?;
-        let certified = Certified {
-            wallet: pending.wallet,
-            scheme: pending.scheme,
-            request_id: pending.request_id,
-            fingerprint: pending.fingerprint,
-            public: pending.share.public().clone(),
-            certificate,
-        };
+        let certified = pending.certified(certificate);
         let wallet = self.wallets.activate(certified, &self.me).await.map_err(|error| error.to_string())?;
         self.barrier.reached("keygen", Step::Settled);
         let speaks = aggregator(agreement.committee(), &agreement.proposal().proposer);
