@@ -19,6 +19,7 @@ const CONTEXT: &[u8] = b"benchmark";
 struct Dealer<C: Curve> {
     me: PartyIndex,
     polynomial: Polynomial<C>,
+    commitment: Commitment<C>,
     coefficients: Vec<u8>,
     proof: Vec<u8>,
     facing: FacingKeys,
@@ -39,7 +40,8 @@ fn deal<C: Curve>(
     let proof = KnowledgeProof::prove(&binding(me), &polynomial, &commitment, rng).to_bytes();
     let peers: Vec<_> = parties.iter().copied().filter(|peer| *peer != me).collect();
     let facing = FacingKeys::generate(me, &peers, rng);
-    Dealer { me, polynomial, coefficients: commitment.to_bytes(), proof, facing }
+    let coefficients = commitment.to_bytes();
+    Dealer { me, polynomial, commitment, coefficients, proof, facing }
 }
 
 fn binding(dealer: PartyIndex) -> [u8; 2] {
@@ -56,15 +58,17 @@ fn channels<C: Curve>(dealers: &[Dealer<C>], me: &Dealer<C>) -> Vec<(PartyIndex,
     others.map(open).collect()
 }
 
+/// What all dealers but `me` published.
 fn decode<C: Curve>(
     dealers: &[Dealer<C>],
+    me: PartyIndex,
     threshold: Threshold,
 ) -> Vec<([u8; 2], Commitment<C>, KnowledgeProof<C>)> {
     let decode = |dealer: &Dealer<C>| {
         let commitment = Commitment::from_bytes(&dealer.coefficients, threshold).unwrap();
         (binding(dealer.me), commitment, KnowledgeProof::from_bytes(&dealer.proof).unwrap())
     };
-    dealers.iter().map(decode).collect()
+    dealers.iter().filter(|dealer| dealer.me != me).map(decode).collect()
 }
 
 fn proofs_hold<C: Curve>(
@@ -89,9 +93,10 @@ fn whole_group<C: Curve>(threshold: Threshold, total: u16, rng: &mut ChaCha20Rng
     }
     let mut group_key = Vec::new();
     for (me, channels) in dealers.iter().zip(&channels) {
-        let decoded = decode(&dealers, threshold);
+        let decoded = decode(&dealers, me.me, threshold);
         assert!(proofs_hold(&decoded, rng));
-        let sum = Commitment::sum(decoded.iter().map(|(_, commitment, _)| commitment)).unwrap();
+        let received = decoded.iter().map(|(_, commitment, _)| commitment);
+        let sum = Commitment::sum(received.chain([&me.commitment])).unwrap();
         let mut share = me.polynomial.share(me.me);
         for (from, to, sealed) in deliveries.iter().filter(|(_, to, _)| *to == me.me) {
             let (_, channel) = channels.iter().find(|(peer, _)| peer == from).unwrap();
@@ -107,13 +112,13 @@ fn whole_group<C: Curve>(threshold: Threshold, total: u16, rng: &mut ChaCha20Rng
 
 fn on<C: Curve>(criterion: &mut Criterion) {
     let mut rng = ChaCha20Rng::seed_from_u64(1);
-    for (signers, total) in [(3, 5), (10, 15)] {
+    for (signers, total) in [(3, 5), (5, 9), (7, 11), (10, 15)] {
         let threshold = Threshold::new(signers).unwrap();
         let parties = parties(total);
         let dealers: Vec<_> =
             parties.iter().map(|me| deal::<C>(*me, &parties, threshold, &mut rng)).collect();
-        let decoded = decode(&dealers, threshold);
         let me = PartyIndex::new(1).unwrap();
+        let decoded = decode(&dealers, me, threshold);
         let mut group = criterion.benchmark_group(format!("{} {signers}-of-{total}", C::NAME));
         group.bench_function("deal, one party", |bencher| {
             bencher.iter(|| deal::<C>(me, &parties, threshold, &mut rng));
@@ -121,13 +126,14 @@ fn on<C: Curve>(criterion: &mut Criterion) {
         group.bench_function("channels, one party", |bencher| {
             bencher.iter(|| channels(&dealers, dealers.first().unwrap()));
         });
-        group.bench_function("decode, one party", |bencher| bencher.iter(|| decode(&dealers, threshold)));
+        group.bench_function("decode, one party", |bencher| bencher.iter(|| decode(&dealers, me, threshold)));
         group.bench_function("verify proofs, one party", |bencher| {
             bencher.iter(|| assert!(proofs_hold(&decoded, &mut rng)));
         });
         group.bench_function("verify the share, one party", |bencher| {
             let share = || {
-                let shares = dealers.iter().map(|dealer| dealer.polynomial.share(me));
+                let others = dealers.iter().filter(|dealer| dealer.me != me);
+                let shares = others.map(|dealer| dealer.polynomial.share(me));
                 shares.reduce(|sum, share| sum.add(&share).unwrap()).unwrap()
             };
             bencher.iter_batched(
