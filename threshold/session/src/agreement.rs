@@ -66,8 +66,14 @@ pub struct Proposal {
     pub expires: u64,
 }
 
+/// Largest [`Proposal::operation`], in bytes.
+const MAX_OPERATION: usize = 32;
+
 impl Proposal {
     fn digest(&self) -> Result<[u8; 32], WireError> {
+        if self.operation.len() > MAX_OPERATION {
+            return Err(WireError::Malformed("the operation's name is too long".into()));
+        }
         Ok(Transcript::new(b"quorate/proposal/v1").field("proposal", &self.to_wire()?).digest())
     }
 }
@@ -256,9 +262,7 @@ impl SessionContext {
 #[derive(Debug)]
 pub struct Accepted {
     proposal: Proposal,
-    digest: [u8; 32],
-    me: PartyIndex,
-    fresh: [u8; 32],
+    acceptance: Acceptance,
 }
 
 impl Accepted {
@@ -283,13 +287,13 @@ impl Accepted {
         rng.fill_bytes(&mut fresh);
         let signature = signer.sign(&Acceptance::digest(&digest, me, &fresh));
         let acceptance = Acceptance { proposal: digest, party: me, fresh, signature };
-        Ok((Self { proposal, digest, me, fresh }, acceptance))
+        Ok((Self { proposal, acceptance: acceptance.clone() }, acceptance))
     }
 
     /// Digest of the accepted proposal.
     #[must_use]
     pub fn digest(&self) -> &[u8; 32] {
-        &self.digest
+        &self.acceptance.proposal
     }
 
     /// The accepted proposal.
@@ -310,7 +314,7 @@ impl Accepted {
         match self.check(start, verifier) {
             Err(error) => Err((Box::new(self), error)),
             Ok(fresh) => match Agreement::new(self.proposal.clone(), fresh) {
-                Ok(agreement) => Ok(Arc::new(SessionContext { agreement, me: self.me })),
+                Ok(agreement) => Ok(Arc::new(SessionContext { agreement, me: self.acceptance.party })),
                 Err(error) => Err((Box::new(self), AgreementError::Malformed(error))),
             },
         }
@@ -321,7 +325,7 @@ impl Accepted {
         start: &Start,
         verifier: &dyn EnvelopeVerifier,
     ) -> Result<Vec<(PartyIndex, [u8; 32])>, AgreementError> {
-        if start.proposal != self.digest {
+        if start.proposal != self.acceptance.proposal {
             return Err(AgreementError::OtherProposal);
         }
         let committee = &self.proposal.committee;
@@ -330,12 +334,10 @@ impl Accepted {
         }
         let mut fresh = Vec::with_capacity(start.acceptances.len());
         for acceptance in &start.acceptances {
-            if acceptance.party == self.me {
-                if acceptance.fresh != self.fresh {
-                    return Err(AgreementError::Stale);
-                }
-            } else {
-                verify_acceptance(acceptance, &self.digest, committee, verifier)?;
+            if acceptance.party != self.acceptance.party {
+                verify_acceptance(acceptance, &self.acceptance.proposal, committee, verifier)?;
+            } else if *acceptance != self.acceptance {
+                return Err(AgreementError::Stale);
             }
             fresh.push((acceptance.party, acceptance.fresh));
         }
@@ -433,7 +435,7 @@ pub enum AgreementError {
     /// Not exactly one acceptance per member, in order.
     #[error("the start does not hold one acceptance of every member")]
     Incomplete,
-    /// The start replays an earlier acceptance of this party.
-    #[error("the start does not hold this party's fresh bytes")]
+    /// The start holds another acceptance of this party than the one it waits for.
+    #[error("the start does not hold this party's own acceptance")]
     Stale,
 }

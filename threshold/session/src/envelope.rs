@@ -12,7 +12,7 @@ use crate::keyring::{EnvelopeSigner, EnvelopeVerifier};
 use crate::wire::Wire;
 
 /// What an envelope is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, BorshSerialize, BorshDeserialize)]
 pub enum Kind {
     /// A message of the protocol.
     Round,
@@ -20,6 +20,8 @@ pub enum Kind {
     Confirmation,
     /// The signed broadcasts of a round as this party received them, after digests differed.
     Dispute,
+    /// Evidence with which this party ended the session.
+    Evidence,
 }
 
 /// The signed header.
@@ -77,6 +79,14 @@ impl Part {
     fn digested(&self) -> Self {
         self.commitment().map_or(Self::Absent, Self::Digest)
     }
+
+    fn is_absent(&self) -> bool {
+        matches!(self, Self::Absent)
+    }
+
+    fn is_digest(&self) -> bool {
+        matches!(self, Self::Digest(_))
+    }
 }
 
 /// A signed message from one party to another, or to all.
@@ -124,20 +134,51 @@ impl Envelope {
         Self { direct: self.direct.digested(), ..self.clone() }
     }
 
-    /// Whether two envelopes of one sender and round contradict each other: different broadcasts or echoes, or
-    /// different direct parts for one recipient.
+    /// The same envelope with both parts replaced by their digests: still signed, and enough to contradict another.
+    #[must_use]
+    pub fn without_parts(&self) -> Self {
+        Self { broadcast: self.broadcast.digested(), ..self.without_direct() }
+    }
+
+    /// Whether it has the parts of its kind, and has them whole: only evidence may show digests in their place.
+    pub(crate) fn is_deliverable(&self) -> bool {
+        match self.header.kind {
+            Kind::Round => !self.broadcast.is_digest() && !self.direct.is_digest(),
+            Kind::Confirmation => self.broadcast.is_absent() && self.direct.is_absent(),
+            Kind::Dispute | Kind::Evidence => self.broadcast.whole().is_some() && self.direct.is_absent(),
+        }
+    }
+
+    /// Whether a part exceeds what the protocol's messages may take.
+    pub(crate) fn exceeds(&self, limit: usize) -> bool {
+        [&self.broadcast, &self.direct].into_iter().filter_map(Part::whole).any(|body| body.len() > limit)
+    }
+
+    /// Whether two envelopes of one sender contradict each other, as those of an honest party never do: different
+    /// messages for one round, or different digests of one round's broadcasts.
     #[must_use]
     pub fn contradicts(&self, other: &Self) -> bool {
         let (mine, theirs) = (&self.header, &other.header);
-        let same_place = mine.session == theirs.session
-            && mine.sender == theirs.sender
-            && mine.kind == Kind::Round
-            && theirs.kind == Kind::Round
-            && mine.round == theirs.round;
+        if mine.session != theirs.session || mine.sender != theirs.sender {
+            return false;
+        }
+        let same_round = mine.kind == Kind::Round && theirs.kind == Kind::Round && mine.round == theirs.round;
         let broadcasts_differ = self.broadcast.commitment() != other.broadcast.commitment();
         let directs_differ =
             mine.recipient == theirs.recipient && self.direct.commitment() != other.direct.commitment();
-        same_place && (broadcasts_differ || directs_differ || mine.echo != theirs.echo)
+        let same_subject = mine.echoed_round().is_some() && mine.echoed_round() == theirs.echoed_round();
+        same_round && (broadcasts_differ || directs_differ) || same_subject && mine.echo != theirs.echo
+    }
+}
+
+impl Header {
+    /// The round whose broadcasts [`Header::echo`] is about.
+    fn echoed_round(&self) -> Option<u8> {
+        match self.kind {
+            Kind::Round => self.round.checked_sub(1),
+            Kind::Confirmation => Some(self.round),
+            Kind::Dispute | Kind::Evidence => None,
+        }
     }
 }
 
@@ -147,6 +188,7 @@ fn signed_digest(header: &Header, broadcast: &Part, direct: &Part) -> [u8; 32] {
         Kind::Round => b"round",
         Kind::Confirmation => b"confirmation",
         Kind::Dispute => b"dispute",
+        Kind::Evidence => b"evidence",
     };
     let optional = |digest: &Option<[u8; 32]>| digest.map_or_else(Vec::new, |digest| digest.to_vec());
     Transcript::new(b"quorate/envelope/v1")

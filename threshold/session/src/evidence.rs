@@ -1,165 +1,23 @@
-//! The record of a session and the evidence made from it, judged offline from signed messages alone.
+//! Evidence against a party, judged offline from signed messages alone.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 use borsh::{BorshDeserialize, BorshSerialize};
-use quorate_keys::{Identity, Transcript};
+use quorate_keys::Identity;
 use quorate_sharing::PartyIndex;
 
 use crate::agreement::{Agreement, SessionId, setup_digest};
-use crate::envelope::{Envelope, Kind, Part};
-use crate::keyring::{EnvelopeVerifier, IdentityVerifier};
+use crate::envelope::{Envelope, Kind};
+use crate::keyring::IdentityVerifier;
 use crate::protocol::{NotProven, Protocol, ProtocolId};
+use crate::record::{Originals, Record};
 use crate::wire::Wire;
-
-/// Signed envelopes of one session, at most one per sender, kind and round.
-#[derive(Debug, Clone, Default)]
-pub struct Record {
-    rounds: BTreeMap<(u8, PartyIndex), Arc<Envelope>>,
-    confirmations: BTreeMap<(u8, PartyIndex), Arc<Envelope>>,
-    disputes: BTreeMap<(u8, PartyIndex), Arc<Envelope>>,
-}
-
-impl Record {
-    fn place(&mut self, kind: Kind) -> &mut BTreeMap<(u8, PartyIndex), Arc<Envelope>> {
-        match kind {
-            Kind::Round => &mut self.rounds,
-            Kind::Confirmation => &mut self.confirmations,
-            Kind::Dispute => &mut self.disputes,
-        }
-    }
-
-    /// Keeps an envelope whose signature was checked; `false` if its place is taken.
-    pub(crate) fn insert(&mut self, envelope: Arc<Envelope>) -> bool {
-        let key = (envelope.header.round, envelope.header.sender);
-        let place = self.place(envelope.header.kind);
-        if place.contains_key(&key) {
-            return false;
-        }
-        place.insert(key, envelope);
-        true
-    }
-
-    /// The envelope that `party` sent in `round`.
-    #[must_use]
-    pub fn envelope(&self, round: u8, party: PartyIndex) -> Option<&Arc<Envelope>> {
-        self.rounds.get(&(round, party))
-    }
-
-    pub(crate) fn confirmation(&self, round: u8, party: PartyIndex) -> Option<&Arc<Envelope>> {
-        self.confirmations.get(&(round, party))
-    }
-
-    pub(crate) fn dispute(&self, round: u8, party: PartyIndex) -> Option<&Arc<Envelope>> {
-        self.disputes.get(&(round, party))
-    }
-
-    /// The broadcast of `party` in `round`.
-    #[must_use]
-    pub fn broadcast<M: Wire>(&self, round: u8, party: PartyIndex) -> Option<M> {
-        M::from_wire(self.envelope(round, party)?.broadcast.whole()?).ok()
-    }
-
-    /// The direct message of `round` from one party to another.
-    #[must_use]
-    pub fn direct<M: Wire>(&self, round: u8, from: PartyIndex, to: PartyIndex) -> Option<M> {
-        let envelope = self.envelope(round, from)?;
-        (envelope.header.recipient == Some(to)).then_some(())?;
-        M::from_wire(envelope.direct.whole()?).ok()
-    }
-
-    /// Both parts of what `party` sent in `round`; nothing if one can't be decoded, or only its digest is here.
-    #[must_use]
-    pub fn parts<M: Wire>(&self, round: u8, party: PartyIndex) -> Option<(Option<M>, Option<M>)> {
-        let envelope = self.envelope(round, party)?;
-        let decode = |part: &Part| match part {
-            Part::Absent => Some(None),
-            Part::Whole(body) => M::from_wire(body).ok().map(Some),
-            Part::Digest(_) => None,
-        };
-        Some((decode(&envelope.broadcast)?, decode(&envelope.direct)?))
-    }
-
-    /// Digest of the broadcasts of all parties in a round.
-    #[must_use]
-    pub fn echo(&self, agreement: &Agreement, round: u8) -> Option<[u8; 32]> {
-        let mut transcript = Transcript::new(b"quorate/echo/v1")
-            .field("session", agreement.session().as_bytes())
-            .field("round", &[round]);
-        for party in agreement.committee().indices() {
-            let commitment = self.envelope(round, party)?.broadcast.commitment();
-            transcript = transcript
-                .field("party", &party.get().to_le_bytes())
-                .field("broadcast", commitment.as_ref().map_or(&[], <[u8; 32]>::as_slice));
-        }
-        Some(transcript.digest())
-    }
-
-    /// The digest of the round's broadcasts that `party` signed, in its next message or in a confirmation.
-    #[must_use]
-    pub fn signed_echo(&self, party: PartyIndex, round: u8) -> Option<[u8; 32]> {
-        let next = round.checked_add(1).and_then(|next| self.envelope(next, party));
-        self.confirmation(round, party).or(next)?.header.echo
-    }
-
-    /// Whether `party` signed that it saw just the broadcasts of `round` that stand in this record.
-    #[must_use]
-    pub fn confirms(&self, agreement: &Agreement, party: PartyIndex, round: u8) -> bool {
-        let echo = self.echo(agreement, round);
-        echo.is_some() && echo == self.signed_echo(party, round)
-    }
-
-    /// All envelopes, with the direct parts of everybody but `accused` replaced by their digests.
-    fn against(&self, accused: PartyIndex) -> Vec<Envelope> {
-        [&self.rounds, &self.confirmations, &self.disputes]
-            .into_iter()
-            .flat_map(BTreeMap::values)
-            .filter(|envelope| envelope.header.kind != Kind::Dispute || envelope.header.sender == accused)
-            .map(|envelope| {
-                if envelope.header.sender == accused {
-                    Envelope::clone(envelope)
-                } else {
-                    envelope.without_direct()
-                }
-            })
-            .collect()
-    }
-}
-
-/// The signed broadcasts of one round, as one party received them.
-#[derive(Debug, Clone, BorshSerialize, BorshDeserialize)]
-pub(crate) struct Originals(pub(crate) Vec<Envelope>);
-
-impl Wire for Originals {
-    const MAX_BYTES: usize = Envelope::MAX_BYTES - 512;
-}
-
-impl Originals {
-    /// The digest of a full set, all of one round of this session and rightly signed.
-    pub(crate) fn echo(
-        &self,
-        agreement: &Agreement,
-        round: u8,
-        verifier: &dyn EnvelopeVerifier,
-    ) -> Option<[u8; 32]> {
-        let mut record = Record::default();
-        for original in &self.0 {
-            let fits = original.header.kind == Kind::Round
-                && original.header.round == round
-                && original.is_signed_in(agreement, verifier)
-                && record.insert(Arc::new(original.clone()));
-            fits.then_some(())?;
-        }
-        record.echo(agreement, round)
-    }
-}
 
 /// What somebody is accused of.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub enum Claim {
-    /// Two signed envelopes of one round contradict each other.
+    /// Two signed envelopes contradict each other, see [`Envelope::contradicts`].
     Equivocation {
         /// One of them.
         first: Box<Envelope>,
@@ -178,7 +36,7 @@ pub enum Claim {
     },
     /// A fault that the protocol judges, in its own encoding.
     Fault {
-        /// For the reader only.
+        /// The fault in words.
         summary: String,
         /// The encoded fault.
         fault: Vec<u8>,
@@ -215,8 +73,12 @@ pub struct Evidence {
 }
 
 impl Wire for Evidence {
-    const MAX_BYTES: usize = 1024 * 1024 - 512;
+    /// Fits into an envelope.
+    const MAX_BYTES: usize = Envelope::MAX_BYTES - 512;
 }
+
+/// Envelopes that a judge looks at, for each party of the session: several times what any protocol sends.
+const MAX_ENVELOPES_PER_PARTY: usize = 64;
 
 /// A conviction.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -240,10 +102,20 @@ impl Evidence {
         claim: Claim,
         record: &Record,
     ) -> Self {
+        let by_accused = |kind, round| record.find(kind, round, accused);
         let envelopes = match &claim {
             // The two envelopes speak for themselves.
             Claim::Equivocation { .. } => Vec::new(),
-            _ => record.against(accused),
+            Claim::Undecodable { round } => by_accused(Kind::Round, *round)
+                .map(|envelope| Envelope::clone(envelope))
+                .into_iter()
+                .collect(),
+            Claim::FalseEcho { round } => by_accused(Kind::Dispute, *round)
+                .map(|dispute| Envelope::clone(dispute))
+                .into_iter()
+                .chain(record.statements(accused, *round).map(|envelope| envelope.without_parts()))
+                .collect(),
+            Claim::Fault { .. } => record.against(accused),
         };
         Self { protocol, agreement: agreement.clone(), setup: setup.to_vec(), accused, claim, envelopes }
     }
@@ -270,7 +142,7 @@ impl Evidence {
             Claim::Equivocation { first, second } => self.judge_equivocation(first, second),
             Claim::Undecodable { round } => self.judge_undecodable::<P>(&record, *round),
             Claim::FalseEcho { round } => self.judge_false_echo(&record, *round),
-            Claim::Fault { fault, .. } => self.judge_fault::<P>(&record, fault),
+            Claim::Fault { summary, fault } => self.judge_fault::<P>(&record, fault, summary),
         }?;
         Ok(Verdict {
             culprit: member.identity,
@@ -281,13 +153,16 @@ impl Evidence {
     }
 
     fn checked_record(&self) -> Result<Record, NotProven> {
+        if self.envelopes.len() > MAX_ENVELOPES_PER_PARTY * self.agreement.committee().len() {
+            return Err(NotProven::because("more envelopes than a session has"));
+        }
         let mut record = Record::default();
         for envelope in &self.envelopes {
-            if !envelope.is_signed_in(&self.agreement, &IdentityVerifier) {
-                return Err(NotProven::because("an envelope is not signed by its sender for this session"));
-            }
             if !record.insert(Arc::new(envelope.clone())) {
                 return Err(NotProven::because("two envelopes in one place"));
+            }
+            if !envelope.is_signed_in(&self.agreement, &IdentityVerifier) {
+                return Err(NotProven::because("an envelope is not signed by its sender for this session"));
             }
         }
         Ok(record)
@@ -321,31 +196,37 @@ impl Evidence {
     }
 
     fn judge_false_echo(&self, record: &Record, round: u8) -> Result<String, NotProven> {
-        let next = round.checked_add(1);
-        let stated = record
-            .confirmation(round, self.accused)
-            .or_else(|| record.envelope(next?, self.accused))
-            .ok_or_else(|| NotProven::because("the accused signed no digest of the round"))?
-            .header
-            .echo;
+        let mut stated =
+            record.statements(self.accused, round).map(|envelope| envelope.header.echo).peekable();
+        if stated.peek().is_none() {
+            return Err(NotProven::because("the accused signed no digest of the round"));
+        }
         let presented = record
-            .dispute(round, self.accused)
+            .find(Kind::Dispute, round, self.accused)
             .and_then(|dispute| dispute.broadcast.whole())
             .ok_or_else(|| NotProven::because("the accused presented no broadcasts of the round"))?;
         let actual = Originals::from_wire(presented)
             .ok()
             .and_then(|originals| originals.echo(&self.agreement, round, &IdentityVerifier));
-        if actual.is_none() || actual != stated {
+        if actual.is_none() || stated.any(|echo| echo != actual) {
             Ok(self.claim.to_string())
         } else {
             Err(NotProven::because("the signed digest is that of the presented broadcasts"))
         }
     }
 
-    fn judge_fault<P: Protocol>(&self, record: &Record, fault: &[u8]) -> Result<String, NotProven> {
+    fn judge_fault<P: Protocol>(
+        &self,
+        record: &Record,
+        fault: &[u8],
+        summary: &str,
+    ) -> Result<String, NotProven> {
         let fault = P::Fault::from_wire(fault).map_err(|error| NotProven::because(error.to_string()))?;
         let setup =
             P::Setup::from_wire(&self.setup).map_err(|error| NotProven::because(error.to_string()))?;
+        if fault.to_string() != summary {
+            return Err(NotProven::because("the words of the claim are not those of the fault"));
+        }
         P::judge(&self.agreement, &setup, self.accused, &fault, record)?;
         Ok(fault.to_string())
     }

@@ -19,6 +19,7 @@ mod erased;
 mod evidence;
 mod keyring;
 mod protocol;
+mod record;
 mod session;
 mod wire;
 
@@ -29,11 +30,12 @@ pub use agreement::{
 };
 pub use envelope::{Envelope, Header, Kind, Part};
 pub use erased::{Erased, ErasedAction, ErasedProtocol, ErasedSession, Registry};
-pub use evidence::{Claim, Evidence, Record, Verdict};
+pub use evidence::{Claim, Evidence, Verdict};
 pub use keyring::{EnvelopeSigner, EnvelopeVerifier, IdentityVerifier};
 pub use protocol::{
     Blame, Consistency, Expected, Failure, Inbox, NotProven, Outgoing, Protocol, ProtocolId, Received,
     SetupError, Step,
 };
+pub use record::Record;
 pub use session::{Action, Keyring, MAX_MESSAGES_PER_PEER, MAX_STRIKES, Session};
 pub use wire::{WIRE_VERSION, Wire, WireError};

@@ -11,7 +11,7 @@ use rand_core::CryptoRngCore;
 
 use crate::agreement::{Agreement, SessionContext};
 use crate::envelope::Envelope;
-use crate::evidence::Record;
+use crate::record::Record;
 use crate::wire::Wire;
 
 /// Name and version of a protocol, part of every session id.

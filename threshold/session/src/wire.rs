@@ -19,11 +19,15 @@ pub trait Wire: BorshSerialize + BorshDeserialize {
     /// # Errors
     /// [`WireError::TooLarge`] when the value exceeds [`Wire::MAX_BYTES`].
     fn to_wire(&self) -> Result<Vec<u8>, WireError> {
-        let mut bytes = vec![WIRE_VERSION];
-        self.serialize(&mut bytes).map_err(|error| WireError::Malformed(error.to_string()))?;
-        if bytes.len() > Self::MAX_BYTES {
-            return Err(WireError::TooLarge { bytes: bytes.len(), limit: Self::MAX_BYTES });
+        let malformed = |error: std::io::Error| WireError::Malformed(error.to_string());
+        let length = borsh::object_length(self).map_err(malformed)?.saturating_add(1);
+        if length > Self::MAX_BYTES {
+            return Err(WireError::TooLarge { bytes: length, limit: Self::MAX_BYTES });
         }
+        // Of the full size from the start: a vector that grows would leave copies of secrets behind.
+        let mut bytes = Vec::with_capacity(length);
+        bytes.push(WIRE_VERSION);
+        self.serialize(&mut bytes).map_err(malformed)?;
         Ok(bytes)
     }
 

@@ -1,0 +1,161 @@
+//! The signed envelopes of a session: what its messages say, and what is shown to others.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use borsh::{BorshDeserialize, BorshSerialize};
+use quorate_keys::Transcript;
+use quorate_sharing::PartyIndex;
+
+use crate::agreement::Agreement;
+use crate::envelope::{Envelope, Kind, Part};
+use crate::keyring::EnvelopeVerifier;
+use crate::wire::Wire;
+
+/// Signed envelopes of one session, at most one per sender, kind and round.
+#[derive(Debug, Clone, Default)]
+pub struct Record(BTreeMap<(Kind, u8, PartyIndex), Arc<Envelope>>);
+
+impl Record {
+    /// Keeps an envelope whose signature was checked; `false` if its place is taken.
+    pub(crate) fn insert(&mut self, envelope: Arc<Envelope>) -> bool {
+        let header = &envelope.header;
+        let key = (header.kind, header.round, header.sender);
+        if self.0.contains_key(&key) {
+            return false;
+        }
+        self.0.insert(key, envelope);
+        true
+    }
+
+    pub(crate) fn find(&self, kind: Kind, round: u8, sender: PartyIndex) -> Option<&Arc<Envelope>> {
+        self.0.get(&(kind, round, sender))
+    }
+
+    /// The envelope that `party` sent in `round`.
+    #[must_use]
+    pub fn envelope(&self, round: u8, party: PartyIndex) -> Option<&Arc<Envelope>> {
+        self.find(Kind::Round, round, party)
+    }
+
+    /// The broadcast of `party` in `round`.
+    #[must_use]
+    pub fn broadcast<M: Wire>(&self, round: u8, party: PartyIndex) -> Option<M> {
+        M::from_wire(self.envelope(round, party)?.broadcast.whole()?).ok()
+    }
+
+    /// The direct message of `round` from one party to another.
+    #[must_use]
+    pub fn direct<M: Wire>(&self, round: u8, from: PartyIndex, to: PartyIndex) -> Option<M> {
+        let envelope = self.envelope(round, from)?;
+        (envelope.header.recipient == Some(to)).then_some(())?;
+        M::from_wire(envelope.direct.whole()?).ok()
+    }
+
+    /// Both parts of what `party` sent in `round`; nothing if one can't be decoded, or only its digest is here.
+    #[must_use]
+    pub fn parts<M: Wire>(&self, round: u8, party: PartyIndex) -> Option<(Option<M>, Option<M>)> {
+        let envelope = self.envelope(round, party)?;
+        let decode = |part: &Part| match part {
+            Part::Absent => Some(None),
+            Part::Whole(body) => M::from_wire(body).ok().map(Some),
+            Part::Digest(_) => None,
+        };
+        Some((decode(&envelope.broadcast)?, decode(&envelope.direct)?))
+    }
+
+    /// Digest of the broadcasts of all parties in a round.
+    #[must_use]
+    pub fn echo(&self, agreement: &Agreement, round: u8) -> Option<[u8; 32]> {
+        let mut transcript = Transcript::new(b"quorate/echo/v1")
+            .field("session", agreement.session().as_bytes())
+            .field("round", &[round]);
+        for party in agreement.committee().indices() {
+            let commitment = self.envelope(round, party)?.broadcast.commitment();
+            transcript = transcript
+                .field("party", &party.get().to_le_bytes())
+                .field("broadcast", commitment.as_ref().map_or(&[], <[u8; 32]>::as_slice));
+        }
+        Some(transcript.digest())
+    }
+
+    /// What `party` signed as the digest of the round's broadcasts, in a confirmation and in its next message.
+    pub(crate) fn statements(&self, party: PartyIndex, round: u8) -> impl Iterator<Item = &Arc<Envelope>> {
+        let next = round.checked_add(1).and_then(|next| self.envelope(next, party));
+        self.find(Kind::Confirmation, round, party).into_iter().chain(next)
+    }
+
+    /// The digest of the round's broadcasts that `party` signed, in a confirmation or in its next message.
+    #[must_use]
+    pub fn signed_echo(&self, party: PartyIndex, round: u8) -> Option<[u8; 32]> {
+        self.statements(party, round).next()?.header.echo
+    }
+
+    /// Whether `party` signed that it saw just the broadcasts of `round` that stand in this record.
+    #[must_use]
+    pub fn confirms(&self, agreement: &Agreement, party: PartyIndex, round: u8) -> bool {
+        let echo = self.echo(agreement, round);
+        echo.is_some() && echo == self.signed_echo(party, round)
+    }
+
+    /// All messages and confirmations, with the direct parts of everybody but `accused` replaced by their digests.
+    pub(crate) fn against(&self, accused: PartyIndex) -> Vec<Envelope> {
+        self.0
+            .values()
+            .filter(|envelope| matches!(envelope.header.kind, Kind::Round | Kind::Confirmation))
+            .map(|envelope| match envelope.header.sender == accused {
+                true => Envelope::clone(envelope),
+                false => envelope.without_direct(),
+            })
+            .collect()
+    }
+}
+
+/// What one party shows of a round when digests differ: digests with signatures, no contents.
+#[derive(Debug, Clone, BorshSerialize, BorshDeserialize)]
+pub(crate) struct Originals {
+    /// The round's broadcasts as the party received them, its own included.
+    broadcasts: Vec<Envelope>,
+    /// What others told the party of these broadcasts.
+    statements: Vec<Envelope>,
+}
+
+impl Wire for Originals {
+    const MAX_BYTES: usize = 128 * 1024;
+}
+
+impl Originals {
+    /// What the party `me` holds.
+    pub(crate) fn new(record: &Record, agreement: &Agreement, round: u8, me: PartyIndex) -> Self {
+        let parties = agreement.committee().indices();
+        let broadcasts = parties.clone().filter_map(|party| record.envelope(round, party));
+        let others = parties.filter(|party| *party != me);
+        let statements = others.flat_map(|party| record.statements(party, round));
+        Self {
+            broadcasts: broadcasts.map(|envelope| envelope.without_parts()).collect(),
+            statements: statements.map(|envelope| envelope.without_parts()).collect(),
+        }
+    }
+
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Envelope> {
+        self.broadcasts.iter().chain(&self.statements)
+    }
+
+    /// The digest of a full set of broadcasts, all of one round of this session and rightly signed.
+    pub(crate) fn echo(
+        &self,
+        agreement: &Agreement,
+        round: u8,
+        verifier: &dyn EnvelopeVerifier,
+    ) -> Option<[u8; 32]> {
+        let mut record = Record::default();
+        for original in &self.broadcasts {
+            let fits = original.header.kind == Kind::Round
+                && original.header.round == round
+                && record.insert(Arc::new(original.clone()))
+                && original.is_signed_in(agreement, verifier);
+            fits.then_some(())?;
+        }
+        record.echo(agreement, round)
+    }
+}

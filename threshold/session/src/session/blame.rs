@@ -1,0 +1,119 @@
+//! How a session ends badly, and whose fault it is.
+
+use quorate_sharing::PartyIndex;
+
+use super::{Action, MAX_STRIKES, Phase, Session};
+use crate::abort::Abort;
+use crate::envelope::{Envelope, Kind, Part};
+use crate::evidence::{Claim, Evidence};
+use crate::protocol::{Blame, Protocol};
+use crate::wire::Wire;
+
+impl<P: Protocol> Session<P> {
+    /// Counts an unusable message.
+    pub(super) fn strike(&mut self, party: PartyIndex) {
+        let strikes = self.strikes.entry(party).or_default();
+        *strikes = strikes.saturating_add(1);
+        if *strikes > MAX_STRIKES {
+            self.attribute(party, format!("sent more than {MAX_STRIKES} unusable messages"));
+        }
+    }
+
+    /// Ends the session over something that only this party saw.
+    pub(super) fn attribute(&mut self, party: PartyIndex, reason: String) {
+        if !self.is_over() {
+            self.abort(Abort::Attributed { parties: vec![party], reason });
+        }
+    }
+
+    pub(super) fn convict_all(&mut self, blame: Vec<Blame<P::Fault>>) {
+        let claims = blame.into_iter().map(|Blame { party, fault }| {
+            let summary = fault.to_string();
+            let fault = fault.to_wire().map_err(|error| error.to_string());
+            fault.map(|fault| (party, Claim::Fault { summary, fault }))
+        });
+        match claims.collect::<Result<Vec<_>, _>>() {
+            Ok(claims) => self.convict_claims(claims),
+            Err(reason) => self.abort(Abort::Local { reason }),
+        }
+    }
+
+    pub(super) fn convict(&mut self, party: PartyIndex, claim: Claim) {
+        self.convict_claims(vec![(party, claim)]);
+    }
+
+    /// The signed digests are proof enough, however large the messages are.
+    pub(super) fn convict_equivocation(&mut self, first: &Envelope, second: &Envelope) {
+        let party = first.header.sender;
+        let [first, second] = [first, second].map(|envelope| Box::new(envelope.without_parts()));
+        self.convict(party, Claim::Equivocation { first, second });
+    }
+
+    /// Aborts with evidence, as far as a judge would accept it; the rest is only attributed.
+    fn convict_claims(&mut self, claims: Vec<(PartyIndex, Claim)>) {
+        let Some(reason) = claims.first().map(|(_, claim)| claim.to_string()) else {
+            return self.abort(Abort::Local { reason: "the protocol blames nobody for its failure".into() });
+        };
+        let mut proven = Vec::new();
+        let mut parties = Vec::new();
+        for (party, claim) in claims {
+            let agreement = self.context.agreement();
+            let evidence = Evidence::new(P::ID, agreement, &self.setup, party, claim, &self.record);
+            if evidence.judge::<P>().is_ok() && evidence.to_wire().is_ok() {
+                proven.push(evidence);
+            } else {
+                parties.push(party);
+            }
+        }
+        if proven.is_empty() {
+            self.abort(Abort::Attributed { parties, reason });
+        } else {
+            self.abort_with(proven);
+        }
+    }
+
+    /// Aborts, and shows everybody why: a peer to whom nobody lied must not take this party for silent.
+    fn abort_with(&mut self, evidence: Vec<Evidence>) {
+        if self.ended {
+            return;
+        }
+        for piece in &evidence {
+            let Ok(body) = piece.to_wire() else { continue };
+            let header = self.header(Kind::Evidence, self.round, None);
+            if let Some(sealed) = self.seal_for_all(header, Part::Whole(body)) {
+                self.notify(sealed);
+            }
+        }
+        self.abort(Abort::Proven { evidence });
+    }
+
+    /// Takes evidence from a peer, which counts if this party's own judgement agrees.
+    pub(super) fn receive_evidence(&mut self, envelope: &Envelope) {
+        let sender = envelope.header.sender;
+        if !self.accusers.insert(sender) {
+            return self.strike(sender);
+        }
+        let evidence = envelope.broadcast.whole().and_then(|body| Evidence::from_wire(body).ok());
+        let evidence = evidence.filter(|evidence| {
+            evidence.agreement == *self.context.agreement() && evidence.judge::<P>().is_ok()
+        });
+        match evidence {
+            Some(evidence) => self.abort_with(vec![evidence]),
+            None => self.strike(sender),
+        }
+    }
+
+    /// Ends the session, unless it has ended. Messages that wait for a checkpoint never leave.
+    pub(super) fn abort(&mut self, abort: Abort) {
+        if self.ended {
+            return;
+        }
+        self.ended = true;
+        self.phase = Phase::Finished;
+        self.held = None;
+        self.differing.clear();
+        self.inbox.clear();
+        self.early.clear();
+        self.actions.push_back(Action::Abort(abort));
+    }
+}
