@@ -1,0 +1,62 @@
+//! What to do wrong, and when.
+
+use std::str::FromStr;
+
+/// A way to cheat.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cheat {
+    /// Key generation: shares that don't fit the opened coefficients. Signing: a signature share that is not one.
+    WrongShare,
+    /// Key generation: a proof of knowledge that was made for something else.
+    WrongProof,
+    /// Key generation: one coefficient too many.
+    LongVector,
+    /// Key generation: refuses a peer's facing key that is valid.
+    FalseComplaint,
+    /// Tells one peer something else in round 1 than all others.
+    Equivocate,
+    /// Signs bytes that are no message.
+    Garbage,
+    /// Repeats what it sent in earlier sessions.
+    Replay,
+    /// Sends everything many times over.
+    Flood,
+    /// Takes part and says nothing.
+    Silence,
+    /// Accuses an honest peer with evidence that proves nothing.
+    Forge,
+}
+
+/// A [`Cheat`], everywhere or in one operation only: `garbage`, `garbage:sign`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Plan {
+    pub(crate) cheat: Cheat,
+    /// `keygen` or `sign`.
+    pub(crate) operation: Option<String>,
+}
+
+impl FromStr for Plan {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (cheat, operation) = match text.split_once(':') {
+            None => (text, None),
+            Some((cheat, operation @ ("keygen" | "sign"))) => (cheat, Some(operation.to_owned())),
+            Some((_, operation)) => return Err(format!("there is no operation {operation}")),
+        };
+        let cheat = match cheat {
+            "wrong-share" => Cheat::WrongShare,
+            "wrong-proof" => Cheat::WrongProof,
+            "long-vector" => Cheat::LongVector,
+            "false-complaint" => Cheat::FalseComplaint,
+            "equivocate" => Cheat::Equivocate,
+            "garbage" => Cheat::Garbage,
+            "replay" => Cheat::Replay,
+            "flood" => Cheat::Flood,
+            "silence" => Cheat::Silence,
+            "forge" => Cheat::Forge,
+            other => return Err(format!("there is no cheat {other}")),
+        };
+        Ok(Self { cheat, operation })
+    }
+}

@@ -1,0 +1,89 @@
+//! The node's protocols, wrapped.
+
+use std::sync::Arc;
+
+use quorate_frost::{Bip340Suite, Ed25519Suite, Frost};
+use quorate_keygen::Keygen;
+use quorate_keys::Secret;
+use quorate_session::{
+    ErasedProtocol, ErasedSession, Evidence, Keyring, NotProven, Protocol, ProtocolId, Registry, Session,
+    SessionContext, SetupError, Verdict, Wire,
+};
+use quorate_sharing::{Ed25519, Secp256k1};
+use quorate_simulator::Cheat as Cheating;
+use rand_core::CryptoRngCore;
+
+use crate::envelopes::Tampering;
+use crate::forgery;
+use crate::plan::Cheat;
+use crate::rewrite::Rewritten;
+
+/// The protocols of a node that cheats in `operation`, or in all.
+pub(crate) fn cheating(cheat: Cheat, operation: Option<String>) -> Registry {
+    let operation: Option<Arc<str>> = operation.map(Into::into);
+    Registry::default()
+        .with(Arc::new(Dishonest::<Keygen<Ed25519>>::new(cheat, operation.clone())))
+        .with(Arc::new(Dishonest::<Keygen<Secp256k1>>::new(cheat, operation.clone())))
+        .with(Arc::new(Dishonest::<Frost<Ed25519Suite>>::new(cheat, operation.clone())))
+        .with(Arc::new(Dishonest::<Frost<Bip340Suite>>::new(cheat, operation)))
+}
+
+struct Dishonest<P> {
+    cheat: Cheat,
+    operation: Option<Arc<str>>,
+    protocol: std::marker::PhantomData<fn() -> P>,
+}
+
+impl<P> Dishonest<P> {
+    fn new(cheat: Cheat, operation: Option<Arc<str>>) -> Self {
+        Self { cheat, operation, protocol: std::marker::PhantomData }
+    }
+
+    fn applies_to(&self, context: &SessionContext) -> bool {
+        let agreed = &context.agreement().proposal().operation;
+        self.operation.as_deref().is_none_or(|operation| operation == agreed)
+    }
+}
+
+impl<P> ErasedProtocol for Dishonest<P>
+where
+    P: Rewritten + 'static,
+    P::Secret: Wire,
+    P::Checkpoint: Wire,
+    P::Output: Wire,
+{
+    fn id(&self) -> ProtocolId {
+        P::ID
+    }
+
+    fn open(
+        &self,
+        context: Arc<SessionContext>,
+        setup: &[u8],
+        secret: &Secret<Vec<u8>>,
+        keyring: Keyring,
+        rng: &mut dyn CryptoRngCore,
+    ) -> Result<Box<dyn ErasedSession>, SetupError> {
+        let refuse = |error: quorate_session::WireError| SetupError(error.to_string());
+        let encoded = setup;
+        let setup = P::Setup::from_wire(encoded).map_err(refuse)?;
+        let secret = P::Secret::from_wire(secret.expose()).map_err(refuse)?;
+        if !self.applies_to(&context) {
+            return Ok(Box::new(Session::<P>::new(context, setup, secret, keyring, rng)?));
+        }
+        tracing::warn!(session = %context.session(), cheat = ?self.cheat, "cheating");
+        let rewrite = P::rewrite(self.cheat, &context, rng).unwrap_or_else(|| Box::new(|_, _| ()));
+        let session = Session::<Cheating<P>>::new(
+            Arc::clone(&context),
+            setup,
+            (secret, rewrite),
+            keyring.clone(),
+            rng,
+        )?;
+        Ok(Box::new(Tampering::<P>::new(self.cheat, Box::new(session), context, encoded, keyring.signer)))
+    }
+
+    fn judge(&self, evidence: &Evidence) -> Result<Verdict, NotProven> {
+        if self.cheat == Cheat::Forge { forgery::judge(evidence) } else { evidence.judge::<P>() }
+    }
+}

@@ -1,0 +1,32 @@
+//! End-to-end tests: real node processes, real mutual TLS, real signals.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout
+)]
+
+mod happy;
+
+use quorate_tests::{Program, Setup};
+
+/// The `quorate` command, with the joints of tests.
+fn program() -> Program {
+    Program::at(env!("CARGO_BIN_EXE_quorate-under-test"))
+}
+
+/// A cluster to be made of `count` nodes.
+fn cluster(count: usize) -> Setup {
+    Setup::new(&program(), count)
+}
+
+/// Adds a row to the fault table.
+fn observed(section: &str, cells: &[&str]) {
+    quorate_tests::report::row(env!("CARGO_TARGET_TMPDIR"), section, cells);
+}
+
+/// Whether there is time for more.
+fn slow() -> bool {
+    std::env::var_os("QUORATE_SLOW").is_some()
+}
