@@ -1,0 +1,103 @@
+//! Nonces that can be used once.
+
+use std::fmt;
+
+use frost_core::Error;
+use frost_core::keys::KeyPackage;
+use frost_core::round1::{Nonce, NonceCommitment, SigningCommitments};
+use frost_core::round2::SignatureShare;
+use quorate_sharing::Curve;
+use rand_core::CryptoRngCore;
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+use crate::message::Message;
+use crate::package::Package;
+use crate::suite::Suite;
+
+/// The hiding and the binding nonce of one signer for one signature (RFC 9591 section 5.1).
+///
+/// There is no way to copy, store or look at them. [`Nonces::sign`] takes them by value, so that a second signature with
+/// the same nonces, which would reveal the key share, does not compile:
+///
+/// ```compile_fail,E0382
+/// # use quorate_frost::{Nonces, Package, Suite};
+/// # fn twice<S: Suite>(
+/// #     nonces: Nonces<S>, one: &Package<S>, other: &Package<S>, key: &frost_core::keys::KeyPackage<S::Ciphersuite>,
+/// # ) {
+/// let first = nonces.sign(one, key);
+/// let second = nonces.sign(other, key); // error: use of moved value
+/// # }
+/// ```
+///
+/// They are erased on drop.
+pub struct Nonces<S: Suite> {
+    hiding: Nonce<S::Ciphersuite>,
+    binding: Nonce<S::Ciphersuite>,
+    commitments: SigningCommitments<S::Ciphersuite>,
+}
+
+impl<S: Suite> Nonces<S> {
+    /// Fresh nonces: 32 random bytes each, hashed with the key share, so that a weak source of randomness alone doesn't
+    /// reveal them (`nonce_generate`, RFC 9591 section 4.1). And the message that commits to them. Constant time.
+    pub fn commit(key: &KeyPackage<S::Ciphersuite>, mut rng: &mut dyn CryptoRngCore) -> (Self, Message) {
+        let hiding = Nonce::new(key.signing_share(), &mut rng);
+        let binding = Nonce::new(key.signing_share(), &mut rng);
+        // As they travel; from that, three doublings lead to the commitments themselves.
+        let [hiding_sent, binding_sent] =
+            [&hiding, &binding].map(|nonce| S::Curve::mul_base_uncleared(&nonce.to_scalar()));
+        let [hiding_point, binding_point] =
+            [&hiding_sent, &binding_sent].map(|sent| NonceCommitment::new(S::Curve::clear_cofactor(sent)));
+        let commitments = SigningCommitments::new(hiding_point, binding_point);
+        let message = Message::Commitments {
+            hiding: S::Curve::encode(&hiding_sent),
+            binding: S::Curve::encode(&binding_sent),
+        };
+        (Self { hiding, binding, commitments }, message)
+    }
+
+    /// The commitments to them.
+    #[must_use]
+    pub fn commitments(&self) -> &SigningCommitments<S::Ciphersuite> {
+        &self.commitments
+    }
+
+    /// The signature share, for which the nonces are used up (RFC 9591 section 5.2). Constant time in nonces and key
+    /// share.
+    ///
+    /// # Errors
+    /// When the package holds other commitments for this signer, or those of too few signers.
+    pub fn sign(
+        self,
+        package: &Package<S>,
+        key: &KeyPackage<S::Ciphersuite>,
+    ) -> Result<SignatureShare<S::Ciphersuite>, Error<S::Ciphersuite>> {
+        package.sign(&self.hiding, &self.binding, &self.commitments, key)
+    }
+}
+
+impl<S: Suite> Drop for Nonces<S> {
+    fn drop(&mut self) {
+        self.hiding.zeroize();
+        self.binding.zeroize();
+    }
+}
+
+impl<S: Suite> ZeroizeOnDrop for Nonces<S> {}
+
+impl<S: Suite> fmt::Debug for Nonces<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Nonces(redacted)")
+    }
+}
+
+/// A signer's commitments, as they travelled; nothing if one is no point or commits to the nonce zero.
+pub(crate) fn decode_commitments<S: Suite>(
+    hiding: &[u8],
+    binding: &[u8],
+) -> Option<SigningCommitments<S::Ciphersuite>> {
+    let decode = |bytes| {
+        let point = S::Curve::clear_cofactor(&S::Curve::decode_uncleared(bytes)?);
+        (!S::Curve::is_identity(&point)).then(|| NonceCommitment::new(point))
+    };
+    Some(SigningCommitments::new(decode(hiding)?, decode(binding)?))
+}

@@ -1,0 +1,87 @@
+//! FROST signing among simulated parties: honest runs, cheaters, evidence, vectors.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod cheaters;
+mod compile_fail;
+mod crates;
+mod evidence;
+mod honest;
+mod keys;
+mod outside;
+mod setup;
+mod vectors;
+mod wallet;
+
+use std::collections::BTreeMap;
+
+use frost_core::{Ciphersuite, Field, Group};
+use quorate_frost::{Frost, Message, Output, Setup, Suite};
+use quorate_keys::{PublicKey, Signature};
+use quorate_sharing::{Curve, PartyIndex};
+use quorate_simulator::{Cast, Faults, Simulation};
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng;
+use wallet::Wallet;
+
+fn party(index: u16) -> PartyIndex {
+    PartyIndex::new(index).unwrap()
+}
+
+fn rng(seed: u64) -> ChaCha20Rng {
+    ChaCha20Rng::seed_from_u64(seed)
+}
+
+/// A wallet and who may sign with it.
+struct Scene<S: Suite> {
+    cast: Cast,
+    wallet: Wallet,
+    suite: std::marker::PhantomData<S>,
+}
+
+impl<S: Suite> Scene<S> {
+    fn new(threshold: u16, total: u16, seed: u64) -> Self {
+        let cast = Cast::new(threshold, total, seed);
+        let wallet = Wallet::deal::<S>(cast.committee(), &mut rng(seed));
+        Self { cast, wallet, suite: std::marker::PhantomData }
+    }
+
+    fn setup(&self, aggregator: u16) -> Setup {
+        self.wallet.setup(party(aggregator), b"attack at dawn")
+    }
+
+    fn simulation(&self, signers: &[u16], setup: &Setup, seed: u64) -> Simulation<'_, Frost<S>> {
+        let committee = self.cast.subset(signers);
+        Simulation::new(&self.cast, &committee, seed, setup, |index| self.wallet.share(index))
+    }
+
+    /// Lets `signers` sign; only the aggregator has the signature.
+    fn sign(&self, signers: &[u16], setup: &Setup, seed: u64, faults: Faults) -> (PublicKey, Signature) {
+        let mut simulation = self.simulation(signers, setup, seed);
+        simulation.faults(faults);
+        the_signature(setup, simulation.run().results())
+    }
+
+    /// Signs, and lets everybody else's libraries judge the signature too.
+    fn sign_and_verify(&self, signers: &[u16], setup: &Setup, seed: u64) -> PublicKey {
+        let (key, signature) = self.sign(signers, setup, seed, Faults::default());
+        outside::verify(&key, &setup.message, &signature);
+        key
+    }
+}
+
+fn the_signature(setup: &Setup, mut outputs: BTreeMap<PartyIndex, Output>) -> (PublicKey, Signature) {
+    let Some(Output::Signature { signature, public_key }) = outputs.remove(&setup.aggregator) else {
+        panic!("the aggregator has no signature")
+    };
+    assert!(outputs.values().all(|output| *output == Output::Contributed));
+    (public_key, signature)
+}
+
+/// The message with its share raised by one.
+fn raised<S: Suite>(message: &Message) -> Message {
+    let Message::Share(bytes) = message else { panic!("not a share") };
+    let share = S::Curve::scalar_from_bytes(&bytes[..].try_into().unwrap()).unwrap();
+    let one = <<<S::Ciphersuite as Ciphersuite>::Group as Group>::Field as Field>::one();
+    Message::Share(S::Curve::scalar_to_bytes(&(share + one)).to_vec())
+}
