@@ -117,10 +117,9 @@ impl<C: Curve> Commitment<C> {
     /// The polynomial at a party's index, times the generator: the public side of that party's share.
     #[must_use]
     pub fn evaluate(&self, index: PartyIndex) -> C::Point {
-        let sum = self.uncleared.iter().rev().fold(C::Point::identity(), |sum, coefficient| {
-            // The first step multiplies the identity.
-            if C::is_identity(&sum) { *coefficient } else { C::mul_small(&sum, index.get()) + coefficient }
-        });
+        let Some((highest, lower)) = self.uncleared.split_last() else { return C::Point::identity() };
+        let step = |sum: C::Point, coefficient| C::mul_small(&sum, index.get()) + coefficient;
+        let sum = lower.iter().rev().fold(*highest, step);
         C::clear_cofactor(&sum)
     }
 

@@ -43,8 +43,9 @@ pub trait Curve: Copy + Clone + Debug + PartialEq + Eq + Send + Sync + 'static {
     /// `factor`·`point` for a small factor. Variable time in the factor: for public factors only.
     #[must_use]
     fn mul_small(point: &Self::Point, factor: u16) -> Self::Point {
-        let mut product = Self::Point::identity();
-        for bit in (0..u16::BITS - factor.leading_zeros()).rev() {
+        let Some(top) = factor.checked_ilog2() else { return Self::Point::identity() };
+        let mut product = *point;
+        for bit in (0..top).rev() {
             product = product.double();
             if factor >> bit & 1 == 1 {
                 product += point;
