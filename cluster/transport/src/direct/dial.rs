@@ -27,6 +27,8 @@ use crate::transport::LinkFailure;
 
 /// A connection that lasted this long was a good one: the next pause is the shortest again.
 const STABLE: Duration = Duration::from_secs(1);
+/// The pause before a peer that has just dialled us is dialled back: it bounds how often it can cause that.
+const AWAKE: Duration = Duration::from_millis(20);
 /// How long the orderly end of a connection may take.
 const GOODBYE: Duration = Duration::from_millis(250);
 /// The authority that requests carry; peers do not look at it.
@@ -85,7 +87,7 @@ impl Dialler {
             }
             tokio::select! {
                 () = tokio::time::sleep(backoff.pause()) => {}
-                () = self.peer.awake.notified() => tokio::time::sleep(self.options.backoff_min).await,
+                () = self.peer.awake.notified() => tokio::time::sleep(AWAKE).await,
                 // A peer that cannot be reached now is not waited for.
                 () = self.reached(Phase::Draining) => return,
             }

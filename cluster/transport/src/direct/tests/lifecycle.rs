@@ -66,24 +66,18 @@ async fn a_connection_that_goes_silent_is_noticed_and_made_anew() {
 
 #[tokio::test]
 async fn a_peer_that_dials_us_is_dialled_back_at_once() {
-    // 1 has waited long enough to be deep in its pauses when 2 comes up.
-    let sleepy = Options {
-        backoff_min: Duration::from_millis(10),
-        backoff_max: Duration::from_secs(3600),
-        ..options()
-    };
+    // Left to itself, 1 would not try again within the hour.
+    let hour = Duration::from_secs(3600);
+    let sleepy = Options { backoff_min: hour, backoff_max: hour, ..options() };
     let reserved = listener().await;
     let address = reserved.local_addr().unwrap();
     drop(reserved);
     let first = start(1, [at(2, address)], sleepy).await;
-    until(|| (state(&first.0, 2).outgoing.failures >= 7).then_some(())).await;
+    failure(&first.0, 2, |_| true).await;
     let listener = TcpListener::bind(address).await.unwrap();
     let peers = [at(1, first.0.local_address())];
     let _second = Direct::start(Arc::new(signer(2)), listener, peers, options()).unwrap();
-    let start = std::time::Instant::now();
     sending(&first.0, 2).await;
-    // The pause it was in lasts half a second at least, or the doubling after it more.
-    assert!(state(&first.0, 2).incoming.open, "dialled back after {:?}", start.elapsed());
 }
 
 #[tokio::test]

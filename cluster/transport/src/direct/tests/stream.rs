@@ -30,6 +30,11 @@ async fn open(
     (sender, answer, (client, driver))
 }
 
+/// The node has hung up.
+async fn ended(driver: &mut Driver) {
+    tokio::time::timeout(Duration::from_secs(20), driver.end()).await.expect("within 20 s");
+}
+
 fn frame(bytes: &'static [u8]) -> Frame {
     Frame { body: Bytes::from_static(bytes) }
 }
@@ -43,11 +48,11 @@ async fn an_oversized_frame_is_refused_and_ends_the_connection() {
     frames.send(Frame { body: Bytes::from(vec![1; 1000]) }).unwrap();
     assert_eq!(first.1.next().await.unwrap().1.len(), 1000);
     frames.send(Frame { body: Bytes::from(vec![1; 5000]) }).unwrap();
-    let status = answer.message().await.unwrap_err();
-    assert_eq!(status.code(), tonic::Code::OutOfRange);
+    let status = tokio::time::timeout(Duration::from_secs(20), answer.message()).await.unwrap();
+    assert_eq!(status.unwrap_err().code(), tonic::Code::OutOfRange);
     let failure = incoming_failure(&first.0, 2).await;
     assert!(matches!(&failure, LinkFailure::Misbehaved { .. }), "{failure}");
-    driver.end().await;
+    ended(&mut driver).await;
     serves_on(&mut first).await;
 }
 
@@ -111,11 +116,21 @@ async fn a_later_connection_of_a_peer_replaces_the_earlier() {
     assert_eq!(first.1.next().await.unwrap().1, "earlier");
     let (later, _answer, _connection) = open(&first).await;
     assert_eq!(answer.message().await.unwrap_err().code(), tonic::Code::Aborted);
-    driver.end().await;
+    ended(&mut driver).await;
     let _refused = earlier.send(frame(b"too late"));
     later.send(frame(b"later")).unwrap();
     assert_eq!(first.1.next().await.unwrap(), (identity(2), Bytes::from_static(b"later")));
     assert!(state(&first.0, 2).incoming.open);
+}
+
+#[tokio::test]
+async fn a_later_connection_replaces_one_that_never_opened_a_stream() {
+    let mut first = start(1, [at(2, NOWHERE)], options()).await;
+    let (_idle, mut driver) = connect(&first).await;
+    let (later, _answer, _connection) = open(&first).await;
+    ended(&mut driver).await;
+    later.send(frame(b"later")).unwrap();
+    assert_eq!(first.1.next().await.unwrap().1, "later");
 }
 
 #[tokio::test]
