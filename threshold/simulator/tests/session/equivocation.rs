@@ -93,7 +93,7 @@ fn a_digest_that_is_false_for_all_convicts() {
             tampering(seed, Kind::Round, 2, &[1, 3, 4], |envelope| envelope.header.echo = Some([1; 32])),
             tampering(seed, Kind::Round, 2, &[1, 3, 4], |envelope| envelope.header.echo = None),
             tampering(seed, Kind::Confirmation, 2, &[1, 3, 4], |envelope| {
-                envelope.header.echo = Some([1; 32])
+                envelope.header.echo = Some([1; 32]);
             }),
             tampering(seed, Kind::Confirmation, 2, &[1, 3, 4], |envelope| envelope.header.echo = None),
         ]

@@ -8,7 +8,7 @@ use crate::toy::{Message, Toy, commitment};
 
 /// All honest parties of 4 convict party 2, which rewrites its messages.
 fn cheating(finding: &str, rewrite: impl Fn() -> Rewrite<Message>) {
-    for seed in 0..60 {
+    for seed in 0..20 {
         let cast = Cast::new(2, 4, seed);
         let mut simulation = Simulation::<Toy>::new(&cast, cast.committee(), seed, &SETUP, value);
         simulation.cheat(p(2), &SETUP, value(p(2)), rewrite());
@@ -66,7 +66,7 @@ fn an_unexpected_message_is_proven_in_every_round() {
 
 #[test]
 fn a_false_complaint_convicts_its_author() {
-    for seed in 0..60 {
+    for seed in 0..20 {
         let cast = Cast::new(2, 4, seed);
         let mut simulation = Simulation::<Toy>::new(&cast, cast.committee(), seed, &SETUP, value);
         // Party 2 complains about a share of party 1 that it signed itself.
