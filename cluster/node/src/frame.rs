@@ -80,7 +80,8 @@ pub(crate) enum Reason {
     Conflict,
     /// The request has its result, which follows or is attached.
     Done(Box<Option<Signed>>),
-    /// Another attempt is live, a share is pending, or there is too much to do: try again.
+    /// Another attempt is live, a share is pending, the committee has a convicted member, or there is too much to do: try
+    /// again.
     Busy(String),
     /// This member can't sign: its share is missing or damaged.
     Unable(String),

@@ -44,6 +44,8 @@ pub(super) enum Attempted {
     Absent(BTreeSet<Identity>, String),
     /// Nodes are proven to have cheated.
     Cheated(BTreeSet<Identity>, String),
+    /// A node asks to be tried later.
+    Busy(Identity, String),
     /// It may work the next time.
     Again(String),
 }
@@ -196,7 +198,7 @@ impl Engine {
 
     fn declined_for(&self, from: Identity, reason: Reason) -> Attempted {
         match reason {
-            Reason::Busy(why) => Attempted::Again(format!("node {}: {why}", self.name(&from))),
+            Reason::Busy(why) => Attempted::Busy(from, format!("node {}: {why}", self.name(&from))),
             Reason::Unable(why) => Attempted::Absent(BTreeSet::from([from]), why),
             Reason::Done(signed) => match *signed {
                 Some(signed) => Attempted::Signed(signed),

@@ -153,7 +153,8 @@ impl Engine {
     fn check_ability(&self, invite: &Invite, job: &Job) -> Result<(), Reason> {
         let members = invite.proposal.proposal.committee.members();
         if let Some(convicted) = members.iter().find(|member| self.exclusions.contains(&member.identity)) {
-            return Err(Reason::Unable(format!(
+            // Not absent: the evidence is on its way to the proposer, which then chooses others.
+            return Err(Reason::Busy(format!(
                 "does not work with {}, a convicted node",
                 self.name(&convicted.identity)
             )));

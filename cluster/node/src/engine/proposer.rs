@@ -24,6 +24,10 @@ struct Trouble {
     /// Silent nodes, and those that can't sign.
     absent: BTreeSet<Identity>,
     culprits: BTreeSet<Identity>,
+    /// Nodes that asked to be tried later. They are asked again only where there are no others.
+    busy: BTreeSet<Identity>,
+    /// The members of attempts that failed.
+    tried: BTreeSet<Identity>,
     last: String,
 }
 
@@ -52,6 +56,7 @@ impl Engine {
         let mut trouble = Trouble::default();
         let mut pause = Duration::from_millis(25);
         for attempt in 1..=self.config.attempts {
+            self.note_convictions(&mut trouble);
             let chosen = self.choose(&job, verified, &trouble)?;
             self.ledger.update(verified.request_id(), |view| {
                 view.attempt = attempt;
@@ -59,7 +64,9 @@ impl Engine {
                 view.absent = self.names(&trouble.absent);
                 view.culprits = self.names(&trouble.culprits);
             });
-            match self.attempt(verified, &job, &chosen, attempt, deadline).await {
+            let attempted = self.attempt(verified, &job, &chosen, attempt, deadline).await;
+            self.note_convictions(&mut trouble);
+            match attempted {
                 Attempted::Signed(signed) => {
                     return self.signed_result(verified, &job, &signed, &trouble).await;
                 }
@@ -73,8 +80,13 @@ impl Engine {
                     trouble.last = why;
                     trouble.culprits.extend(nodes);
                 }
+                Attempted::Busy(node, why) => {
+                    trouble.last = why;
+                    trouble.busy.insert(node);
+                }
                 Attempted::Again(why) => trouble.last = why,
             }
+            trouble.tried.extend(chosen);
             tracing::warn!(
                 request = verified.request_id().as_str(),
                 attempt,
@@ -89,7 +101,18 @@ impl Engine {
             tokio::time::sleep(jittered).await;
             pause = pause.saturating_mul(2).min(Duration::from_secs(1));
         }
+        self.note_convictions(&mut trouble);
         Err(self.exhausted(&trouble))
+    }
+
+    /// Adds the members of failed attempts that were convicted meanwhile: when this node is not in the committee, others
+    /// tell it of the session's end and show it the evidence, in no particular order.
+    fn note_convictions(&self, trouble: &mut Trouble) {
+        let convicted = trouble.tried.iter().filter(|node| self.exclusions.contains(node));
+        trouble.culprits.extend(convicted.copied());
+        // Nobody is both: it was left out for what it did.
+        let Trouble { absent, culprits, .. } = trouble;
+        absent.retain(|node| !culprits.contains(node));
     }
 
     /// The result of a key generation that this very request led to before.
@@ -132,9 +155,9 @@ impl Engine {
             );
         }
         let fingerprint = verified.request().fingerprint();
-        let mut ordered: Vec<_> = up.into_iter().map(|node| (rank(&fingerprint, &node), node)).collect();
+        let mut ordered: Vec<_> = up.into_iter().map(|node| (trouble.busy.contains(&node), rank(&fingerprint, &node), node)).collect();
         ordered.sort_unstable();
-        Ok(ordered.into_iter().take(wanted).map(|(_, node)| node).collect())
+        Ok(ordered.into_iter().take(wanted).map(|(.., node)| node).collect())
     }
 
     async fn signed_result(
