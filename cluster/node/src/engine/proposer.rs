@@ -155,7 +155,10 @@ impl Engine {
             );
         }
         let fingerprint = verified.request().fingerprint();
-        let mut ordered: Vec<_> = up.into_iter().map(|node| (trouble.busy.contains(&node), rank(&fingerprint, &node), node)).collect();
+        let mut ordered: Vec<_> = up
+            .into_iter()
+            .map(|node| (trouble.busy.contains(&node), rank(&fingerprint, &node), node))
+            .collect();
         ordered.sort_unstable();
         Ok(ordered.into_iter().take(wanted).map(|(.., node)| node).collect())
     }

@@ -4,7 +4,7 @@
 //! what it receives, is that of an honest node. `QUORATE_TEST_CHEAT` says how it cheats ([`Plan`]); without it the node
 //! is honest. For the tests of secrecy it can note the randomness that its sessions draw (`QUORATE_TEST_RANDOMNESS`, a
 //! folder), from which a test recomputes nonces, and its TLS secrets (`QUORATE_TEST_KEY_LOG`, a file), with which a test
-//! decrypts recorded traffic.
+//! decrypts recorded traffic, and hold and log a secret that must be found (`QUORATE_TEST_PLANT`, hex).
 
 // It stands outside the product and ends on the spot when a test is wrong.
 #![allow(clippy::expect_used, clippy::panic, clippy::print_stderr)]
@@ -22,8 +22,11 @@ use std::process::ExitCode;
 
 use plan::Plan;
 use quorate_node::Joints;
+use quorate_tests::tie;
 
 fn main() -> ExitCode {
+    tie::watch();
+    witness::plant();
     let plan = match std::env::var("QUORATE_TEST_CHEAT").map_or(Ok(None), |text| text.parse().map(Some)) {
         Ok(plan) => plan,
         Err(error) => {

@@ -11,7 +11,7 @@ pub(crate) enum Cheat {
     WrongProof,
     /// Key generation: one coefficient too many.
     LongVector,
-    /// Key generation: refuses a peer's facing key that is valid.
+    /// Key generation: complains about a peer that did nothing.
     FalseComplaint,
     /// Tells one peer something else in round 1 than all others.
     Equivocate,

@@ -6,7 +6,7 @@ use quorate_frost::{Bip340Suite, Ed25519Suite, Frost};
 use quorate_keygen::Keygen;
 use quorate_keys::Secret;
 use quorate_session::{
-    ErasedProtocol, ErasedSession, Evidence, Keyring, NotProven, Protocol, ProtocolId, Registry, Session,
+    ErasedProtocol, ErasedSession, Evidence, Keyring, NotProven, ProtocolId, Registry, Session,
     SessionContext, SetupError, Verdict, Wire,
 };
 use quorate_sharing::{Ed25519, Secp256k1};

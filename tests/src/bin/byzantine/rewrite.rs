@@ -1,9 +1,10 @@
 //! Cheating in a protocol's messages.
 
+use borsh::BorshDeserialize;
 use quorate_frost::{Frost, Suite};
-use quorate_keygen::Keygen;
-use quorate_session::{Outgoing, Protocol, SessionContext};
-use quorate_sharing::Curve;
+use quorate_keygen::{Complaint, Keygen};
+use quorate_session::{Envelope, Header, Kind, Outgoing, Part, Protocol, SessionContext};
+use quorate_sharing::{Curve, Disclosure};
 use quorate_simulator::Rewrite;
 use rand_core::CryptoRngCore;
 
@@ -36,10 +37,10 @@ impl<C: Curve> Rewritten for Keygen<C> {
             Cheat::WrongProof => Some(ForgedOpening::with_a_wrong_proof::<C>(context, rng).rewrite()),
             Cheat::LongVector => Some(ForgedOpening::too_long::<C>(context, rng).rewrite()),
             Cheat::FalseComplaint => {
-                let victim = context.others().pop()?;
+                let complaint = false_complaint(context)?;
                 Some(Box::new(move |round, send| {
-                    if round == 2 {
-                        *send = Outgoing::broadcast(Message::Refusal(victim));
+                    if round == quorate_keygen::ACKNOWLEDGE {
+                        *send = Outgoing::broadcast(Message::Complaint(Box::new(complaint.clone())));
                     }
                 }))
             }
@@ -57,6 +58,25 @@ impl<C: Curve> Rewritten for Keygen<C> {
             other => other,
         }
     }
+}
+
+/// A complaint about a peer's delivery, with a delivery that the peer never signed.
+fn false_complaint(context: &SessionContext) -> Option<Complaint> {
+    let accused = context.others().pop()?;
+    let header = Header {
+        session: context.session(),
+        epoch: context.agreement().epoch(),
+        attempt: context.agreement().proposal().attempt,
+        sender: accused,
+        recipient: Some(context.me()),
+        kind: Kind::Round,
+        round: 2,
+        echo: None,
+    };
+    let unsigned = borsh::to_vec(&(header, Part::Whole(vec![1]), Part::Whole(vec![2]), [0_u8; 64])).ok()?;
+    let envelope = Envelope::try_from_slice(&unsigned).ok()?;
+    let disclosure = Disclosure::try_from_slice(&[1; 96]).ok()?;
+    Some(Complaint { accused, envelope, disclosure })
 }
 
 impl<S: Suite> Rewritten for Frost<S> {
