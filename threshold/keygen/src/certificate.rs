@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use borsh::{BorshDeserialize, BorshSerialize};
-use quorate_keys::Transcript;
 use quorate_session::{Agreement, Envelope, IdentityVerifier, Kind, SessionId, Wire};
 use quorate_sharing::PublicShares;
 
-use crate::message::{ACKNOWLEDGE, Message};
+use crate::key::key_digest;
+use crate::message::{ACKNOWLEDGE, Message, NAME, VERSION};
 
 /// The signed acknowledgements of all parties of one key generation.
 ///
@@ -53,15 +53,20 @@ impl Certificate {
     /// See [`Certificate::verify`]; [`CertificateError::OtherKey`] when they acknowledged another one.
     pub fn certifies(&self, public: &PublicShares) -> Result<(), CertificateError> {
         let same = self.verify()? == key_digest(&self.session(), public)
-            && public.committee == *self.agreement.committee();
+            && public.committee == *self.agreement.committee()
+            && public.group_key.curve().name() == self.agreement.proposal().protocol.suite();
         if same { Ok(()) } else { Err(CertificateError::OtherKey) }
     }
 
     /// Checks that every party signed one and the same transcript, and gives that.
     ///
     /// # Errors
-    /// A missing, doubled or forged acknowledgement, a complaint, or different transcripts.
+    /// A missing, doubled or forged acknowledgement, a complaint, different transcripts, or another protocol.
     pub fn verify(&self) -> Result<[u8; 32], CertificateError> {
+        let protocol = &self.agreement.proposal().protocol;
+        if protocol.name() != NAME || protocol.version() != VERSION {
+            return Err(CertificateError::OtherProtocol);
+        }
         let mut signed = BTreeSet::new();
         let mut common = None;
         for envelope in &self.acknowledgements {
@@ -87,19 +92,6 @@ impl Certificate {
     }
 }
 
-/// What a party acknowledges: the key that it stored a share of, in one session.
-pub(crate) fn key_digest(session: &SessionId, public: &PublicShares) -> [u8; 32] {
-    let mut transcript = Transcript::new(b"quorate/keygen/key/v1")
-        .field("session", session.as_bytes())
-        .field("group key", public.group_key.as_bytes())
-        .field("chain code", public.chain_code.as_bytes())
-        .field("epoch", &public.epoch.to_le_bytes());
-    for (party, share) in &public.verifying_shares {
-        transcript = transcript.field("party", &party.get().to_le_bytes()).field("share", share);
-    }
-    transcript.digest()
-}
-
 /// Why a certificate is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -116,6 +108,9 @@ pub enum CertificateError {
     /// The certificate is for another key.
     #[error("the certificate is for another key")]
     OtherKey,
+    /// The session is not one of this key generation.
+    #[error("the acknowledgements are of another protocol")]
+    OtherProtocol,
     /// A party's acknowledgement is missing.
     #[error("the acknowledgement of a party is missing")]
     Incomplete,

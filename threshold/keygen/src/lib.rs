@@ -10,7 +10,7 @@
 //!    ("facing key").
 //! 2. *Open*, broadcast and echoed: the coefficients in the exponent, exactly threshold many, a contribution to the
 //!    chain code, one batched proof of knowledge of all coefficients. Direct: the encrypted share.
-//! 3. *Acknowledge*, broadcast: after the share is stored, pending, the digest of everything opened; or a complaint
+//! 3. *Acknowledge*, broadcast: after the share is stored, pending, the digest of the key; or a complaint
 //!    that anybody can judge, upon which the session aborts with evidence. A false complaint convicts its author.
 //!
 //! Who holds the signed acknowledgements of all parties holds the [`Certificate`]: the share is active. A party that
@@ -23,6 +23,8 @@
 
 mod certificate;
 mod dealing;
+mod judge;
+mod key;
 mod message;
 mod protocol;
 

@@ -6,6 +6,10 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use quorate_session::{Envelope, Wire};
 use quorate_sharing::{Disclosure, PartyIndex};
 
+/// Name in the protocol id.
+pub(crate) const NAME: &str = "keygen";
+/// Version in the protocol id.
+pub(crate) const VERSION: u16 = 1;
 /// Round in which commitments and facing keys are broadcast.
 pub(crate) const COMMIT: u8 = 1;
 /// Round in which coefficients are opened and shares delivered.
@@ -22,7 +26,7 @@ pub enum Message {
     Open(Open),
     /// Round 2, direct: the encrypted share.
     Share(Vec<u8>),
-    /// Round 3, broadcast: the share is stored; the digest of everything that was opened.
+    /// Round 3, broadcast: the share is stored; the digest of the key that it belongs to.
     Ready([u8; 32]),
     /// Round 3, broadcast: the dealer's share was wrong.
     Complaint(Box<Complaint>),
@@ -66,7 +70,8 @@ pub struct Complaint {
 /// What a party can do wrong.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub enum Fault {
-    /// Sent another message than the round has, or not all its parts.
+    /// Sent another message than the round has, or not all its parts, or a share of another size than
+    /// shares have.
     UnexpectedMessage {
         /// The round.
         round: u8,
@@ -86,7 +91,7 @@ pub enum Fault {
     },
     /// Complained about a share that is right.
     FalseComplaint,
-    /// Acknowledged something else than was opened.
+    /// Acknowledged another key than the one that was opened.
     Transcript,
 }
 

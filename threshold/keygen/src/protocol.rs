@@ -3,22 +3,21 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use quorate_keys::{ChainCode, GroupKey, InvalidPublicKey, Secret, Transcript};
+use quorate_keys::Secret;
 use quorate_session::{
     Agreement, Blame, Consistency, Envelope, Expected, Failure, Inbox, NotProven, Outgoing, Protocol,
     ProtocolId, Received, Record, SessionContext, SetupError, Step,
 };
-use quorate_sharing::{
-    Channel, Commitment, Curve, KeyShare, KnowledgeProof, PartyIndex, PublicShares, SecretShare,
-};
+use quorate_sharing::{Channel, Commitment, Curve, KeyShare, PartyIndex, SecretShare};
 use rand_core::CryptoRngCore;
 
-use crate::certificate::key_digest;
 use crate::dealing::{
-    Dealing, Opened, check_commit, check_open, check_proofs, complaint_holds, decode_coefficients,
-    delivery_context, facing_key, opening_digest, proof_holds, share_fits,
+    Dealing, Opened, check_commit, check_open, check_proofs, delivery_context, facing_key, is_sealed_share,
+    share_fits,
 };
-use crate::message::{ACKNOWLEDGE, COMMIT, Commit, Complaint, Fault, Message, OPEN};
+use crate::judge::{complaint_holds, judge};
+use crate::key::{key_digest, public_shares};
+use crate::message::{ACKNOWLEDGE, COMMIT, Commit, Complaint, Fault, Message, NAME, OPEN, VERSION};
 
 /// Dealerless key generation on the curve `C`; see the crate documentation for the rounds.
 pub enum Keygen<C: Curve> {
@@ -73,7 +72,7 @@ pub struct ReceivedDealing<C: Curve> {
 }
 
 impl<C: Curve> Protocol for Keygen<C> {
-    const ID: ProtocolId = ProtocolId::new("keygen", C::NAME, 1);
+    const ID: ProtocolId = ProtocolId::new(NAME, C::NAME, VERSION);
 
     type Setup = ();
     type Secret = ();
@@ -113,7 +112,9 @@ impl<C: Curve> Protocol for Keygen<C> {
                 check_commit(state.context.agreement(), &commit).map_err(blame)?;
                 Ok(Contribution::Commit(commit))
             }
-            (Self::Opening(state), Some(Message::Open(open)), Some(Message::Share(ciphertext))) => {
+            (Self::Opening(state), Some(Message::Open(open)), Some(Message::Share(ciphertext)))
+                if is_sealed_share(&ciphertext) =>
+            {
                 let commit = state.commits.get(&from).ok_or_else(|| blame(Fault::Opening))?;
                 let opened = check_open(state.context.agreement(), from, commit, &open).map_err(blame)?;
                 Ok(Contribution::Dealing(Box::new(ReceivedDealing { opened, ciphertext, envelope })))
@@ -240,7 +241,7 @@ impl<C: Curve> Opening<C> {
         // The final share is right if and only if the sum of all shares fits the sum of all commitments.
         let secret = add_up(own, me, &plaintexts).filter(|secret| secret.verify(&sum));
         let Some(secret) = secret else {
-            return Ok(self.complain(&opened, deliveries, &plaintexts));
+            return self.complain(&opened, deliveries, &plaintexts);
         };
         if C::is_identity(&sum.constant()) {
             return Err(Failure::Unattributed("the group key is the identity".into()));
@@ -254,7 +255,7 @@ impl<C: Curve> Opening<C> {
         opened: &BTreeMap<PartyIndex, Opened<C>>,
         mut deliveries: BTreeMap<PartyIndex, (Vec<u8>, Arc<Envelope>)>,
         plaintexts: &BTreeMap<PartyIndex, Option<Secret<Vec<u8>>>>,
-    ) -> Step<Keygen<C>> {
+    ) -> Result<Step<Keygen<C>>, Failure<Fault>> {
         let me = self.context.me();
         let fits = |dealer: &PartyIndex, dealing: &Opened<C>| {
             let plaintext = plaintexts.get(dealer).and_then(Option::as_ref);
@@ -267,15 +268,14 @@ impl<C: Curve> Opening<C> {
             Some((accused, envelope, self.channels.get(&accused)?))
         });
         let Some((accused, envelope, channel)) = material else {
-            // All shares fit on their own, so their sum does too: unreachable but for a fault in this machine.
-            return Step::Accuse { send: Outgoing::nothing(), blame: Vec::new() };
+            return Err(Failure::Local("all shares fit, but not their sum".into()));
         };
         let disclosure = channel.disclose(&delivery_context(&self.context.session()));
         let complaint = Complaint { accused, envelope: Envelope::clone(&envelope), disclosure };
-        Step::Accuse {
+        Ok(Step::Accuse {
             send: Outgoing::broadcast(Message::Complaint(Box::new(complaint))),
             blame: vec![Blame::new(accused, Fault::BadShare { complainer: me })],
-        }
+        })
     }
 
     /// The key share, to be stored before it is acknowledged.
@@ -329,90 +329,5 @@ fn add_up<C: Curve>(
     plaintexts.values().try_fold(own, |sum, plaintext| {
         let share = SecretShare::from_bytes(me, plaintext.as_ref()?.expose()).ok()?;
         sum.add(&share)
-    })
-}
-
-/// The key that the parties' openings make, from the sum of their commitments and their parts of the chain code in
-/// the order of the committee.
-fn public_shares<C: Curve>(
-    agreement: &Agreement,
-    sum: &Commitment<C>,
-    chain_codes: impl Iterator<Item = [u8; 32]>,
-) -> Result<PublicShares, InvalidPublicKey> {
-    let transcript =
-        Transcript::new(b"quorate/keygen/chain-code/v1").field("session", agreement.session().as_bytes());
-    let chain_code = chain_codes.fold(transcript, |transcript, part| transcript.field("part", &part));
-    Ok(PublicShares {
-        group_key: GroupKey::from_bytes(C::ID, &C::encode(&sum.constant()))?,
-        chain_code: ChainCode::new(chain_code.digest()),
-        epoch: agreement.epoch(),
-        committee: agreement.committee().clone(),
-        verifying_shares: sum.verifying_shares(agreement.committee().indices()),
-    })
-}
-
-/// `None` or `false` when the record does not show that `accused` committed `fault`.
-fn judge<C: Curve>(
-    agreement: &Agreement,
-    accused: PartyIndex,
-    fault: &Fault,
-    record: &Record,
-) -> Option<bool> {
-    let commit = |party| match record.broadcast(COMMIT, party)? {
-        Message::Commit(commit) => Some(commit),
-        _ => None,
-    };
-    let open = |party| match record.broadcast(OPEN, party)? {
-        Message::Open(open) => Some(open),
-        _ => None,
-    };
-    let commits = || {
-        let parties = agreement.committee().indices();
-        parties.map(|party| Some((party, commit(party)?))).collect::<Option<BTreeMap<_, _>>>()
-    };
-    Some(match fault {
-        Fault::UnexpectedMessage { round } => {
-            let parts = record.parts::<Message>(*round, accused)?;
-            !matches!(
-                (*round, parts),
-                (COMMIT, (Some(Message::Commit(_)), None))
-                    | (OPEN, (Some(Message::Open(_)), Some(Message::Share(_))))
-                    | (ACKNOWLEDGE, (Some(Message::Ready(_) | Message::Complaint(_)), None))
-            ) && (COMMIT..=ACKNOWLEDGE).contains(round)
-        }
-        Fault::FacingKeys => check_commit(agreement, &commit(accused)?).is_err(),
-        Fault::Opening => {
-            opening_digest(&agreement.session(), accused, &open(accused)?) != commit(accused)?.opening
-        }
-        Fault::Coefficients => decode_coefficients::<C>(agreement, &open(accused)?).is_err(),
-        Fault::KnowledgeProof => {
-            let open = open(accused)?;
-            let commitment = decode_coefficients::<C>(agreement, &open).ok()?;
-            !KnowledgeProof::from_bytes(&open.proof)
-                .is_ok_and(|proof| proof_holds(&agreement.session(), accused, &commitment, &proof))
-        }
-        Fault::BadShare { complainer } => {
-            let Message::Complaint(complaint) = record.broadcast(ACKNOWLEDGE, *complainer)? else {
-                return None;
-            };
-            let echo = record.echo(agreement, COMMIT);
-            complaint.accused == accused
-                && complaint_holds::<C>(agreement, &commits()?, echo, *complainer, &complaint)
-        }
-        Fault::FalseComplaint => {
-            let Message::Complaint(complaint) = record.broadcast(ACKNOWLEDGE, accused)? else { return None };
-            let echo = record.echo(agreement, COMMIT);
-            record.confirms(agreement, accused, COMMIT)
-                && !complaint_holds::<C>(agreement, &commits()?, echo, accused, &complaint)
-        }
-        Fault::Transcript => {
-            let Message::Ready(transcript) = record.broadcast(ACKNOWLEDGE, accused)? else { return None };
-            let opens = agreement.committee().indices().map(open).collect::<Option<Vec<_>>>()?;
-            let commitments = opens.iter().map(|open| decode_coefficients::<C>(agreement, open).ok());
-            let sum = Commitment::sum(&commitments.collect::<Option<Vec<_>>>()?).ok()?;
-            let public = public_shares(agreement, &sum, opens.iter().map(|open| open.chain_code)).ok()?;
-            record.confirms(agreement, accused, OPEN)
-                && transcript != key_digest(&agreement.session(), &public)
-        }
     })
 }
