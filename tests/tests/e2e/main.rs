@@ -7,7 +7,9 @@
     clippy::print_stdout
 )]
 
+mod byzantine;
 mod happy;
+mod storage;
 
 use quorate_tests::{Program, Setup};
 

@@ -1,0 +1,326 @@
+//! What a node's files and its peers' certificates can be wrong in.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use quorate_node::peers::Peers;
+use quorate_request::{SignRequest, WalletId};
+use quorate_tests::cluster::{keygen, sign};
+use quorate_tests::node::NodeProcess;
+use quorate_tests::{Cluster, judge};
+use redb::{Database, ReadableDatabase, TableDefinition};
+
+use crate::{cluster, observed, program};
+
+const SECTION: &str = "Files and certificates";
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Signs with these nodes, all of them.
+async fn signs(cluster: &Cluster, wallet: &WalletId, nodes: &[usize], message: &str) {
+    let signers = Some(nodes.iter().map(|node| cluster.node(*node).name.clone()).collect());
+    let request = SignRequest { signers, ..sign(wallet, message.as_bytes()) };
+    let signed = cluster.client(nodes).sign(request).await.unwrap();
+    judge::check("ed25519", message.as_bytes(), &signed);
+}
+
+/// Starts a node that must not start: what it says.
+async fn refuses_to_start(node: &NodeProcess) -> String {
+    let before = node.log().len();
+    node.start();
+    let status = node.ended().await;
+    let log = node.log().split_off(before);
+    assert_eq!(status.code(), Some(3), "{log}");
+    log.lines()
+        .find(|line| line.starts_with("error:"))
+        .unwrap_or_else(|| panic!("no error in {log}"))
+        .to_owned()
+}
+
+async fn stop(node: &NodeProcess) {
+    node.terminate();
+    assert!(node.ended().await.success(), "{}", node.log());
+}
+
+async fn logs(node: &NodeProcess, what: &str) {
+    let started = Instant::now();
+    while !node.log().contains(what) {
+        assert!(started.elapsed() < PATIENCE, "{} never logged {what:?}:\n{}", node.name, node.log());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_node_with_a_strangers_identity_is_refused() {
+    let cluster = cluster(3).start().await;
+    let wallet = cluster.wallet("all", 2, 3, "ed25519").await.wallet_id;
+    let node = cluster.node(3);
+    stop(node).await;
+
+    // The identity file of a stranger in place of its own.
+    let (identity, kept) = (node.folder.join("identity.json"), node.folder.join("kept.json"));
+    fs::rename(&identity, &kept).unwrap();
+    let passphrase = node.passphrase_file();
+    let generate = ["identity", "generate", "--out", identity.to_str().unwrap(), "--passphrase-file"];
+    program().succeed(generate.iter().copied().chain([passphrase.to_str().unwrap()])).await;
+    let error = refuses_to_start(node).await;
+    for named in [&identity, &cluster.peers_file] {
+        assert!(error.contains(named.to_str().unwrap()), "{error}");
+    }
+
+    // A peers file of its own makes it start; its peers know better.
+    let peers = Peers::load(&cluster.peers_file).unwrap();
+    let shown = program().succeed(["identity", "show", identity.to_str().unwrap(), "--json"]).await;
+    let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
+    let stranger = shown["identity"].as_str().unwrap();
+    let text = fs::read_to_string(&cluster.peers_file).unwrap();
+    let listed = peers.by_name("node3").unwrap().identity.to_string();
+    assert!(text.contains(&listed));
+    let own_peers = node.folder.join("own-peers.yaml");
+    fs::write(&own_peers, text.replace(&listed, stranger)).unwrap();
+    let config = fs::read_to_string(node.config()).unwrap();
+    fs::write(
+        node.config(),
+        config.replace(cluster.peers_file.to_str().unwrap(), own_peers.to_str().unwrap()),
+    )
+    .unwrap();
+    node.start();
+    for number in [1, 2] {
+        logs(cluster.node(number), &format!("{stranger} is not a configured peer")).await;
+        let line = cluster.node(number).log();
+        let line = line.lines().find(|line| line.contains(stranger)).unwrap().to_owned();
+        assert!(line.contains("refused a connection") && line.contains("from=127.0.0.1:"), "{line}");
+    }
+    // And they won't speak to it where they expect node3: its certificate is another.
+    logs(cluster.node(1), "certificate").await;
+    let refused = cluster.client_once(3).sign(sign(&wallet, b"as a stranger")).await.unwrap_err();
+    let refused = refused.api().unwrap_or_else(|| panic!("{refused}"));
+    assert_eq!(refused.code.status().as_u16(), 503, "{refused:?}");
+    signs(&cluster, &wallet, &[1, 2], "meanwhile").await;
+
+    // Back to its own: nothing was lost.
+    node.kill();
+    fs::rename(&kept, &identity).unwrap();
+    fs::write(node.config(), config).unwrap();
+    node.start();
+    cluster.ready().await;
+    signs(&cluster, &wallet, &[2, 3], "again").await;
+    observed(
+        SECTION,
+        &[
+            "a stranger's identity and certificate",
+            "exit 3 naming identity and peers file; peers refuse it naming address and identity; the others sign; its own identity signs again",
+        ],
+    );
+}
+
+#[tokio::test]
+async fn a_wrong_passphrase_and_a_truncated_store_are_named() {
+    let cluster = cluster(3).start().await;
+    let wallet = cluster.wallet("all", 2, 3, "ed25519").await.wallet_id;
+    let node = cluster.node(3);
+    stop(node).await;
+
+    let kept = fs::read(node.passphrase_file()).unwrap();
+    fs::write(node.passphrase_file(), "of somebody else").unwrap();
+    let error = refuses_to_start(node).await;
+    assert!(error.contains("wrong passphrase") && error.contains(node.folder.to_str().unwrap()), "{error}");
+    fs::write(node.passphrase_file(), &kept).unwrap();
+
+    // The identity opens, the store is another's: the store is named.
+    let store = fs::read(node.store()).unwrap();
+    stop(cluster.node(2)).await;
+    fs::copy(cluster.node(2).store(), node.store()).unwrap();
+    cluster.node(2).start();
+    let error = refuses_to_start(node).await;
+    assert!(error.contains("wrong passphrase") && error.contains(node.store().to_str().unwrap()), "{error}");
+    observed(
+        SECTION,
+        &["wrong passphrase", "exit 3 naming the identity file, or the store; the right one opens both"],
+    );
+
+    for length in [store.len() / 2, store.len() / 2 + 17, 100, 0] {
+        fs::write(node.store(), &store[..length]).unwrap();
+        let error = refuses_to_start(node).await;
+        assert!(
+            error.contains("damaged") && error.contains(node.store().to_str().unwrap()),
+            "{length}: {error}"
+        );
+        assert_eq!(fs::read(node.store()).unwrap(), &store[..length], "the file was touched");
+    }
+    fs::remove_file(node.store()).unwrap();
+    let error = refuses_to_start(node).await;
+    assert!(error.contains("there is no store") && error.contains(node.store().to_str().unwrap()), "{error}");
+    cluster.connected(&[1, 2]).await;
+    signs(&cluster, &wallet, &[1, 2], "meanwhile").await;
+    fs::write(node.store(), &store).unwrap();
+    node.start();
+    cluster.ready().await;
+    signs(&cluster, &wallet, &[1, 3], "again").await;
+    observed(
+        SECTION,
+        &[
+            "truncated and missing database",
+            "exit 3 naming the file, which is left as it is; the others sign; the whole file signs again",
+        ],
+    );
+}
+
+/// Flips a bit in every copy of a record in the file.
+fn corrupt(store: &Path, table: &str, key: &str) {
+    let record = {
+        let database = Database::open(store).unwrap();
+        let table =
+            database.begin_read().unwrap().open_table(TableDefinition::<&[u8], &[u8]>::new(table)).unwrap();
+        table.get(key.as_bytes()).unwrap().unwrap().value().to_vec()
+    };
+    let mut bytes = fs::read(store).unwrap();
+    let places: Vec<_> =
+        (0..bytes.len() - record.len()).filter(|at| bytes[*at..].starts_with(&record)).collect();
+    assert!(!places.is_empty());
+    for at in places {
+        bytes[at + record.len() / 2] ^= 1;
+    }
+    fs::write(store, bytes).unwrap();
+}
+
+#[tokio::test]
+async fn a_corrupted_share_is_named_and_the_others_sign() {
+    let cluster = cluster(3).start().await;
+    let broken = cluster.wallet("broken", 2, 3, "ed25519").await.wallet_id;
+    let whole = cluster.wallet("whole", 2, 3, "ed25519").await.wallet_id;
+    let node = cluster.node(3);
+    stop(node).await;
+    let kept = fs::read(node.store()).unwrap();
+    corrupt(&node.store(), "shares", "broken");
+    node.start();
+    cluster.ready().await;
+
+    // It goes on with what is not damaged.
+    signs(&cluster, &whole, &[1, 3], "with another wallet").await;
+    // Of the damaged one it says what it is; the others sign.
+    let signers = Some(vec!["node1".to_owned(), "node3".to_owned()]);
+    let request = SignRequest { signers, ..sign(&broken, b"with the damaged share") };
+    let refused = cluster.client_once(1).sign(request).await.unwrap_err();
+    let refused = refused.api().unwrap_or_else(|| panic!("{refused}"));
+    assert_eq!(refused.code.status().as_u16(), 503, "{refused:?}");
+    assert!(refused.message.contains("node3"), "{refused:?}");
+    logs(node, "shares/broken").await;
+    let log = node.log();
+    let line = log.lines().find(|line| line.contains("shares/broken")).unwrap();
+    assert!(line.contains(node.store().to_str().unwrap()), "{line}");
+    for number in 0..8 {
+        let message = format!("without the damaged share {number}");
+        let signed = cluster.client(&[number % 3 + 1]).sign(sign(&broken, message.as_bytes())).await.unwrap();
+        judge::check("ed25519", message.as_bytes(), &signed);
+        assert_eq!(signed.committee, ["node1", "node2"], "{signed:?}");
+    }
+    stop(node).await;
+    fs::write(node.store(), kept).unwrap();
+    node.start();
+    cluster.ready().await;
+    signs(&cluster, &broken, &[2, 3], "restored").await;
+    observed(
+        SECTION,
+        &[
+            "corrupted record",
+            "the node names shares/broken and the file, and signs with its other wallets; the other nodes sign; a restored file signs again",
+        ],
+    );
+}
+
+/// A mounted file system, unmounted when dropped.
+struct Disk(PathBuf);
+
+impl Disk {
+    /// A megabyte; nothing where this process may not mount.
+    fn mount(folder: &Path) -> Option<Self> {
+        fs::create_dir(folder).unwrap();
+        let mounted =
+            Command::new("mount").args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"]).arg(folder).output();
+        match mounted {
+            Ok(output) if output.status.success() => Some(Self(folder.to_owned())),
+            Ok(output) => {
+                println!("skipped: mount: {}", String::from_utf8_lossy(&output.stderr).trim());
+                None
+            }
+            Err(error) => {
+                println!("skipped: mount: {error}");
+                None
+            }
+        }
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        Command::new("umount").arg("-l").arg(&self.0).status().ok();
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_is_named_and_nothing_is_lost() {
+    let cluster = cluster(3).make().await;
+    let node = cluster.node(3);
+    let Some(disk) = Disk::mount(&node.folder.join("disk")) else {
+        observed(SECTION, &["disk full", "skipped: this process may not mount a tmpfs"]);
+        return;
+    };
+    let store = disk.0.join("store.redb");
+    let copied = Command::new("cp").arg("--sparse=always").arg(node.store()).arg(&store).status().unwrap();
+    assert!(copied.success());
+    let config = fs::read_to_string(node.config()).unwrap();
+    fs::write(node.config(), config.replace(node.store().to_str().unwrap(), store.to_str().unwrap()))
+        .unwrap();
+    cluster.nodes().iter().for_each(NodeProcess::start);
+    cluster.ready().await;
+
+    let mut wallets = Vec::new();
+    let refused = loop {
+        let id = format!("wallet-{}", wallets.len());
+        match cluster.client_once(1).keygen(keygen(&id, 2, 3, "ed25519")).await {
+            Ok(made) => wallets.push(made.wallet_id),
+            Err(error) => break error,
+        }
+        assert!(wallets.len() < 2000, "a megabyte does not hold this");
+        if wallets.len() == 3 {
+            // The rest of the disk, but for a little, is somebody else's.
+            let mut filler = fs::File::create(disk.0.join("filler")).unwrap();
+            while std::io::Write::write_all(&mut filler, &[1; 4096]).is_ok() {}
+            let length = filler.metadata().unwrap().len();
+            filler.set_len(length.saturating_sub(64 * 1024)).unwrap();
+        }
+    };
+    let refused = refused.api().unwrap_or_else(|| panic!("{refused}"));
+    assert_eq!(refused.code.status().as_u16(), 503, "{refused:?}");
+    assert!(refused.message.contains("node3"), "{refused:?}");
+    logs(node, &format!("no space left for {}", store.display())).await;
+    assert!(node.is_running());
+    signs(&cluster, &wallets[0], &[1, 2], "meanwhile").await;
+
+    fs::remove_file(disk.0.join("filler")).unwrap();
+    let made = cluster.client(&[1]).keygen(keygen("room-again", 2, 3, "ed25519")).await.unwrap();
+    wallets.push(made.wallet_id);
+    for wallet in &wallets {
+        signs(&cluster, wallet, &[1, 3], &format!("with {wallet}")).await;
+    }
+    stop(node).await;
+    node.start();
+    cluster.ready().await;
+    for wallet in &wallets {
+        signs(&cluster, wallet, &[2, 3], &format!("after a restart with {wallet}")).await;
+    }
+    let made = format!("{} wallets made before and after", wallets.len());
+    observed(
+        SECTION,
+        &[
+            "disk full",
+            &format!(
+                "503 naming the node, whose log names the file; the others sign; with room again all goes on; {made} sign"
+            ),
+        ],
+    );
+    cluster.node(3).kill();
+    drop(disk);
+}
