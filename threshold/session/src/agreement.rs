@@ -304,6 +304,15 @@ impl Accepted {
 
     /// Begins the session. The promise is used up; a faulty start gives it back.
     ///
+    /// ```compile_fail,E0382
+    /// use quorate_session::{Accepted, IdentityVerifier, Start};
+    ///
+    /// fn two_sessions_of_one_promise(promise: Accepted, start: &Start) {
+    ///     promise.start(start, &IdentityVerifier).ok();
+    ///     promise.start(start, &IdentityVerifier).ok();
+    /// }
+    /// ```
+    ///
     /// # Errors
     /// An acceptance that is missing, doubled, forged or of another proposal, or this party's fresh bytes replaced.
     pub fn start(

@@ -207,6 +207,11 @@ pub struct Received<M> {
 }
 
 /// What a round waits for.
+///
+/// A round that is made consistent waits for everybody, and everybody speaks in it to everybody. Only in its last rounds
+/// may a protocol leave parties out: a party for which nobody waits can fall more than one round behind, and messages
+/// that are more than one round early count against their senders. For the same reason a party speaks to those only who
+/// wait for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expected {
     /// The senders, this party excluded.

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use borsh::{BorshDeserialize, BorshSerialize};
 use quorate_keys::Secret;
 use quorate_session::{
-    Abort, Action, Agreement, Blame, Consistency, Erased, ErasedAction, Evidence, Expected, Failure, Inbox,
-    NotProven, Outgoing, Protocol, ProtocolId, Received, Record, Registry, Session, SessionContext,
-    SetupError, Step, Wire, setup_digest,
+    Abort, Action, Agreement, Blame, Consistency, Envelope, Erased, ErasedAction, Evidence, Expected,
+    Failure, Header, Inbox, Kind, MAX_MESSAGES_PER_PEER, NotProven, Outgoing, Part, Protocol, ProtocolId,
+    Received, Record, Registry, Session, SessionContext, SetupError, Step, Wire, setup_digest,
 };
 use quorate_sharing::PartyIndex;
 use quorate_simulator::Cast;
@@ -23,6 +23,7 @@ enum Flaw {
     NeverEnds,
     SaysTooMuch,
     EndsAtOnce,
+    EndsWhenStored,
     BlamesNobody,
     AccusesNobody,
     CanNotSay,
@@ -80,6 +81,10 @@ impl Protocol for Flawed {
             Flaw::EndsAtOnce => {
                 return Ok(Step::Done { output: (), send: Outgoing::nothing(), checkpoint: None });
             }
+            Flaw::EndsWhenStored => {
+                let send = Outgoing::broadcast(Text(Vec::new()));
+                return Ok(Step::Done { output: (), send, checkpoint: Some(()) });
+            }
             Flaw::EchoesWithoutSpeaking(_) => Outgoing::nothing(),
             _ => Outgoing::broadcast(Text(Vec::new())),
         };
@@ -117,12 +122,15 @@ impl Protocol for Flawed {
     }
 }
 
-fn end(flaw: Flaw) -> Vec<Action<Flawed>> {
-    let cast = Cast::new(2, 3, 1);
+fn session(cast: &Cast, flaw: Flaw) -> Session<Flawed> {
     let mut rng = ChaCha20Rng::seed_from_u64(1);
     let digest = setup_digest(&flaw.to_wire().unwrap());
     let context = cast.agree(cast.committee(), Flawed::ID, digest, 0, &mut rng).remove(&p(1)).unwrap();
-    let mut session = Session::<Flawed>::new(context, flaw, (), cast.keyring(p(1)), &mut rng).unwrap();
+    Session::new(context, flaw, (), cast.keyring(p(1)), &mut rng).unwrap()
+}
+
+fn end(flaw: Flaw) -> Vec<Action<Flawed>> {
+    let mut session = session(&Cast::new(2, 3, 1), flaw);
     assert!(session.is_finished());
     std::iter::from_fn(|| session.next_action())
         .filter(|action| !matches!(action, Action::Send { .. }))
@@ -169,6 +177,45 @@ fn blame_that_no_judge_accepts_is_only_attributed() {
 #[test]
 fn a_protocol_may_end_without_a_word() {
     assert!(matches!(end(Flaw::EndsAtOnce)[..], [Action::Done(())]));
+}
+
+#[test]
+fn a_result_that_waits_for_its_checkpoint_is_neither_early_nor_lost() {
+    let cast = Cast::new(2, 3, 1);
+    let mut rng = ChaCha20Rng::seed_from_u64(2);
+    let mut session = session(&cast, Flaw::EndsWhenStored);
+    assert!(matches!(session.next_action(), Some(Action::Persist(()))));
+    assert!(session.next_action().is_none() && !session.is_finished());
+    // Nothing that a peer does now takes it away: contradictions, garbage, floods.
+    let agreement = session.context().agreement().clone();
+    for round in [1, 2] {
+        for body in [0, 1] {
+            let header = Header {
+                session: agreement.session(),
+                epoch: 0,
+                attempt: 0,
+                sender: p(2),
+                recipient: None,
+                kind: Kind::Round,
+                round,
+                echo: None,
+            };
+            let message = Part::Whole(Text(vec![body]).to_wire().unwrap());
+            let envelope = Envelope::seal(header, message, Part::Absent, &*cast.keyring(p(2)).signer);
+            session.receive(p(2), &envelope.to_wire().unwrap(), &mut rng);
+        }
+    }
+    for _ in 0..2 * MAX_MESSAGES_PER_PEER {
+        session.receive(p(2), b"garbage", &mut rng);
+    }
+    assert!(session.next_action().is_none());
+    session.persisted(&mut rng);
+    let actions: Vec<_> = std::iter::from_fn(|| session.next_action()).collect();
+    assert!(
+        matches!(actions[..], [Action::Send { .. }, Action::Send { .. }, Action::Done(())]),
+        "{actions:?}"
+    );
+    assert!(session.is_finished());
 }
 
 #[test]
