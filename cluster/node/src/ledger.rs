@@ -9,10 +9,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use quorate_keys::Secret;
-use quorate_request::{ErrorBody, ErrorCode, RequestId, RequestStatus, SessionResult, SessionView, Verified};
+use quorate_request::{
+    ErrorBody, ErrorCode, MAX_LIFETIME, RequestId, RequestStatus, SessionResult, SessionView, Verified,
+};
 use quorate_session::Wire;
 use tokio::sync::watch;
 
+use crate::authority::CLOCK_SKEW;
 use crate::store::{Batch, Store, StoreError, Table};
 
 /// Requests kept in memory after they ended.
@@ -167,7 +170,9 @@ impl Ledger {
 
     /// The changes that make a request durable.
     pub(crate) fn remember(&self, batch: Batch, verified: &Verified) -> Result<Batch, ErrorBody> {
-        let until = verified.remember_until().duration_since(UNIX_EPOCH).unwrap_or(Duration::MAX).as_secs();
+        // As long as any signing of this request may be valid, not only this one: a client may sign it anew.
+        let until = verified.remember_until().max(SystemTime::now() + MAX_LIFETIME + 2 * CLOCK_SKEW);
+        let until = until.duration_since(UNIX_EPOCH).unwrap_or(Duration::MAX).as_secs();
         let request = verified.request();
         let entry =
             Entry { fingerprint: request.fingerprint(), operation: request.operation().to_string(), until };

@@ -235,13 +235,18 @@ impl Wallets {
     ) -> Result<Arc<Wallet>, WalletError> {
         let Certified { request, public, certificate } = certified;
         let session = certificate.session();
-        if let Some(wallet) = self.of_session(&session) {
-            return Ok(wallet);
-        }
         let wallet = Wallet::new(WalletRecord { request, public, certificate })?;
         let name = wallet.id.as_str().to_owned();
         let invalid = |detail: String| WalletError::Invalid { wallet: name.clone(), detail };
         let WalletRecord { public, certificate, .. } = &wallet.record;
+        if let Some(known) = self.of_session(&session) {
+            let same = known.record.public == *public && known.record.request == wallet.record.request;
+            return if same {
+                Ok(known)
+            } else {
+                Err(invalid("another wallet is certified by this session".into()))
+            };
+        }
         certificate.certifies(public).map_err(|error| invalid(error.to_string()))?;
         let bytes = wallet.record.to_wire().map_err(|error| invalid(error.to_string()))?;
         let epoch = wallet.record.public.epoch;

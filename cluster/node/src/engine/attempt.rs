@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout_at};
 use super::{Engine, lock};
 use crate::barrier::Step;
 use crate::frame::{Frame, Invite, Reason, Signed};
-use crate::job::Job;
+use crate::job::{Job, aggregator};
 use crate::wallets::Wallet;
 
 /// Answers that may wait for one proposer.
@@ -90,7 +90,9 @@ impl Engine {
         self.invite(&invite, chosen).await;
         self.barrier.reached(job.operation(), Step::Proposed);
         let accept_by = deadline.min(Instant::now() + self.config.round_timeout);
-        let start = match self.gather(job, &mut proposing, &proposal.committee, &mut answers, accept_by).await
+        let start = match self
+            .gather(verified, job, &mut proposing, &proposal.committee, &mut answers, accept_by)
+            .await
         {
             Ok(start) => start,
             Err(ended) => return ended,
@@ -104,7 +106,7 @@ impl Engine {
         }
         // Members expire silent rounds on their own; a proposer outside the committee adds a margin for their word.
         let rounds_by = Instant::now() + self.config.round_timeout.saturating_mul(4);
-        self.await_end(&mut answers, chosen, deadline.min(rounds_by)).await
+        self.await_end(verified, job, &proposal.committee, &mut answers, deadline.min(rounds_by)).await
     }
 
     fn invitation(
@@ -156,6 +158,7 @@ impl Engine {
     /// Waits until all members have accepted.
     async fn gather(
         &self,
+        verified: &Verified,
         job: &Job,
         proposing: &mut Proposing,
         committee: &Committee,
@@ -177,50 +180,79 @@ impl Engine {
                     Ok(Some(start)) => return Ok(start),
                     Err(error) => tracing::warn!(peer = %self.name(&from), %error, "refused an acceptance"),
                 },
-                Answer::Declined(reason) => return Err(self.declined(job, from, reason)),
-                Answer::Signed(signed) => return Err(Attempted::Signed(signed)),
-                Answer::Active(wallet) => return Err(Attempted::Active(wallet)),
-                Answer::GivenUp(..) | Answer::Aborted(..) => {}
+                Answer::Declined(reason) => return Err(self.declined(verified, job, from, reason)),
+                Answer::Signed(signed) => {
+                    if self.fits(verified, job, &signed) {
+                        return Err(Attempted::Signed(signed));
+                    }
+                    return Err(Attempted::Absent(BTreeSet::from([from]), "sent a false result".into()));
+                }
+                Answer::Active(wallet) if made_by(verified, job, &wallet) => {
+                    return Err(Attempted::Active(wallet));
+                }
+                Answer::Active(_) | Answer::GivenUp(..) | Answer::Aborted(..) => {}
             }
         }
     }
 
-    fn declined(&self, job: &Job, from: Identity, reason: Reason) -> Attempted {
+    fn declined(&self, verified: &Verified, job: &Job, from: Identity, reason: Reason) -> Attempted {
         match (reason, job) {
             // The wallet is so new that its certificate has not reached that node, or it was down then.
             (Reason::Refused { code, .. }, Job::Sign(job)) if code == ErrorCode::UnknownWallet.as_str() => {
                 self.send(&from, &Frame::Certified(Box::new(job.wallet.certified())));
                 Attempted::Again(format!("node {} has just been told of the wallet", self.name(&from)))
             }
+            (Reason::Done(signed), _) => match *signed {
+                Some(signed) if self.fits(verified, job, &signed) => Attempted::Signed(signed),
+                Some(_) => Attempted::Absent(BTreeSet::from([from]), "sent a false result".into()),
+                None => Attempted::Again("the result is on its way".into()),
+            },
             (reason, _) => self.declined_for(from, reason),
         }
+    }
+
+    /// Whether a signature is one for this very request.
+    fn fits(&self, verified: &Verified, job: &Job, signed: &Signed) -> bool {
+        matches!(job, Job::Sign(job) if self.sign_response(verified, job, signed).is_ok())
     }
 
     fn declined_for(&self, from: Identity, reason: Reason) -> Attempted {
         match reason {
             Reason::Busy(why) => Attempted::Busy(from, format!("node {}: {why}", self.name(&from))),
             Reason::Unable(why) => Attempted::Absent(BTreeSet::from([from]), why),
-            Reason::Done(signed) => match *signed {
-                Some(signed) => Attempted::Signed(signed),
-                None => Attempted::Again("the result is on its way".into()),
-            },
             reason => Attempted::Refused(from, reason),
         }
     }
 
     async fn await_end(
         &self,
+        verified: &Verified,
+        job: &Job,
+        committee: &Committee,
         answers: &mut mpsc::Receiver<(Identity, Answer)>,
-        chosen: &BTreeSet<Identity>,
         until: Instant,
     ) -> Attempted {
+        let chosen: BTreeSet<_> = committee.members().iter().map(|member| member.identity).collect();
         loop {
             let Ok(Some((from, answer))) = timeout_at(until, answers.recv()).await else {
-                return Attempted::Again("the session did not end in time".into());
+                // The other members are done when the aggregator has what it needs: it owes the result.
+                let owes = aggregator(committee, &self.me).map(|party| self.members(committee, &[party]));
+                return Attempted::Absent(
+                    owes.unwrap_or_default(),
+                    "did not give the session's result".into(),
+                );
             };
             match answer {
-                Answer::Signed(signed) => return Attempted::Signed(signed),
-                Answer::Active(wallet) => return Attempted::Active(wallet),
+                Answer::Signed(signed) if self.fits(verified, job, &signed) => {
+                    return Attempted::Signed(signed);
+                }
+                Answer::Signed(_) => {
+                    return Attempted::Absent(BTreeSet::from([from]), "sent a false result".into());
+                }
+                Answer::Active(wallet) if made_by(verified, job, &wallet) => {
+                    return Attempted::Active(wallet);
+                }
+                Answer::Active(_) => {}
                 Answer::Aborted(agreement, abort) => return self.aborted(&agreement, &abort),
                 Answer::GivenUp(silent, reason) if chosen.contains(&from) && !chosen.contains(&self.me) => {
                     let silent: BTreeSet<_> =
@@ -269,6 +301,11 @@ impl Engine {
             sender.try_send((from, answer)).ok();
         }
     }
+}
+
+/// Whether a wallet was made by this very request.
+fn made_by(verified: &Verified, job: &Job, wallet: &Wallet) -> bool {
+    matches!(job, Job::Keygen(_)) && wallet.fingerprint == verified.request().fingerprint()
 }
 
 pub(super) fn unix_millis(time: SystemTime) -> u64 {

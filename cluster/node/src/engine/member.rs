@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use quorate_keys::Identity;
-use quorate_request::{SessionResult, SignResponse, SignedRequest, Verified, WalletRef};
+use quorate_request::{ErrorCode, SessionResult, SignResponse, SignedRequest, Verified, WalletRef};
 use quorate_session::{Accepted, IdentityVerifier, Start};
 use rand_core::OsRng;
 use tokio::sync::watch;
@@ -129,7 +129,8 @@ impl Engine {
         let id = verified.request_id();
         let fingerprint = verified.request().fingerprint();
         match self.ledger.finished(id, &fingerprint) {
-            Err(_) => return Err(Reason::Conflict),
+            Err(error) if error.code == ErrorCode::RequestConflict => return Err(Reason::Conflict),
+            Err(error) => return Err(Reason::Unable(error.message)),
             Ok(Some(SessionResult::Sign(response))) => {
                 return Err(Reason::Done(Box::new(self.signed_of(&response, fingerprint))));
             }

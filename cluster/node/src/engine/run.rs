@@ -170,6 +170,12 @@ impl Engine {
                     ErasedAction::Abort(abort) => return Ended::Abort(abort),
                 }
             }
+            // A round in which this party sends nothing has its time too.
+            if round != session.round() {
+                round = session.round();
+                deadline = Instant::now() + self.config.round_timeout;
+                self.barrier.reached(part.job.operation(), Step::Round(round));
+            }
             tokio::select! {
                 changed = cancelled.wait_for(|cancelled| *cancelled), if cancellable => {
                     if changed.is_ok() { return Ended::Cancelled; }

@@ -146,7 +146,7 @@ fn read_byte_sequence<const N: usize>(
 /// A dictionary with one byte sequence.
 fn byte_sequence(key: &KeyRef, bytes: &[u8]) -> String {
     let mut dictionary = DictSerializer::new();
-    dictionary.bare_item(key, bytes);
+    let _ = dictionary.bare_item(key, bytes);
     // A dictionary is without a serialisation only if it is empty.
     dictionary.finish().unwrap_or_default()
 }
