@@ -37,7 +37,8 @@ impl<S: Suite> Package<S> {
         key: &VerifyingKey<S::Ciphersuite>,
     ) -> Result<Self, Error<S::Ciphersuite>> {
         let package = SigningPackage::new(commitments, message);
-        // The inputs hold the key, and digests of the message and of all commitments.
+        // The inputs hold the key, and digests of the message and of all commitments. The identity has no encoding, so it
+        // is refused here: a nonce of zero would give its signer's share away.
         let inputs = package.binding_factor_preimages(key, &[])?;
         let factors: BTreeMap<_, _> =
             inputs.into_iter().map(|(identifier, input)| (identifier, S::Ciphersuite::H1(&input))).collect();
@@ -120,14 +121,9 @@ fn group_commitment<S: Suite>(
     let mut hiding = <S::Ciphersuite as Ciphersuite>::Group::identity();
     let mut binding = Vec::with_capacity(factors.len());
     for (identifier, commitments) in package.signing_commitments() {
-        let points = [commitments.hiding().value(), commitments.binding().value()];
-        // A nonce of zero would give the share away.
-        if points.iter().any(S::Curve::is_identity) {
-            return Err(Error::IdentityCommitment);
-        }
-        let [hiding_point, binding_point] = points;
-        hiding = hiding + hiding_point;
-        binding.push((*factors.get(identifier).ok_or(Error::UnknownIdentifier)?, binding_point));
+        let factor = factors.get(identifier).ok_or(Error::UnknownIdentifier)?;
+        hiding = hiding + commitments.hiding().value();
+        binding.push((*factor, commitments.binding().value()));
     }
     Ok(GroupCommitment::from_element(hiding + S::Curve::multi_exponentiate_vartime(&binding)))
 }
