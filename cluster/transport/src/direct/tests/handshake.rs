@@ -49,7 +49,8 @@ async fn offer_tls12(node: &Direct) -> Vec<u8> {
     let handshake = [&[1, 0, 0, length][..], &hello].concat();
     let record = [&[0x16, 3, 1, 0, length + 4][..], &handshake].concat();
     let mut stream = TcpStream::connect(node.local_address()).await.unwrap();
-    stream.write_all(&record).await.unwrap();
+    // More than the node reads of a handshake it refuses: its reason must arrive all the same, not a reset.
+    stream.write_all(&[&record[..], &[0; 32 << 10]].concat()).await.unwrap();
     let mut reply = Vec::new();
     stream.read_to_end(&mut reply).await.unwrap();
     reply
