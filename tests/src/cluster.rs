@@ -323,6 +323,20 @@ impl Cluster {
         self.client(&all).keygen(keygen(id, threshold, total, curve)).await.expect("key generation")
     }
 
+    /// Waits until all nodes know a wallet: the answer comes when its proposer does.
+    ///
+    /// # Panics
+    /// When that takes too long.
+    pub async fn known_everywhere(&self, wallet: &WalletId) {
+        let started = Instant::now();
+        for number in 1..=self.nodes.len() {
+            while self.client(&[number]).wallet(wallet).await.is_err() {
+                assert!(started.elapsed() < READY, "node{number} never hears of {wallet}");
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
+    }
+
     /// The wallets as one node shows them.
     ///
     /// # Panics

@@ -127,9 +127,25 @@ impl NodeProcess {
         }
     }
 
-    /// SIGSTOP: silent from now on.
-    pub fn pause(&self) {
+    /// SIGSTOP, and the moment when all its threads have stopped: silent from now on.
+    ///
+    /// # Panics
+    /// When they don't.
+    pub async fn pause(&self) {
         self.signal(Signal::STOP);
+        let tasks = format!("/proc/{}/task", self.pid().unwrap());
+        let stopped = || {
+            fs::read_dir(&tasks).unwrap().flatten().all(|task| {
+                // pid (command) state …
+                let stat = fs::read_to_string(task.path().join("stat")).unwrap_or_default();
+                stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
+            })
+        };
+        let started = Instant::now();
+        while !stopped() {
+            assert!(started.elapsed() < PATIENCE, "{} does not stop", self.name);
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
     }
 
     /// SIGCONT.

@@ -4,11 +4,19 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    clippy::print_stdout
+    clippy::print_stdout,
+    clippy::needless_pass_by_value
 )]
 
+mod authority;
 mod byzantine;
+mod commands;
+mod crash;
+mod graceful;
 mod happy;
+mod local;
+mod refusals;
+mod silent;
 mod storage;
 
 use quorate_tests::{Program, Setup};
