@@ -74,7 +74,7 @@ pub(crate) struct Engine {
     promises: Mutex<HashMap<[u8; 32], Promise>>,
     /// The latest attempt of each request that this node takes or took part in, by request id.
     taken: Mutex<HashMap<String, TakenPart>>,
-    sessions: Mutex<HashMap<SessionId, mpsc::Sender<(Identity, Vec<u8>)>>>,
+    sessions: Mutex<HashMap<SessionId, mpsc::Sender<Delivery>>>,
     early: Mutex<EarlyFrames>,
     recovery: Mutex<recovery::Inquiries>,
     keygens: Arc<Semaphore>,
@@ -83,6 +83,9 @@ pub(crate) struct Engine {
     /// Requests and sessions in progress.
     busy: AtomicUsize,
 }
+
+/// An envelope for a session, and the peer that sent it.
+type Delivery = (Identity, Vec<u8>);
 
 /// The live attempt of a request that this node proposes.
 struct Proposed {
@@ -219,10 +222,10 @@ impl Engine {
             }
             Frame::Start(start) => self.started(from, &start),
             Frame::Accept(acceptance) => {
-                self.answer_by_digest(from, acceptance.proposal, Answer::Accepted(acceptance))
+                self.answer_by_digest(from, acceptance.proposal, Answer::Accepted(acceptance));
             }
             Frame::Decline(decline) => {
-                self.answer_by_digest(from, decline.proposal, Answer::Declined(decline.reason))
+                self.answer_by_digest(from, decline.proposal, Answer::Declined(decline.reason));
             }
             Frame::GivenUp(given_up) => {
                 self.answer_by_digest(
@@ -238,6 +241,7 @@ impl Engine {
             Frame::Inquire(session) => self.inquired(from, session).await,
             Frame::Acknowledged(envelope) => self.acknowledged(from, *envelope).await,
             Frame::Refused(refusal) => self.refused(from, &refusal).await,
+            Frame::Withdrawn(proposal) => self.withdrawn(from, &proposal),
         }
     }
 

@@ -40,6 +40,8 @@ pub(crate) enum Frame {
     Acknowledged(Box<Envelope>),
     /// In answer: this party never acknowledged, and now never will.
     Refused(Refusal),
+    /// Proposer to member: the proposal of this digest is void, its promise need not be kept.
+    Withdrawn([u8; 32]),
 }
 
 impl Wire for Frame {

@@ -190,7 +190,7 @@ impl Job {
                 aggregator: aggregator(committee, proposer).ok_or("the committee is empty")?,
                 message: job.message.clone(),
                 path: job.path.clone(),
-                tweak: job.tweak.clone(),
+                tweak: job.tweak,
             }
             .to_wire(),
         };

@@ -27,7 +27,7 @@ pub(super) enum Answer {
     /// A member's session failed; these were silent.
     GivenUp(Vec<Identity>, String),
     /// This node's own session failed.
-    Aborted(Agreement, Abort),
+    Aborted(Box<(Agreement, Abort)>),
     /// A signature, verified.
     Signed(Signed),
     /// The wallet is active.
@@ -95,7 +95,10 @@ impl Engine {
             .await
         {
             Ok(start) => start,
-            Err(ended) => return ended,
+            Err(ended) => {
+                self.withdraw(*proposing.digest(), chosen);
+                return ended;
+            }
         };
         let frame = Frame::Start(start.clone());
         for member in chosen.iter().filter(|member| **member != self.me) {
@@ -153,6 +156,16 @@ impl Engine {
                 _ => {}
             }
         }
+    }
+
+    /// Frees the members of an attempt that does not start. Otherwise each proposer in turn would find the other one
+    /// bound by a promise to itself.
+    fn withdraw(&self, proposal: [u8; 32], chosen: &BTreeSet<Identity>) {
+        let frame = Frame::Withdrawn(proposal);
+        for member in chosen.iter().filter(|member| **member != self.me) {
+            self.send(member, &frame);
+        }
+        self.withdrawn(self.me, &proposal);
     }
 
     /// Waits until all members have accepted.
@@ -253,7 +266,7 @@ impl Engine {
                     return Attempted::Active(wallet);
                 }
                 Answer::Active(_) => {}
-                Answer::Aborted(agreement, abort) => return self.aborted(&agreement, &abort),
+                Answer::Aborted(aborted) => return self.aborted(&aborted.0, &aborted.1),
                 Answer::GivenUp(silent, reason) if chosen.contains(&from) && !chosen.contains(&self.me) => {
                     let silent: BTreeSet<_> =
                         silent.into_iter().filter(|node| chosen.contains(node)).collect();

@@ -234,6 +234,19 @@ impl Engine {
         Ok(())
     }
 
+    /// Takes the proposer's word that a proposal is void. One that has started is not: its session decides.
+    pub(super) fn withdrawn(&self, from: Identity, proposal: &[u8; 32]) {
+        let mut promises = lock(&self.promises);
+        if promises.get(proposal).is_none_or(|promise| promise.accepted.proposal().proposer != from) {
+            return;
+        }
+        let promise = promises.remove(proposal);
+        drop(promises);
+        if let Some(promise) = promise {
+            self.part_over(promise.verified.request_id().as_str(), proposal);
+        }
+    }
+
     /// The attempt has neither promise nor session any more.
     pub(super) fn part_over(&self, request: &str, proposal: &[u8; 32]) {
         if let Some(part) = lock(&self.taken).get_mut(request).filter(|part| part.proposal == *proposal) {

@@ -55,7 +55,8 @@ impl Engine {
 
         let mut trouble = Trouble::default();
         let mut pause = Duration::from_millis(25);
-        for attempt in 1..=self.config.attempts {
+        let mut left = self.config.attempts;
+        for attempt in 1.. {
             self.note_convictions(&mut trouble);
             let chosen = self.choose(&job, verified, &trouble)?;
             self.ledger.update(verified.request_id(), |view| {
@@ -80,13 +81,16 @@ impl Engine {
                     trouble.last = why;
                     trouble.culprits.extend(nodes);
                 }
+                // Nothing was tried. A member is freed at the latest when the session that it is in times out.
                 Attempted::Busy(node, why) => {
                     trouble.last = why;
                     trouble.busy.insert(node);
+                    left = left.saturating_add(1);
                 }
                 Attempted::Again(why) => trouble.last = why,
             }
             trouble.tried.extend(chosen);
+            left = left.saturating_sub(1);
             tracing::warn!(
                 request = verified.request_id().as_str(),
                 attempt,
@@ -95,7 +99,7 @@ impl Engine {
             );
             let jitter = u64::from(OsRng.next_u32() % 1000);
             let jittered = pause.mul_f64(0.5 + jitter as f64 / 1000.0);
-            if Instant::now() + jittered >= deadline {
+            if left == 0 || Instant::now() + jittered >= deadline {
                 break;
             }
             tokio::time::sleep(jittered).await;

@@ -102,7 +102,7 @@ impl Engine {
                 self.certified(self.me, certified).await;
             }
             Err(error) => {
-                tracing::error!(%session, %error, "the gathered acknowledgements are no certificate")
+                tracing::error!(%session, %error, "the gathered acknowledgements are no certificate");
             }
         }
     }

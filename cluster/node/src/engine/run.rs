@@ -314,7 +314,7 @@ impl Engine {
         }
         let proposer = agreement.proposal().proposer;
         if proposer == self.me {
-            let answer = Answer::Aborted(agreement.clone(), abort);
+            let answer = Answer::Aborted(Box::new((agreement.clone(), abort)));
             self.answer_by_digest(self.me, part.digest, answer);
         } else {
             let silent = match &abort {
