@@ -158,6 +158,16 @@ impl NodeProcess {
         self.signal(Signal::TERM);
     }
 
+    fn reap(&self) -> Option<ExitStatus> {
+        let mut process = self.process.lock().unwrap();
+        let child = process.as_mut().unwrap_or_else(|| panic!("{} was not started", self.name));
+        let ended = child.try_wait().unwrap();
+        if ended.is_some() {
+            *process = None;
+        }
+        ended
+    }
+
     /// Waits for the end of its process.
     ///
     /// # Panics
@@ -165,13 +175,9 @@ impl NodeProcess {
     pub async fn ended(&self) -> ExitStatus {
         let started = Instant::now();
         while started.elapsed() < PATIENCE {
-            let mut process = self.process.lock().unwrap();
-            let child = process.as_mut().unwrap_or_else(|| panic!("{} was not started", self.name));
-            if let Some(status) = child.try_wait().unwrap() {
-                *process = None;
+            if let Some(status) = self.reap() {
                 return status;
             }
-            drop(process);
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         panic!("{} did not end; its log:\n{}", self.name, self.log());
