@@ -250,10 +250,11 @@ impl Engine {
             let Ok(Some((from, answer))) = timeout_at(until, answers.recv()).await else {
                 // The other members are done when the aggregator has what it needs: it owes the result.
                 let owes = aggregator(committee, &self.me).map(|party| self.members(committee, &[party]));
-                return Attempted::Absent(
-                    owes.unwrap_or_default(),
-                    "did not give the session's result".into(),
-                );
+                let late = "did not give the session's result in time";
+                return match owes.filter(|owes| !owes.contains(&self.me)) {
+                    Some(owes) => Attempted::Absent(owes, late.into()),
+                    None => Attempted::Again(format!("this node {late}")),
+                };
             };
             match answer {
                 Answer::Signed(signed) if self.fits(verified, job, &signed) => {
