@@ -14,7 +14,8 @@ use axum::routing::{get, post};
 use axum::serve::ListenerExt;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use quorate_request::{
-    ErrorBody, ErrorCode, MAX_BODY_BYTES, Operation, RequestError, SessionResult, SignedRequest, WalletRef,
+    ErrorBody, ErrorCode, MAX_BODY_BYTES, Operation, RequestError, SessionResult, SignedRequest, WalletId,
+    WalletRef,
 };
 use serde::Serialize;
 use tokio::net::TcpListener;
@@ -22,6 +23,7 @@ use tokio::sync::watch;
 
 use crate::authority::refusal;
 use crate::engine::Engine;
+use crate::frame::Sought;
 
 /// How long a client may take to send a body.
 const BODY_TIME: Duration = Duration::from_secs(10);
@@ -147,8 +149,11 @@ async fn wallet(
 ) -> Answer {
     may_read(&engine, &uri, request).await?;
     let unknown = || error(ErrorCode::UnknownWallet, "this node knows no such wallet");
-    let id = id.parse().map_err(|_| unknown())?;
-    let wallet = engine.wallets.find(WalletRef::Id(&id)).ok_or_else(unknown)?;
+    let id: WalletId = id.parse().map_err(|_| unknown())?;
+    if engine.wallets.named(&id).is_empty() {
+        engine.seek(&Sought::Name(id.to_string())).await;
+    }
+    let wallet = engine.wallets.find(WalletRef::Id(&id)).map_err(ErrorBody::from)?.ok_or_else(unknown)?;
     Ok(json(StatusCode::OK, &engine.wallet_view(&wallet)))
 }
 

@@ -5,7 +5,7 @@
 use std::time::{Duration, SystemTime};
 
 use quorate_keys::Identity;
-use quorate_request::{ClusterId, ErrorBody, RequestError, SignedRequest, Verified};
+use quorate_request::{ClusterId, ErrorBody, Operation, RequestError, SignedRequest, Verified};
 
 /// How far the clocks of client and node may be apart.
 pub(crate) const CLOCK_SKEW: Duration = Duration::from_secs(30);
@@ -29,6 +29,18 @@ impl Authority {
     pub(crate) fn verify(&self, request: &SignedRequest) -> Result<Verified, RequestError> {
         let known = |identity: &Identity| self.initiators.contains(identity);
         request.verify(&self.cluster, known, SystemTime::now(), CLOCK_SKEW)
+    }
+
+    /// Checks the request that a wallet is said to have been made by: all but its times.
+    ///
+    /// # Errors
+    /// Why no node should have made it.
+    pub(crate) fn verify_made(&self, request: &[u8]) -> Result<(), String> {
+        let request = SignedRequest::decode(request).map_err(|error| error.to_string())?;
+        let known = |identity: &Identity| self.initiators.contains(identity);
+        let verified = request.verify(&self.cluster, known, request.created(), CLOCK_SKEW);
+        let verified = verified.map_err(|error| error.to_string())?;
+        verified.require(&Operation::Keygen).map_err(|error| error.to_string())
     }
 
     /// The cluster.

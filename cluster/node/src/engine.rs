@@ -2,6 +2,7 @@
 
 mod attempt;
 mod early;
+mod exchange;
 mod exclusion;
 mod member;
 mod proposer;
@@ -11,11 +12,11 @@ mod run;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use quorate_keys::{Identity, SigningIdentity};
-use quorate_request::{ErrorBody, ErrorCode, SessionResult, SignedRequest, Verified};
+use quorate_request::{ErrorBody, ErrorCode, RequestId, SessionResult, SignedRequest, Verified};
 use quorate_session::{IdentityVerifier, Keyring, Registry, SessionId, Wire};
 use quorate_transport::{Incoming, SendError, Transport};
 use tokio::sync::{Semaphore, mpsc};
@@ -32,9 +33,9 @@ use attempt::Answer;
 use early::EarlyFrames;
 use exclusion::Exclusions;
 use member::{Promise, TakenPart};
+use recovery::Doubts;
+use run::Inbox;
 
-/// Frames that may wait for one session.
-const SESSION_QUEUE: usize = 1024;
 /// Frames of one peer, other than session envelopes, that may be worked on at a time.
 const PEER_TASKS: usize = 256;
 /// How much longer a client waits than the request may take: for the reason why it failed.
@@ -65,7 +66,7 @@ pub(crate) struct Engine {
     pub(crate) wallets: Wallets,
     pub(crate) ledger: Ledger,
     identity: Arc<SigningIdentity>,
-    registry: Registry,
+    registry: Arc<Registry>,
     barrier: Arc<dyn Barrier>,
     exclusions: Exclusions,
     /// Requests that this node proposes: where answers go, by request id.
@@ -74,18 +75,17 @@ pub(crate) struct Engine {
     promises: Mutex<HashMap<[u8; 32], Promise>>,
     /// The latest attempt of each request that this node takes or took part in, by request id.
     taken: Mutex<HashMap<String, TakenPart>>,
-    sessions: Mutex<HashMap<SessionId, mpsc::Sender<Delivery>>>,
+    sessions: Mutex<HashMap<SessionId, Inbox>>,
     early: Mutex<EarlyFrames>,
-    recovery: Mutex<recovery::Inquiries>,
+    doubts: Mutex<Doubts>,
+    /// Whether the store took a write, and when that was tried.
+    pub(crate) probed: tokio::sync::Mutex<Option<(Instant, Option<String>)>>,
     keygens: Arc<Semaphore>,
     signings: Arc<Semaphore>,
     draining: AtomicBool,
     /// Requests and sessions in progress.
     busy: AtomicUsize,
 }
-
-/// An envelope for a session, and the peer that sent it.
-type Delivery = (Identity, Vec<u8>);
 
 /// The live attempt of a request that this node proposes.
 struct Proposed {
@@ -114,14 +114,15 @@ impl Engine {
             store,
             wallets,
             identity,
-            registry,
+            registry: Arc::new(registry),
             barrier,
             proposals: Mutex::default(),
             promises: Mutex::default(),
             taken: Mutex::default(),
             sessions: Mutex::default(),
             early: Mutex::default(),
-            recovery: Mutex::default(),
+            doubts: Mutex::default(),
+            probed: tokio::sync::Mutex::default(),
             draining: AtomicBool::new(false),
             busy: AtomicUsize::new(0),
         }))
@@ -175,6 +176,7 @@ impl Engine {
     fn work_on(self: &Arc<Self>, verified: Verified) {
         let engine = Arc::clone(self);
         let busy = Busy::new(self);
+        let answered = Answered { engine: Arc::clone(self), id: verified.request_id().clone() };
         tokio::spawn(async move {
             let id = verified.request_id().clone();
             let ending: Result<SessionResult, ErrorBody> = engine.propose(&verified).await;
@@ -182,6 +184,7 @@ impl Engine {
                 tracing::warn!(request = id.as_str(), code = %error.code, "{}", error.message);
             }
             engine.ledger.end(&id, ending);
+            drop(answered);
             drop(busy);
         });
     }
@@ -238,24 +241,34 @@ impl Engine {
             Frame::Signed(signed) => self.signed(from, signed).await,
             Frame::Evidence(evidence) => self.accused(from, *evidence).await,
             Frame::Certified(certified) => self.certified(from, *certified).await,
-            Frame::Inquire(session) => self.inquired(from, session).await,
+            Frame::Inquire(session) => self.inquired(from, session),
             Frame::Acknowledged(envelope) => self.acknowledged(from, *envelope).await,
             Frame::Refused(refusal) => self.refused(from, &refusal).await,
             Frame::Withdrawn(proposal) => self.withdrawn(from, &proposal),
+            Frame::AreYouThere(proposal) => self.send(&from, &Frame::Here(proposal)),
+            Frame::Here(proposal) => self.answer_by_digest(from, proposal, Answer::Here),
+            Frame::Census(census) => self.compared(&from, &census),
+            Frame::Missing { bucket, have } => self.missing(&from, bucket, have),
+            Frame::Seek(sought) => self.sought(&from, &sought),
         }
     }
 
     /// Hands an envelope to its session; one that comes before the session is kept for a while.
     fn deliver(&self, from: Identity, session: SessionId, envelope: Vec<u8>) {
-        let sender = lock(&self.sessions).get(&session).cloned();
-        match sender {
-            Some(sender) => {
-                if sender.try_send((from, envelope)).is_err() {
-                    tracing::warn!(%session, peer = %self.name(&from), "dropped a message of an overfull session");
+        let sessions = lock(&self.sessions);
+        match sessions.get(&session) {
+            Some(inbox) => {
+                if let Err(reason) = inbox.deliver(from, envelope) {
+                    tracing::warn!(%session, peer = %self.name(&from), "dropped a message: {reason}");
                 }
             }
             None => lock(&self.early).keep(from, session, envelope),
         }
+    }
+
+    /// Whether a session runs here that has not come to its end.
+    fn is_running(&self, session: &SessionId) -> bool {
+        lock(&self.sessions).get(session).is_some_and(Inbox::is_running)
     }
 
     /// Queues a frame for a peer. A frame that can't be queued is lost, as any frame can be.
@@ -325,6 +338,18 @@ impl Engine {
 
     pub(crate) fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Acquire)
+    }
+}
+
+/// Sees to it that a request has an ending even if the work on it breaks off.
+struct Answered {
+    engine: Arc<Engine>,
+    id: RequestId,
+}
+
+impl Drop for Answered {
+    fn drop(&mut self) {
+        self.engine.ledger.break_off(&self.id);
     }
 }
 

@@ -8,6 +8,8 @@ use quorate_keys::{Identity, Signature, SigningIdentity, Transcript};
 use quorate_session::{Acceptance, Envelope, Evidence, SessionId, SignedProposal, Start, Wire};
 use quorate_sharing::PublicShares;
 
+use crate::wallets::Census;
+
 /// One frame between two nodes.
 #[derive(Debug, Clone, BorshSerialize, BorshDeserialize)]
 pub(crate) enum Frame {
@@ -42,10 +44,32 @@ pub(crate) enum Frame {
     Refused(Refusal),
     /// Proposer to member: the proposal of this digest is void, its promise need not be kept.
     Withdrawn([u8; 32]),
+    /// Proposer to member of a failed session, by the proposal's digest: others say that you are silent.
+    AreYouThere([u8; 32]),
+    /// In answer.
+    Here([u8; 32]),
+    /// The wallets that the sender holds.
+    Census(Census),
+    /// The sender holds just these wallets in a bucket of the census, and would like to know the others.
+    Missing {
+        /// The bucket.
+        bucket: u8,
+        /// The sessions that made the wallets.
+        have: Vec<SessionId>,
+    },
+    /// Who knows this wallet?
+    Seek(Sought),
 }
 
 impl Wire for Frame {
     const MAX_BYTES: usize = 1024 * 1024;
+}
+
+/// A wallet as a client named it.
+#[derive(Debug, Clone, BorshSerialize, BorshDeserialize)]
+pub(crate) enum Sought {
+    Name(String),
+    Key(Vec<u8>),
 }
 
 /// A proposal with the signed request that it serves.
@@ -112,12 +136,16 @@ pub(crate) struct Certified {
     pub(crate) certificate: Certificate,
 }
 
-/// A durable promise never to acknowledge a session: proof that its certificate can't exist.
+/// A promise never to acknowledge a session: proof that its certificate can't exist.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub(crate) struct Refusal {
     pub(crate) session: SessionId,
     pub(crate) party: Identity,
     signature: [u8; 64],
+}
+
+impl Wire for Refusal {
+    const MAX_BYTES: usize = 128;
 }
 
 impl Refusal {

@@ -16,9 +16,13 @@ use quorate_session::{ProtocolId, Wire};
 use quorate_sharing::{Committee, Member, PartyIndex, Threshold};
 
 use crate::config::Config;
+use crate::frame::Sought;
 use crate::peers::Peers;
 use crate::protocols;
 use crate::wallets::{Wallet, Wallets};
+
+/// The longest body of a key generation: a hundred names of nodes, and what else there is. Every node keeps it.
+const MAX_KEYGEN_BYTES: usize = 16 * 1024;
 
 /// What a request asks this node to take part in.
 #[derive(Debug, Clone)]
@@ -210,6 +214,11 @@ impl KeygenJob {
         peers: &Peers,
         config: &Config,
     ) -> Result<Self, ErrorBody> {
+        let size = verified.request().body().len();
+        if size > MAX_KEYGEN_BYTES {
+            let message = format!("a keygen body has at most {MAX_KEYGEN_BYTES} bytes, got {size}");
+            return Err(refuse(ErrorCode::BodyTooLarge, message));
+        }
         let body: KeygenRequest = verified.body().map_err(|error| refuse(error.code(), error.to_string()))?;
         let scheme = protocols::scheme(&body.curve, body.protocol.as_deref())?;
         let protocol = protocols::keygen(scheme)
@@ -227,12 +236,10 @@ impl KeygenJob {
         let parties = body.parties.as_deref().map(|names| named(names, total, peers)).transpose()?;
         let fingerprint = verified.request().fingerprint();
         let wallet = wallet_id(&body, &fingerprint)?;
-        match wallets.find(WalletRef::Id(&wallet)) {
-            Some(taken) if taken.fingerprint != fingerprint => {
-                Err(refuse(ErrorCode::WalletExists, format!("there is a wallet {wallet} already")))
-            }
-            _ => Ok(Self { wallet, threshold, total, parties, protocol }),
+        if wallets.named(&wallet).iter().any(|taken| taken.fingerprint != fingerprint) {
+            return Err(refuse(ErrorCode::WalletExists, format!("there is a wallet {wallet} already")));
         }
+        Ok(Self { wallet, threshold, total, parties, protocol })
     }
 }
 
@@ -258,6 +265,16 @@ pub(crate) fn wallet_id(body: &KeygenRequest, fingerprint: &[u8; 32]) -> Result<
     name.parse().map_err(|error| refuse(ErrorCode::Internal, format!("{error}")))
 }
 
+/// The wallet that a request to sign names.
+pub(crate) fn sought(verified: &Verified) -> Option<Sought> {
+    let body: SignRequest = verified.body().ok()?;
+    match body.wallet().ok()? {
+        WalletRef::Id(id) => Some(Sought::Name(id.to_string())),
+        WalletRef::PublicKey(key) => Some(Sought::Key(key.to_vec())),
+        _ => None,
+    }
+}
+
 impl SignJob {
     fn new(verified: &Verified, wallets: &Wallets, peers: &Peers) -> Result<Self, ErrorBody> {
         let body: SignRequest = verified.body().map_err(|error| refuse(error.code(), error.to_string()))?;
@@ -268,7 +285,7 @@ impl SignJob {
             return Err(refuse(ErrorCode::InvalidMessage, message));
         }
         let wallet = wallets
-            .find(reference)
+            .find(reference)?
             .ok_or_else(|| refuse(ErrorCode::UnknownWallet, "this node knows no such wallet"))?;
         let path = match &body.derivation_path {
             None => DerivationPath::default(),

@@ -211,6 +211,15 @@ impl Ledger {
         request.done.send_replace(Some(ending));
     }
 
+    /// Ends a request that nobody works on any more, if it has no ending.
+    pub(crate) fn break_off(&self, id: &RequestId) {
+        let without = self.lock().get(id.as_str()).is_some_and(|request| request.done.borrow().is_none());
+        if without {
+            let message = "the work on this request broke off; repeat it";
+            self.end(id, Err(ErrorBody::new(ErrorCode::Internal, message)));
+        }
+    }
+
     /// Changes what is shown of a running request.
     pub(crate) fn update(&self, id: &RequestId, change: impl FnOnce(&mut SessionView)) {
         if let Some(request) = self.lock().get_mut(id.as_str()) {

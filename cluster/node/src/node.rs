@@ -143,6 +143,7 @@ impl Node {
         let tasks = vec![
             tokio::spawn(Arc::clone(&engine).listen(incoming)),
             tokio::spawn(Arc::clone(&engine).recover()),
+            tokio::spawn(Arc::clone(&engine).compare()),
             tokio::spawn(Arc::clone(&engine).forget()),
         ];
         let api = tokio::spawn(api::serve(api_listener, Arc::clone(&engine), stopped));

@@ -1,4 +1,10 @@
 //! The wallets that a node knows: of those it holds a share of, the encrypted share is in the store.
+//!
+//! A wallet is its key; the name is the client's word for it. Committees without a common member can be made to certify
+//! two keys under one name. Then both are kept, and the name alone means neither of them.
+
+mod census;
+mod pending;
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -6,14 +12,16 @@ use std::sync::{Arc, PoisonError, RwLock};
 use borsh::{BorshDeserialize, BorshSerialize};
 use quorate_keygen::Certificate;
 use quorate_keys::{Identity, PublicKey, Scheme, Secret};
-use quorate_request::{Body, KeygenRequest, SignedRequest, WalletId, WalletRef};
-use quorate_session::{Agreement, Envelope, SessionId, Wire};
-use quorate_sharing::{KeyShare, PublicShares};
+use quorate_request::{Body, ErrorBody, ErrorCode, KeygenRequest, SignedRequest, WalletId, WalletRef};
+use quorate_session::{SessionId, Wire};
+use quorate_sharing::PublicShares;
 
 use crate::frame::Certified;
 use crate::job;
 use crate::protocols;
-use crate::store::{Batch, Precondition, Store, StoreError, Table};
+use crate::store::{Batch, Store, StoreError, Table};
+pub(crate) use census::Census;
+pub(crate) use pending::{PendingShare, Waiting};
 
 /// What is public of an active wallet, with the proof that all its holders stored their shares.
 #[derive(Debug, Clone)]
@@ -24,6 +32,8 @@ pub(crate) struct Wallet {
     /// Fingerprint of the request that made it.
     pub(crate) fingerprint: [u8; 32],
     pub(crate) record: WalletRecord,
+    /// Its key in the store's tables: the name, and the session after it where the name was taken.
+    row: String,
 }
 
 /// [`Wallet`] as it stands in the store. Everything else follows from it.
@@ -37,29 +47,6 @@ pub(crate) struct WalletRecord {
 
 impl Wire for WalletRecord {
     const MAX_BYTES: usize = 256 * 1024;
-}
-
-/// A share that this node stored and acknowledged while others may not have.
-#[derive(Debug, BorshSerialize, BorshDeserialize)]
-pub(crate) struct PendingShare {
-    pub(crate) wallet: String,
-    /// The client's request, as it was signed.
-    pub(crate) request: Vec<u8>,
-    pub(crate) agreement: Agreement,
-    /// This node's signed acknowledgement.
-    pub(crate) acknowledgement: Envelope,
-    pub(crate) share: KeyShare,
-}
-
-impl Wire for PendingShare {
-    const MAX_BYTES: usize = 256 * 1024;
-}
-
-impl PendingShare {
-    /// The wallet, once there is a certificate.
-    pub(crate) fn certified(self, certificate: Certificate) -> Certified {
-        Certified { request: self.request, public: self.share.public().clone(), certificate }
-    }
 }
 
 /// Why something about wallets did not work.
@@ -77,20 +64,38 @@ pub(crate) enum WalletError {
 pub(crate) struct Wallets {
     store: Arc<Store>,
     known: RwLock<Known>,
+    pending: RwLock<HashMap<SessionId, Arc<Waiting>>>,
 }
 
 #[derive(Default)]
 struct Known {
-    by_id: HashMap<String, Arc<Wallet>>,
+    by_id: HashMap<String, Vec<Arc<Wallet>>>,
     by_key: HashMap<Vec<u8>, Arc<Wallet>>,
     by_session: HashMap<SessionId, Arc<Wallet>>,
+    census: Census,
 }
 
 impl Known {
     fn insert(&mut self, wallet: Arc<Wallet>) {
         self.by_key.insert(wallet.public_key.as_bytes().to_vec(), Arc::clone(&wallet));
         self.by_session.insert(wallet.record.certificate.session(), Arc::clone(&wallet));
-        self.by_id.insert(wallet.id.as_str().to_owned(), wallet);
+        self.census.add(&wallet.record.certificate.session());
+        self.by_id.entry(wallet.id.as_str().to_owned()).or_default().push(wallet);
+    }
+}
+
+/// Several wallets have one name.
+#[derive(Debug)]
+pub(crate) struct Contested {
+    name: String,
+    keys: Vec<String>,
+}
+
+impl From<Contested> for ErrorBody {
+    fn from(Contested { name, keys }: Contested) -> Self {
+        let keys = keys.join(", ");
+        let message = format!("the name {name} was given to several wallets; choose by public_key: {keys}");
+        Self::new(ErrorCode::AmbiguousWallet, message)
     }
 }
 
@@ -111,29 +116,52 @@ impl Wallets {
                 .map_err(|error| WalletError::Invalid { wallet: name.clone(), detail: error.to_string() })
                 .and_then(Wallet::new);
             match decoded {
-                Ok(wallet) => known.insert(Arc::new(wallet)),
+                Ok(mut wallet) => {
+                    wallet.row = name;
+                    known.insert(Arc::new(wallet));
+                }
                 Err(error) => tracing::error!(record = name, %error, "a wallet's record can't be read"),
             }
         }
-        Ok(Self { store, known: RwLock::new(known) })
+        let waiting = pending::load(&store)?.into_iter();
+        let pending = waiting.map(|waiting| (waiting.agreement.session(), waiting)).collect();
+        Ok(Self { store, known: RwLock::new(known), pending: RwLock::new(pending) })
     }
 
     /// All wallets, by name.
     pub(crate) fn all(&self) -> Vec<Arc<Wallet>> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        let mut all: Vec<_> = known.by_id.values().cloned().collect();
-        all.sort_by(|left, right| left.id.as_str().cmp(right.id.as_str()));
+        let mut all: Vec<_> = known.by_session.values().cloned().collect();
+        all.sort_by(|left, right| left.row.cmp(&right.row));
         all
     }
 
     /// The wallet with this name or public key.
-    pub(crate) fn find(&self, reference: WalletRef<'_>) -> Option<Arc<Wallet>> {
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+    ///
+    /// # Errors
+    /// [`Contested`]: a name that means several.
+    pub(crate) fn find(&self, reference: WalletRef<'_>) -> Result<Option<Arc<Wallet>>, Contested> {
         match reference {
-            WalletRef::Id(id) => known.by_id.get(id.as_str()).cloned(),
-            WalletRef::PublicKey(key) => known.by_key.get(key).cloned(),
-            _ => None,
+            WalletRef::PublicKey(key) => {
+                let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+                Ok(known.by_key.get(key).cloned())
+            }
+            WalletRef::Id(id) => match self.named(id).as_slice() {
+                [] => Ok(None),
+                [wallet] => Ok(Some(Arc::clone(wallet))),
+                several => Err(Contested {
+                    name: id.to_string(),
+                    keys: several.iter().map(|wallet| wallet.public_key.to_string()).collect(),
+                }),
+            },
+            _ => Ok(None),
         }
+    }
+
+    /// The wallets of this name: one, except after a fault of others.
+    pub(crate) fn named(&self, id: &WalletId) -> Vec<Arc<Wallet>> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.by_id.get(id.as_str()).cloned().unwrap_or_default()
     }
 
     /// The wallet that a key generation made.
@@ -150,77 +178,12 @@ impl Wallets {
             |detail: &str| WalletError::Invalid { wallet: wallet.id.to_string(), detail: detail.into() };
         let record = self
             .store
-            .get(Table::Shares, wallet.id.as_str())?
+            .get(Table::Shares, &wallet.row)?
             .ok_or_else(|| invalid("this node has no share of it"))?;
         if record.epoch != wallet.record.public.epoch {
             return Err(invalid("this node's share is of another epoch"));
         }
         Ok(record.value)
-    }
-
-    /// The shares that wait for a certificate.
-    ///
-    /// # Errors
-    /// The store's.
-    pub(crate) fn pending(&self) -> Result<Vec<PendingShare>, StoreError> {
-        let mut waiting = Vec::new();
-        for (_, record) in self.store.scan(Table::Pending, "")?.records {
-            let Ok(pending) = PendingShare::from_wire(record.value.expose()) else { continue };
-            if !self.store.contains(Table::Meta, set_aside_key(&pending.agreement.session()))? {
-                waiting.push(pending);
-            }
-        }
-        Ok(waiting)
-    }
-
-    /// The pending share of a session.
-    ///
-    /// # Errors
-    /// The store's.
-    pub(crate) fn pending_of(&self, session: &SessionId) -> Result<Option<PendingShare>, StoreError> {
-        let record = self.store.get(Table::Pending, session.as_bytes())?;
-        Ok(record.and_then(|record| PendingShare::from_wire(record.value.expose()).ok()))
-    }
-
-    /// Stores a share before it is acknowledged. Fails if this node has promised never to acknowledge the session.
-    pub(crate) async fn store_pending(
-        &self,
-        batch: Batch,
-        pending: &PendingShare,
-    ) -> Result<(), WalletError> {
-        let session = pending.agreement.session();
-        let value = pending.to_wire().map_err(|error| WalletError::Invalid {
-            wallet: pending.wallet.clone(),
-            detail: error.to_string(),
-        })?;
-        let batch = batch
-            .require(Table::Meta, refusal_key(&session), Precondition::Absent)
-            .require(Table::Wallets, &pending.wallet, Precondition::Absent)
-            .put(Table::Pending, session.as_bytes(), pending.agreement.epoch(), Secret::new(value));
-        Ok(self.store.commit(batch).await?)
-    }
-
-    /// Promises durably never to acknowledge a session; impossible once its share is pending.
-    pub(crate) async fn refuse(&self, session: &SessionId) -> Result<(), StoreError> {
-        let batch = Batch::new().require(Table::Pending, session.as_bytes(), Precondition::Absent).put(
-            Table::Meta,
-            refusal_key(session),
-            0,
-            Secret::new(vec![1]),
-        );
-        self.store.commit(batch).await
-    }
-
-    /// Waits no longer for the certificate of a pending share, after a signed refusal. The share stays: should its
-    /// party have lied, the certificate can still come.
-    pub(crate) async fn set_aside(&self, session: &SessionId) -> Result<(), StoreError> {
-        let batch = Batch::new().require(Table::Pending, session.as_bytes(), Precondition::Present).put(
-            Table::Meta,
-            set_aside_key(session),
-            0,
-            Secret::new(vec![1]),
-        );
-        self.store.commit(batch).await
     }
 
     /// Activates a wallet: its public record, and the pending share if this node has one. Repeating it changes
@@ -235,34 +198,38 @@ impl Wallets {
     ) -> Result<Arc<Wallet>, WalletError> {
         let Certified { request, public, certificate } = certified;
         let session = certificate.session();
-        let wallet = Wallet::new(WalletRecord { request, public, certificate })?;
+        let mut wallet = Wallet::new(WalletRecord { request, public, certificate })?;
         let name = wallet.id.as_str().to_owned();
         let invalid = |detail: String| WalletError::Invalid { wallet: name.clone(), detail };
-        let WalletRecord { public, certificate, .. } = &wallet.record;
         if let Some(known) = self.of_session(&session) {
-            let same = known.record.public == *public && known.record.request == wallet.record.request;
+            let same =
+                known.record.public == wallet.record.public && known.record.request == wallet.record.request;
             return if same {
                 Ok(known)
             } else {
                 Err(invalid("another wallet is certified by this session".into()))
             };
         }
+        let WalletRecord { public, certificate, .. } = &wallet.record;
         certificate.certifies(public).map_err(|error| invalid(error.to_string()))?;
-        let bytes = wallet.record.to_wire().map_err(|error| invalid(error.to_string()))?;
-        let epoch = wallet.record.public.epoch;
-        let mut batch = Batch::new().insert(Table::Wallets, &name, epoch, Secret::new(bytes));
-        if wallet.record.public.committee.index_of(me).is_some() {
-            let pending = self
-                .pending_of(&session)?
-                .ok_or_else(|| invalid("this node has not stored the share that it acknowledged".into()))?;
-            if pending.share.public() != public {
+        let held = self.pending_of(&session)?;
+        match &held {
+            Some(pending) if pending.share.public() != public => {
                 return Err(invalid("the certificate is for another key than this node's share".into()));
             }
+            // It acknowledged, so it had one.
+            None if public.committee.index_of(me).is_some()
+                && !self.store.contains(Table::Shares, &name)? =>
+            {
+                tracing::error!(wallet = name, "this node's share is gone: restore it from a backup");
+            }
+            _ => {}
+        }
+        let mut batch = self.record_new(Batch::new(), &mut wallet)?;
+        if let Some(pending) = &held {
             let share = pending.share.to_wire().map_err(|error| invalid(error.to_string()))?;
-            batch = batch
-                .put(Table::Shares, &name, epoch, Secret::new(share))
-                .delete(Table::Pending, session.as_bytes())
-                .delete(Table::Meta, set_aside_key(&session));
+            batch = batch.put(Table::Shares, &wallet.row, wallet.record.public.epoch, Secret::new(share));
+            batch = self.release(batch, pending)?;
         }
         match self.store.commit(batch).await {
             Ok(()) => {}
@@ -274,8 +241,64 @@ impl Wallets {
         }
         let wallet = Arc::new(wallet);
         self.known.write().unwrap_or_else(PoisonError::into_inner).insert(Arc::clone(&wallet));
+        let waited = self.pending.write().unwrap_or_else(PoisonError::into_inner).remove(&session);
+        if let Some(refusal) = waited.and_then(|waiting| waiting.set_aside.clone()) {
+            tracing::error!(
+                wallet = %wallet.id,
+                "{} signed both an acknowledgement of session {session} and a promise never to give one",
+                refusal.party
+            );
+        }
+        if wallet.row != name {
+            tracing::error!(wallet = %wallet.id, key = %wallet.public_key, "there is another wallet of this name: use the public key");
+        }
         tracing::info!(wallet = %wallet.id, key = %wallet.public_key, "the wallet is active");
         Ok(wallet)
+    }
+}
+
+impl Wallets {
+    /// Adds a new wallet's record to a batch, under its name or, if that is taken, beside it. A damaged record of that
+    /// name is replaced: peers have told what it was.
+    fn record_new(&self, batch: Batch, wallet: &mut Wallet) -> Result<Batch, WalletError> {
+        let name = wallet.id.as_str();
+        let damaged = match self.store.get(Table::Wallets, name) {
+            Ok(None) => false,
+            // No name has this separator in it.
+            Ok(Some(_)) => {
+                wallet.row = format!("{name}#{}", wallet.record.certificate.session());
+                false
+            }
+            Err(StoreError::DamagedRecord { .. }) => true,
+            Err(error) => return Err(error.into()),
+        };
+        let bytes = wallet
+            .record
+            .to_wire()
+            .map_err(|error| WalletError::Invalid { wallet: name.to_owned(), detail: error.to_string() })?;
+        let (epoch, bytes) = (wallet.record.public.epoch, Secret::new(bytes));
+        Ok(if damaged {
+            batch.put(Table::Wallets, &wallet.row, epoch, bytes)
+        } else {
+            batch.insert(Table::Wallets, &wallet.row, epoch, bytes)
+        })
+    }
+
+    /// What this node holds, in short.
+    pub(crate) fn census(&self) -> Census {
+        self.known.read().unwrap_or_else(PoisonError::into_inner).census.clone()
+    }
+
+    /// The wallets in one bucket of the census.
+    pub(crate) fn bucket(&self, bucket: u8) -> Vec<Arc<Wallet>> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let inside = |session: &SessionId| Census::bucket_of(session) == bucket;
+        known
+            .by_session
+            .iter()
+            .filter(|(session, _)| inside(session))
+            .map(|(_, wallet)| wallet.clone())
+            .collect()
     }
 }
 
@@ -293,6 +316,10 @@ impl Wallet {
         }
         let body = KeygenRequest::from_json(request.body(), request.request_id())
             .map_err(|error| unnamed(&error))?;
+        let committee = &record.public.committee;
+        if body.threshold != committee.threshold().get() || usize::from(body.total) != committee.len() {
+            return Err(unnamed(&"the request is for another threshold or total"));
+        }
         let fingerprint = request.fingerprint();
         let id = job::wallet_id(&body, &fingerprint).map_err(|error| unnamed(&error.message))?;
         let scheme = protocols::scheme(&body.curve, body.protocol.as_deref())
@@ -302,7 +329,14 @@ impl Wallet {
             .group_key
             .public_key(scheme)
             .map_err(|error| invalid(id.as_str(), error.to_string()))?;
-        Ok(Self { id, scheme, public_key, fingerprint, record })
+        let row = id.to_string();
+        Ok(Self { id, scheme, public_key, fingerprint, record, row })
+    }
+
+    /// The client's id of the request that made it.
+    pub(crate) fn request_id(&self) -> Option<String> {
+        let request = SignedRequest::decode(&self.record.request).ok()?;
+        Some(request.request_id().as_str().to_owned())
     }
 
     /// The wallet as nodes tell each other.
@@ -310,18 +344,4 @@ impl Wallet {
         let WalletRecord { request, public, certificate } = self.record.clone();
         Certified { request, public, certificate }
     }
-
-    /// The client's id of the request that made it.
-    pub(crate) fn request_id(certified: &Certified) -> Option<String> {
-        let request = SignedRequest::decode(&certified.request).ok()?;
-        Some(request.request_id().as_str().to_owned())
-    }
-}
-
-fn refusal_key(session: &SessionId) -> String {
-    format!("refused/{session}")
-}
-
-fn set_aside_key(session: &SessionId) -> String {
-    format!("set-aside/{session}")
 }

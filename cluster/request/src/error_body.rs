@@ -135,6 +135,8 @@ error_codes! {
     RequestConflict = "request_conflict", CONFLICT;
     /// A wallet of this id exists already.
     WalletExists = "wallet_exists", CONFLICT;
+    /// Several wallets have this name; the public key says which one is meant.
+    AmbiguousWallet = "ambiguous_wallet", CONFLICT;
     /// The wallet is not (or no longer) ready for this.
     WalletNotActive = "wallet_not_active", CONFLICT;
     /// The body is too large.

@@ -144,6 +144,21 @@ pub struct Start {
     acceptances: Vec<Acceptance>,
 }
 
+impl Start {
+    /// What the parties agreed upon, if this start is of that proposal. Its signatures are not verified here: whoever
+    /// gathered the acceptances has done so.
+    ///
+    /// # Errors
+    /// A start of another proposal, or without just one acceptance of every party.
+    pub fn agreement(&self, proposal: &Proposal) -> Result<Agreement, WireError> {
+        if self.proposal != proposal.digest()? {
+            return Err(WireError::Malformed("a start of another proposal".into()));
+        }
+        let fresh = self.acceptances.iter().map(|acceptance| (acceptance.party, acceptance.fresh));
+        Agreement::new(proposal.clone(), fresh.collect())
+    }
+}
+
 impl Wire for Start {
     const MAX_BYTES: usize = 64 + 100 * Acceptance::MAX_BYTES;
 }

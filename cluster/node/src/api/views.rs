@@ -1,11 +1,15 @@
 //! What the API shows of the node's state.
 
+use std::time::{Duration, Instant};
+
 use quorate_keys::Secret;
 use quorate_request::{Health, NodeView, Readiness, WalletStatus, WalletView};
 
 use crate::engine::Engine;
 use crate::store::{Batch, Table};
 use crate::wallets::Wallet;
+
+const PROBE_EVERY: Duration = Duration::from_secs(1);
 
 impl Engine {
     /// A wallet, as the API shows it.
@@ -67,6 +71,20 @@ impl Engine {
         }
     }
 
+    /// Why the store takes no writes. Tried once a second at the most: each try waits for the disk, and anybody may ask.
+    async fn probe(&self) -> Option<String> {
+        let mut probed = self.probed.lock().await;
+        if let Some((when, refused)) = &*probed
+            && when.elapsed() < PROBE_EVERY
+        {
+            return refused.clone();
+        }
+        let batch = Batch::new().put(Table::Meta, "probe", 0, Secret::new(Vec::new()));
+        let refused = self.store.commit(batch).await.err().map(|error| error.to_string());
+        *probed = Some((Instant::now(), refused.clone()));
+        refused
+    }
+
     /// Whether requests can be served: a majority of the nodes is reachable and the store takes writes.
     pub(crate) async fn readiness(&self) -> Readiness {
         let total = self.peers.len();
@@ -75,10 +93,9 @@ impl Engine {
         if reachable <= total / 2 {
             reasons.push(format!("{reachable} of {total} nodes can be reached, no majority"));
         }
-        let written =
-            self.store.commit(Batch::new().put(Table::Meta, "probe", 0, Secret::new(Vec::new()))).await;
-        let store_writable = written.is_ok();
-        reasons.extend(written.err().map(|error| error.to_string()));
+        let refused = self.probe().await;
+        let store_writable = refused.is_none();
+        reasons.extend(refused);
         if self.is_draining() {
             reasons.push("the node is shutting down".into());
         }

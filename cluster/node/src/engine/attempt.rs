@@ -11,6 +11,7 @@ use quorate_sharing::{Committee, PartyIndex};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
+use super::recovery::Resolved;
 use super::{Engine, lock};
 use crate::barrier::Step;
 use crate::frame::{Frame, Invite, Reason, Signed};
@@ -19,13 +20,17 @@ use crate::wallets::Wallet;
 
 /// Answers that may wait for one proposer.
 const ANSWERS: usize = 512;
+/// How long a member that others call silent has to show that it is not.
+const PRESENCE: Duration = Duration::from_secs(1);
 
 /// What comes back to the proposer of an attempt.
 pub(super) enum Answer {
     Accepted(Acceptance),
     Declined(Reason),
-    /// A member's session failed; these were silent.
+    /// A member's session failed; these were silent, it says.
     GivenUp(Vec<Identity>, String),
+    /// A member that is said to be silent is not.
+    Here,
     /// This node's own session failed.
     Aborted(Box<(Agreement, Abort)>),
     /// A signature, verified.
@@ -42,12 +47,61 @@ pub(super) enum Attempted {
     Refused(Identity, Reason),
     /// Nodes did not answer, or can't sign.
     Absent(BTreeSet<Identity>, String),
+    /// One of these is at fault, and it is not known which: members said of each other that they were silent.
+    Doubtful(BTreeSet<Identity>, String),
     /// Nodes are proven to have cheated.
     Cheated(BTreeSet<Identity>, String),
     /// A node asks to be tried later.
     Busy(Identity, String),
     /// It may work the next time.
     Again(String),
+    /// It is not known whether it has succeeded.
+    Unresolved(String),
+}
+
+/// What members told a proposer that is none of them. Their word alone convicts nobody of silence: who is accused of it
+/// is asked, and who then answers is in doubt together with the accuser.
+#[derive(Default)]
+struct Reports {
+    reporters: BTreeSet<Identity>,
+    accused: BTreeSet<Identity>,
+    /// Those that have shown that they are there.
+    present: BTreeSet<Identity>,
+    reason: String,
+}
+
+impl Reports {
+    /// Adds a member's report; gives those that are accused for the first time.
+    fn add(
+        &mut self,
+        from: Identity,
+        accused: impl Iterator<Item = Identity>,
+        reason: String,
+    ) -> Vec<Identity> {
+        self.reporters.insert(from);
+        self.present.insert(from);
+        self.reason = reason;
+        accused.filter(|node| self.accused.insert(*node)).collect()
+    }
+
+    /// Whether all that are accused have answered.
+    fn is_complete(&self) -> bool {
+        !self.reporters.is_empty() && self.accused.is_subset(&self.present)
+    }
+
+    /// What they amount to; none without any.
+    fn judged(&self) -> Option<Attempted> {
+        if self.reporters.is_empty() {
+            return None;
+        }
+        let absent: BTreeSet<_> = self.accused.difference(&self.present).copied().collect();
+        Some(if absent.is_empty() {
+            let doubtful = self.accused.union(&self.reporters).copied().collect();
+            Attempted::Doubtful(doubtful, self.reason.clone())
+        } else {
+            Attempted::Absent(absent, self.reason.clone())
+        })
+    }
 }
 
 /// The attempt's place in [`Engine::proposals`], given back when it ends.
@@ -108,8 +162,19 @@ impl Engine {
             self.started(self.me, &start);
         }
         // Members expire silent rounds on their own; a proposer outside the committee adds a margin for their word.
-        let rounds_by = Instant::now() + self.config.round_timeout.saturating_mul(4);
-        self.await_end(verified, job, &proposal.committee, &mut answers, deadline.min(rounds_by)).await
+        let rounds_by = deadline.min(Instant::now() + self.config.round_timeout.saturating_mul(4));
+        let ended =
+            self.await_end(verified, job, proposal, *proposing.digest(), &mut answers, rounds_by).await;
+        match (job, ended) {
+            (_, ended @ (Attempted::Signed(_) | Attempted::Active(_))) | (Job::Sign(_), ended) => ended,
+            (Job::Keygen(_), ended) => match self.resolve(&invite.proposal, &start, deadline).await {
+                Resolved::Active(wallet) => Attempted::Active(wallet),
+                Resolved::Void => ended,
+                Resolved::Unknown => Attempted::Unresolved(
+                    "some nodes may hold a share and don't answer; repeat the request to learn whether there is a wallet".into(),
+                ),
+            },
+        }
     }
 
     fn invitation(
@@ -203,7 +268,7 @@ impl Engine {
                 Answer::Active(wallet) if made_by(verified, job, &wallet) => {
                     return Err(Attempted::Active(wallet));
                 }
-                Answer::Active(_) | Answer::GivenUp(..) | Answer::Aborted(..) => {}
+                Answer::Active(_) | Answer::GivenUp(..) | Answer::Here | Answer::Aborted(..) => {}
             }
         }
     }
@@ -241,13 +306,21 @@ impl Engine {
         &self,
         verified: &Verified,
         job: &Job,
-        committee: &Committee,
+        proposal: &Proposal,
+        digest: [u8; 32],
         answers: &mut mpsc::Receiver<(Identity, Answer)>,
         until: Instant,
     ) -> Attempted {
+        let committee = &proposal.committee;
         let chosen: BTreeSet<_> = committee.members().iter().map(|member| member.identity).collect();
+        // What members say of each other, when this node is none of them.
+        let mut reports = Reports::default();
+        let mut until = until;
         loop {
             let Ok(Some((from, answer))) = timeout_at(until, answers.recv()).await else {
+                if let Some(ended) = reports.judged() {
+                    return ended;
+                }
                 // The other members are done when the aggregator has what it needs: it owes the result.
                 let owes = aggregator(committee, &self.me).map(|party| self.members(committee, &[party]));
                 let late = "did not give the session's result in time";
@@ -257,7 +330,10 @@ impl Engine {
                 };
             };
             match answer {
-                Answer::Signed(signed) if self.fits(verified, job, &signed) => {
+                Answer::Signed(mut signed) if self.fits(verified, job, &signed) => {
+                    if signed.attempt == proposal.attempt {
+                        signed.committee = chosen.into_iter().collect();
+                    }
                     return Attempted::Signed(signed);
                 }
                 Answer::Signed(_) => {
@@ -269,15 +345,23 @@ impl Engine {
                 Answer::Active(_) => {}
                 Answer::Aborted(aborted) => return self.aborted(&aborted.0, &aborted.1),
                 Answer::GivenUp(silent, reason) if chosen.contains(&from) && !chosen.contains(&self.me) => {
-                    let silent: BTreeSet<_> =
-                        silent.into_iter().filter(|node| chosen.contains(node)).collect();
-                    return if silent.is_empty() {
-                        Attempted::Again(reason)
-                    } else {
-                        Attempted::Absent(silent, reason)
-                    };
+                    let accused = silent.into_iter().filter(|node| chosen.contains(node) && *node != from);
+                    if reports.reporters.is_empty() {
+                        until = until.min(Instant::now() + PRESENCE);
+                    }
+                    for node in reports.add(from, accused, reason) {
+                        self.send(&node, &Frame::AreYouThere(digest));
+                    }
                 }
-                Answer::GivenUp(..) | Answer::Accepted(_) | Answer::Declined(_) => {}
+                Answer::Here if chosen.contains(&from) => {
+                    reports.present.insert(from);
+                }
+                Answer::GivenUp(..) | Answer::Here | Answer::Accepted(_) | Answer::Declined(_) => {}
+            }
+            if reports.is_complete()
+                && let Some(ended) = reports.judged()
+            {
+                return ended;
             }
         }
     }

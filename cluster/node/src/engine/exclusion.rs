@@ -2,20 +2,33 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
 use quorate_keys::{Identity, Secret};
-use quorate_session::{Evidence, Verdict, Wire};
+use quorate_session::{Evidence, SessionId, Verdict, Wire};
 
 use super::{Engine, lock};
 use crate::frame::Frame;
 use crate::store::{Batch, Store, StoreError, Table};
+
+/// From so much evidence on that proves nothing, a peer's evidence is not looked at any more.
+const FALSE_EVIDENCE: u32 = 8;
 
 pub(super) struct Exclusions {
     store: Arc<Store>,
     /// Where evidence is laid down for whoever wants to judge it.
     folder: PathBuf,
     culprits: Mutex<HashMap<Identity, String>>,
+    courts: Mutex<HashMap<Identity, Arc<Court>>>,
+}
+
+/// Where the evidence of one peer is judged.
+#[derive(Default)]
+struct Court {
+    turn: tokio::sync::Mutex<()>,
+    /// How much of its evidence proved nothing.
+    refused: AtomicU32,
 }
 
 impl Exclusions {
@@ -27,7 +40,15 @@ impl Exclusions {
                 culprits.insert(member.identity, evidence.claim.to_string());
             }
         }
-        Ok(Self { store, folder, culprits: Mutex::new(culprits) })
+        Ok(Self { store, folder, culprits: Mutex::new(culprits), courts: Mutex::default() })
+    }
+
+    fn court(&self, peer: Identity) -> Arc<Court> {
+        Arc::clone(lock(&self.courts).entry(peer).or_default())
+    }
+
+    fn is_kept(&self, culprit: &Identity, session: &SessionId) -> Result<bool, StoreError> {
+        self.store.contains(Table::Evidence, row(culprit, session))
     }
 
     pub(super) fn contains(&self, identity: &Identity) -> bool {
@@ -36,10 +57,10 @@ impl Exclusions {
 
     /// Keeps judged evidence; `false` if that culprit was convicted of this session before.
     async fn keep(&self, evidence: &Evidence, verdict: &Verdict) -> Result<bool, StoreError> {
-        let key = format!("{}/{}", verdict.culprit, verdict.session);
-        if self.store.contains(Table::Evidence, &key)? {
+        if self.is_kept(&verdict.culprit, &verdict.session)? {
             return Ok(false);
         }
+        let key = row(&verdict.culprit, &verdict.session);
         let Ok(bytes) = evidence.to_wire() else { return Ok(false) };
         if let Err(error) = self.lay_down(&bytes, verdict) {
             tracing::warn!(folder = %self.folder.display(), %error, "evidence could not be written to a file");
@@ -57,16 +78,41 @@ impl Exclusions {
     }
 }
 
+fn row(culprit: &Identity, session: &SessionId) -> String {
+    format!("{culprit}/{session}")
+}
+
 impl Engine {
     /// Takes evidence from a peer, or from a session of this node: judged here before it counts, and passed on once.
     pub(super) async fn accused(&self, from: Identity, evidence: Evidence) {
         if evidence.agreement.proposal().cluster != *self.peers.cluster().as_bytes() {
             return tracing::warn!(peer = %self.name(&from), "refused evidence of another cluster");
         }
-        let verdict = match self.registry.judge(&evidence) {
-            Ok(verdict) => verdict,
-            Err(error) => {
+        let Some(accused) = evidence.agreement.committee().member(evidence.accused) else {
+            return tracing::warn!(peer = %self.name(&from), "refused evidence against no member");
+        };
+        let session = evidence.agreement.session();
+        // Judging costs as much as taking part in the protocol. One at a time, and not for who keeps crying wolf.
+        let court = self.exclusions.court(from);
+        let _turn = court.turn.lock().await;
+        if court.refused.load(Ordering::Relaxed) >= FALSE_EVIDENCE && from != self.me {
+            return tracing::debug!(peer = %self.name(&from), "ignored evidence of a node that has shown too much false one");
+        }
+        match self.exclusions.is_kept(&accused.identity, &session) {
+            Ok(false) => {}
+            Ok(true) => return,
+            Err(error) => return tracing::error!(%error, "evidence can't be read"),
+        }
+        let registry = Arc::clone(&self.registry);
+        let judged = tokio::task::spawn_blocking(move || (registry.judge(&evidence), evidence)).await;
+        let (verdict, evidence) = match judged {
+            Ok((Ok(verdict), evidence)) => (verdict, evidence),
+            Ok((Err(error), _)) => {
+                court.refused.fetch_add(1, Ordering::Relaxed);
                 return tracing::warn!(peer = %self.name(&from), %error, "refused evidence that proves nothing");
+            }
+            Err(error) => {
+                return tracing::error!(peer = %self.name(&from), %error, "evidence could not be judged");
             }
         };
         match self.exclusions.keep(&evidence, &verdict).await {

@@ -1,11 +1,11 @@
 //! A member's side: decide on an invitation, keep the promise until the start, take the outcome.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use quorate_keys::Identity;
-use quorate_request::{ErrorCode, SessionResult, SignResponse, SignedRequest, Verified, WalletRef};
+use quorate_request::{ErrorCode, SessionResult, SignResponse, SignedRequest, Verified};
 use quorate_session::{Accepted, IdentityVerifier, Start};
 use rand_core::OsRng;
 use tokio::sync::watch;
@@ -20,6 +20,10 @@ use crate::job::Job;
 const LONGEST_PROPOSAL: Duration = Duration::from_secs(600);
 /// How long an attempt is remembered after it ended, to take its outcome.
 const REMEMBERED: Duration = Duration::from_secs(120);
+/// How long a start may be under way.
+const START_MARGIN: Duration = Duration::from_secs(1);
+/// How long it is a waiting proposer's turn: a little longer than proposers pause at the most.
+const TURN: Duration = Duration::from_secs(2);
 /// Promises and sessions of this node at a time, for each that it may propose itself.
 const MEMBER_FACTOR: usize = 4;
 
@@ -44,7 +48,35 @@ pub(super) struct TakenPart {
     since: Instant,
     /// Whether it still has a promise or a session.
     pub(super) live: bool,
+    /// Proposers that were told to wait, in the order in which they came, and since when it is the first one's turn.
+    waiting: VecDeque<Identity>,
+    turn_since: Option<Instant>,
     cancel: watch::Sender<bool>,
+}
+
+impl TakenPart {
+    /// Whether a proposer has to wait: while another one's attempt is live, and after it as long as others came before
+    /// it. Otherwise a node that keeps proposing, and never starts, could keep all others from it.
+    fn must_wait(&mut self, proposer: Identity, attempt: u32) -> bool {
+        let newer = self.proposer == proposer && self.attempt < attempt;
+        let wait = (self.live && !newer) || self.turn().is_some_and(|first| first != proposer);
+        if wait && !self.waiting.contains(&proposer) {
+            self.waiting.push_back(proposer);
+        }
+        wait
+    }
+
+    /// Whose turn it is. Who does not take it in time loses it.
+    fn turn(&mut self) -> Option<Identity> {
+        while let Some(first) = self.waiting.front() {
+            if self.turn_since.get_or_insert_with(Instant::now).elapsed() < TURN {
+                return Some(*first);
+            }
+            self.waiting.pop_front();
+            self.turn_since = None;
+        }
+        None
+    }
 }
 
 impl Engine {
@@ -137,13 +169,15 @@ impl Engine {
             Ok(_) => {}
         }
         if let Job::Keygen(keygen) = job {
-            if let Some(wallet) = self.wallets.find(WalletRef::Id(&keygen.wallet)) {
+            if let Some(wallet) =
+                self.wallets.named(&keygen.wallet).iter().find(|wallet| wallet.fingerprint == fingerprint)
+            {
                 self.send(&from, &Frame::Certified(Box::new(wallet.certified())));
                 return Err(Reason::Done(Box::new(None)));
             }
-            let pending = self.wallets.pending().map_err(|error| Reason::Unable(error.to_string()))?;
-            if let Some(pending) = pending.iter().find(|pending| pending.wallet == keygen.wallet.as_str()) {
-                self.inquire(pending);
+            let waiting = self.wallets.waiting();
+            if let Some(waiting) = waiting.iter().find(|waiting| waiting.wallet == keygen.wallet.as_str()) {
+                self.inquire(&waiting.agreement);
                 return Err(Reason::Busy("a share of an earlier attempt waits for its certificate".into()));
             }
         }
@@ -193,7 +227,7 @@ impl Engine {
         let proposal = accepted.proposal();
         let (verified, job) = (Arc::new(verified), Arc::new(job));
         let (cancel, cancelled) = watch::channel(false);
-        let part = TakenPart {
+        let mut part = TakenPart {
             fingerprint: verified.request().fingerprint(),
             proposal: *accepted.digest(),
             proposer: from,
@@ -203,19 +237,24 @@ impl Engine {
             committee: proposal.committee.members().iter().map(|member| member.identity).collect(),
             since: Instant::now(),
             live: true,
+            waiting: VecDeque::new(),
+            turn_since: None,
             cancel,
         };
         {
             let mut taken = lock(&self.taken);
             taken.retain(|_, part| part.live || part.since.elapsed() < REMEMBERED);
-            if let Some(before) = taken.get(&id) {
+            if let Some(before) = taken.get_mut(&id) {
                 if before.fingerprint != part.fingerprint {
                     return Err(Reason::Conflict);
                 }
-                let newer = before.proposer == from && before.attempt < part.attempt;
-                if before.live && !newer {
-                    return Err(Reason::Busy("another attempt at the request is live".into()));
+                if before.must_wait(from, part.attempt) {
+                    return Err(Reason::Busy(
+                        "another attempt at the request is live, or comes first".into(),
+                    ));
                 }
+                part.waiting = std::mem::take(&mut before.waiting);
+                part.waiting.retain(|proposer| *proposer != from);
                 before.cancel.send_replace(true);
                 lock(&self.promises).remove(&before.proposal);
             }
@@ -226,7 +265,8 @@ impl Engine {
         lock(&self.promises).insert(digest, promise);
         let engine = Arc::clone(self);
         tokio::spawn(async move {
-            tokio::time::sleep(engine.config.round_timeout.saturating_mul(2)).await;
+            // The proposer gathers for one round's time; then its start is on its way or never comes.
+            tokio::time::sleep(engine.config.round_timeout.saturating_add(START_MARGIN)).await;
             if lock(&engine.promises).remove(&digest).is_some() {
                 engine.part_over(&id, &digest);
             }
@@ -251,26 +291,30 @@ impl Engine {
     pub(super) fn part_over(&self, request: &str, proposal: &[u8; 32]) {
         if let Some(part) = lock(&self.taken).get_mut(request).filter(|part| part.proposal == *proposal) {
             part.live = false;
+            part.turn_since = None;
         }
     }
 
     /// All members have accepted: begins the session.
     pub(super) fn started(self: &Arc<Self>, from: Identity, start: &Start) {
-        let Some(promise) = lock(&self.promises).remove(&start.proposal) else {
-            return tracing::debug!(peer = %self.name(&from), "a start without a promise");
+        let promise = {
+            let mut promises = lock(&self.promises);
+            match promises.get(&start.proposal) {
+                None => return tracing::debug!(peer = %self.name(&from), "a start without a promise"),
+                Some(promise) if promise.accepted.proposal().proposer != from => {
+                    return tracing::warn!(peer = %self.name(&from), "a start that is not by the proposer");
+                }
+                Some(_) => promises.remove(&start.proposal),
+            }
         };
-        let digest = *promise.accepted.digest();
-        if promise.accepted.proposal().proposer != from {
-            lock(&self.promises).insert(digest, promise);
-            return tracing::warn!(peer = %self.name(&from), "a start that is not by the proposer");
-        }
-        let Promise { accepted, verified, job, setup, cancelled } = promise;
+        let Some(Promise { accepted, verified, job, setup, cancelled }) = promise else { return };
+        let digest = *accepted.digest();
         match accepted.start(start, &IdentityVerifier) {
             Ok(context) => self.run(super::run::Part { context, digest, verified, job, setup, cancelled }),
-            Err((accepted, error)) => {
+            // The proposer gathered the acceptances: a faulty start is its own doing, and ends its attempt.
+            Err((_, error)) => {
                 tracing::warn!(peer = %self.name(&from), %error, "refused a start");
-                let promise = Promise { accepted: *accepted, verified, job, setup, cancelled };
-                lock(&self.promises).insert(digest, promise);
+                self.part_over(verified.request_id().as_str(), &digest);
             }
         }
     }
@@ -285,7 +329,7 @@ impl Engine {
             && let Job::Sign(job) = &*job
         {
             match self.sign_response(&verified, job, &signed) {
-                Ok(response) => self.ledger.learn(&verified, SessionResult::Sign(response)),
+                Ok(response) => self.learned(&verified, SessionResult::Sign(response)).await,
                 Err(error) => {
                     return tracing::warn!(peer = %self.name(&from), "refused a result: {}", error.message);
                 }
@@ -293,6 +337,19 @@ impl Engine {
         }
         let request = signed.request_id.clone();
         self.answer_by_request(from, &request, Answer::Signed(signed));
+    }
+
+    /// Keeps a result that another node has reached. The request's own proposer, if that is this node, adds to it first.
+    async fn learned(&self, verified: &Verified, result: SessionResult) {
+        let proposes = lock(&self.proposals).contains_key(verified.request_id().as_str());
+        self.ledger.learn(verified, result.clone());
+        if !proposes && let Err(error) = self.ledger.settle(verified, &result).await {
+            tracing::warn!(
+                request = verified.request_id().as_str(),
+                "a result could not be stored: {}",
+                error.message
+            );
+        }
     }
 
     /// A result as nodes tell each other.

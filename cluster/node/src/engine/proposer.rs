@@ -1,12 +1,12 @@
 //! The proposer's side of a request: choose a committee, attempt, and choose again when it fails.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use quorate_keys::{Identity, Transcript};
 use quorate_request::{
-    ErrorBody, ErrorCode, KeygenResponse, RequestStatus, SessionResult, SignResponse, Verified, WalletRef,
+    ErrorBody, ErrorCode, KeygenResponse, RequestStatus, SessionResult, SignResponse, Verified,
 };
 use rand_core::{OsRng, RngCore};
 use tokio::time::Instant;
@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::Engine;
 use super::attempt::Attempted;
 use crate::frame::{Reason, Signed};
-use crate::job::{Job, SignJob};
+use crate::job::{self, Job, SignJob};
 use crate::ledger::Ending;
 use crate::wallets::Wallet;
 
@@ -26,6 +26,10 @@ struct Trouble {
     culprits: BTreeSet<Identity>,
     /// Nodes that asked to be tried later. They are asked again only where there are no others.
     busy: BTreeSet<Identity>,
+    /// How often a node was in doubt. The more, the later it is asked again.
+    doubts: BTreeMap<Identity, u32>,
+    /// Nodes that refuse the request. They are not asked again; each speaks for itself alone.
+    refusals: BTreeMap<Identity, Reason>,
     /// The members of attempts that failed.
     tried: BTreeSet<Identity>,
     last: String,
@@ -37,7 +41,15 @@ impl Engine {
     /// # Errors
     /// What the client is told.
     pub(super) async fn propose(self: &Arc<Self>, verified: &Verified) -> Ending {
-        let job = Job::new(verified, &self.wallets, &self.peers, &self.config)?;
+        let job = match Job::new(verified, &self.wallets, &self.peers, &self.config) {
+            Err(error) if error.code == ErrorCode::UnknownWallet => {
+                if let Some(sought) = job::sought(verified) {
+                    self.seek(&sought).await;
+                }
+                Job::new(verified, &self.wallets, &self.peers, &self.config)?
+            }
+            job => job?,
+        };
         if let Some(result) = self.made_before(&job, verified) {
             return Ok(result);
         }
@@ -72,10 +84,26 @@ impl Engine {
                     return self.signed_result(verified, &job, &signed, &trouble).await;
                 }
                 Attempted::Active(wallet) => return self.keygen_result(verified, &wallet).await,
-                Attempted::Refused(node, reason) => return Err(self.refusal(&node, reason)),
+                Attempted::Unresolved(why) => return Err(ErrorBody::new(ErrorCode::TimedOut, why)),
+                // As few refusals as there are nodes, and no reason to wait.
+                Attempted::Refused(node, reason) => {
+                    tracing::warn!(
+                        request = verified.request_id().as_str(),
+                        "node {} refuses: {reason:?}",
+                        self.name(&node)
+                    );
+                    trouble.refusals.insert(node, reason);
+                    continue;
+                }
                 Attempted::Absent(nodes, why) => {
                     trouble.last = format!("{} {why}", self.names(&nodes).join(", "));
                     trouble.absent.extend(nodes);
+                }
+                Attempted::Doubtful(nodes, why) => {
+                    trouble.last = why;
+                    for node in nodes {
+                        *trouble.doubts.entry(node).or_default() += 1;
+                    }
                 }
                 Attempted::Cheated(nodes, why) => {
                     trouble.last = why;
@@ -122,9 +150,10 @@ impl Engine {
     /// The result of a key generation that this very request led to before.
     fn made_before(&self, job: &Job, verified: &Verified) -> Option<SessionResult> {
         let Job::Keygen(job) = job else { return None };
-        let wallet = self.wallets.find(WalletRef::Id(&job.wallet))?;
-        (wallet.fingerprint == verified.request().fingerprint())
-            .then(|| SessionResult::Keygen(self.keygen_response(verified, &wallet)))
+        let fingerprint = verified.request().fingerprint();
+        let wallet =
+            self.wallets.named(&job.wallet).into_iter().find(|wallet| wallet.fingerprint == fingerprint)?;
+        Some(SessionResult::Keygen(self.keygen_response(verified, &wallet)))
     }
 
     /// The nodes of the next attempt: those that the client named, or healthy ones in an order that depends on the
@@ -143,6 +172,10 @@ impl Engine {
             let message = format!("proven to have cheated, and left out: {}", names.join(", "));
             return Err(ErrorBody::new(ErrorCode::NotEnoughSigners, message).with_culprits(names));
         }
+        if all && let Some(refusal) = self.first_refusal(trouble) {
+            return Err(refusal);
+        }
+        candidates.retain(|node| !trouble.refusals.contains_key(node));
         let reachable = self.reachable();
         let (up, down): (Vec<_>, Vec<_>) = candidates.drain(..).partition(|node| {
             let healthy = all || !trouble.absent.contains(node);
@@ -150,6 +183,9 @@ impl Engine {
         });
         let wanted = job.size();
         if up.len() < wanted || (all && !down.is_empty()) {
+            if let Some(refusal) = self.first_refusal(trouble) {
+                return Err(refusal);
+            }
             let mut message = format!("{wanted} nodes are needed, {} are up", up.len());
             if !down.is_empty() {
                 message.push_str(&format!("; unavailable: {}", self.names(&down).join(", ")));
@@ -161,7 +197,10 @@ impl Engine {
         let fingerprint = verified.request().fingerprint();
         let mut ordered: Vec<_> = up
             .into_iter()
-            .map(|node| (trouble.busy.contains(&node), rank(&fingerprint, &node), node))
+            .map(|node| {
+                let doubts = trouble.doubts.get(&node).copied().unwrap_or_default();
+                (trouble.busy.contains(&node), doubts, rank(&fingerprint, &node), node)
+            })
             .collect();
         ordered.sort_unstable();
         Ok(ordered.into_iter().take(wanted).map(|(.., node)| node).collect())
@@ -239,14 +278,18 @@ impl Engine {
         }
     }
 
-    fn refusal(&self, node: &Identity, reason: Reason) -> ErrorBody {
+    fn first_refusal(&self, trouble: &Trouble) -> Option<ErrorBody> {
+        trouble.refusals.first_key_value().map(|(node, reason)| self.refusal(node, reason))
+    }
+
+    fn refusal(&self, node: &Identity, reason: &Reason) -> ErrorBody {
         match reason {
             Reason::Conflict => {
                 let message = format!("node {} knows this request id for another request", self.name(node));
                 ErrorBody::new(ErrorCode::RequestConflict, message)
             }
             Reason::Refused { code, message } => {
-                let code = ErrorCode::ALL.iter().find(|known| known.as_str() == code);
+                let code = ErrorCode::ALL.iter().find(|known| known.as_str() == code.as_str());
                 let message = format!("node {} refuses: {message}", self.name(node));
                 ErrorBody::new(code.copied().unwrap_or(ErrorCode::Aborted), message)
             }

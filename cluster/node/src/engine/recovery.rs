@@ -1,103 +1,155 @@
-//! What became of a share that this node acknowledged, when the session ended before it knew.
+//! What became of a share that a node acknowledged, when the session ended before everybody knew.
 //!
 //! A pending share is kept until there is a certificate (all members acknowledged: the share is active) or a refusal
-//! (a member promised durably never to acknowledge: nobody waits for the share any more). No time-out ever decides. A
-//! refusal can be a lie, so even then the share is only set aside: should the certificate come after all, it counts.
+//! (a member promised never to acknowledge: nobody waits for the share any more). No time-out ever decides. A refusal can
+//! be a lie, so even then the share is only set aside: should the certificate come after all, it counts.
+//!
+//! A refusal need not be durable to be kept: a session ends with the process that runs it, and a node can't enter one
+//! again, because its own fresh bytes are in the session's name. So memory decides between the two.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use quorate_keygen::Certificate;
 use quorate_keys::Identity;
-use quorate_session::{Envelope, IdentityVerifier, SessionId};
+use quorate_session::{Agreement, Envelope, IdentityVerifier, SessionId, SignedProposal, Start};
 use quorate_sharing::PartyIndex;
+use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::attempt::Answer;
+use super::member::Promise;
 use super::{Engine, lock};
 use crate::frame::{Certified, Frame, Refusal};
-use crate::wallets::{PendingShare, Wallet};
+use crate::job::Job;
+use crate::wallets::Wallet;
 
 /// How often a node asks about its pending shares.
 const ASK_EVERY: Duration = Duration::from_secs(2);
+/// How often a proposer asks about a key generation that failed for it.
+const ASK_AGAIN: Duration = Duration::from_millis(500);
+/// Refusals remembered.
+const REFUSALS: usize = 4096;
 
-/// Acknowledgements gathered for pending shares.
-pub(super) type Inquiries = HashMap<SessionId, BTreeMap<PartyIndex, Arc<Envelope>>>;
+/// What this node knows about key generations in doubt.
+#[derive(Default)]
+pub(super) struct Doubts {
+    /// Acknowledgements gathered for pending shares.
+    gathered: HashMap<SessionId, BTreeMap<PartyIndex, Arc<Envelope>>>,
+    /// Sessions that this node has acknowledged, or is about to.
+    acknowledged: HashSet<SessionId>,
+    /// Sessions that it has promised never to acknowledge. Old ones may go: nothing runs under their names.
+    refused: VecDeque<SessionId>,
+    /// Attempts of this node as a proposer that wait for a refusal.
+    unresolved: HashMap<SessionId, (Agreement, watch::Sender<bool>)>,
+}
+
+impl Doubts {
+    /// Whether this node may acknowledge the session: from now on it can't refuse.
+    pub(super) fn acknowledge(&mut self, session: SessionId) -> bool {
+        !self.refused.contains(&session) && {
+            self.acknowledged.insert(session);
+            true
+        }
+    }
+
+    /// Whether this node may refuse the session: from now on it can't acknowledge.
+    fn refuse(&mut self, session: SessionId) -> bool {
+        if self.acknowledged.contains(&session) {
+            return false;
+        }
+        if !self.refused.contains(&session) {
+            if self.refused.len() == REFUSALS {
+                self.refused.pop_front();
+            }
+            self.refused.push_back(session);
+        }
+        true
+    }
+}
+
+/// What became of an attempt that failed for its proposer.
+pub(super) enum Resolved {
+    /// It succeeded all the same.
+    Active(Arc<Wallet>),
+    /// It can never succeed: a member refused.
+    Void,
+    /// Nobody who knows has said.
+    Unknown,
+}
 
 impl Engine {
     /// Asks about pending shares until the node stops.
     pub(crate) async fn recover(self: Arc<Self>) {
         loop {
-            match self.wallets.pending() {
-                Ok(pending) => {
-                    let idle = |pending: &&PendingShare| {
-                        !lock(&self.sessions).contains_key(&pending.agreement.session())
-                    };
-                    pending.iter().filter(idle).for_each(|pending| self.inquire(pending));
+            for waiting in self.wallets.waiting() {
+                if !self.is_running(&waiting.agreement.session()) {
+                    self.inquire(&waiting.agreement);
                 }
-                Err(error) => tracing::error!(%error, "pending shares can't be read"),
             }
             tokio::time::sleep(ASK_EVERY).await;
         }
     }
 
-    /// Asks the other members about a pending share.
-    pub(super) fn inquire(&self, pending: &PendingShare) {
-        let frame = Frame::Inquire(pending.agreement.session());
-        for member in pending.agreement.committee().members() {
+    /// Asks the members of a key generation what became of it.
+    pub(super) fn inquire(&self, agreement: &Agreement) {
+        let frame = Frame::Inquire(agreement.session());
+        for member in agreement.committee().members() {
             if member.identity != self.me {
                 self.send(&member.identity, &frame);
             }
         }
     }
 
-    /// Answers a member: with the certificate, with this node's acknowledgement, or with the promise never to give one.
-    pub(super) async fn inquired(&self, from: Identity, session: SessionId) {
+    /// Answers: with the certificate, with this node's acknowledgement, or with the promise never to give one.
+    pub(super) fn inquired(&self, from: Identity, session: SessionId) {
         if let Some(wallet) = self.wallets.of_session(&session) {
             return self.send(&from, &Frame::Certified(Box::new(wallet.certified())));
         }
-        match self.wallets.pending_of(&session) {
-            Ok(Some(pending)) => {
-                return self.send(&from, &Frame::Acknowledged(Box::new(pending.acknowledgement)));
-            }
-            Ok(None) => {}
-            Err(error) => return tracing::error!(%error, "pending shares can't be read"),
+        if let Some(waiting) = self.wallets.waiting_of(&session) {
+            return match &waiting.set_aside {
+                Some(refusal) => self.send(&from, &Frame::Refused(refusal.clone())),
+                None => self.send(&from, &Frame::Acknowledged(Box::new(waiting.acknowledgement.clone()))),
+            };
         }
-        // A session that still runs here may yet acknowledge.
-        if lock(&self.sessions).contains_key(&session) {
+        // What runs here, or is about to start, may yet acknowledge.
+        let with_it = |promise: &Promise| {
+            let committee = &promise.accepted.proposal().committee;
+            matches!(*promise.job, Job::Keygen(_)) && committee.index_of(&from).is_some()
+        };
+        let promised = lock(&self.promises).values().any(with_it);
+        if promised || self.is_running(&session) || !lock(&self.doubts).refuse(session) {
             return;
         }
-        match self.wallets.refuse(&session).await {
-            Ok(()) => self.send(&from, &Frame::Refused(Refusal::sign(session, &self.identity))),
-            Err(error) => tracing::warn!(%session, %error, "could not refuse"),
-        }
+        self.send(&from, &Frame::Refused(Refusal::sign(session, &self.identity)));
     }
 
     /// Takes another member's acknowledgement; with those of all, the share becomes active.
     pub(super) async fn acknowledged(self: &Arc<Self>, from: Identity, envelope: Envelope) {
         let session = envelope.header.session;
-        let Ok(Some(pending)) = self.wallets.pending_of(&session) else { return };
-        let member = pending.agreement.committee().member(envelope.header.sender);
+        let Some(waiting) = self.wallets.waiting_of(&session) else { return };
+        let member = waiting.agreement.committee().member(envelope.header.sender);
         let genuine = member.is_some_and(|member| member.identity == from)
-            && envelope.is_signed_in(&pending.agreement, &IdentityVerifier);
+            && envelope.is_signed_in(&waiting.agreement, &IdentityVerifier);
         if !genuine {
             return tracing::warn!(peer = %self.name(&from), %session, "refused an acknowledgement");
         }
         let gathered: Vec<_> = {
-            let mut inquiries = lock(&self.recovery);
-            let gathered = inquiries.entry(session).or_default();
+            let mut doubts = lock(&self.doubts);
+            let gathered = doubts.gathered.entry(session).or_default();
             gathered.insert(envelope.header.sender, Arc::new(envelope));
-            let own = Arc::new(pending.acknowledgement.clone());
+            let own = Arc::new(waiting.acknowledgement.clone());
             gathered.insert(own.header.sender, own);
             gathered.values().cloned().collect()
         };
-        if gathered.len() < pending.agreement.committee().len() {
+        if gathered.len() < waiting.agreement.committee().len() {
             return;
         }
-        lock(&self.recovery).remove(&session);
-        match Certificate::new(pending.agreement.clone(), &gathered) {
+        lock(&self.doubts).gathered.remove(&session);
+        match Certificate::new(waiting.agreement.clone(), &gathered) {
             Ok(certificate) => {
-                let certified = pending.certified(certificate);
+                let certified = waiting.certified(certificate);
                 self.send_all(&Frame::Certified(Box::new(certified.clone())));
                 self.certified(self.me, certified).await;
             }
@@ -109,6 +161,10 @@ impl Engine {
 
     /// Takes proof that a wallet is active.
     pub(super) async fn certified(self: &Arc<Self>, from: Identity, certified: Certified) {
+        let session = certified.certificate.session();
+        if self.wallets.of_session(&session).is_some() {
+            return self.tell_active(from, &session);
+        }
         let proposal = certified.certificate.agreement().proposal();
         let members = certified.public.committee.members();
         let ours = proposal.cluster == *self.authority.cluster().as_bytes()
@@ -116,37 +172,87 @@ impl Engine {
         if !ours {
             return tracing::warn!(peer = %self.name(&from), "refused the wallet of another cluster");
         }
-        // A member whose session is about to end activates the share itself.
-        if lock(&self.sessions).contains_key(&certified.certificate.session())
-            && self
-                .wallets
-                .pending_of(&certified.certificate.session())
-                .is_ok_and(|pending| pending.is_none())
-        {
-            return;
-        }
-        let request = Wallet::request_id(&certified).unwrap_or_default();
-        match self.wallets.activate(certified, &self.me).await {
-            Ok(wallet) => self.answer_by_request(from, &request, Answer::Active(wallet)),
-            Err(error) => tracing::warn!(peer = %self.name(&from), %error, "refused a certificate"),
+        let activated = match self.authority.verify_made(&certified.request) {
+            Ok(()) => self.wallets.activate(certified, &self.me).await.map_err(|error| error.to_string()),
+            Err(error) => Err(error),
+        };
+        match activated {
+            Ok(_) => self.tell_active(from, &session),
+            Err(error) => tracing::warn!(peer = %self.name(&from), error, "refused a certificate"),
         }
     }
 
-    /// Takes proof that a pending share can never become active.
-    pub(super) async fn refused(&self, from: Identity, refusal: &Refusal) {
-        let Ok(Some(pending)) = self.wallets.pending_of(&refusal.session) else { return };
-        let member = pending.agreement.committee().index_of(&refusal.party).is_some();
-        if !member || !refusal.is_genuine() {
-            return tracing::warn!(peer = %self.name(&from), session = %refusal.session, "refused a refusal");
+    /// Tells the attempt that waits for this wallet, if there is one.
+    fn tell_active(&self, from: Identity, session: &SessionId) {
+        if let Some(wallet) = self.wallets.of_session(session)
+            && let Some(request) = wallet.request_id()
+        {
+            self.answer_by_request(from, &request, Answer::Active(wallet));
         }
-        match self.wallets.set_aside(&refusal.session).await {
+    }
+
+    /// Takes proof that a session can never be certified.
+    pub(super) async fn refused(&self, from: Identity, refusal: &Refusal) {
+        let session = refusal.session;
+        let waiting = self.wallets.waiting_of(&session);
+        let doubted = lock(&self.doubts).unresolved.get(&session).map(|(agreement, _)| agreement.clone());
+        let Some(agreement) = doubted.or_else(|| waiting.as_ref().map(|waiting| waiting.agreement.clone()))
+        else {
+            return;
+        };
+        if agreement.committee().index_of(&refusal.party).is_none() || !refusal.is_genuine() {
+            return tracing::warn!(peer = %self.name(&from), %session, "refused a refusal");
+        }
+        if let Some((_, void)) = lock(&self.doubts).unresolved.get(&session) {
+            void.send_replace(true);
+        }
+        let Some(waiting) = waiting.filter(|waiting| waiting.set_aside.is_none()) else { return };
+        match self.wallets.set_aside(refusal).await {
             Ok(()) => tracing::info!(
-                wallet = pending.wallet,
-                session = %refusal.session,
-                "set aside the share of a key generation that node {} says it never acknowledged",
+                wallet = waiting.wallet,
+                %session,
+                "set aside the share of a key generation that node {} never acknowledged, as it says",
                 self.name(&refusal.party)
             ),
             Err(error) => tracing::error!(%error, "a share could not be set aside"),
         }
+    }
+
+    /// Finds out whether a started key generation that failed for this proposer can still succeed. Until it can't, the
+    /// same request must not be proposed to another committee: it could lead to a second wallet.
+    pub(super) async fn resolve(&self, proposal: &SignedProposal, start: &Start, until: Instant) -> Resolved {
+        let Ok(agreement) = start.agreement(&proposal.proposal) else { return Resolved::Void };
+        let session = agreement.session();
+        let (sender, mut void) = watch::channel(false);
+        lock(&self.doubts).unresolved.insert(session, (agreement.clone(), sender));
+        let resolved = loop {
+            if let Some(wallet) = self.wallets.of_session(&session) {
+                break Resolved::Active(wallet);
+            }
+            if self.abstains(&agreement) {
+                break Resolved::Void;
+            }
+            self.inquire(&agreement);
+            let ask_again = until.min(Instant::now() + ASK_AGAIN);
+            match tokio::time::timeout_at(ask_again, void.wait_for(|void| *void)).await {
+                Ok(Ok(_)) => break Resolved::Void,
+                Ok(Err(_)) => break Resolved::Unknown,
+                Err(_) if Instant::now() >= until => break Resolved::Unknown,
+                Err(_) => {}
+            }
+        };
+        lock(&self.doubts).unresolved.remove(&session);
+        resolved
+    }
+
+    /// Whether this node is a member itself and refuses, or knows a member's refusal.
+    fn abstains(&self, agreement: &Agreement) -> bool {
+        let session = agreement.session();
+        if let Some(waiting) = self.wallets.waiting_of(&session) {
+            return waiting.set_aside.is_some();
+        }
+        agreement.committee().index_of(&self.me).is_some()
+            && !self.is_running(&session)
+            && lock(&self.doubts).refuse(session)
     }
 }

@@ -1,6 +1,8 @@
 //! A session on this node: its messages, its deadlines, what it stores, and what becomes of its end.
 
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use quorate_frost::Output;
@@ -12,11 +14,11 @@ use quorate_session::{
 };
 use quorate_sharing::KeyShare;
 use rand_core::OsRng;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
 use super::attempt::Answer;
-use super::{Busy, Engine, SESSION_QUEUE, lock};
+use super::{Busy, Engine, lock};
 use crate::barrier::Step;
 use crate::frame::{Frame, GivenUp, Signed};
 use crate::job::{Job, SignJob, aggregator};
@@ -27,6 +29,59 @@ use crate::wallets::PendingShare;
 const RETRANSMIT: Duration = Duration::from_millis(1000);
 /// How long a finished session answers disputes and repeats its last messages.
 const LINGER: Duration = Duration::from_secs(3);
+
+/// Envelopes of one member that may wait for a session.
+const WAITING: usize = 64;
+
+/// Where a session's envelopes go. Each member has its own places, so that none can take those of another.
+pub(super) struct Inbox {
+    sender: mpsc::Sender<Delivery>,
+    places: HashMap<Identity, Arc<Semaphore>>,
+    running: Arc<AtomicBool>,
+}
+
+/// An envelope, its sender, and the place that it takes until it is dealt with.
+type Delivery = (Identity, Vec<u8>, OwnedSemaphorePermit);
+
+impl Inbox {
+    /// Queues an envelope.
+    ///
+    /// # Errors
+    /// Why it was not queued.
+    pub(super) fn deliver(&self, from: Identity, envelope: Vec<u8>) -> Result<(), &'static str> {
+        let places = self.places.get(&from).ok_or("its sender is no member of the session")?;
+        let place = Arc::clone(places).try_acquire_owned().map_err(|_| "too many of this member's wait")?;
+        self.sender.try_send((from, envelope, place)).map_err(|_| "the session is over")
+    }
+
+    pub(super) fn is_running(&self) -> bool {
+        self.running.load(Ordering::Acquire)
+    }
+}
+
+/// Clears up after a session, however it ends.
+struct Clearing {
+    engine: Arc<Engine>,
+    session: SessionId,
+    request: String,
+    proposal: [u8; 32],
+    running: Arc<AtomicBool>,
+}
+
+impl Clearing {
+    /// The session takes no more part in anything; its inbox stays for whoever has not heard of its end.
+    fn over(&self) {
+        self.running.store(false, Ordering::Release);
+        self.engine.part_over(&self.request, &self.proposal);
+    }
+}
+
+impl Drop for Clearing {
+    fn drop(&mut self) {
+        self.over();
+        lock(&self.engine.sessions).remove(&self.session);
+    }
+}
 
 /// This node's part in one attempt.
 pub(super) struct Part {
@@ -59,23 +114,36 @@ impl Part {
 impl Engine {
     /// Runs a session in a task of its own.
     pub(super) fn run(self: &Arc<Self>, part: Part) {
-        let (sender, inbound) = mpsc::channel(SESSION_QUEUE);
-        lock(&self.sessions).insert(part.session(), sender.clone());
-        for (from, envelope) in lock(&self.early).take(&part.session()) {
-            sender.try_send((from, envelope)).ok();
+        let members = part.context.committee().members();
+        let (sender, inbound) = mpsc::channel(WAITING.saturating_mul(members.len()));
+        let places =
+            members.iter().map(|member| (member.identity, Arc::new(Semaphore::new(WAITING)))).collect();
+        let running = Arc::new(AtomicBool::new(true));
+        let inbox = Inbox { sender, places, running: Arc::clone(&running) };
+        {
+            let mut sessions = lock(&self.sessions);
+            for (from, envelope) in lock(&self.early).take(&part.session()) {
+                inbox.deliver(from, envelope).ok();
+            }
+            sessions.insert(part.session(), inbox);
         }
-        let engine = Arc::clone(self);
+        let clearing = Clearing {
+            engine: Arc::clone(self),
+            session: part.session(),
+            request: part.verified.request_id().as_str().to_owned(),
+            proposal: part.digest,
+            running,
+        };
         let busy = Busy::new(self);
         tokio::spawn(async move {
-            let session = part.session();
+            let engine = &clearing.engine;
             match engine.open(&part) {
-                Ok(machine) => engine.drive(&part, machine, inbound, busy).await,
+                Ok(machine) => engine.drive(&part, machine, inbound, busy, &clearing).await,
                 Err(error) => {
-                    engine.part_over(part.verified.request_id().as_str(), &part.digest);
+                    clearing.over();
                     engine.give_up(&part, Abort::Local { reason: error.to_string() }).await;
                 }
             }
-            lock(&engine.sessions).remove(&session);
         });
     }
 
@@ -98,11 +166,12 @@ impl Engine {
         self: &Arc<Self>,
         part: &Part,
         mut session: Box<dyn ErasedSession>,
-        mut inbound: mpsc::Receiver<(Identity, Vec<u8>)>,
+        mut inbound: mpsc::Receiver<Delivery>,
         busy: Busy,
+        clearing: &Clearing,
     ) {
         let ended = self.advance(part, &mut *session, &mut inbound).await;
-        self.part_over(part.verified.request_id().as_str(), &part.digest);
+        clearing.over();
         match ended {
             Ended::Done(output) => {
                 self.barrier.reached(part.job.operation(), Step::Finished);
@@ -122,7 +191,7 @@ impl Engine {
                     repeat = Instant::now() + RETRANSMIT;
                 }
                 message = inbound.recv() => match message {
-                    Some((from, envelope)) => receive(part, &mut *session, &from, &envelope),
+                    Some((from, envelope, _)) => receive(part, &mut *session, &from, &envelope),
                     None => return,
                 },
             }
@@ -138,7 +207,7 @@ impl Engine {
         &self,
         part: &Part,
         session: &mut dyn ErasedSession,
-        inbound: &mut mpsc::Receiver<(Identity, Vec<u8>)>,
+        inbound: &mut mpsc::Receiver<Delivery>,
     ) -> Ended {
         let mut cancelled = part.cancelled.clone();
         let mut cancellable = true;
@@ -188,7 +257,7 @@ impl Engine {
                     repeat = Instant::now() + RETRANSMIT;
                 }
                 message = inbound.recv() => match message {
-                    Some((from, envelope)) => receive(part, session, &from, &envelope),
+                    Some((from, envelope, _)) => receive(part, session, &from, &envelope),
                     None => return Ended::Cancelled,
                 },
             }
@@ -217,6 +286,9 @@ impl Engine {
                 let mine = |envelope: &Arc<Envelope>| envelope.header.sender == part.context.me();
                 let acknowledgement = acknowledgements.into_iter().find(mine);
                 let acknowledgement = acknowledgement.ok_or("the session has no acknowledgement to send")?;
+                if !lock(&self.doubts).acknowledge(part.session()) {
+                    return Err("this node has said that it will not acknowledge this session".into());
+                }
                 let pending = PendingShare {
                     wallet: job.wallet.as_str().to_owned(),
                     request: part.verified.request().encode(),
@@ -286,13 +358,14 @@ impl Engine {
         let agreement = part.context.agreement();
         let certificate =
             Certificate::new(agreement.clone(), acknowledgements).map_err(|error| error.to_string())?;
-        let pending = self
-            .wallets
-            .pending_of(&part.session())
-            .map_err(|error| error.to_string())?
-            .ok_or("the pending share is gone")?;
-        let certified = pending.certified(certificate);
-        let wallet = self.wallets.activate(certified, &self.me).await.map_err(|error| error.to_string())?;
+        let wallet = match self.wallets.waiting_of(&part.session()) {
+            Some(waiting) => {
+                let certified = waiting.certified(certificate);
+                self.wallets.activate(certified, &self.me).await.map_err(|error| error.to_string())?
+            }
+            // Another member was faster and has told this node.
+            None => self.wallets.of_session(&part.session()).ok_or("the pending share is gone")?,
+        };
         self.barrier.reached("keygen", Step::Settled);
         let speaks = aggregator(agreement.committee(), &agreement.proposal().proposer);
         if speaks == Some(part.context.me()) {

@@ -1,0 +1,178 @@
+//! Shares that this node acknowledged and whose certificate it does not have yet.
+//!
+//! A pending share holds the name of its wallet: no second key generation of that name is acknowledged here until the
+//! first is known to lead to nothing. So of two concurrent ones with a common honest member at most one is certified.
+
+use std::sync::{Arc, PoisonError};
+
+use borsh::{BorshDeserialize, BorshSerialize};
+use quorate_keygen::Certificate;
+use quorate_keys::Secret;
+use quorate_session::{Agreement, Envelope, SessionId, Wire};
+use quorate_sharing::{KeyShare, PublicShares};
+
+use super::{WalletError, Wallets};
+use crate::frame::{Certified, Refusal};
+use crate::store::{Batch, Precondition, Store, StoreError, Table};
+
+/// A share that this node stored and acknowledged while others may not have.
+#[derive(Debug, BorshSerialize, BorshDeserialize)]
+pub(crate) struct PendingShare {
+    pub(crate) wallet: String,
+    /// The client's request, as it was signed.
+    pub(crate) request: Vec<u8>,
+    pub(crate) agreement: Agreement,
+    /// This node's signed acknowledgement.
+    pub(crate) acknowledgement: Envelope,
+    pub(crate) share: KeyShare,
+}
+
+impl Wire for PendingShare {
+    const MAX_BYTES: usize = 256 * 1024;
+}
+
+/// A pending share without its secret, as kept in memory.
+#[derive(Debug, Clone)]
+pub(crate) struct Waiting {
+    pub(crate) wallet: String,
+    request: Vec<u8>,
+    pub(crate) agreement: Agreement,
+    pub(crate) acknowledgement: Envelope,
+    public: PublicShares,
+    /// A member's promise never to acknowledge. Nobody waits for the share any more, unless the promise was a lie.
+    pub(crate) set_aside: Option<Refusal>,
+}
+
+impl Waiting {
+    fn new(pending: &PendingShare, set_aside: Option<Refusal>) -> Self {
+        Self {
+            wallet: pending.wallet.clone(),
+            request: pending.request.clone(),
+            agreement: pending.agreement.clone(),
+            acknowledgement: pending.acknowledgement.clone(),
+            public: pending.share.public().clone(),
+            set_aside,
+        }
+    }
+
+    /// The wallet, once there is a certificate.
+    pub(crate) fn certified(&self, certificate: Certificate) -> Certified {
+        Certified { request: self.request.clone(), public: self.public.clone(), certificate }
+    }
+}
+
+/// What waits according to the store. Damaged records are left out and logged.
+pub(super) fn load(store: &Store) -> Result<Vec<Arc<Waiting>>, StoreError> {
+    let scan = store.scan(Table::Pending, "")?;
+    for damaged in scan.damaged {
+        tracing::error!(record = %damaged, "a pending share is damaged: restore this node from a backup");
+    }
+    let mut waiting = Vec::new();
+    for (_, record) in scan.records {
+        let pending = match PendingShare::from_wire(record.value.expose()) {
+            Ok(pending) => pending,
+            Err(error) => {
+                tracing::error!(%error, "a pending share can't be read");
+                continue;
+            }
+        };
+        let set_aside = store.get(Table::Meta, set_aside_key(&pending.agreement.session()))?;
+        let set_aside = set_aside.and_then(|record| Refusal::from_wire(record.value.expose()).ok());
+        waiting.push(Arc::new(Waiting::new(&pending, set_aside)));
+    }
+    Ok(waiting)
+}
+
+impl Wallets {
+    /// The shares that wait for a certificate, without those that were set aside.
+    pub(crate) fn waiting(&self) -> Vec<Arc<Waiting>> {
+        let pending = self.pending.read().unwrap_or_else(PoisonError::into_inner);
+        pending.values().filter(|waiting| waiting.set_aside.is_none()).cloned().collect()
+    }
+
+    /// The pending share of a session, set aside or not.
+    pub(crate) fn waiting_of(&self, session: &SessionId) -> Option<Arc<Waiting>> {
+        self.pending.read().unwrap_or_else(PoisonError::into_inner).get(session).cloned()
+    }
+
+    /// The pending share of a session with its secret.
+    pub(super) fn pending_of(&self, session: &SessionId) -> Result<Option<PendingShare>, StoreError> {
+        let record = self.store.get(Table::Pending, session.as_bytes())?;
+        Ok(record.and_then(|record| PendingShare::from_wire(record.value.expose()).ok()))
+    }
+
+    /// Stores a share before it is acknowledged, and holds the wallet's name for it.
+    ///
+    /// # Errors
+    /// The name belongs to a wallet or to another session, or the store's.
+    pub(crate) async fn store_pending(
+        &self,
+        batch: Batch,
+        pending: &PendingShare,
+    ) -> Result<(), WalletError> {
+        let session = pending.agreement.session();
+        let invalid = |detail: String| WalletError::Invalid { wallet: pending.wallet.clone(), detail };
+        let value = pending.to_wire().map_err(|error| invalid(error.to_string()))?;
+        let batch = batch
+            .require(Table::Wallets, &pending.wallet, Precondition::Absent)
+            .insert(Table::Meta, name_key(&pending.wallet), 0, Secret::new(session.as_bytes().to_vec()))
+            .put(Table::Pending, session.as_bytes(), pending.agreement.epoch(), Secret::new(value));
+        match self.store.commit(batch).await {
+            Ok(()) => {}
+            Err(StoreError::Precondition { .. }) => {
+                return Err(invalid("its name belongs to another key generation".into()));
+            }
+            Err(error) => return Err(error.into()),
+        }
+        let waiting = Arc::new(Waiting::new(pending, None));
+        self.pending.write().unwrap_or_else(PoisonError::into_inner).insert(session, waiting);
+        Ok(())
+    }
+
+    /// Waits no longer for the certificate of a pending share, after a signed refusal, and lets go of the wallet's name.
+    /// The share stays: should the refusal's party have lied, the certificate can still come.
+    pub(crate) async fn set_aside(&self, refusal: &Refusal) -> Result<(), WalletError> {
+        let Some(waiting) = self.waiting_of(&refusal.session) else { return Ok(()) };
+        if waiting.set_aside.is_some() {
+            return Ok(());
+        }
+        let invalid = |detail: String| WalletError::Invalid { wallet: waiting.wallet.clone(), detail };
+        let bytes = refusal.to_wire().map_err(|error| invalid(error.to_string()))?;
+        let mut batch = Batch::new()
+            .require(Table::Pending, refusal.session.as_bytes(), Precondition::Present)
+            .put(Table::Meta, set_aside_key(&refusal.session), 0, Secret::new(bytes));
+        if self.holds_name(&waiting.wallet, &refusal.session)? {
+            batch = batch.delete(Table::Meta, name_key(&waiting.wallet));
+        }
+        self.store.commit(batch).await?;
+        let mut pending = self.pending.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(entry) = pending.get_mut(&refusal.session) {
+            let changed = Waiting { set_aside: Some(refusal.clone()), ..Waiting::clone(entry) };
+            *entry = Arc::new(changed);
+        }
+        Ok(())
+    }
+
+    /// The changes by which a pending share ends to be one.
+    pub(super) fn release(&self, batch: Batch, pending: &PendingShare) -> Result<Batch, StoreError> {
+        let session = pending.agreement.session();
+        let batch =
+            batch.delete(Table::Pending, session.as_bytes()).delete(Table::Meta, set_aside_key(&session));
+        let holds = self.holds_name(&pending.wallet, &session)?;
+        Ok(if holds { batch.delete(Table::Meta, name_key(&pending.wallet)) } else { batch })
+    }
+
+    /// Whether this session is the one that a wallet's name is held for. It stays so until the session itself lets go.
+    fn holds_name(&self, wallet: &str, session: &SessionId) -> Result<bool, StoreError> {
+        let holder = self.store.get(Table::Meta, name_key(wallet))?;
+        Ok(holder.is_some_and(|holder| holder.value.expose().as_slice() == session.as_bytes()))
+    }
+}
+
+fn name_key(wallet: &str) -> String {
+    format!("name/{wallet}")
+}
+
+fn set_aside_key(session: &SessionId) -> String {
+    format!("set-aside/{session}")
+}
