@@ -8,6 +8,8 @@ mod member;
 mod proposer;
 mod recovery;
 mod run;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

@@ -145,7 +145,7 @@ pub(crate) struct Refusal {
 }
 
 impl Wire for Refusal {
-    const MAX_BYTES: usize = 128;
+    const MAX_BYTES: usize = 256;
 }
 
 impl Refusal {

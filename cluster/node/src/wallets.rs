@@ -65,6 +65,8 @@ pub(crate) struct Wallets {
     store: Arc<Store>,
     known: RwLock<Known>,
     pending: RwLock<HashMap<SessionId, Arc<Waiting>>>,
+    /// Held while a wallet is activated: the same certificate comes from several sides at once.
+    activating: tokio::sync::Mutex<()>,
 }
 
 #[derive(Default)]
@@ -125,7 +127,12 @@ impl Wallets {
         }
         let waiting = pending::load(&store)?.into_iter();
         let pending = waiting.map(|waiting| (waiting.agreement.session(), waiting)).collect();
-        Ok(Self { store, known: RwLock::new(known), pending: RwLock::new(pending) })
+        Ok(Self {
+            store,
+            known: RwLock::new(known),
+            pending: RwLock::new(pending),
+            activating: tokio::sync::Mutex::default(),
+        })
     }
 
     /// All wallets, by name.
@@ -201,6 +208,7 @@ impl Wallets {
         let mut wallet = Wallet::new(WalletRecord { request, public, certificate })?;
         let name = wallet.id.as_str().to_owned();
         let invalid = |detail: String| WalletError::Invalid { wallet: name.clone(), detail };
+        let _one_at_a_time = self.activating.lock().await;
         if let Some(known) = self.of_session(&session) {
             let same =
                 known.record.public == wallet.record.public && known.record.request == wallet.record.request;
@@ -231,14 +239,7 @@ impl Wallets {
             batch = batch.put(Table::Shares, &wallet.row, wallet.record.public.epoch, Secret::new(share));
             batch = self.release(batch, pending)?;
         }
-        match self.store.commit(batch).await {
-            Ok(()) => {}
-            // A concurrent activation of the same wallet came first.
-            Err(error) => match self.of_session(&session) {
-                Some(wallet) => return Ok(wallet),
-                None => return Err(error.into()),
-            },
-        }
+        self.store.commit(batch).await?;
         let wallet = Arc::new(wallet);
         self.known.write().unwrap_or_else(PoisonError::into_inner).insert(Arc::clone(&wallet));
         let waited = self.pending.write().unwrap_or_else(PoisonError::into_inner).remove(&session);

@@ -13,7 +13,7 @@ use crate::frame::Frame;
 use crate::store::{Batch, Store, StoreError, Table};
 
 /// From so much evidence on that proves nothing, a peer's evidence is not looked at any more.
-const FALSE_EVIDENCE: u32 = 8;
+pub(super) const FALSE_EVIDENCE: u32 = 8;
 
 pub(super) struct Exclusions {
     store: Arc<Store>,
@@ -45,6 +45,11 @@ impl Exclusions {
 
     fn court(&self, peer: Identity) -> Arc<Court> {
         Arc::clone(lock(&self.courts).entry(peer).or_default())
+    }
+
+    #[cfg(test)]
+    pub(super) fn refused_of(&self, peer: &Identity) -> u32 {
+        self.court(*peer).refused.load(Ordering::Relaxed)
     }
 
     fn is_kept(&self, culprit: &Identity, session: &SessionId) -> Result<bool, StoreError> {

@@ -69,7 +69,7 @@ impl TakenPart {
     /// Whose turn it is. Who does not take it in time loses it.
     fn turn(&mut self) -> Option<Identity> {
         while let Some(first) = self.waiting.front() {
-            if self.turn_since.get_or_insert_with(Instant::now).elapsed() < TURN {
+            if self.live || self.turn_since.get_or_insert_with(Instant::now).elapsed() < TURN {
                 return Some(*first);
             }
             self.waiting.pop_front();

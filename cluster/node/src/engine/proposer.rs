@@ -199,7 +199,7 @@ impl Engine {
             .into_iter()
             .map(|node| {
                 let doubts = trouble.doubts.get(&node).copied().unwrap_or_default();
-                (trouble.busy.contains(&node), doubts, rank(&fingerprint, &node), node)
+                (doubts, trouble.busy.contains(&node), rank(&fingerprint, &node), node)
             })
             .collect();
         ordered.sort_unstable();
@@ -311,6 +311,6 @@ impl Engine {
 }
 
 /// A node's place in the order of a request.
-fn rank(fingerprint: &[u8; 32], node: &Identity) -> [u8; 32] {
+pub(super) fn rank(fingerprint: &[u8; 32], node: &Identity) -> [u8; 32] {
     Transcript::new(b"quorate/rank/v1").field("request", fingerprint).field("node", node.as_bytes()).digest()
 }

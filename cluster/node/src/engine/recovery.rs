@@ -54,6 +54,12 @@ impl Doubts {
         }
     }
 
+    /// The acknowledgement could not be stored, and will not be given.
+    pub(super) fn retract(&mut self, session: &SessionId) {
+        self.acknowledged.remove(session);
+        self.refuse(*session);
+    }
+
     /// Whether this node may refuse the session: from now on it can't acknowledge.
     fn refuse(&mut self, session: SessionId) -> bool {
         if self.acknowledged.contains(&session) {

@@ -31,7 +31,7 @@ const RETRANSMIT: Duration = Duration::from_millis(1000);
 const LINGER: Duration = Duration::from_secs(3);
 
 /// Envelopes of one member that may wait for a session.
-const WAITING: usize = 64;
+pub(super) const WAITING: usize = 64;
 
 /// Where a session's envelopes go. Each member has its own places, so that none can take those of another.
 pub(super) struct Inbox {
@@ -296,7 +296,11 @@ impl Engine {
                     acknowledgement: Envelope::clone(&acknowledgement),
                     share,
                 };
-                self.wallets.store_pending(remembered, &pending).await.map_err(|error| error.to_string())
+                let stored = self.wallets.store_pending(remembered, &pending).await;
+                if stored.is_err() && self.wallets.is_not_pending(&part.session()) {
+                    lock(&self.doubts).retract(&part.session());
+                }
+                stored.map_err(|error| error.to_string())
             }
         }
     }

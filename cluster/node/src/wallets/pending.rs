@@ -95,6 +95,11 @@ impl Wallets {
         self.pending.read().unwrap_or_else(PoisonError::into_inner).get(session).cloned()
     }
 
+    /// Whether the store says that there is no pending share of a session. If it can't be asked, it does not say so.
+    pub(crate) fn is_not_pending(&self, session: &SessionId) -> bool {
+        self.store.contains(Table::Pending, session.as_bytes()).is_ok_and(|contains| !contains)
+    }
+
     /// The pending share of a session with its secret.
     pub(super) fn pending_of(&self, session: &SessionId) -> Result<Option<PendingShare>, StoreError> {
         let record = self.store.get(Table::Pending, session.as_bytes())?;

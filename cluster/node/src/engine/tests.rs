@@ -1,0 +1,376 @@
+//! Engines joined in memory, among them a hand that sends whatever a test likes.
+
+mod keygens;
+mod members;
+mod words;
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+
+use quorate_keys::{Identity, SigningIdentity};
+use quorate_request::{
+    ClusterId, ErrorBody, KeygenResponse, Operation, SessionResult, SignResponse, SignedRequest, WalletRef,
+};
+use quorate_session::{
+    Accepted, IdentityVerifier, Proposal, Proposing, SignedProposal, Start, Wire, setup_digest,
+};
+use quorate_transport::memory::Hub;
+use quorate_transport::{Incoming, Limits, Transport};
+use rand_core::OsRng;
+use tokio::task::JoinHandle;
+
+use super::attempt::unix_millis;
+use super::proposer::rank;
+use super::{Engine, Parts};
+use crate::barrier::{Barrier, Step};
+use crate::config::{Config, Overrides};
+use crate::frame::{Frame, Invite};
+use crate::job::Job;
+use crate::peers::{Peer, Peers};
+use crate::protocols;
+use crate::store::{KdfParams, Passphrase, Store};
+use crate::wallets::Wallets;
+
+/// What a test does at a step.
+type AtStep = Arc<dyn Fn(&str, Step) + Send + Sync>;
+
+/// A barrier whose deed can be set while the node runs.
+#[derive(Default)]
+struct Deed(Mutex<Option<AtStep>>);
+
+impl Barrier for Deed {
+    fn reached(&self, operation: &str, step: Step) {
+        // A deed may be to panic.
+        let deed = self.0.lock().unwrap().clone();
+        if let Some(deed) = deed {
+            deed(operation, step);
+        }
+    }
+}
+
+struct Member {
+    identity: Arc<SigningIdentity>,
+    engine: Arc<Engine>,
+    deed: Arc<Deed>,
+    tasks: Vec<JoinHandle<()>>,
+    data_dir: PathBuf,
+}
+
+struct Cluster {
+    hub: Hub,
+    peers: Peers,
+    initiator: Arc<SigningIdentity>,
+    members: Vec<Member>,
+    _folder: tempfile::TempDir,
+}
+
+/// How a cluster's nodes are configured.
+#[derive(Clone, Copy)]
+struct Settings {
+    round: Duration,
+    request: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { round: Duration::from_secs(1), request: Duration::from_secs(15) }
+    }
+}
+
+impl Cluster {
+    async fn new(nodes: usize, settings: Settings) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let identities: Vec<_> =
+            (0..nodes).map(|_| Arc::new(SigningIdentity::generate(&mut OsRng))).collect();
+        let peers = identities.iter().enumerate().map(|(place, identity)| Peer {
+            name: format!("node{place}").parse().unwrap(),
+            identity: identity.identity(),
+            address: format!("127.0.0.1:{}", 7000 + place).parse().unwrap(),
+        });
+        let peers = Peers::new(ClusterId::generate(&mut OsRng), peers.collect()).unwrap();
+        let hub = Hub::new(peers.identity_set(), Limits::default(), 1).unwrap();
+        let initiator = Arc::new(SigningIdentity::generate(&mut OsRng));
+        let mut cluster = Self { hub, peers, initiator, members: Vec::new(), _folder: folder };
+        for (place, identity) in identities.into_iter().enumerate() {
+            let data_dir = cluster._folder.path().join(place.to_string());
+            std::fs::create_dir(&data_dir).unwrap();
+            let trusted = cluster.initiator.identity();
+            let member = cluster.member(place, identity, data_dir, settings, trusted);
+            cluster.members.push(member);
+        }
+        let everybody = || cluster.members.iter().all(|member| member.engine.reachable().len() == nodes);
+        eventually("all are connected", everybody).await;
+        cluster
+    }
+
+    fn member(
+        &self,
+        place: usize,
+        identity: Arc<SigningIdentity>,
+        data_dir: PathBuf,
+        settings: Settings,
+        initiator: Identity,
+    ) -> Member {
+        let overrides = Overrides::new()
+            .set("node_id", format!("node{place}"))
+            .set("data_dir", data_dir.display())
+            .set("initiators", initiator)
+            .set("round_timeout", format!("{}ms", settings.round.as_millis()))
+            .set("request_timeout", format!("{}ms", settings.request.as_millis()));
+        let config = Config::load(None, Vec::new(), &overrides).unwrap();
+        let passphrase = Passphrase::new(b"open sesame".to_vec()).unwrap();
+        let path = data_dir.join("node.db");
+        let store = if path.exists() {
+            Store::open(&path, &passphrase)
+        } else {
+            Store::create(&path, &passphrase, KdfParams::FLOOR)
+        };
+        let store = Arc::new(store.unwrap());
+        let (transport, incoming) = self.hub.join(identity.identity()).unwrap();
+        let deed = Arc::new(Deed::default());
+        let parts = Parts {
+            identity: Arc::clone(&identity),
+            config,
+            peers: self.peers.clone(),
+            registry: protocols::registry(),
+            barrier: Arc::clone(&deed) as _,
+            transport,
+            wallets: Wallets::load(Arc::clone(&store)).unwrap(),
+            store,
+        };
+        let engine = Engine::new(parts).unwrap();
+        let tasks = vec![
+            tokio::spawn(Arc::clone(&engine).listen(incoming)),
+            tokio::spawn(Arc::clone(&engine).recover()),
+            tokio::spawn(Arc::clone(&engine).compare()),
+        ];
+        Member { identity, engine, deed, tasks, data_dir }
+    }
+
+    fn engine(&self, place: usize) -> &Arc<Engine> {
+        &self.members[place].engine
+    }
+
+    fn identity(&self, place: usize) -> Identity {
+        self.members[place].identity.identity()
+    }
+
+    fn deed(&self, place: usize, deed: impl Fn(&str, Step) + Send + Sync + 'static) {
+        *self.members[place].deed.0.lock().unwrap() = Some(Arc::new(deed));
+    }
+
+    /// Stops a node for good and takes its place and identity.
+    async fn hand(&self, place: usize) -> Hand {
+        let member = &self.members[place];
+        member.tasks.iter().for_each(JoinHandle::abort);
+        member.engine.transport.close().await;
+        let (transport, incoming) = self.hub.join(member.identity.identity()).unwrap();
+        Hand { identity: Arc::clone(&member.identity), transport, incoming }
+    }
+
+    /// Starts a stopped node again on what it had stored, trusting another initiator if one is given.
+    async fn restart(&mut self, place: usize, settings: Settings, initiator: Option<Identity>) {
+        let member = self.members.remove(place);
+        member.tasks.iter().for_each(JoinHandle::abort);
+        member.engine.transport.close().await;
+        member.engine.store.close().await;
+        let Member { identity, data_dir, .. } = member;
+        let trusted = initiator.unwrap_or_else(|| self.initiator.identity());
+        let member = self.member(place, identity, data_dir, settings, trusted);
+        self.members.insert(place, member);
+    }
+
+    fn request(&self, operation: Operation, id: &str, body: &str) -> SignedRequest {
+        let now = SystemTime::now();
+        let expires = now + Duration::from_secs(300);
+        let id = id.parse().unwrap();
+        let body = body.to_owned();
+        SignedRequest::sign(&self.initiator, *self.peers.cluster(), operation, id, now, expires, body)
+            .unwrap()
+    }
+
+    fn keygen_request(&self, id: &str, wallet: &str, threshold: u16, parties: &[usize]) -> SignedRequest {
+        let names: Vec<_> = parties.iter().map(|place| format!("\"node{place}\"")).collect();
+        let body = format!(
+            r#"{{"threshold":{threshold},"total":{},"curve":"ed25519","wallet_id":"{wallet}","parties":[{}]}}"#,
+            parties.len(),
+            names.join(",")
+        );
+        self.request(Operation::Keygen, id, &body)
+    }
+
+    async fn keygen(
+        &self,
+        at: usize,
+        id: &str,
+        wallet: &str,
+        parties: &[usize],
+    ) -> Result<KeygenResponse, ErrorBody> {
+        let threshold = u16::try_from(parties.len() / 2 + 1).unwrap().max(2);
+        keygen_of(self.engine(at).submit(&self.keygen_request(id, wallet, threshold, parties)).await)
+    }
+
+    fn sign_request(&self, id: &str, wallet: &str, extra: &str) -> SignedRequest {
+        let hash = "0x".to_owned() + &"ab".repeat(32);
+        let body = format!(r#"{{"wallet_id":"{wallet}","message_hash":"{hash}"{extra}}}"#);
+        self.request(Operation::Sign, id, &body)
+    }
+
+    async fn sign(&self, at: usize, id: &str, wallet: &str) -> Result<SignResponse, ErrorBody> {
+        sign_of(self.engine(at).submit(&self.sign_request(id, wallet, "")).await)
+    }
+
+    /// A request to sign whose first committee has all of these members, for a wallet that the first `holders` hold.
+    fn sign_request_led_by(&self, wallet: &str, holders: usize, first: &[usize]) -> SignedRequest {
+        (0..)
+            .map(|n| self.sign_request(&format!("r{n}"), wallet, ""))
+            .find(|request| {
+                let fingerprint = request.fingerprint();
+                let mut order: Vec<_> = (0..holders).collect();
+                order.sort_by_key(|place| rank(&fingerprint, &self.identity(*place)));
+                let chosen: BTreeSet<_> = order.into_iter().take(first.len()).collect();
+                chosen == first.iter().copied().collect()
+            })
+            .unwrap()
+    }
+
+    fn knows(&self, place: usize, wallet: &str) -> usize {
+        self.engine(place).wallets.named(&wallet.parse().unwrap()).len()
+    }
+}
+
+fn keygen_of(ending: Result<SessionResult, ErrorBody>) -> Result<KeygenResponse, ErrorBody> {
+    ending.map(|result| match result {
+        SessionResult::Keygen(response) => response,
+        other => panic!("not a key generation: {other:?}"),
+    })
+}
+
+fn sign_of(ending: Result<SessionResult, ErrorBody>) -> Result<SignResponse, ErrorBody> {
+    ending.map(|result| match result {
+        SessionResult::Sign(response) => response,
+        other => panic!("not a signature: {other:?}"),
+    })
+}
+
+/// A node that is a test.
+struct Hand {
+    identity: Arc<SigningIdentity>,
+    transport: Arc<dyn Transport>,
+    incoming: Incoming,
+}
+
+impl Hand {
+    fn identity(&self) -> Identity {
+        self.identity.identity()
+    }
+
+    fn send(&self, to: &Identity, frame: &Frame) {
+        self.transport.send(to, frame.to_wire().unwrap().into()).unwrap();
+    }
+
+    /// The next frame that is wanted; others are dropped.
+    async fn next<T>(&mut self, wanted: impl Fn(Identity, Frame) -> Option<T>) -> T {
+        let found = async {
+            loop {
+                let (from, bytes) = self.incoming.next().await.expect("the hub is there");
+                if let Some(found) = wanted(from, Frame::from_wire(&bytes).unwrap()) {
+                    return found;
+                }
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), found).await.expect("the frame comes")
+    }
+
+    async fn invited(&mut self) -> (Identity, Invite) {
+        self.next(|from, frame| match frame {
+            Frame::Invite(invite) => Some((from, *invite)),
+            _ => None,
+        })
+        .await
+    }
+
+    /// Promises to take part; gives the proposal's digest.
+    fn accept(&self, to: &Identity, invite: &Invite) -> [u8; 32] {
+        let (_, acceptance) = Accepted::accept(
+            invite.proposal.clone(),
+            &self.identity(),
+            &*self.identity,
+            &IdentityVerifier,
+            &mut OsRng,
+        )
+        .unwrap();
+        self.send(to, &Frame::Accept(acceptance.clone()));
+        acceptance.proposal
+    }
+
+    /// An invitation of its own to what a client has asked for.
+    fn invitation(
+        &self,
+        asked: &Engine,
+        request: &SignedRequest,
+        chosen: &[Identity],
+        attempt: u32,
+    ) -> Invite {
+        let verified = asked.authority.verify(request).unwrap();
+        let job = Job::new(&verified, &asked.wallets, &asked.peers, &asked.config).unwrap();
+        let committee = job.committee(&chosen.iter().copied().collect()).unwrap();
+        let setup = job.setup(&committee, &self.identity()).unwrap();
+        let proposal = Proposal {
+            cluster: *asked.authority.cluster().as_bytes(),
+            request: request.digest(),
+            operation: job.operation().into(),
+            protocol: job.protocol().clone(),
+            setup: setup_digest(&setup),
+            epoch: job.epoch(),
+            committee,
+            proposer: self.identity(),
+            attempt,
+            expires: unix_millis(SystemTime::now() + Duration::from_secs(10)),
+        };
+        let proposal = SignedProposal::sign(proposal, &*self.identity).unwrap();
+        Invite { proposal, request: request.encode() }
+    }
+
+    /// Invites the others, accepts itself, and puts the start together without sending it.
+    async fn gather(&mut self, invite: &Invite) -> Start {
+        let proposal = &invite.proposal.proposal;
+        let mut proposing = Proposing::new(proposal).unwrap();
+        let (_, own) = Accepted::accept(
+            invite.proposal.clone(),
+            &self.identity(),
+            &*self.identity,
+            &IdentityVerifier,
+            &mut OsRng,
+        )
+        .unwrap();
+        let mut start = proposing.accept(own, &IdentityVerifier).unwrap();
+        for member in proposal.committee.members().iter().filter(|member| member.identity != self.identity())
+        {
+            self.send(&member.identity, &Frame::Invite(Box::new(invite.clone())));
+        }
+        while start.is_none() {
+            let acceptance = self
+                .next(|_, frame| match frame {
+                    Frame::Accept(acceptance) => Some(acceptance),
+                    Frame::Decline(decline) => panic!("declined: {decline:?}"),
+                    _ => None,
+                })
+                .await;
+            start = proposing.accept(acceptance, &IdentityVerifier).unwrap();
+        }
+        start.unwrap()
+    }
+}
+
+async fn eventually(what: &str, holds: impl Fn() -> bool) {
+    for _ in 0..1500 {
+        if holds() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("never: {what}");
+}

@@ -1,0 +1,157 @@
+//! What one member says of the request, of itself or of others ends nothing by itself.
+
+use super::*;
+use quorate_request::ErrorCode;
+use quorate_session::{Claim, Evidence};
+
+use super::super::exclusion::FALSE_EVIDENCE;
+use crate::frame::{Decline, GivenUp, Reason, Signed};
+use crate::store::Table;
+
+/// Answers every invitation with a refusal, until told to stop.
+async fn refuse(mut hand: Hand, reason: Reason) {
+    loop {
+        let (from, invite) = hand.invited().await;
+        let proposal = *Proposing::new(&invite.proposal.proposal).unwrap().digest();
+        hand.send(&from, &Frame::Decline(Decline { proposal, reason: reason.clone() }));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_that_refuses_speaks_for_itself_alone() {
+    for reason in [
+        Reason::Refused { code: "forbidden".into(), message: "not on a Saturday".into() },
+        Reason::Conflict,
+        Reason::Refused { code: "no such code".into(), message: String::new() },
+    ] {
+        let cluster = Cluster::new(3, Settings::default()).await;
+        cluster.keygen(0, "k", "w", &[0, 1, 2]).await.unwrap();
+        let hand = cluster.hand(2).await;
+        eventually("connected", || cluster.engine(0).reachable().len() == 3).await;
+        let refusing = tokio::spawn(refuse(hand, reason.clone()));
+        let request = cluster.sign_request_led_by("w", 3, &[0, 2]);
+        let signed = sign_of(cluster.engine(0).submit(&request).await).unwrap();
+        assert_eq!(signed.committee, ["node0", "node1"]);
+        // Where there is no other, its word is the answer.
+        let request = cluster.sign_request("only", "w", r#","signers":["node0","node2"]"#);
+        let error = cluster.engine(0).submit(&request).await.unwrap_err();
+        let expected = match &reason {
+            Reason::Conflict => ErrorCode::RequestConflict,
+            Reason::Refused { code, .. } if code == "forbidden" => ErrorCode::Forbidden,
+            _ => ErrorCode::Aborted,
+        };
+        assert_eq!(error.code, expected);
+        assert!(error.message.contains("node2"), "{error:?}");
+        refusing.abort();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_called_silent_and_answers_is_not_absent() {
+    let cluster = Cluster::new(4, Settings::default()).await;
+    cluster.keygen(0, "k", "w", &[0, 1, 2]).await.unwrap();
+    let mut hand = cluster.hand(2).await;
+    eventually("connected", || cluster.engine(3).reachable().len() == 4).await;
+    eventually("known", || cluster.knows(3, "w") == 1).await;
+    let slander = cluster.identity(0);
+    let lying = tokio::spawn(async move {
+        loop {
+            let (from, invite) = hand.invited().await;
+            let proposal = hand.accept(&from, &invite);
+            hand.next(|_, frame| matches!(frame, Frame::Start(_)).then_some(())).await;
+            let report = GivenUp { proposal, silent: vec![slander], reason: "they are silent".into() };
+            hand.send(&from, &Frame::GivenUp(report));
+        }
+    });
+    // The proposer holds no share: it has only the members' words.
+    let request = cluster.sign_request_led_by("w", 3, &[0, 2]);
+    let signed = sign_of(cluster.engine(3).submit(&request).await).unwrap();
+    assert_eq!(signed.committee, ["node0", "node1"]);
+    assert!(signed.absent.is_empty() && signed.culprits.is_empty(), "{signed:?}");
+    lying.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_silent_to_everybody_is_absent() {
+    let cluster = Cluster::new(4, Settings::default()).await;
+    cluster.keygen(0, "k", "w", &[0, 1, 2]).await.unwrap();
+    let mut hand = cluster.hand(2).await;
+    eventually("connected", || cluster.engine(3).reachable().len() == 4).await;
+    eventually("known", || cluster.knows(3, "w") == 1).await;
+    let silent = tokio::spawn(async move {
+        loop {
+            let (from, invite) = hand.invited().await;
+            hand.accept(&from, &invite);
+        }
+    });
+    let request = cluster.sign_request_led_by("w", 3, &[0, 2]);
+    let signed = sign_of(cluster.engine(3).submit(&request).await).unwrap();
+    assert_eq!(signed.committee, ["node0", "node1"]);
+    assert_eq!(signed.absent, ["node2"]);
+    assert_eq!(signed.attempt, 2);
+    silent.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_false_signature_is_nobodys_result() {
+    let cluster = Cluster::new(3, Settings::default()).await;
+    cluster.keygen(0, "k", "w", &[0, 1, 2]).await.unwrap();
+    let mut hand = cluster.hand(2).await;
+    eventually("connected", || cluster.engine(0).reachable().len() == 3).await;
+    let request = cluster.sign_request_led_by("w", 3, &[0, 2]);
+    let (id, fingerprint) = (request.request_id().to_string(), request.fingerprint());
+    let lying = tokio::spawn(async move {
+        loop {
+            let (from, invite) = hand.invited().await;
+            hand.accept(&from, &invite);
+            let signed = Signed {
+                request_id: id.clone(),
+                fingerprint,
+                signature: quorate_keys::Signature::from_bytes([7; 64]),
+                committee: vec![from],
+                attempt: 1,
+            };
+            hand.send(&from, &Frame::Signed(signed));
+        }
+    });
+    let signed = sign_of(cluster.engine(0).submit(&request).await).unwrap();
+    assert_eq!(signed.committee, ["node0", "node1"]);
+    lying.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_result_is_kept_by_every_member_across_restarts() {
+    let mut cluster = Cluster::new(3, Settings::default()).await;
+    cluster.keygen(0, "k", "w", &[0, 1, 2]).await.unwrap();
+    let request = cluster.sign_request_led_by("w", 3, &[0, 1]);
+    let first = sign_of(cluster.engine(0).submit(&request).await).unwrap();
+    let id = request.request_id().to_string();
+    eventually("stored", || cluster.engine(1).store.contains(Table::Results, &id).unwrap()).await;
+    cluster.restart(1, Settings::default(), None).await;
+    cluster.hub.isolate(&cluster.identity(1));
+    let again = sign_of(cluster.engine(1).submit(&request).await).unwrap();
+    assert_eq!(again.signature, first.signature);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_shows_false_evidence_again_and_again_is_not_listened_to() {
+    let cluster = Cluster::new(3, Settings::default()).await;
+    cluster.keygen(0, "k", "w", &[0, 1, 2]).await.unwrap();
+    let engine = cluster.engine(0);
+    let wallet = engine.wallets.all().remove(0);
+    let agreement = wallet.record.certificate.agreement().clone();
+    let accused = agreement.committee().index_of(&cluster.identity(1)).unwrap();
+    let from = cluster.identity(2);
+    for n in 0..2 * FALSE_EVIDENCE {
+        let claim = Claim::Undecodable { round: u8::try_from(n).unwrap() };
+        let none: Vec<quorate_session::Envelope> = Vec::new();
+        let setup: Vec<u8> = Vec::new();
+        let protocol = &agreement.proposal().protocol;
+        let fields = (protocol, &agreement, setup, accused, claim, none);
+        let evidence: Evidence = borsh::from_slice(&borsh::to_vec(&fields).unwrap()).unwrap();
+        engine.accused(from, evidence).await;
+    }
+    assert_eq!(engine.exclusions.refused_of(&from), FALSE_EVIDENCE);
+    assert!(!engine.exclusions.contains(&cluster.identity(1)));
+    cluster.sign(0, "s", "w").await.unwrap();
+}
