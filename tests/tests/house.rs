@@ -37,6 +37,7 @@ const KEYGEN: &str = "threshold/keygen";
 const FROST: &str = "threshold/frost";
 const REQUEST: &str = "cluster/request";
 const TRANSPORT: &str = "cluster/transport";
+const HTTP: &str = "cluster/http";
 const NODE: &str = "cluster/node";
 const CLIENT: &str = "cluster/client";
 const CLI: &str = "cli";
@@ -52,8 +53,9 @@ const ROOMS: &[Room] = &[
     room(FROST,     &[KEYS, SHARING, SESSION],                                        &[SIMULATOR, KEYGEN]),
     room(REQUEST,   &[KEYS],                                                          &[]),
     room(TRANSPORT, &[KEYS],                                                          &[]),
-    room(NODE,      &[KEYS, SHARING, SESSION, KEYGEN, FROST, REQUEST, TRANSPORT],     &[SIMULATOR]),
-    room(CLIENT,    &[KEYS, REQUEST],                                                 &[]),
+    room(HTTP,      &[],                                                              &[]),
+    room(NODE,      &[KEYS, SHARING, SESSION, KEYGEN, FROST, REQUEST, TRANSPORT, HTTP], &[SIMULATOR]),
+    room(CLIENT,    &[KEYS, REQUEST, HTTP],                                           &[]),
     room(CLI,       &[KEYS, SHARING, SESSION, KEYGEN, FROST, REQUEST, TRANSPORT, NODE, CLIENT], &[]),
     // What is never shipped looks at everything.
     room("fuzz",    &[KEYS, SHARING, SESSION, SIMULATOR, KEYGEN, FROST, REQUEST, TRANSPORT, NODE, CLIENT, CLI], &[]),

@@ -13,7 +13,6 @@
 
 mod body;
 mod guard;
-mod listen;
 
 use std::io;
 use std::net::SocketAddr;
@@ -65,7 +64,7 @@ pub async fn serve(
         return Err(io::Error::new(io::ErrorKind::InvalidInput, reason));
     }
     info!(%address, initiator = %client.initiator(), "gateway serves");
-    listen::serve(listener, router(client, exposure), shutdown).await;
+    quorate_http::serve(listener, router(client, exposure), quorate_http::Limits::default(), shutdown).await;
     Ok(())
 }
 

@@ -11,7 +11,6 @@ use axum::extract::{Path, Request, State};
 use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::serve::ListenerExt;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use quorate_request::{
     ErrorBody, ErrorCode, MAX_BODY_BYTES, Operation, RequestError, SessionResult, SignedRequest, WalletId,
@@ -194,16 +193,10 @@ async fn method_not_allowed() -> Refusal {
 }
 
 /// Serves the API until told to stop; connections in progress may end first.
-pub(crate) async fn serve(
-    listener: TcpListener,
-    engine: Arc<Engine>,
-    mut stopped: watch::Receiver<bool>,
-) -> std::io::Result<()> {
+pub(crate) async fn serve(listener: TcpListener, engine: Arc<Engine>, mut stopped: watch::Receiver<bool>) {
     let stop = async move {
         // An error means that the node itself is gone.
         stopped.wait_for(|stopped| *stopped).await.ok();
     };
-    axum::serve(listener.tap_io(|stream| drop(stream.set_nodelay(true))), router(engine))
-        .with_graceful_shutdown(stop)
-        .await
+    quorate_http::serve(listener, router(engine), quorate_http::Limits::default(), stop).await;
 }

@@ -57,7 +57,7 @@ pub struct Node {
     peer_address: SocketAddr,
     api_address: SocketAddr,
     stop: watch::Sender<bool>,
-    api: JoinHandle<std::io::Result<()>>,
+    api: JoinHandle<()>,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -183,8 +183,8 @@ impl Node {
         self.stop.send_replace(true);
         self.transport.close().await;
         self.tasks.iter().for_each(JoinHandle::abort);
-        if let Ok(Err(error)) = self.api.await {
-            tracing::warn!(%error, "the API ended with an error");
+        if let Err(error) = self.api.await {
+            tracing::warn!(%error, "the API broke off");
         }
         self.engine.store.close().await;
         tracing::info!("node stopped");
