@@ -243,12 +243,11 @@ impl Wallets {
         let wallet = Arc::new(wallet);
         self.known.write().unwrap_or_else(PoisonError::into_inner).insert(Arc::clone(&wallet));
         let waited = self.pending.write().unwrap_or_else(PoisonError::into_inner).remove(&session);
-        if let Some(refusal) = waited.and_then(|waiting| waiting.set_aside.clone()) {
-            tracing::error!(
-                wallet = %wallet.id,
-                "{} signed both an acknowledgement of session {session} and a promise never to give one",
-                refusal.party
-            );
+        if let Some(waiting) = waited
+            && let Some(refusal) = &waiting.set_aside
+            && let Some(liar) = refusal.author(&waiting.agreement)
+        {
+            tracing::error!(wallet = %wallet.id, "{liar} both acknowledged session {session} and refused it");
         }
         if wallet.row != name {
             tracing::error!(wallet = %wallet.id, key = %wallet.public_key, "there is another wallet of this name: use the public key");

@@ -92,6 +92,17 @@ impl Certificate {
     }
 }
 
+/// Whether an envelope is a party's signed complaint in place of its acknowledgement: then no certificate of the session
+/// can exist, unless the party signs both, and convicts itself.
+#[must_use]
+pub fn is_complaint(agreement: &Agreement, envelope: &Envelope) -> bool {
+    let header = &envelope.header;
+    header.kind == Kind::Round
+        && header.round == ACKNOWLEDGE
+        && envelope.is_signed_in(agreement, &IdentityVerifier)
+        && matches!(envelope.broadcast.whole().map(Message::from_wire), Some(Ok(Message::Complaint(_))))
+}
+
 /// Why a certificate is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

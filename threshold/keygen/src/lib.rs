@@ -28,6 +28,6 @@ mod key;
 mod message;
 mod protocol;
 
-pub use certificate::{Certificate, CertificateError};
+pub use certificate::{Certificate, CertificateError, is_complaint};
 pub use message::{ACKNOWLEDGE, Commit, Complaint, Fault, Message, Open};
 pub use protocol::{Acknowledging, Committing, Contribution, Keygen, Opening, ReceivedDealing};

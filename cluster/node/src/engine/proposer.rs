@@ -21,7 +21,8 @@ use crate::wallets::Wallet;
 /// What went wrong in the attempts so far.
 #[derive(Default)]
 struct Trouble {
-    /// Silent nodes, and those that can't sign.
+    /// Silent nodes, and those that can't sign. They are asked again only where there are no others: it may have been
+    /// this node that slept.
     absent: BTreeSet<Identity>,
     culprits: BTreeSet<Identity>,
     /// Nodes that asked to be tried later. They are asked again only where there are no others.
@@ -177,10 +178,8 @@ impl Engine {
         }
         candidates.retain(|node| !trouble.refusals.contains_key(node));
         let reachable = self.reachable();
-        let (up, down): (Vec<_>, Vec<_>) = candidates.drain(..).partition(|node| {
-            let healthy = all || !trouble.absent.contains(node);
-            reachable.contains(node) && !convicted.contains(node) && healthy
-        });
+        let (up, down): (Vec<_>, Vec<_>) =
+            candidates.drain(..).partition(|node| reachable.contains(node) && !convicted.contains(node));
         let wanted = job.size();
         if up.len() < wanted || (all && !down.is_empty()) {
             if let Some(refusal) = self.first_refusal(trouble) {
@@ -199,7 +198,13 @@ impl Engine {
             .into_iter()
             .map(|node| {
                 let doubts = trouble.doubts.get(&node).copied().unwrap_or_default();
-                (doubts, trouble.busy.contains(&node), rank(&fingerprint, &node), node)
+                (
+                    trouble.absent.contains(&node),
+                    doubts,
+                    trouble.busy.contains(&node),
+                    rank(&fingerprint, &node),
+                    node,
+                )
             })
             .collect();
         ordered.sort_unstable();
@@ -217,7 +222,8 @@ impl Engine {
             return Err(ErrorBody::new(ErrorCode::Internal, "a signature where none was asked for"));
         };
         let mut response = self.sign_response(verified, job, signed)?;
-        response.absent = self.names(&trouble.absent);
+        let absent = trouble.absent.iter().filter(|node| !signed.committee.contains(node));
+        response.absent = self.names(absent);
         response.culprits = self.names(&trouble.culprits);
         let result = SessionResult::Sign(response);
         // As the aggregator, this node has stored the result already, but for the trouble on the way to it.

@@ -1,7 +1,7 @@
 //! What became of a share that a node acknowledged, when the session ended before everybody knew.
 //!
 //! A pending share is kept until there is a certificate (all members acknowledged: the share is active) or a refusal
-//! (a member promised never to acknowledge: nobody waits for the share any more). No time-out ever decides. A refusal can
+//! (a member complained, or promised never to acknowledge: nobody waits for the share any more). No time-out ever decides. A refusal can
 //! be a lie, so even then the share is only set aside: should the certificate come after all, it counts.
 //!
 //! A refusal need not be durable to be kept: a session ends with the process that runs it, and a node can't enter one
@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use quorate_keygen::Certificate;
+use quorate_keygen::{Certificate, is_complaint};
 use quorate_keys::Identity;
 use quorate_session::{Agreement, Envelope, IdentityVerifier, SessionId, SignedProposal, Start};
 use quorate_sharing::PartyIndex;
@@ -128,7 +128,7 @@ impl Engine {
         if promised || self.is_running(&session) || !lock(&self.doubts).refuse(session) {
             return;
         }
-        self.send(&from, &Frame::Refused(Refusal::sign(session, &self.identity)));
+        self.send(&from, &Frame::Refused(Refusal::promise(session, &self.identity)));
     }
 
     /// Takes another member's acknowledgement; with those of all, the share becomes active.
@@ -199,16 +199,16 @@ impl Engine {
 
     /// Takes proof that a session can never be certified.
     pub(super) async fn refused(&self, from: Identity, refusal: &Refusal) {
-        let session = refusal.session;
+        let session = refusal.session();
         let waiting = self.wallets.waiting_of(&session);
         let doubted = lock(&self.doubts).unresolved.get(&session).map(|(agreement, _)| agreement.clone());
         let Some(agreement) = doubted.or_else(|| waiting.as_ref().map(|waiting| waiting.agreement.clone()))
         else {
             return;
         };
-        if agreement.committee().index_of(&refusal.party).is_none() || !refusal.is_genuine() {
+        let Some(author) = refusal.author(&agreement) else {
             return tracing::warn!(peer = %self.name(&from), %session, "refused a refusal");
-        }
+        };
         if let Some((_, void)) = lock(&self.doubts).unresolved.get(&session) {
             void.send_replace(true);
         }
@@ -217,10 +217,21 @@ impl Engine {
             Ok(()) => tracing::info!(
                 wallet = waiting.wallet,
                 %session,
-                "set aside the share of a key generation that node {} never acknowledged, as it says",
-                self.name(&refusal.party)
+                "set aside the share of a key generation that node {} did not acknowledge, as it says",
+                self.name(&author)
             ),
             Err(error) => tracing::error!(%error, "a share could not be set aside"),
+        }
+    }
+
+    /// A key generation failed here: whoever complained in place of acknowledging has shown that it failed for all.
+    pub(super) async fn note_complaints(&self, envelopes: Vec<Arc<Envelope>>) {
+        for envelope in envelopes {
+            if let Some(waiting) = self.wallets.waiting_of(&envelope.header.session)
+                && is_complaint(&waiting.agreement, &envelope)
+            {
+                self.refused(self.me, &Refusal::Complaint(Box::new(Envelope::clone(&envelope)))).await;
+            }
         }
     }
 

@@ -177,7 +177,12 @@ impl Engine {
                 self.barrier.reached(part.job.operation(), Step::Finished);
                 self.finish(part, session.envelopes(ACKNOWLEDGE), &output).await;
             }
-            Ended::Abort(abort) => self.give_up(part, abort).await,
+            Ended::Abort(abort) => {
+                if matches!(*part.job, Job::Keygen(_)) {
+                    self.note_complaints(session.envelopes(ACKNOWLEDGE)).await;
+                }
+                self.give_up(part, abort).await;
+            }
             Ended::Cancelled => tracing::debug!(session = %part.session(), "cancelled by a newer attempt"),
         }
         drop(busy);

@@ -39,7 +39,8 @@ pub(crate) struct Waiting {
     pub(crate) agreement: Agreement,
     pub(crate) acknowledgement: Envelope,
     public: PublicShares,
-    /// A member's promise never to acknowledge. Nobody waits for the share any more, unless the promise was a lie.
+    /// Proof that no certificate can exist. Nobody waits for the share any more; should a member have signed both, the
+    /// certificate counts.
     pub(crate) set_aside: Option<Refusal>,
 }
 
@@ -137,21 +138,25 @@ impl Wallets {
     /// Waits no longer for the certificate of a pending share, after a signed refusal, and lets go of the wallet's name.
     /// The share stays: should the refusal's party have lied, the certificate can still come.
     pub(crate) async fn set_aside(&self, refusal: &Refusal) -> Result<(), WalletError> {
-        let Some(waiting) = self.waiting_of(&refusal.session) else { return Ok(()) };
+        let session = refusal.session();
+        let Some(waiting) = self.waiting_of(&session) else { return Ok(()) };
         if waiting.set_aside.is_some() {
             return Ok(());
         }
         let invalid = |detail: String| WalletError::Invalid { wallet: waiting.wallet.clone(), detail };
         let bytes = refusal.to_wire().map_err(|error| invalid(error.to_string()))?;
-        let mut batch = Batch::new()
-            .require(Table::Pending, refusal.session.as_bytes(), Precondition::Present)
-            .put(Table::Meta, set_aside_key(&refusal.session), 0, Secret::new(bytes));
-        if self.holds_name(&waiting.wallet, &refusal.session)? {
+        let mut batch = Batch::new().require(Table::Pending, session.as_bytes(), Precondition::Present).put(
+            Table::Meta,
+            set_aside_key(&session),
+            0,
+            Secret::new(bytes),
+        );
+        if self.holds_name(&waiting.wallet, &session)? {
             batch = batch.delete(Table::Meta, name_key(&waiting.wallet));
         }
         self.store.commit(batch).await?;
         let mut pending = self.pending.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(entry) = pending.get_mut(&refusal.session) {
+        if let Some(entry) = pending.get_mut(&session) {
             let changed = Waiting { set_aside: Some(refusal.clone()), ..Waiting::clone(entry) };
             *entry = Arc::new(changed);
         }

@@ -203,7 +203,7 @@ async fn questions_about_sessions_leave_nothing_behind() {
                 _ => None,
             })
             .await;
-        assert!(refusal.is_genuine() && refusal.session == session && refusal.party == engine.me);
+        assert_eq!(refusal, Refusal::promise(session, &cluster.members[0].identity));
     }
     assert_eq!(engine.store.scan(Table::Meta, "").unwrap().records.len(), before);
 }
@@ -251,12 +251,12 @@ async fn a_false_refusal_loses_no_wallet() {
     let waiting = cluster.engine(0).wallets.waiting();
     let session = waiting[0].agreement.session();
     // Node 2 has acknowledged, and signs that it never will.
-    let lie = Refusal::sign(session, &cluster.members[2].identity);
+    let lie = Refusal::promise(session, &cluster.members[2].identity);
     cluster.engine(0).refused(cluster.identity(2), &lie).await;
     assert!(cluster.engine(0).wallets.waiting().is_empty());
     // Forged, and by no member: neither counts for anything.
     let stranger = SigningIdentity::generate(&mut OsRng);
-    cluster.engine(2).refused(cluster.identity(0), &Refusal::sign(session, &stranger)).await;
+    cluster.engine(2).refused(cluster.identity(0), &Refusal::promise(session, &stranger)).await;
     assert_eq!(cluster.engine(2).wallets.waiting().len(), 1);
 
     cluster.deed(1, |_, _| {});
