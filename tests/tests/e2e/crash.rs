@@ -18,9 +18,35 @@ use quorate_tests::{Cluster, judge, report};
 
 use crate::{cluster, observed, slow};
 
-const SECTION: &str = "SIGKILL at a protocol step, restart (3 nodes, 2 of 3)";
+const SECTION: &str = "SIGKILL at a protocol step, restart";
 const COLUMNS: &[&str] =
-    &["node", "step", "its store when it was killed", "the client got", "after the restart"];
+    &["cluster", "node", "step", "its store when it was killed", "the client got", "after the restart"];
+
+/// A cluster whose wallets all nodes hold, with a majority as threshold.
+#[derive(Clone, Copy)]
+struct Size(usize);
+
+const THREE: Size = Size(3);
+const FIVE: Size = Size(5);
+
+impl Size {
+    fn threshold(self) -> usize {
+        self.0 / 2 + 1
+    }
+
+    fn nodes(self) -> Vec<usize> {
+        (1..=self.0).collect()
+    }
+
+    fn describe(self) -> String {
+        format!("{} of {}", self.threshold(), self.0)
+    }
+
+    fn keygen(self, name: &str) -> KeygenRequest {
+        let count = |nodes: usize| u16::try_from(nodes).unwrap();
+        keygen(name, count(self.threshold()), count(self.0), "ed25519")
+    }
+}
 
 /// The steps of a key generation: the proposer's, then what every member goes through.
 const KEYGEN: &[&str] = &[
@@ -94,10 +120,10 @@ impl Left {
     }
 }
 
-async fn generate(cluster: &Cluster, request: &KeygenRequest) -> KeygenResponse {
+async fn generate(cluster: &Cluster, size: Size, request: &KeygenRequest) -> KeygenResponse {
     let started = Instant::now();
     loop {
-        match cluster.client(&[1, 2, 3]).keygen(request.clone()).await {
+        match cluster.client(&size.nodes()).keygen(request.clone()).await {
             Ok(made) => return made,
             Err(error) => assert!(started.elapsed() < Duration::from_secs(40), "{error}"),
         }
@@ -106,11 +132,11 @@ async fn generate(cluster: &Cluster, request: &KeygenRequest) -> KeygenResponse 
 }
 
 /// Waits until all nodes show the same wallet.
-async fn consistent(cluster: &Cluster, made: &KeygenResponse) {
+async fn consistent(cluster: &Cluster, size: Size, made: &KeygenResponse) {
     let started = Instant::now();
     loop {
         let mut views = Vec::new();
-        for node in 1..=3 {
+        for node in size.nodes() {
             views.push(cluster.client(&[node]).wallet(&made.wallet_id).await.ok());
         }
         let same = views.iter().all(|view| *view == views[0]);
@@ -122,23 +148,24 @@ async fn consistent(cluster: &Cluster, made: &KeygenResponse) {
     }
 }
 
-/// Signs with every pair that the node belongs to, proposed once by it and once by the other.
+/// Signs with the node and every other one, proposed once by it, then by the others.
 async fn signs_with_all(
     cluster: &Cluster,
+    size: Size,
     node: usize,
     wallet: &WalletId,
     label: &str,
     signatures: &mut Signatures,
 ) {
     let mut proposes = true;
-    for other in (1..=3).filter(|other| *other != node) {
+    let others: Vec<_> = size.nodes().into_iter().filter(|other| *other != node).collect();
+    for (place, other) in others.iter().copied().enumerate() {
         let proposer = if proposes { node } else { other };
         proposes = false;
         let message = format!("{label} with {other}");
-        let request = SignRequest {
-            signers: Some(vec![cluster.node(node).name.clone(), cluster.node(other).name.clone()]),
-            ..sign(wallet, message.as_bytes())
-        };
+        let along = others.iter().cycle().skip(place).take(size.threshold() - 1);
+        let signers = along.chain([&node]).map(|signer| cluster.node(*signer).name.clone()).collect();
+        let request = SignRequest { signers: Some(signers), ..sign(wallet, message.as_bytes()) };
         let signed = cluster.client_with(&[proposer], patient()).sign(request).await.unwrap();
         signatures.take(message.as_bytes(), &signed);
     }
@@ -187,16 +214,16 @@ async fn settled(cluster: &Cluster) -> usize {
     nonces
 }
 
-async fn killed_in_key_generation(role: &str, victim: usize, steps: &[&str]) {
+async fn killed_in_key_generation(size: Size, role: &str, victim: usize, steps: &[&str]) {
     report::columns(SECTION, COLUMNS);
-    let cluster = cluster(3).start().await;
+    let cluster = cluster(size.0).start().await;
     let mut signatures = Signatures::default();
     let mut rows = Vec::new();
     for step in steps {
         let id = format!("{role}-{step}");
-        let request = KeygenRequest { session_id: Some(id.parse().unwrap()), ..keygen(&id, 2, 3, "ed25519") };
+        let request = KeygenRequest { session_id: Some(id.parse().unwrap()), ..size.keygen(&id) };
         cluster.node(victim).order(&Order::new(Fate::Kill, &format!("keygen:{step}")));
-        let client = cluster.client_with(&[1, 2, 3], RetryPolicy { attempts: 3, ..patient() });
+        let client = cluster.client_with(&size.nodes(), RetryPolicy { attempts: 3, ..patient() });
         let asking = tokio::spawn({
             let request = request.clone();
             async move { client.keygen(request).await }
@@ -205,7 +232,7 @@ async fn killed_in_key_generation(role: &str, victim: usize, steps: &[&str]) {
         let left = Left::read(cluster.node(victim), &id, cluster.folder()).describe(Some(&id));
         cluster.restart(victim).await;
         let first = asking.await.unwrap();
-        let made = generate(&cluster, &request).await;
+        let made = generate(&cluster, size, &request).await;
         let got = match &first {
             Ok(first) => {
                 assert_eq!(first.public_key, made.public_key, "{id}: a repeat gave another wallet");
@@ -213,28 +240,28 @@ async fn killed_in_key_generation(role: &str, victim: usize, steps: &[&str]) {
             }
             Err(error) => error.api().map_or("no answer".to_owned(), |body| format!("503 {}", body.code)),
         };
-        consistent(&cluster, &made).await;
-        signs_with_all(&cluster, victim, &made.wallet_id, &id, &mut signatures).await;
+        consistent(&cluster, size, &made).await;
+        signs_with_all(&cluster, size, victim, &made.wallet_id, &id, &mut signatures).await;
         rows.push((format!("keygen:{step}"), left, got));
     }
     let nonces = settled(&cluster).await;
     assert!(nonces > 0);
     for (step, left, got) in rows {
-        let after = "one wallet on all nodes, the repeat gives it, both pairs sign, no nonce twice";
-        observed(SECTION, &[role, &step, &left, &got, after]);
+        let after = "one wallet on all nodes, the repeat gives it, it signs with every other, no nonce twice";
+        observed(SECTION, &[&size.describe(), role, &step, &left, &got, after]);
     }
 }
 
-async fn killed_in_signing(role: &str, victim: usize, steps: &[&str]) {
+async fn killed_in_signing(size: Size, role: &str, victim: usize, steps: &[&str]) {
     report::columns(SECTION, COLUMNS);
-    let cluster = cluster(3).start().await;
-    let wallet = cluster.wallet("w", 2, 3, "ed25519").await.wallet_id;
+    let cluster = cluster(size.0).start().await;
+    let wallet = cluster.client(&size.nodes()).keygen(size.keygen("w")).await.unwrap().wallet_id;
     let mut signatures = Signatures::default();
     let mut rows = Vec::new();
     let rounds = if slow() { 5 } else { 1 };
     for (round, step) in (0..rounds).flat_map(|round| steps.iter().map(move |step| (round, step))) {
         let (request, message, asked) =
-            killed_while_signing(&cluster, role, victim, step, round, &wallet).await;
+            killed_while_signing(&cluster, size, role, victim, step, round, &wallet).await;
         let id = request.session_id.clone().unwrap();
         let left = Left::read(cluster.node(victim), id.as_str(), cluster.folder());
         // The others go on without it.
@@ -245,7 +272,7 @@ async fn killed_in_signing(role: &str, victim: usize, steps: &[&str]) {
         let got = format!("a signature {gone_on}, attempt {}", first.attempt);
         cluster.restart(victim).await;
         let mut after = "the repeat gives the same everywhere".to_owned();
-        for node in 1..=3 {
+        for node in size.nodes() {
             let again = cluster.client_with(&[node], patient()).sign(request.clone()).await.unwrap();
             if node == victim && left.result {
                 // Nobody had been told of this one.
@@ -258,12 +285,13 @@ async fn killed_in_signing(role: &str, victim: usize, steps: &[&str]) {
                 assert_eq!(again.signature, first.signature, "{id}: another result at node{node}");
             }
         }
-        signs_with_all(&cluster, victim, &wallet, id.as_str(), &mut signatures).await;
+        signs_with_all(&cluster, size, victim, &wallet, id.as_str(), &mut signatures).await;
         rows.push((format!("sign:{step}"), left.describe(None), got, after));
     }
     settled(&cluster).await;
     for (step, left, got, after) in rows {
-        observed(SECTION, &[role, &step, &left, &got, &format!("{after}; both pairs sign, no nonce twice")]);
+        let after = format!("{after}; it signs with every other, no nonce twice");
+        observed(SECTION, &[&size.describe(), role, &step, &left, &got, &after]);
     }
 }
 
@@ -272,6 +300,7 @@ type Asked = tokio::task::JoinHandle<Result<SignResponse, quorate_client::Client
 /// Asks for signatures until one leads the victim to the step, where it dies.
 async fn killed_while_signing(
     cluster: &Cluster,
+    size: Size,
     role: &str,
     victim: usize,
     step: &str,
@@ -284,7 +313,7 @@ async fn killed_while_signing(
         let message = id.clone().into_bytes();
         let request = SignRequest { session_id: Some(id.parse().unwrap()), ..sign(wallet, &message) };
         node.order(&Order::new(Fate::Kill, &format!("sign:{step}")));
-        let client = cluster.client_with(&[1, 2, 3], patient());
+        let client = cluster.client_with(&size.nodes(), patient());
         let asked: Asked = tokio::spawn({
             let request = request.clone();
             async move { client.sign(request).await }
@@ -307,20 +336,33 @@ async fn killed_while_signing(
 
 #[tokio::test]
 async fn the_proposer_of_a_key_generation_is_killed_at_every_step() {
-    killed_in_key_generation("proposer", 1, KEYGEN).await;
+    killed_in_key_generation(THREE, "proposer", 1, KEYGEN).await;
 }
 
 #[tokio::test]
 async fn a_member_of_a_key_generation_is_killed_at_every_step() {
-    killed_in_key_generation("member", 2, &KEYGEN[1..]).await;
+    killed_in_key_generation(THREE, "member", 2, &KEYGEN[1..]).await;
 }
 
 #[tokio::test]
 async fn the_proposer_of_a_signature_is_killed_at_every_step() {
-    killed_in_signing("proposer", 1, SIGN_PROPOSER).await;
+    killed_in_signing(THREE, "proposer", 1, SIGN_PROPOSER).await;
 }
 
 #[tokio::test]
 async fn a_signer_is_killed_at_every_step() {
-    killed_in_signing("member", 2, SIGN_MEMBER).await;
+    killed_in_signing(THREE, "member", 2, SIGN_MEMBER).await;
+}
+
+/// Of a larger committee: where something is stored, or about to be.
+#[tokio::test]
+async fn one_of_five_is_killed_in_key_generation() {
+    let steps: &[&str] = if slow() { KEYGEN } else { &["accepted", "storing", "stored", "settled"] };
+    killed_in_key_generation(FIVE, "proposer", 1, steps).await;
+}
+
+#[tokio::test]
+async fn one_of_five_is_killed_in_signing() {
+    let steps: &[&str] = if slow() { SIGN_MEMBER } else { &["round-1", "stored", "finished"] };
+    killed_in_signing(FIVE, "member", 2, steps).await;
 }
