@@ -9,9 +9,12 @@ mod examples;
 mod forwarded_request;
 mod http_request;
 mod keygen_body;
+mod keygen_message;
+mod peer_frame;
 mod peers_file;
 mod proposal;
 mod sign_body;
+mod signing_message;
 
 use std::{
     collections::BTreeMap,
@@ -34,9 +37,12 @@ pub const ALL: &[Target] = &[
     forwarded_request::TARGET,
     http_request::TARGET,
     keygen_body::TARGET,
+    keygen_message::TARGET,
+    peer_frame::TARGET,
     peers_file::TARGET,
     proposal::TARGET,
     sign_body::TARGET,
+    signing_message::TARGET,
 ];
 
 /// The target of this name.

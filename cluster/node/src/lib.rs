@@ -20,6 +20,7 @@ mod node;
 pub mod peers;
 mod protocols;
 pub mod store;
+pub mod testing;
 mod wallets;
 
 pub use node::{Joints, Node, NodeError, Sockets};
