@@ -16,15 +16,30 @@ use crate::polynomial::Polynomial;
 /// # Security
 /// One nonce answers one challenge. Two answers give away a combination of the coefficients, and one more than there are
 /// coefficients give away all. So it has no `Clone`, and [`Self::prove`] takes it by value. Erased on drop.
+///
+/// ```
+/// # use quorate_sharing::{Challenge, Ed25519, Polynomial, ProofNonce};
+/// fn once(nonce: ProofNonce<Ed25519>, challenge: &Challenge<Ed25519>, polynomial: &Polynomial<Ed25519>) -> [u8; 32] {
+///     nonce.prove(challenge, polynomial)
+/// }
+/// ```
+/// ```compile_fail
+/// # use quorate_sharing::{Challenge, Ed25519, Polynomial, ProofNonce};
+/// fn twice(nonce: ProofNonce<Ed25519>, challenge: &Challenge<Ed25519>, polynomial: &Polynomial<Ed25519>) -> [u8; 32] {
+///     nonce.prove(challenge, polynomial);
+///     nonce.prove(challenge, polynomial)
+/// }
+/// ```
 pub struct ProofNonce<C: Curve> {
-    secret: C::Scalar,
+    /// In a place of its own: a value that moves leaves copies behind.
+    secret: Box<C::Scalar>,
     point: Vec<u8>,
 }
 
 impl<C: Curve> ProofNonce<C> {
     /// Draws a nonce. Constant time.
     pub fn generate(rng: &mut dyn CryptoRngCore) -> Self {
-        let secret = C::random_scalar(rng);
+        let secret = Box::new(C::random_scalar(rng));
         let point = C::encode(&C::mul_base_uncleared(&secret));
         Self { secret, point }
     }
@@ -38,8 +53,11 @@ impl<C: Curve> ProofNonce<C> {
     /// Answers the challenge: z. Constant time in the nonce and the coefficients.
     #[must_use]
     pub fn prove(self, challenge: &Challenge<C>, polynomial: &Polynomial<C>) -> [u8; 32] {
-        let weighed = challenge.0 * polynomial.evaluate_at(&challenge.0);
-        C::scalar_to_bytes(&(self.secret + weighed))
+        // Whoever has this and the answer has the nonce.
+        let mut weighed = challenge.0 * polynomial.evaluate_at(&challenge.0);
+        let response = C::scalar_to_bytes(&(*self.secret + weighed));
+        weighed.zeroize();
+        response
     }
 }
 

@@ -154,6 +154,16 @@ fn no_commitment_may_be_missing() {
                 |envelope: &Envelope| (envelope.header.round, envelope.header.sender) != (1, party(missing));
             evidence.envelopes.retain(kept);
             assert!(!evidence.convicts());
+            // Signed, but shown as a digest only: it is confirmed, and nobody can tell what it says.
+            let mut evidence = genuine.clone();
+            let envelope = evidence.envelope(1, missing);
+            *envelope = envelope.without_parts();
+            for accused in 1..=5 {
+                for charge in faults() {
+                    evidence.charge(accused, &charge);
+                    assert!(!evidence.convicts(), "{missing} {accused} {charge}");
+                }
+            }
         }
     }
 }
