@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 
 use quorate_session::{Agreement, Envelope, IdentityVerifier, Kind, Part, Record, Wire};
-use quorate_sharing::{Commitment, Curve, FacingKeys, KnowledgeProof, PartyIndex};
+use quorate_sharing::{Commitment, Curve, FacingKeys, PartyIndex};
 
 use crate::dealing::{
-    check_commit, decode_coefficients, delivery_context, facing_key, is_sealed_share, opening_digest,
-    proof_holds, share_fits,
+    check_commit, decode_coefficients, decode_proof, delivery_context, facing_key, is_sealed_share,
+    opening_digest, share_fits,
 };
 use crate::key::{key_digest, public_shares};
 use crate::message::{ACKNOWLEDGE, COMMIT, Commit, Complaint, Fault, Message, OPEN};
+use crate::proof::challenge;
 
 /// Whether the record shows that `accused` committed `fault`; `None` when it does not hold what is needed to tell.
 pub(crate) fn judge<C: Curve>(
@@ -47,9 +48,15 @@ pub(crate) fn judge<C: Curve>(
         Fault::Coefficients => decode_coefficients::<C>(agreement, &open(accused)?).is_err(),
         Fault::KnowledgeProof => {
             let open = open(accused)?;
-            let commitment = decode_coefficients::<C>(agreement, &open).ok()?;
-            !KnowledgeProof::from_bytes(&open.proof)
-                .is_ok_and(|proof| proof_holds(&agreement.session(), accused, &commitment, &proof))
+            match decode_proof::<C>(&open) {
+                Err(_) => true,
+                // The accused answered the challenge of the commitments that it confirmed, which must be these.
+                Ok(proof) => {
+                    let commitment = decode_coefficients::<C>(agreement, &open).ok()?;
+                    let challenge = challenge::<C>(&agreement.session(), &commits()?);
+                    record.confirms(agreement, accused, COMMIT) && !proof.verify(&challenge, &commitment)
+                }
+            }
         }
         // The accused confirmed the commitments of round 1 in the header of the delivery that the complaint shows.
         Fault::BadShare { complainer } => {

@@ -39,21 +39,23 @@ impl Wire for Message {
 /// Commitment to a dealer's [`Open`], and its keys for the delivery of shares.
 #[derive(Debug, Clone, BorshSerialize, BorshDeserialize)]
 pub struct Commit {
-    /// Digest of the [`Open`] of round 2.
+    /// Digest of the [`Open`] of round 2, but for the response of its proof.
     pub opening: [u8; 32],
     /// One ristretto255 key for each other party, by index.
     pub facing: Vec<[u8; 32]>,
 }
 
-/// A dealer's polynomial in the exponent, with proof that the dealer knows it.
+/// A dealer's polynomial in the exponent, with its part of the proof that the dealers know theirs.
 #[derive(Debug, Clone, BorshSerialize, BorshDeserialize)]
 pub struct Open {
     /// The threshold's number of coefficients in transport encoding, constant first.
     pub coefficients: Vec<u8>,
     /// Contribution to the wallet's chain code.
     pub chain_code: [u8; 32],
-    /// Batched proof of knowledge of all coefficients.
-    pub proof: Vec<u8>,
+    /// The point of the proof's nonce in transport encoding.
+    pub nonce: Vec<u8>,
+    /// The proof's response to the challenge that all commitments of round 1 make together.
+    pub response: [u8; 32],
 }
 
 /// Shows that the share which `accused` sent to the complaining party does not fit what it opened.

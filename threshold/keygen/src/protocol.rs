@@ -8,16 +8,16 @@ use quorate_session::{
     Agreement, Blame, Consistency, Envelope, Expected, Failure, Inbox, NotProven, Outgoing, Protocol,
     ProtocolId, Received, Record, SessionContext, SetupError, Step,
 };
-use quorate_sharing::{Channel, Commitment, Curve, KeyShare, PartyIndex, SecretShare};
+use quorate_sharing::{Challenge, Channel, Commitment, Curve, KeyShare, PartyIndex, Polynomial, SecretShare};
 use rand_core::CryptoRngCore;
 
 use crate::dealing::{
-    Dealing, Opened, check_commit, check_open, check_proofs, delivery_context, facing_key, is_sealed_share,
-    share_fits,
+    Dealing, Opened, check_commit, check_open, delivery_context, facing_key, is_sealed_share, share_fits,
 };
 use crate::judge::{complaint_holds, judge};
 use crate::key::{key_digest, public_shares};
-use crate::message::{ACKNOWLEDGE, COMMIT, Commit, Complaint, Fault, Message, NAME, OPEN, VERSION};
+use crate::message::{ACKNOWLEDGE, COMMIT, Commit, Complaint, Fault, Message, NAME, OPEN, Open, VERSION};
+use crate::proof::{ProofError, challenge, check_proofs};
 
 /// Dealerless key generation on the curve `C`; see the crate documentation for the rounds.
 pub enum Keygen<C: Curve> {
@@ -38,8 +38,11 @@ pub struct Committing<C: Curve> {
 /// State in round 2.
 pub struct Opening<C: Curve> {
     context: Arc<SessionContext>,
-    dealing: Dealing<C>,
+    polynomial: Polynomial<C>,
+    commitment: Commitment<C>,
+    chain_code: [u8; 32],
     commits: BTreeMap<PartyIndex, Commit>,
+    challenge: Challenge<C>,
     channels: BTreeMap<PartyIndex, Channel>,
 }
 
@@ -91,7 +94,9 @@ impl<C: Curve> Protocol for Keygen<C> {
         rng: &mut dyn CryptoRngCore,
     ) -> Result<Step<Self>, SetupError> {
         let dealing = Dealing::new(&context, rng);
-        Ok(Self::begin(context, dealing))
+        let send = Outgoing::broadcast(Message::Commit(dealing.commit.clone()));
+        let state = Self::Committing(Box::new(Committing { context, dealing }));
+        Ok(Step::Next { state, send, checkpoint: None })
     }
 
     fn expects(&self) -> Expected {
@@ -138,11 +143,11 @@ impl<C: Curve> Protocol for Keygen<C> {
     fn advance(
         self,
         inbox: Inbox<Contribution<C>>,
-        rng: &mut dyn CryptoRngCore,
+        _: &mut dyn CryptoRngCore,
     ) -> Result<Step<Self>, Failure<Fault>> {
         match self {
             Self::Committing(state) => state.open(inbox),
-            Self::Opening(state) => state.acknowledge(inbox, rng),
+            Self::Opening(state) => state.acknowledge(inbox),
             Self::Acknowledging(state) => {
                 Ok(Step::Done { output: state.share, send: Outgoing::nothing(), checkpoint: None })
             }
@@ -164,22 +169,14 @@ impl<C: Curve> Protocol for Keygen<C> {
     }
 }
 
-impl<C: Curve> Keygen<C> {
-    /// Round 1 with a given dealing.
-    pub(crate) fn begin(context: Arc<SessionContext>, dealing: Dealing<C>) -> Step<Self> {
-        let send = Outgoing::broadcast(Message::Commit(dealing.commit(&context)));
-        let state = Self::Committing(Box::new(Committing { context, dealing }));
-        Step::Next { state, send, checkpoint: None }
-    }
-}
-
 impl<C: Curve> Committing<C> {
-    /// Round 1 to 2: opens the coefficients and sends each party its share.
+    /// Round 1 to 2: opens the coefficients, answers the challenge, and sends each party its share.
     fn open(self, inbox: Inbox<Contribution<C>>) -> Result<Step<Keygen<C>>, Failure<Fault>> {
         let Self { context, dealing } = self;
+        let Dealing { polynomial, commitment, coefficients, chain_code, nonce, facing, commit } = dealing;
         let agreement = context.agreement();
         let delivery = delivery_context(&context.session());
-        let mut commits = BTreeMap::from([(context.me(), dealing.commit(&context))]);
+        let mut commits = BTreeMap::from([(context.me(), commit)]);
         let mut channels = BTreeMap::new();
         let mut direct = BTreeMap::new();
         for (party, contribution) in inbox {
@@ -187,27 +184,30 @@ impl<C: Curve> Committing<C> {
                 return Err(Failure::Local("a contribution of another round".into()));
             };
             let channel = facing_key(agreement, &commit, party, context.me())
-                .and_then(|key| dealing.facing.channel(party, &key).ok())
+                .and_then(|key| facing.channel(party, &key).ok())
                 .ok_or_else(|| Failure::Blame(vec![Blame::new(party, Fault::FacingKeys)]))?;
-            let share = dealing.polynomial.share(party);
+            let share = polynomial.share(party);
             let ciphertext = channel.seal(&delivery, context.me(), party, share.to_bytes().expose());
             direct.insert(party, Message::Share(ciphertext));
             channels.insert(party, channel);
             commits.insert(party, commit);
         }
-        let send = Outgoing { broadcast: Some(Message::Open(dealing.open.clone())), direct };
-        let state = Keygen::Opening(Box::new(Opening { context, dealing, commits, channels }));
-        Ok(Step::Next { state, send, checkpoint: None })
+        let challenge = challenge(&context.session(), &commits);
+        let open = Open {
+            coefficients,
+            chain_code,
+            nonce: nonce.point().to_vec(),
+            response: nonce.prove(&challenge, &polynomial),
+        };
+        let send = Outgoing { broadcast: Some(Message::Open(open)), direct };
+        let state = Opening { context, polynomial, commitment, chain_code, commits, challenge, channels };
+        Ok(Step::Next { state: Keygen::Opening(Box::new(state)), send, checkpoint: None })
     }
 }
 
 impl<C: Curve> Opening<C> {
     /// Round 2 to 3: checks all dealings, adds up the shares, and acknowledges or complains.
-    fn acknowledge(
-        self,
-        inbox: Inbox<Contribution<C>>,
-        rng: &mut dyn CryptoRngCore,
-    ) -> Result<Step<Keygen<C>>, Failure<Fault>> {
+    fn acknowledge(self, inbox: Inbox<Contribution<C>>) -> Result<Step<Keygen<C>>, Failure<Fault>> {
         let mut opened = BTreeMap::new();
         let mut deliveries = BTreeMap::new();
         for (party, contribution) in inbox {
@@ -219,14 +219,15 @@ impl<C: Curve> Opening<C> {
             deliveries.insert(party, (ciphertext, envelope));
         }
         let session = self.context.session();
-        check_proofs(&session, &opened, rng).map_err(|culprits| {
-            Failure::Blame(
-                culprits.into_iter().map(|party| Blame::new(party, Fault::KnowledgeProof)).collect(),
-            )
+        let others = check_proofs(&self.challenge, &opened).map_err(|error| match error {
+            ProofError::Unproven(dealers) => Failure::Blame(
+                dealers.into_iter().map(|dealer| Blame::new(dealer, Fault::KnowledgeProof)).collect(),
+            ),
+            ProofError::Sum(reason) => Failure::Local(reason),
         })?;
 
         let me = self.context.me();
-        let own = self.dealing.polynomial.share(me);
+        let own = self.polynomial.share(me);
         let mut plaintexts = BTreeMap::new();
         for (dealer, (ciphertext, _)) in &deliveries {
             if let Some(channel) = self.channels.get(dealer) {
@@ -235,8 +236,7 @@ impl<C: Curve> Opening<C> {
             }
         }
         let echo = deliveries.values().next().and_then(|(_, envelope)| envelope.header.echo);
-        let commitments = opened.values().map(|dealing| &dealing.commitment);
-        let sum = Commitment::sum(commitments.chain([&self.dealing.commitment]))
+        let sum = Commitment::sum([&others, &self.commitment])
             .map_err(|error| Failure::Local(error.to_string()))?;
         // The final share is right if and only if the sum of all shares fits the sum of all commitments.
         let secret = add_up(own, me, &plaintexts).filter(|secret| secret.verify(&sum));
@@ -286,12 +286,12 @@ impl<C: Curve> Opening<C> {
         sum: &Commitment<C>,
         secret: &SecretShare<C>,
     ) -> Result<Step<Keygen<C>>, Failure<Fault>> {
-        let Self { context, dealing, commits, .. } = self;
+        let Self { context, chain_code, commits, .. } = self;
         let me = context.me();
         let agreement = context.agreement();
         let chain_codes = agreement.committee().indices().map(|party| match opened.get(&party) {
             Some(dealing) => dealing.chain_code,
-            None => dealing.open.chain_code,
+            None => chain_code,
         });
         let public =
             public_shares(agreement, sum, chain_codes).map_err(|error| Failure::Local(error.to_string()))?;

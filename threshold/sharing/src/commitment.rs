@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::OnceLock;
 
 use group::Group;
 
@@ -18,8 +17,6 @@ use crate::polynomial::Polynomial;
 pub struct Commitment<C: Curve> {
     /// The coefficients divided by the cofactor, the constant first; perhaps with components of small order.
     uncleared: Vec<C::Point>,
-    /// Their encoding, when it is known or was asked for.
-    bytes: OnceLock<Vec<u8>>,
 }
 
 /// Why bytes are no commitment. The dealer is to blame.
@@ -63,11 +60,7 @@ impl<C: Curve> Commitment<C> {
     /// The commitment to a polynomial. Constant time in its coefficients.
     #[must_use]
     pub fn of(polynomial: &Polynomial<C>) -> Self {
-        Self::from_uncleared(polynomial.coefficients().iter().map(C::mul_base_uncleared).collect())
-    }
-
-    fn from_uncleared(uncleared: Vec<C::Point>) -> Self {
-        Self { uncleared, bytes: OnceLock::new() }
+        Self { uncleared: polynomial.coefficients().iter().map(C::mul_base_uncleared).collect() }
     }
 
     /// Reads a dealer's commitment for this threshold: exactly that many coefficients, not one more or less.
@@ -85,17 +78,13 @@ impl<C: Curve> Commitment<C> {
             |(position, bytes)| C::decode_uncleared(bytes).ok_or(InvalidCommitment::Point { position });
         let uncleared =
             bytes.chunks_exact(C::POINT_BYTES).enumerate().map(decode).collect::<Result<_, _>>()?;
-        Ok(Self { uncleared, bytes: OnceLock::from(bytes.to_vec()) })
+        Ok(Self { uncleared })
     }
 
     /// The coefficients in transport encoding, the constant first. What was read comes out as it was.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        self.as_bytes().to_vec()
-    }
-
-    pub(crate) fn as_bytes(&self) -> &[u8] {
-        self.bytes.get_or_init(|| self.uncleared.iter().flat_map(C::encode).collect())
+        self.uncleared.iter().flat_map(C::encode).collect()
     }
 
     pub(crate) fn uncleared(&self) -> &[C::Point] {
@@ -146,7 +135,7 @@ impl<C: Curve> Commitment<C> {
             }
             sum.iter_mut().zip(&commitment.uncleared).for_each(|(sum, coefficient)| *sum += coefficient);
         }
-        Ok(Self::from_uncleared(sum))
+        Ok(Self { uncleared: sum })
     }
 }
 

@@ -4,7 +4,7 @@
 //!
 //! - **Who**: [`PartyIndex`], [`Threshold`] (always the number of signers), [`Committee`].
 //! - **Secrets**: a dealer's [`Polynomial`], a party's [`SecretShare`] of it, a wallet's [`KeyShare`].
-//! - **What is published of them**: [`Commitment`] (Feldman), [`KnowledgeProof`] that the dealer knows the polynomial.
+//! - **What is published of them**: [`Commitment`] (Feldman), [`KnowledgeProof`] that the dealers know the polynomials.
 //! - **Delivery**: [`FacingKeys`] make a [`Channel`] for every pair; a [`Disclosure`] of its key lets anybody judge what
 //!   came through it.
 //!
@@ -34,5 +34,5 @@ pub use delivery::{Channel, DeliveryError, DisclosedChannel, Disclosure, FacingK
 pub use key_share::{KeyShare, KeyShareError, PublicShares};
 pub use party::{InvalidPartyIndex, InvalidThreshold, MAX_PARTIES, PartyIndex, Threshold};
 pub use polynomial::{LagrangeError, Polynomial, lagrange_at_zero};
-pub use proof::{InvalidProof, KnowledgeProof};
+pub use proof::{Challenge, InvalidProof, KnowledgeProof, ProofNonce};
 pub use share::{InvalidShare, SecretShare};

@@ -1,31 +1,109 @@
-//! Proof that a dealer knows its polynomial.
+//! Proof that dealers know their polynomials.
 
 use std::fmt;
 
 use ff::Field;
-use quorate_keys::Transcript;
+use group::Group;
 use rand_core::CryptoRngCore;
-use zeroize::Zeroize;
+use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::commitment::Commitment;
 use crate::curve::Curve;
 use crate::polynomial::Polynomial;
 
+/// The first move of a proof of knowledge: a secret nonce k, of which R = k·G is published.
+///
+/// # Security
+/// One nonce answers one challenge. Two answers give away a combination of the coefficients, and one more than there are
+/// coefficients give away all. So it has no `Clone`, and [`Self::prove`] takes it by value. Erased on drop.
+///
+/// ```
+/// # use quorate_sharing::{Challenge, Ed25519, Polynomial, ProofNonce};
+/// fn once(nonce: ProofNonce<Ed25519>, challenge: &Challenge<Ed25519>, polynomial: &Polynomial<Ed25519>) -> [u8; 32] {
+///     nonce.prove(challenge, polynomial)
+/// }
+/// ```
+/// ```compile_fail
+/// # use quorate_sharing::{Challenge, Ed25519, Polynomial, ProofNonce};
+/// fn twice(nonce: ProofNonce<Ed25519>, challenge: &Challenge<Ed25519>, polynomial: &Polynomial<Ed25519>) -> [u8; 32] {
+///     nonce.prove(challenge, polynomial);
+///     nonce.prove(challenge, polynomial)
+/// }
+/// ```
+pub struct ProofNonce<C: Curve> {
+    /// In a place of its own: a value that moves leaves copies behind.
+    secret: Box<C::Scalar>,
+    point: Vec<u8>,
+}
+
+impl<C: Curve> ProofNonce<C> {
+    /// Draws a nonce. Constant time.
+    pub fn generate(rng: &mut dyn CryptoRngCore) -> Self {
+        let secret = Box::new(C::random_scalar(rng));
+        let point = C::encode(&C::mul_base_uncleared(&secret));
+        Self { secret, point }
+    }
+
+    /// R in transport encoding, like the coefficients.
+    #[must_use]
+    pub fn point(&self) -> &[u8] {
+        &self.point
+    }
+
+    /// Answers the challenge: z. Constant time in the nonce and the coefficients.
+    #[must_use]
+    pub fn prove(self, challenge: &Challenge<C>, polynomial: &Polynomial<C>) -> [u8; 32] {
+        // Whoever has this and the answer has the nonce.
+        let mut weighed = challenge.0 * polynomial.evaluate_at(&challenge.0);
+        let response = C::scalar_to_bytes(&(*self.secret + weighed));
+        weighed.zeroize();
+        response
+    }
+}
+
+impl<C: Curve> Drop for ProofNonce<C> {
+    fn drop(&mut self) {
+        self.secret.zeroize();
+    }
+}
+
+impl<C: Curve> ZeroizeOnDrop for ProofNonce<C> {}
+
+impl<C: Curve> fmt::Debug for ProofNonce<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ProofNonce({}, redacted)", C::NAME)
+    }
+}
+
+/// What provers answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Challenge<C: Curve>(C::Scalar);
+
+impl<C: Curve> Challenge<C> {
+    /// The challenge e of a 64-byte hash.
+    ///
+    /// # Security
+    /// The hash is over who proves, in which session, and whatever binds every prover to its commitment and its nonce's
+    /// point. A prover that may still change one of them after it saw the challenge proves nothing.
+    #[must_use]
+    pub fn from_wide(hash: &[u8; 64]) -> Self {
+        Self(C::scalar_from_wide(hash))
+    }
+}
+
 /// One Schnorr proof of knowledge of all coefficients of a polynomial f = a₀ + a₁x + … that a [`Commitment`] commits to.
 ///
 /// # Protocol
-/// Nonce k, R = k·G, challenge e = H(curve, binding, commitment, R), response z = k + Σ eʲ⁺¹·aⱼ = k + e·f(e). Verification:
-/// z·G = R + Σ eʲ⁺¹·Aⱼ. From t + 1 accepting answers to different challenges under one R, k and all aⱼ follow by
-/// interpolation, so whoever convinces knows them all. R travels in transport encoding like the coefficients.
+/// Nonce R = k·G, challenge e, response z = k + Σ eʲ⁺¹·aⱼ = k + e·f(e). Verification: z·G = R + Σ eʲ⁺¹·Aⱼ. From t + 1
+/// answers to different challenges under one R, k and all aⱼ follow by interpolation, so whoever convinces knows them
+/// all. R travels in transport encoding like the coefficients.
 ///
-/// # Security
-/// `binding` says who proves and in which session: a proof that is not bound to its prover can be repeated by another.
+/// The equation is linear in the proof and the commitment: proofs that answer one challenge may be added, and the sum
+/// is a proof for the sum of the commitments. What that says about the single provers stands in `DEVIATIONS.md`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct KnowledgeProof<C: Curve> {
     /// R divided by the cofactor, perhaps with a component of small order.
     nonce: C::Point,
-    /// The encoding of `nonce`.
-    nonce_bytes: Vec<u8>,
     /// z
     response: C::Scalar,
 }
@@ -36,98 +114,37 @@ pub struct KnowledgeProof<C: Curve> {
 pub struct InvalidProof;
 
 impl<C: Curve> KnowledgeProof<C> {
-    /// Proves knowledge of `polynomial`, of which `commitment` is the commitment. Constant time in the coefficients.
-    pub fn prove(
-        binding: &[u8],
-        polynomial: &Polynomial<C>,
-        commitment: &Commitment<C>,
-        rng: &mut dyn CryptoRngCore,
-    ) -> Self {
-        let mut secret_nonce = C::random_scalar(rng);
-        let nonce = C::mul_base_uncleared(&secret_nonce);
-        let nonce_bytes = C::encode(&nonce);
-        let challenge = challenge::<C>(binding, commitment, &nonce_bytes);
-        let response = secret_nonce + challenge * polynomial.evaluate_at(&challenge);
-        secret_nonce.zeroize();
-        Self { nonce, nonce_bytes, response }
-    }
-
-    /// Reads a proof.
+    /// Reads a proof: the point of the nonce in transport encoding, and the response.
     ///
     /// # Errors
-    /// When it is not a point and a scalar in canonical encoding.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, InvalidProof> {
-        let (nonce_bytes, response) = bytes.split_at_checked(C::POINT_BYTES).ok_or(InvalidProof)?;
-        let nonce = C::decode_uncleared(nonce_bytes).ok_or(InvalidProof)?;
-        let response = <[u8; 32]>::try_from(response).map_err(|_| InvalidProof)?;
-        let response = C::scalar_from_bytes(&response).ok_or(InvalidProof)?;
-        Ok(Self { nonce, nonce_bytes: nonce_bytes.to_vec(), response })
+    /// When they are not a point and a scalar in canonical encoding.
+    pub fn from_bytes(nonce: &[u8], response: &[u8; 32]) -> Result<Self, InvalidProof> {
+        let nonce = C::decode_uncleared(nonce).ok_or(InvalidProof)?;
+        let response = C::scalar_from_bytes(response).ok_or(InvalidProof)?;
+        Ok(Self { nonce, response })
     }
 
-    /// The nonce's point, then the response.
+    /// The sum of proofs that answer the same challenge.
     #[must_use]
-    pub fn to_bytes(&self) -> Vec<u8> {
-        [self.nonce_bytes.as_slice(), &C::scalar_to_bytes(&self.response)].concat()
+    pub fn sum<'a>(proofs: impl IntoIterator<Item = &'a Self>) -> Self {
+        let none = Self { nonce: C::Point::identity(), response: C::Scalar::ZERO };
+        proofs.into_iter().fold(none, |sum, proof| Self {
+            nonce: sum.nonce + proof.nonce,
+            response: sum.response + proof.response,
+        })
     }
 
     /// Whether the prover knows the polynomial behind `commitment`. Variable time: everything is public.
     #[must_use]
-    pub fn verify(&self, binding: &[u8], commitment: &Commitment<C>) -> bool {
-        let mut terms = Vec::with_capacity(commitment.uncleared().len() + 1);
-        self.collect(binding, commitment, &C::Scalar::ONE, &mut terms);
-        C::clear_cofactor(&C::multi_exponentiate_vartime(&terms)) == C::mul_base(&self.response)
+    pub fn verify(&self, challenge: &Challenge<C>, commitment: &Commitment<C>) -> bool {
+        let mut power = C::Scalar::ONE;
+        let weighed = commitment.uncleared().iter().map(|coefficient| {
+            power *= challenge.0;
+            (power, *coefficient)
+        });
+        let sum = C::multi_exponentiate_vartime(&weighed.collect::<Vec<_>>()) + self.nonce;
+        C::clear_cofactor(&sum) == C::mul_base(&self.response)
     }
-
-    /// Whether all proofs hold: one random combination of their equations, wrong with chance 2⁻¹²⁸ if one doesn't hold.
-    ///
-    /// Each item is what the proof is bound to, the commitment, and the proof. On `false`, [`Self::verify`] each to name
-    /// the culprits.
-    pub fn verify_batch(items: &[(&[u8], &Commitment<C>, &Self)], rng: &mut dyn CryptoRngCore) -> bool {
-        let count: usize = items.iter().map(|(_, commitment, _)| commitment.uncleared().len() + 1).sum();
-        let mut terms = Vec::with_capacity(count);
-        let mut response = C::Scalar::ZERO;
-        for (binding, commitment, proof) in items {
-            let weight = random_weight::<C>(rng);
-            proof.collect(binding, commitment, &weight, &mut terms);
-            response += weight * proof.response;
-        }
-        C::clear_cofactor(&C::multi_exponentiate_vartime(&terms)) == C::mul_base(&response)
-    }
-
-    /// The terms of weight·(R + Σ eʲ⁺¹·Aⱼ), divided by the cofactor.
-    fn collect(
-        &self,
-        binding: &[u8],
-        commitment: &Commitment<C>,
-        weight: &C::Scalar,
-        terms: &mut Vec<(C::Scalar, C::Point)>,
-    ) {
-        let challenge = challenge::<C>(binding, commitment, &self.nonce_bytes);
-        let mut factor = *weight;
-        terms.push((factor, self.nonce));
-        for coefficient in commitment.uncleared() {
-            factor *= challenge;
-            terms.push((factor, *coefficient));
-        }
-    }
-}
-
-fn challenge<C: Curve>(binding: &[u8], commitment: &Commitment<C>, nonce: &[u8]) -> C::Scalar {
-    let transcript = Transcript::new(b"quorate/sharing/knowledge/v1")
-        .field("curve", C::NAME.as_bytes())
-        .field("binding", binding)
-        .field("commitment", commitment.as_bytes())
-        .field("nonce", nonce);
-    C::scalar_from_wide(&transcript.wide())
-}
-
-/// 128 random bits.
-fn random_weight<C: Curve>(rng: &mut dyn CryptoRngCore) -> C::Scalar {
-    C::Scalar::from(rng.next_u64()) + shift_64::<C>() * C::Scalar::from(rng.next_u64())
-}
-
-fn shift_64<C: Curve>() -> C::Scalar {
-    C::Scalar::from(u64::MAX) + C::Scalar::ONE
 }
 
 impl<C: Curve> fmt::Debug for KnowledgeProof<C> {
@@ -143,79 +160,88 @@ mod tests {
     use crate::testing::{on_every_curve, rng, threshold};
 
     on_every_curve!(
-        a_proof_holds_for_its_dealer_and_commitment_only,
+        a_proof_holds_for_its_challenge_and_commitment_only,
         every_part_of_a_proof_matters,
-        a_batch_holds_when_every_proof_does,
-        one_wrong_proof_fails_its_batch_and_is_found,
+        the_sum_of_proofs_proves_the_sum,
+        one_wrong_proof_fails_the_sum_and_is_found,
+        errors_that_cancel_leave_the_sum_known,
         every_coefficient_must_be_known,
+        answers_to_enough_challenges_give_the_polynomial_away,
         bytes_that_are_no_proof_are_refused,
-        proofs_never_share_a_nonce,
+        nonces_are_never_repeated_or_shown,
     );
 
     struct Dealer<C: Curve> {
-        binding: [u8; 1],
-        polynomial: Polynomial<C>,
         commitment: Commitment<C>,
         proof: KnowledgeProof<C>,
     }
 
-    fn dealer<C: Curve>(number: u8) -> Dealer<C> {
-        let mut rng = rng(number.into());
-        let binding = [number];
+    fn challenge<C: Curve>(number: u8) -> Challenge<C> {
+        Challenge::from_wide(&[number; 64])
+    }
+
+    /// A dealer that answers challenge 1.
+    fn dealer<C: Curve>(number: u64) -> Dealer<C> {
+        let mut rng = rng(number);
         let polynomial = Polynomial::random(threshold(3), &mut rng);
         let commitment = Commitment::of(&polynomial);
-        let proof = KnowledgeProof::prove(&binding, &polynomial, &commitment, &mut rng);
-        Dealer { binding, polynomial, commitment, proof }
+        let nonce = ProofNonce::generate(&mut rng);
+        let point = nonce.point().to_vec();
+        let response = nonce.prove(&challenge(1), &polynomial);
+        let proof = KnowledgeProof::from_bytes(&point, &response).unwrap();
+        Dealer { commitment, proof }
     }
 
-    fn batch_holds<C: Curve>(dealers: &[Dealer<C>]) -> bool {
-        let items: Vec<_> = dealers.iter().map(|d| (d.binding.as_slice(), &d.commitment, &d.proof)).collect();
-        KnowledgeProof::verify_batch(&items, &mut rng(99))
+    fn sum_holds<C: Curve>(dealers: &[Dealer<C>]) -> bool {
+        let sum = Commitment::sum(dealers.iter().map(|dealer| &dealer.commitment)).unwrap();
+        KnowledgeProof::sum(dealers.iter().map(|dealer| &dealer.proof)).verify(&challenge(1), &sum)
     }
 
-    fn a_proof_holds_for_its_dealer_and_commitment_only<C: Curve>() {
+    fn culprits<C: Curve>(dealers: &[Dealer<C>]) -> Vec<usize> {
+        let holds = |dealer: &Dealer<C>| dealer.proof.verify(&challenge(1), &dealer.commitment);
+        (0..dealers.len()).filter(|number| !holds(&dealers[*number])).collect()
+    }
+
+    fn a_proof_holds_for_its_challenge_and_commitment_only<C: Curve>() {
         let (one, other) = (dealer::<C>(1), dealer::<C>(2));
-        assert!(one.proof.verify(&one.binding, &one.commitment));
-        assert!(!one.proof.verify(&other.binding, &one.commitment));
-        assert!(!one.proof.verify(&one.binding, &other.commitment));
-        // Commitment and proof of another dealer, presented as one's own.
-        assert!(!other.proof.verify(&one.binding, &other.commitment));
-        let read = KnowledgeProof::<C>::from_bytes(&one.proof.to_bytes()).unwrap();
-        assert_eq!(read, one.proof);
-        assert!(read.verify(&one.binding, &one.commitment));
+        assert!(one.proof.verify(&challenge(1), &one.commitment));
+        assert!(!one.proof.verify(&challenge(2), &one.commitment));
+        assert!(!one.proof.verify(&challenge(1), &other.commitment));
     }
 
     fn every_part_of_a_proof_matters<C: Curve>() {
-        let Dealer { binding, commitment, proof, .. } = dealer::<C>(1);
-        let other = dealer::<C>(2).proof;
-        let response = KnowledgeProof { response: proof.response + C::Scalar::ONE, ..proof.clone() };
-        let nonce = KnowledgeProof { nonce: other.nonce, nonce_bytes: other.nonce_bytes, ..proof };
-        assert!(!response.verify(&binding, &commitment));
-        assert!(!nonce.verify(&binding, &commitment));
+        let Dealer { commitment, proof } = dealer::<C>(1);
+        let nonce = KnowledgeProof { nonce: dealer::<C>(2).proof.nonce, ..proof };
+        let response = KnowledgeProof { response: proof.response + C::Scalar::ONE, ..proof };
+        assert!(!response.verify(&challenge(1), &commitment));
+        assert!(!nonce.verify(&challenge(1), &commitment));
     }
 
-    fn a_batch_holds_when_every_proof_does<C: Curve>() {
+    fn the_sum_of_proofs_proves_the_sum<C: Curve>() {
         let dealers: Vec<_> = (0..7).map(dealer::<C>).collect();
-        assert!(batch_holds(&dealers));
-        assert!(batch_holds(&dealers[..1]));
-        assert!(batch_holds::<C>(&[]));
+        assert!(sum_holds(&dealers));
+        assert!(sum_holds(&dealers[..1]));
+        let sum = Commitment::sum(dealers[1..].iter().map(|dealer| &dealer.commitment)).unwrap();
+        let all = KnowledgeProof::sum(dealers.iter().map(|dealer| &dealer.proof));
+        assert!(!all.verify(&challenge(1), &sum));
     }
 
-    fn one_wrong_proof_fails_its_batch_and_is_found<C: Curve>() {
+    fn one_wrong_proof_fails_the_sum_and_is_found<C: Curve>() {
         for cheater in 0..5_usize {
             let mut dealers: Vec<_> = (0..5).map(dealer::<C>).collect();
             dealers[cheater].proof.response += C::Scalar::ONE;
-            assert!(!batch_holds(&dealers));
-            let found: Vec<_> = (0..5)
-                .filter(|i| !dealers[*i].proof.verify(&dealers[*i].binding, &dealers[*i].commitment))
-                .collect();
-            assert_eq!(found, [cheater]);
+            assert!(!sum_holds(&dealers));
+            assert_eq!(culprits(&dealers), [cheater]);
         }
-        // Errors that would cancel in a sum without weights.
-        let mut dealers: Vec<_> = (0..2).map(dealer::<C>).collect();
+    }
+
+    /// What the sum does not show, and need not: see `DEVIATIONS.md`.
+    fn errors_that_cancel_leave_the_sum_known<C: Curve>() {
+        let mut dealers: Vec<_> = (0..3).map(dealer::<C>).collect();
         dealers[0].proof.response += C::Scalar::ONE;
-        dealers[1].proof.response -= C::Scalar::ONE;
-        assert!(!batch_holds(&dealers));
+        dealers[2].proof.response -= C::Scalar::ONE;
+        assert!(sum_holds(&dealers));
+        assert_eq!(culprits(&dealers), [0, 2]);
     }
 
     /// A dealer who takes one coefficient from another dealer can prove the rest, but not that one.
@@ -226,38 +252,55 @@ mod tests {
             let range = stolen * C::POINT_BYTES..(stolen + 1) * C::POINT_BYTES;
             bytes[range.clone()].copy_from_slice(&honest.commitment.to_bytes()[range]);
             let commitment = Commitment::<C>::from_bytes(&bytes, threshold(3)).unwrap();
-            let proof = KnowledgeProof::prove(b"2", &cheater.polynomial, &commitment, &mut rng(3));
-            assert!(!proof.verify(b"2", &commitment), "coefficient {stolen}");
+            assert!(!cheater.proof.verify(&challenge(1), &commitment), "coefficient {stolen}");
         }
+    }
+
+    /// Why whoever convinces knows the polynomial, and why a nonce answers once.
+    fn answers_to_enough_challenges_give_the_polynomial_away<C: Curve>() {
+        let polynomial = Polynomial::<C>::random(threshold(2), &mut rng(1));
+        let answer = |number| {
+            let challenge = challenge::<C>(number);
+            let response = ProofNonce::generate(&mut rng(2)).prove(&challenge, &polynomial);
+            (challenge.0, C::scalar_from_bytes(&response).unwrap())
+        };
+        let [(e, z), (f, y), (g, x)] = [1, 2, 3].map(answer);
+        // Divided differences of k + a₀x + a₁x².
+        let slope = |(e, z): (C::Scalar, C::Scalar), (f, y): (C::Scalar, C::Scalar)| {
+            (y - z) * (f - e).invert().unwrap()
+        };
+        let (first, second) = (slope((e, z), (f, y)), slope((f, y), (g, x)));
+        let square = (second - first) * (g - e).invert().unwrap();
+        assert_eq!([first - square * (e + f), square], polynomial.coefficients());
     }
 
     fn bytes_that_are_no_proof_are_refused<C: Curve>() {
-        let bytes = dealer::<C>(1).proof.to_bytes();
-        assert_eq!(bytes.len(), C::POINT_BYTES + 32);
-        let mut not_a_point = bytes.clone();
-        not_a_point[..C::POINT_BYTES].fill(0xFF);
-        let mut not_reduced = bytes.clone();
-        not_reduced[C::POINT_BYTES..].fill(0xFF);
-        for bad in [&bytes[1..], &[&bytes[..], &[0]].concat(), &[], &not_a_point, &not_reduced] {
-            assert_eq!(KnowledgeProof::<C>::from_bytes(bad).err(), Some(InvalidProof));
+        let nonce = ProofNonce::<C>::generate(&mut rng(1));
+        let point = nonce.point();
+        assert_eq!(point.len(), C::POINT_BYTES);
+        assert!(KnowledgeProof::<C>::from_bytes(point, &[0; 32]).is_ok());
+        assert_eq!(KnowledgeProof::<C>::from_bytes(point, &[0xFF; 32]).err(), Some(InvalidProof));
+        let not_a_point = vec![0xFF; C::POINT_BYTES];
+        for bad in [&point[1..], &[point, &[0]].concat(), &[], &not_a_point] {
+            assert_eq!(KnowledgeProof::<C>::from_bytes(bad, &[0; 32]).err(), Some(InvalidProof));
         }
     }
 
-    fn proofs_never_share_a_nonce<C: Curve>() {
-        let Dealer { binding, polynomial, commitment, .. } = dealer::<C>(1);
+    fn nonces_are_never_repeated_or_shown<C: Curve>() {
         let mut rng = rng(5);
-        let mut prove = || KnowledgeProof::prove(&binding, &polynomial, &commitment, &mut rng).nonce_bytes;
-        assert_ne!(prove(), prove());
+        let (one, other) = (ProofNonce::<C>::generate(&mut rng), ProofNonce::<C>::generate(&mut rng));
+        assert_ne!(one.point(), other.point());
+        assert_eq!(format!("{one:?}"), format!("ProofNonce({}, redacted)", C::NAME));
     }
 
     #[test]
-    fn a_component_of_small_order_in_the_nonce_is_harmless_and_bound() {
+    fn a_component_of_small_order_in_the_nonce_is_harmless() {
         use curve25519_dalek::constants::EIGHT_TORSION;
 
-        let Dealer { binding, commitment, proof, .. } = dealer::<Ed25519>(1);
-        let nonce = proof.nonce + EIGHT_TORSION[1];
-        let twisted = KnowledgeProof { nonce, nonce_bytes: Ed25519::encode(&nonce), ..proof };
-        // The challenge is over the bytes that were sent, so nobody but the prover can add one.
-        assert!(!twisted.verify(&binding, &commitment));
+        let Dealer { commitment, proof } = dealer::<Ed25519>(1);
+        for torsion in EIGHT_TORSION {
+            let twisted = KnowledgeProof { nonce: proof.nonce + torsion, ..proof.clone() };
+            assert!(twisted.verify(&challenge(1), &commitment));
+        }
     }
 }

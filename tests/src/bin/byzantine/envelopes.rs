@@ -1,6 +1,6 @@
 //! Cheating with the envelopes around a protocol's messages.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use quorate_session::{
@@ -21,6 +21,25 @@ const FLOOD: usize = 400;
 /// What this node has sent in all its sessions.
 static SENT: Mutex<VecDeque<(SessionId, Arc<[u8]>)>> = Mutex::new(VecDeque::new());
 
+/// What others broadcast in round 1, for a cheat that must answer it.
+#[derive(Clone, Default)]
+pub(crate) struct Heard(Arc<Mutex<BTreeMap<PartyIndex, Vec<u8>>>>);
+
+impl Heard {
+    pub(crate) fn broadcasts(&self) -> BTreeMap<PartyIndex, Vec<u8>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn note(&self, bytes: &[u8]) {
+        let Ok(Envelope { header, broadcast: Part::Whole(body), .. }) = Envelope::from_wire(bytes) else {
+            return;
+        };
+        if header.kind == Kind::Round && header.round == 1 {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(header.sender, body);
+        }
+    }
+}
+
 /// A session whose envelopes are changed on their way out.
 pub(crate) struct Tampering<P> {
     cheat: Cheat,
@@ -28,6 +47,7 @@ pub(crate) struct Tampering<P> {
     context: Arc<SessionContext>,
     setup: Vec<u8>,
     signer: Arc<dyn EnvelopeSigner>,
+    heard: Heard,
     /// Who is told something else.
     victim: PartyIndex,
     queue: VecDeque<ErasedAction>,
@@ -42,6 +62,7 @@ impl<P: Rewritten> Tampering<P> {
         context: Arc<SessionContext>,
         setup: &[u8],
         signer: Arc<dyn EnvelopeSigner>,
+        heard: Heard,
     ) -> Self {
         let victim = context.others().pop().expect("a session of more than one party");
         let protocol = std::marker::PhantomData;
@@ -51,6 +72,7 @@ impl<P: Rewritten> Tampering<P> {
             context,
             setup: setup.to_vec(),
             signer,
+            heard,
             victim,
             queue: VecDeque::new(),
             accused: false,
@@ -111,6 +133,7 @@ impl<P: Rewritten> ErasedSession for Tampering<P> {
                 self.queue.push_back(ErasedAction::Abort(Abort::Proven { evidence: vec![evidence] }));
             }
         }
+        self.heard.note(bytes);
         self.session.receive(from, bytes, rng);
     }
 

@@ -7,7 +7,7 @@ use std::str::FromStr;
 pub(crate) enum Cheat {
     /// Key generation: shares that don't fit the opened coefficients. Signing: a signature share that is not one.
     WrongShare,
-    /// Key generation: a proof of knowledge that was made for something else.
+    /// Key generation: an answer to the challenge of the proof of knowledge that is not one.
     WrongProof,
     /// Key generation: one coefficient too many.
     LongVector,

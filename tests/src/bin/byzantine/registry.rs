@@ -13,7 +13,7 @@ use quorate_sharing::{Ed25519, Secp256k1};
 use quorate_simulator::Cheat as Cheating;
 use rand_core::CryptoRngCore;
 
-use crate::envelopes::Tampering;
+use crate::envelopes::{Heard, Tampering};
 use crate::forgery;
 use crate::plan::Cheat;
 use crate::rewrite::Rewritten;
@@ -72,7 +72,8 @@ where
             return Ok(Box::new(Session::<P>::new(context, setup, secret, keyring, rng)?));
         }
         tracing::warn!(session = %context.session(), cheat = ?self.cheat, "cheating");
-        let rewrite = P::rewrite(self.cheat, &context, rng).unwrap_or_else(|| Box::new(|_, _| ()));
+        let heard = Heard::default();
+        let rewrite = P::rewrite(self.cheat, &context, &heard, rng).unwrap_or_else(|| Box::new(|_, _| ()));
         let session = Session::<Cheating<P>>::new(
             Arc::clone(&context),
             setup,
@@ -80,7 +81,14 @@ where
             keyring.clone(),
             rng,
         )?;
-        Ok(Box::new(Tampering::<P>::new(self.cheat, Box::new(session), context, encoded, keyring.signer)))
+        Ok(Box::new(Tampering::<P>::new(
+            self.cheat,
+            Box::new(session),
+            context,
+            encoded,
+            keyring.signer,
+            heard,
+        )))
     }
 
     fn judge(&self, evidence: &Evidence) -> Result<Verdict, NotProven> {

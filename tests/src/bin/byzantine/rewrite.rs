@@ -9,6 +9,7 @@ use quorate_simulator::Rewrite;
 use rand_core::CryptoRngCore;
 
 use crate::dealing::ForgedOpening;
+use crate::envelopes::Heard;
 use crate::plan::Cheat;
 
 /// A protocol in which one can cheat.
@@ -17,6 +18,7 @@ pub(crate) trait Rewritten: Protocol {
     fn rewrite(
         cheat: Cheat,
         context: &SessionContext,
+        heard: &Heard,
         rng: &mut dyn CryptoRngCore,
     ) -> Option<Rewrite<Self::Message>>;
 
@@ -28,14 +30,24 @@ impl<C: Curve> Rewritten for Keygen<C> {
     fn rewrite(
         cheat: Cheat,
         context: &SessionContext,
+        heard: &Heard,
         rng: &mut dyn CryptoRngCore,
     ) -> Option<Rewrite<quorate_keygen::Message>> {
         use quorate_keygen::Message;
         match cheat {
             // The shares that go out are those of the honest polynomial.
-            Cheat::WrongShare => Some(ForgedOpening::of_another_polynomial::<C>(context, rng).rewrite()),
-            Cheat::WrongProof => Some(ForgedOpening::with_a_wrong_proof::<C>(context, rng).rewrite()),
-            Cheat::LongVector => Some(ForgedOpening::too_long::<C>(context, rng).rewrite()),
+            Cheat::WrongShare => {
+                Some(ForgedOpening::<C>::of_another_polynomial(context, rng).rewrite(heard.clone()))
+            }
+            Cheat::WrongProof => {
+                let wrong = C::scalar_to_bytes(&C::random_scalar(rng));
+                Some(Box::new(move |_, send| {
+                    if let Some(Message::Open(open)) = &mut send.broadcast {
+                        open.response = wrong;
+                    }
+                }))
+            }
+            Cheat::LongVector => Some(ForgedOpening::<C>::too_long(context, rng).rewrite(heard.clone())),
             Cheat::FalseComplaint => {
                 let complaint = false_complaint(context)?;
                 Some(Box::new(move |round, send| {
@@ -83,6 +95,7 @@ impl<S: Suite> Rewritten for Frost<S> {
     fn rewrite(
         cheat: Cheat,
         _: &SessionContext,
+        _: &Heard,
         rng: &mut dyn CryptoRngCore,
     ) -> Option<Rewrite<quorate_frost::Message>> {
         use quorate_frost::Message;

@@ -14,7 +14,8 @@ use quorate_session::{
     ProtocolId, Received, Record, SessionContext, SessionId, SetupError, Step,
 };
 use quorate_sharing::{
-    Channel, Commitment, Curve, FacingKeys, KeyShare, KnowledgeProof, PartyIndex, Polynomial, PublicShares,
+    Challenge, Channel, Commitment, Curve, FacingKeys, KeyShare, PartyIndex, Polynomial, ProofNonce,
+    PublicShares,
 };
 use quorate_simulator::Rewrite;
 use rand_core::CryptoRngCore;
@@ -47,12 +48,18 @@ pub(crate) struct Seen {
 
 pub(crate) type ChangeOpening = Box<dyn FnOnce(&SessionContext, &mut Open) + Send>;
 pub(crate) type Deliver<C> = Box<dyn FnMut(&Delivery<'_, C>) -> Vec<u8> + Send>;
+pub(crate) type ChangeChallenge<C> =
+    Box<dyn FnOnce(&SessionContext, BTreeMap<PartyIndex, Commit>) -> Challenge<C> + Send>;
 pub(crate) type Accuse = Box<dyn FnOnce(Seen) -> Message + Send>;
 
 /// Where a dealer departs from the protocol.
 pub(crate) struct Script<C: Curve> {
     /// What it deals; random otherwise.
     pub(crate) polynomial: Option<Polynomial<C>>,
+    /// What it proves with; random otherwise.
+    pub(crate) nonce: Option<ProofNonce<C>>,
+    /// What it answers, given the commitments of round 1.
+    pub(crate) challenge: ChangeChallenge<C>,
     /// Changes what it commits to and opens.
     pub(crate) open: ChangeOpening,
     /// Encrypts a share.
@@ -68,6 +75,8 @@ impl<C: Curve> Script<C> {
     pub(crate) fn honest() -> Self {
         Self {
             polynomial: None,
+            nonce: None,
+            challenge: Box::new(|context, commits| challenge(&context.session(), &commits)),
             open: Box::new(|_, _| ()),
             deliver: Box::new(|delivery| delivery.seal(&delivery.right)),
             accuse: None,
@@ -106,15 +115,22 @@ pub(crate) fn opening_digest(session: &SessionId, dealer: PartyIndex, open: &Ope
         .field("dealer", &dealer.get().to_le_bytes())
         .field("coefficients", &open.coefficients)
         .field("chain code", &open.chain_code)
-        .field("proof", &open.proof)
+        .field("nonce", &open.nonce)
         .digest()
 }
 
-pub(crate) fn proof_binding(session: &SessionId, dealer: PartyIndex) -> [u8; 32] {
-    Transcript::new(b"quorate/keygen/proof/v1")
+pub(crate) fn challenge<C: Curve>(
+    session: &SessionId,
+    commits: &BTreeMap<PartyIndex, Commit>,
+) -> Challenge<C> {
+    let mut transcript = Transcript::new(b"quorate/keygen/challenge/v1")
         .field("session", session.as_bytes())
-        .field("dealer", &dealer.get().to_le_bytes())
-        .digest()
+        .field("curve", C::NAME.as_bytes());
+    for (dealer, commit) in commits {
+        transcript =
+            transcript.field("dealer", &dealer.get().to_le_bytes()).field("opening", &commit.opening);
+    }
+    Challenge::from_wide(&transcript.wide())
 }
 
 pub(crate) fn delivery_context(session: &SessionId) -> [u8; 32] {
@@ -140,7 +156,9 @@ pub(crate) struct Dealer<C: Curve> {
     context: Arc<SessionContext>,
     script: Script<C>,
     polynomial: Polynomial<C>,
+    nonce: Option<ProofNonce<C>>,
     open: Open,
+    commit: Commit,
     facing: FacingKeys,
     channels: BTreeMap<PartyIndex, Channel>,
     round: u8,
@@ -151,6 +169,10 @@ impl<C: Curve> Dealer<C> {
     fn next(mut self, round: u8, mut send: Outgoing<Message>, stored: Option<KeyShare>) -> Step<Self> {
         self.round = round;
         (self.script.send)(round, &mut send);
+        // What it committed to in the end, and so confirms.
+        if let Some(Message::Commit(commit)) = &send.broadcast {
+            self.commit = commit.clone();
+        }
         Step::Next { state: self, send, checkpoint: stored }
     }
 
@@ -158,8 +180,10 @@ impl<C: Curve> Dealer<C> {
         let context = Arc::clone(&self.context);
         let (me, delivery) = (context.me(), delivery_context(&context.session()));
         let mut direct = BTreeMap::new();
+        let mut commits = BTreeMap::from([(me, self.commit.clone())]);
         for (to, received) in inbox {
             let Some(Message::Commit(commit)) = received.broadcast else { continue };
+            commits.insert(to, commit.clone());
             let others = context.committee().indices().filter(|index| *index != to);
             let Some((_, key)) = others.zip(&commit.facing).find(|(index, _)| *index == me) else { continue };
             let Ok(channel) = self.facing.channel(to, key) else { continue };
@@ -167,6 +191,11 @@ impl<C: Curve> Dealer<C> {
             let share = Delivery { from: me, to, right, channel: &channel, context: delivery };
             direct.insert(to, Message::Share((self.script.deliver)(&share)));
             self.channels.insert(to, channel);
+        }
+        let honest: ChangeChallenge<C> = Script::honest().challenge;
+        let challenge = std::mem::replace(&mut self.script.challenge, honest)(&context, commits);
+        if let Some(nonce) = self.nonce.take() {
+            self.open.response = nonce.prove(&challenge, &self.polynomial);
         }
         let send = Outgoing { broadcast: Some(Message::Open(self.open.clone())), direct };
         self.next(2, send, None)
@@ -239,10 +268,16 @@ impl<C: Curve> Protocol for Dealer<C> {
         let random = Polynomial::random(context.agreement().threshold(), rng);
         let polynomial = script.polynomial.take().unwrap_or(random);
         let commitment = Commitment::of(&polynomial);
-        let proof = KnowledgeProof::prove(&proof_binding(&session, me), &polynomial, &commitment, rng);
+        let random = ProofNonce::generate(rng);
+        let nonce = script.nonce.take().unwrap_or(random);
         let mut chain_code = [0; 32];
         rng.fill_bytes(&mut chain_code);
-        let mut open = Open { coefficients: commitment.to_bytes(), chain_code, proof: proof.to_bytes() };
+        let mut open = Open {
+            coefficients: commitment.to_bytes(),
+            chain_code,
+            nonce: nonce.point().to_vec(),
+            response: [0; 32],
+        };
         let change = std::mem::replace(&mut script.open, Box::new(|_, _| ()));
         change(&context, &mut open);
         let facing = FacingKeys::generate(me, &context.others(), rng);
@@ -251,8 +286,12 @@ impl<C: Curve> Protocol for Dealer<C> {
             facing: facing.public().into_iter().map(|(_, key)| key).collect(),
         };
         let channels = BTreeMap::new();
-        let dealer = Self { context, script, polynomial, open, facing, channels, round: 1, share: None };
-        Ok(dealer.next(1, Outgoing::broadcast(Message::Commit(commit)), None))
+        let send = Outgoing::broadcast(Message::Commit(commit.clone()));
+        let nonce = Some(nonce);
+        let (round, share) = (1, None);
+        let dealer =
+            Self { context, script, polynomial, nonce, open, commit, facing, channels, round, share };
+        Ok(dealer.next(1, send, None))
     }
 
     fn expects(&self) -> Expected {

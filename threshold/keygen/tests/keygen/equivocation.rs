@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use quorate_keygen::{Keygen, Message};
 use quorate_session::{Abort, Envelope, Header, Keyring, Kind, Part, Wire};
 use quorate_sharing::{Curve, PartyIndex};
-use quorate_simulator::{Outcome, Outcomes};
+use quorate_simulator::{Outcome, Outcomes, Simulation};
 
 use crate::cast::{five, party, simulation};
 use crate::dealer::opening_digest;
@@ -44,6 +44,25 @@ fn equivocate<C: Curve>(
     };
     simulation.tamper(party(2), Box::new(tamper));
     simulation.run()
+}
+
+/// `cheater` signs for each recipient what `change` makes of its broadcast of this round.
+pub(crate) fn tell<C: Curve>(
+    simulation: &mut Simulation<'_, Keygen<C>>,
+    cheater: u16,
+    round: u8,
+    alter: impl Fn(PartyIndex, &mut Message) + 'static,
+) {
+    let tamper = move |to: PartyIndex, envelope: Envelope, keyring: &Keyring| {
+        let Header { kind, round: of, .. } = envelope.header;
+        if kind != Kind::Round || of != round {
+            return vec![envelope.to_wire().unwrap()];
+        }
+        let broadcast = change(&envelope, |message| alter(to, message));
+        let envelope = Envelope::seal(envelope.header, broadcast, envelope.direct, &*keyring.signer);
+        vec![envelope.to_wire().unwrap()]
+    };
+    simulation.tamper(party(cheater), Box::new(tamper));
 }
 
 fn different_commitments_convict_their_author<C: Curve>() {

@@ -1,14 +1,21 @@
 //! Evidence that was tampered with, by an outsider or by the party that reports.
 
+use std::collections::BTreeMap;
+
 use borsh::{BorshDeserialize, BorshSerialize};
-use quorate_keygen::{Complaint, Fault, Keygen, Message};
-use quorate_session::{Agreement, Claim, Envelope, Evidence, Keyring, Part, ProtocolId, Wire};
-use quorate_sharing::{Ed25519, FacingKeys, PartyIndex};
+use quorate_keygen::{Commit, Complaint, Fault, Keygen, Message};
+use quorate_keys::Transcript;
+use quorate_session::{
+    Agreement, Claim, Envelope, Evidence, Header, Keyring, Kind, Part, Protocol as _, ProtocolId, Wire,
+};
+use quorate_sharing::{Commitment, Ed25519, FacingKeys, PartyIndex, Polynomial, ProofNonce, Secp256k1};
+use quorate_simulator::Cast;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 
 use crate::cast::{five, party, run};
-use crate::dealer::{Script, delivery_context};
+use crate::dealer::{Script, challenge, delivery_context, opening_digest};
+use crate::drive::contexts;
 
 type C = Ed25519;
 
@@ -77,6 +84,16 @@ fn false_complaint() -> Open {
     Open::of(run::<C>(1, [(4, script)]).evidence(party(1)))
 }
 
+/// Party 2 could not prove that it knows what it opened, reported by party 1.
+fn wrong_proof() -> Open {
+    let script = Script::sending(|_, send| {
+        if let Some(Message::Open(open)) = &mut send.broadcast {
+            open.response[0] ^= 1;
+        }
+    });
+    Open::of(run::<C>(1, [(2, script)]).evidence(party(1)))
+}
+
 fn faults() -> Vec<Fault> {
     let shares = (1..=5).map(|complainer| Fault::BadShare { complainer: party(complainer) });
     let rounds = (0..=4).map(|round| Fault::UnexpectedMessage { round });
@@ -97,6 +114,7 @@ fn no_other_charge_holds_than_the_one_that_is_true() {
         (wrong_share(4), 2, Fault::BadShare { complainer: party(4) }),
         (wrong_share(1), 2, Fault::BadShare { complainer: party(4) }),
         (false_complaint(), 4, Fault::FalseComplaint),
+        (wrong_proof(), 2, Fault::KnowledgeProof),
     ] {
         assert!(genuine.convicts());
         for accused in 1..=5 {
@@ -111,7 +129,7 @@ fn no_other_charge_holds_than_the_one_that_is_true() {
 
 #[test]
 fn a_changed_byte_convicts_nobody_else() {
-    for (genuine, culprit) in [(wrong_share(4), 2), (false_complaint(), 4)] {
+    for (genuine, culprit) in [(wrong_share(4), 2), (false_complaint(), 4), (wrong_proof(), 2)] {
         let bytes = genuine.evidence().to_wire().unwrap();
         for position in (0..bytes.len()).step_by(11) {
             for bit in [1, 0x80] {
@@ -129,15 +147,135 @@ fn a_changed_byte_convicts_nobody_else() {
 
 #[test]
 fn no_commitment_may_be_missing() {
-    for genuine in [wrong_share(1), false_complaint()] {
+    for genuine in [wrong_share(1), false_complaint(), wrong_proof()] {
         for missing in 1..=5 {
             let mut evidence = genuine.clone();
             let kept =
                 |envelope: &Envelope| (envelope.header.round, envelope.header.sender) != (1, party(missing));
             evidence.envelopes.retain(kept);
             assert!(!evidence.convicts());
+            // Signed, but shown as a digest only: it is confirmed, and nobody can tell what it says.
+            let mut evidence = genuine.clone();
+            let envelope = evidence.envelope(1, missing);
+            *envelope = envelope.without_parts();
+            for accused in 1..=5 {
+                for charge in faults() {
+                    evidence.charge(accused, &charge);
+                    assert!(!evidence.convicts(), "{missing} {accused} {charge}");
+                }
+            }
         }
     }
+}
+
+/// A dealer that signs another commitment after the fact, or that told the accused another one than the accuser, changes
+/// the challenge. The accused confirmed which one it answered.
+#[test]
+fn a_commitment_that_is_swapped_convicts_nobody_who_answered_another() {
+    let genuine = wrong_proof();
+    for swapped in 1..=5 {
+        let mut evidence = genuine.clone();
+        let Message::Commit(mut commit) = evidence.message(1, swapped) else { panic!("no commitment") };
+        commit.opening[0] ^= 1;
+        evidence.sign_again(1, swapped, &Message::Commit(commit));
+        for accused in 1..=5 {
+            evidence.charge(accused, &Fault::KnowledgeProof);
+            // Nor the culprit: it is not shown which challenge it answered.
+            assert!(!evidence.convicts(), "{swapped} {accused}");
+        }
+    }
+    // The commitments of two dealers, exchanged.
+    let mut evidence = genuine;
+    let (third, fourth) = (evidence.message(1, 3), evidence.message(1, 4));
+    evidence.sign_again(1, 3, &fourth);
+    evidence.sign_again(1, 4, &third);
+    evidence.charge(1, &Fault::KnowledgeProof);
+    assert!(!evidence.convicts());
+}
+
+/// What the accused confirmed of round 1 stands in the header of its opening, and must be signed.
+#[test]
+fn an_opening_that_confirms_other_commitments_convicts_nobody() {
+    for echo in [None, Some([1; 32])] {
+        let mut evidence = wrong_proof();
+        let keyring = five().keyring(party(2));
+        let envelope = evidence.envelope(2, 2);
+        let header = Header { echo, ..envelope.header.clone() };
+        *envelope =
+            Envelope::seal(header, envelope.broadcast.clone(), envelope.direct.clone(), &*keyring.signer);
+        assert!(!evidence.convicts());
+    }
+}
+
+/// Everything that a judge needs fits into evidence, and into an envelope, in the largest committee with the largest
+/// threshold on the curve with the larger points.
+#[test]
+fn evidence_of_a_wrong_proof_fits_in_the_largest_committee() {
+    type Large = Keygen<Secp256k1>;
+    let mut rng = ChaCha20Rng::seed_from_u64(1);
+    let cast = Cast::new(100, 100, 1);
+    let agreement = contexts::<Secp256k1>(&cast, 0, &mut rng)[&party(1)].agreement().clone();
+    let session = agreement.session();
+    let polynomial = Polynomial::<Secp256k1>::random(agreement.threshold(), &mut rng);
+    let nonce = ProofNonce::<Secp256k1>::generate(&mut rng);
+    let mut open = quorate_keygen::Open {
+        coefficients: Commitment::of(&polynomial).to_bytes(),
+        chain_code: [3; 32],
+        nonce: nonce.point().to_vec(),
+        response: [0; 32],
+    };
+    let commits: BTreeMap<_, _> = agreement
+        .committee()
+        .indices()
+        .map(|dealer| {
+            let opening = opening_digest(&session, dealer, &open);
+            (dealer, Commit { opening, facing: vec![[5; 32]; 99] })
+        })
+        .collect();
+    open.response = nonce.prove(&challenge(&session, &commits), &polynomial);
+    let seal = |sender: PartyIndex, round, echo, message: &Message, direct| {
+        let header = Header {
+            session,
+            epoch: 0,
+            attempt: 0,
+            sender,
+            recipient: Some(party(1)).filter(|_| round == 2),
+            kind: Kind::Round,
+            round,
+            echo,
+        };
+        let broadcast = Part::Whole(message.to_wire().unwrap());
+        Envelope::seal(header, broadcast, direct, &*cast.keyring(sender).signer)
+    };
+    let first: Vec<_> = (commits.into_iter())
+        .map(|(dealer, commit)| seal(dealer, 1, None, &Message::Commit(commit), Part::Absent))
+        .collect();
+    let start = Transcript::new(b"quorate/echo/v1").field("session", session.as_bytes()).field("round", &[1]);
+    let transcript = first.iter().fold(start, |transcript, envelope| {
+        let sender = envelope.header.sender.get().to_le_bytes();
+        transcript.field("party", &sender).field("broadcast", &envelope.broadcast.commitment().unwrap())
+    });
+    let echo = Some(transcript.digest());
+    let evidence = |open: &quorate_keygen::Open| {
+        let share = || Part::Whole(Message::Share(vec![7; 48]).to_wire().unwrap());
+        let message = Message::Open(open.clone());
+        let second = agreement.committee().indices().map(|dealer| seal(dealer, 2, echo, &message, share()));
+        let mut evidence = Open {
+            protocol: Large::ID,
+            agreement: agreement.clone(),
+            setup: ().to_wire().unwrap(),
+            accused: party(2),
+            claim: Claim::Undecodable { round: 2 },
+            envelopes: first.iter().cloned().chain(second).collect(),
+        };
+        evidence.charge(2, &Fault::KnowledgeProof);
+        evidence.evidence()
+    };
+    assert!(evidence(&open).judge::<Large>().is_err());
+    open.response[31] ^= 1;
+    let wrong = evidence(&open);
+    let bytes = wrong.to_wire().unwrap();
+    assert_eq!(Evidence::from_wire(&bytes).unwrap().judge::<Large>().unwrap().party, party(2));
 }
 
 /// Party 4 makes the right share of party 2 unreadable: with other facing keys, signed after the fact.
@@ -205,5 +343,5 @@ fn evidence_is_of_one_session_and_protocol() {
     let other = Open::of(run::<C>(2, [(2, Script::wrong_for(&[4]))]).evidence(party(1)));
     let moved = Open { agreement: other.agreement, ..genuine.clone() };
     assert!(!moved.convicts());
-    assert!(genuine.evidence().judge::<Keygen<quorate_sharing::Secp256k1>>().is_err());
+    assert!(genuine.evidence().judge::<Keygen<Secp256k1>>().is_err());
 }

@@ -16,7 +16,7 @@ on_every_curve!(
 );
 
 /// The private key that these shares make, if they are as many as it takes.
-fn rebuild<C: Curve>(shares: &[&KeyShare]) -> C::Scalar {
+pub(crate) fn rebuild<C: Curve>(shares: &[&KeyShare]) -> C::Scalar {
     let parties: Vec<_> = shares.iter().map(|share| share.index()).collect();
     let term = |share: &&KeyShare| {
         let factor = lagrange_at_zero::<C>(share.index(), &parties).unwrap();
@@ -25,7 +25,7 @@ fn rebuild<C: Curve>(shares: &[&KeyShare]) -> C::Scalar {
     shares.iter().map(term).fold(C::Scalar::ZERO, |sum, term| sum + term)
 }
 
-fn is_private_key<C: Curve>(scalar: &C::Scalar, public: &PublicShares) -> bool {
+pub(crate) fn is_private_key<C: Curve>(scalar: &C::Scalar, public: &PublicShares) -> bool {
     C::encode(&C::mul_base(scalar)) == public.group_key.as_bytes()
 }
 

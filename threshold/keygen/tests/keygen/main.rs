@@ -7,13 +7,18 @@
 //! | *protocol, round 1* | |
 //! | as many facing keys as other parties | `rounds::facing_keys_…` |
 //! | the facing key for this party is valid | `rounds::facing_keys_…` |
-//! | broadcasts of rounds 1 and 2 are echoed | `equivocation::*`, `acknowledgements::the_acknowledgement_of_another_key_…` |
+//! | broadcasts of rounds 1 and 2 are echoed | `equivocation::*`, `proofs::different_answers_…`, `acknowledgements::the_acknowledgement_of_another_key_…` |
 //! | *protocol, round 2* | |
 //! | the messages of the round, a share of the right size | `rounds::an_unexpected_message_…`, `rounds::a_missing_part_…`, `rounds::a_share_of_another_size_…` |
 //! | what is opened was committed to | `openings::what_is_opened_…`, `equivocation::a_different_opening_…` |
 //! | exactly threshold many coefficients, all of them points | `openings::a_vector_of_another_length_…`, `openings::coefficients_that_are_no_points_…` |
 //! | the constant is not zero | `openings::a_constant_of_zero_…` |
-//! | the proofs of knowledge hold, and who can't prove is named | `openings::a_wrong_proof_…`, `openings::a_rogue_key_…`, `openings::the_dealing_of_another_party_…`, `openings::several_unknown_…`, `who_cannot_prove_is_named_…` in `src/dealing.rs` |
+//! | the opening names its dealer | `proofs::the_opening_of_another_party_…` |
+//! | the nonce is committed to | `openings::what_is_opened_…` |
+//! | nonce and answer are a point and a scalar | `proofs::a_wrong_proof_…` |
+//! | the challenge is of the session and of the commitment of each dealer | `proofs::an_answer_to_another_challenge_…` |
+//! | the sum of the proofs holds | `proofs::a_wrong_proof_…`, `proofs::a_rogue_key_…`, `proofs::polynomials_that_only_their_sum_…` |
+//! | all who can't prove are named, and nobody else | `proofs::several_unknown_…`, `who_cannot_prove_is_named_…` in `src/proof.rs` |
 //! | the sum of the shares fits the sum of the commitments | `complaints::a_wrong_share_…`, `complaints::a_share_that_cannot_be_read_…` |
 //! | the accused is the dealer whose share does not fit | `complaints::a_wrong_share_…` |
 //! | the key is not the identity | `openings::a_sum_of_zero_…` |
@@ -29,6 +34,7 @@
 //! | *judge* | |
 //! | each fault is shown by what the accused signed | `forgery::no_other_charge_holds_…`, and the test of the fault |
 //! | the complaint is about the accused | `forgery::no_other_charge_holds_…` |
+//! | who answers a challenge confirmed the commitments that it is made of | `forgery::a_commitment_that_is_swapped_…`, `forgery::an_opening_that_confirms_…` |
 //! | who complains confirmed the commitments it is judged by | `forgery::a_dealer_that_swaps_…` |
 //! | who acknowledges confirmed the openings it is judged by | `forgery::an_opening_that_is_swapped_…` |
 //! | nothing is missing | `forgery::no_commitment_may_be_missing` |
@@ -51,6 +57,7 @@ mod equivocation;
 mod forgery;
 mod key;
 mod openings;
+mod proofs;
 mod rounds;
 mod schedule;
 
