@@ -16,6 +16,7 @@ mod public_key;
 mod scheme;
 mod secret;
 mod signature;
+mod stack;
 pub mod taproot;
 mod transcript;
 
@@ -27,4 +28,5 @@ pub use public_key::{InvalidPublicKey, PublicKey};
 pub use scheme::{Curve, Scheme, UnknownName};
 pub use secret::Secret;
 pub use signature::{InvalidSignature, Signature};
+pub use stack::wiping_stack;
 pub use transcript::Transcript;

@@ -16,6 +16,7 @@ mod graceful;
 mod happy;
 mod local;
 mod refusals;
+mod secrecy;
 mod silent;
 mod storage;
 

@@ -2,13 +2,13 @@
 
 use std::fmt;
 
-use frost_core::Error;
-use frost_core::keys::KeyPackage;
+use frost_core::keys::{KeyPackage, SigningShare};
 use frost_core::round1::{Nonce, NonceCommitment, SigningCommitments};
 use frost_core::round2::SignatureShare;
+use frost_core::{Ciphersuite as _, Error};
 use quorate_sharing::Curve;
 use rand_core::CryptoRngCore;
-use zeroize::{Zeroize, ZeroizeOnDrop};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::message::Message;
 use crate::package::Package;
@@ -31,17 +31,18 @@ use crate::suite::Suite;
 ///
 /// They are erased on drop.
 pub struct Nonces<S: Suite> {
-    hiding: Nonce<S::Ciphersuite>,
-    binding: Nonce<S::Ciphersuite>,
+    /// In a place of their own: moving them leaves no copy behind.
+    hiding: Box<Nonce<S::Ciphersuite>>,
+    binding: Box<Nonce<S::Ciphersuite>>,
     commitments: SigningCommitments<S::Ciphersuite>,
 }
 
 impl<S: Suite> Nonces<S> {
     /// Fresh nonces: 32 random bytes each, hashed with the key share, so that a weak source of randomness alone doesn't
     /// reveal them (`nonce_generate`, RFC 9591 section 4.1). And the message that commits to them. Constant time.
-    pub fn commit(key: &KeyPackage<S::Ciphersuite>, mut rng: &mut dyn CryptoRngCore) -> (Self, Message) {
-        let hiding = Nonce::new(key.signing_share(), &mut rng);
-        let binding = Nonce::new(key.signing_share(), &mut rng);
+    pub fn commit(key: &KeyPackage<S::Ciphersuite>, rng: &mut dyn CryptoRngCore) -> (Self, Message) {
+        let hiding = Box::new(generate::<S>(key.signing_share(), rng));
+        let binding = Box::new(generate::<S>(key.signing_share(), rng));
         // As they travel; from that, three doublings lead to the commitments themselves.
         let [hiding_sent, binding_sent] =
             [&hiding, &binding].map(|nonce| S::Curve::mul_base_uncleared(&nonce.to_scalar()));
@@ -88,6 +89,19 @@ impl<S: Suite> fmt::Debug for Nonces<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Nonces(redacted)")
     }
+}
+
+/// `nonce_generate` of RFC 9591 section 4.1. The crates' own leaves key share and randomness in freed memory.
+fn generate<S: Suite>(
+    share: &SigningShare<S::Ciphersuite>,
+    rng: &mut dyn CryptoRngCore,
+) -> Nonce<S::Ciphersuite> {
+    let mut input = Zeroizing::new([0; 64]);
+    let (random, encoded) = input.split_at_mut(32);
+    rng.fill_bytes(random);
+    let bytes = Zeroizing::new(S::Curve::scalar_to_bytes(&share.to_scalar()));
+    encoded.copy_from_slice(bytes.as_slice());
+    Nonce::from_scalar(S::Ciphersuite::H3(input.as_slice()))
 }
 
 /// A signer's commitments, as they travelled; nothing if one is no point or commits to the nonce zero.

@@ -65,12 +65,11 @@ impl<S: Suite> Package<S> {
         let factor = self.factors.get(identifier).ok_or(Error::UnknownIdentifier)?;
         let lambda = derive_interpolating_value(identifier, &self.package)?;
         // z = ±(d + ρ·e) + λ·c·s. The sign depends on the public group commitment alone.
-        let nonce = hiding.to_scalar() + binding.to_scalar() * *factor;
-        let nonce = if S::negates_nonces(&self.commitment) {
-            <ScalarField<S::Ciphersuite>>::zero() - nonce
-        } else {
-            nonce
-        };
+        let mut nonce = hiding.to_scalar() + binding.to_scalar() * *factor;
+        if S::negates_nonces(&self.commitment) {
+            nonce = <ScalarField<S::Ciphersuite>>::zero() - nonce;
+        }
+        // Scalars of the crates can't be erased one by one: the session overwrites the stack on which they were.
         let z = nonce + lambda * self.challenge.to_scalar() * key.signing_share().to_scalar();
         SignatureShare::deserialize(<ScalarField<S::Ciphersuite>>::serialize(&z).as_ref())
     }

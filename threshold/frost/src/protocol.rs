@@ -36,7 +36,8 @@ pub enum Frost<S: Suite> {
 pub struct Committing<S: Suite> {
     context: Arc<SessionContext>,
     setup: Setup,
-    key: KeyPackage<S::Ciphersuite>,
+    /// In a place of its own: moving it leaves no copy behind.
+    key: Box<KeyPackage<S::Ciphersuite>>,
     nonces: Nonces<S>,
 }
 
@@ -78,7 +79,7 @@ impl<S: Suite> Protocol for Frost<S> {
         rng: &mut dyn CryptoRngCore,
     ) -> Result<Step<Self>, SetupError> {
         setup.check::<S>(&context, &secret)?;
-        let key = key_package::<S>(&setup, &secret)?;
+        let key = Box::new(key_package::<S>(&setup, &secret)?);
         if setup.tweak.is_some() {
             // Two implementations of BIP-341 must agree before a share is at stake.
             let ours = setup.public_key::<S>()?;

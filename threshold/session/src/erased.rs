@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use quorate_keys::Secret;
+use quorate_keys::{Secret, wiping_stack};
 use quorate_sharing::PartyIndex;
 use rand_core::CryptoRngCore;
 
@@ -34,7 +34,8 @@ pub enum ErasedAction {
     Abort(Abort),
 }
 
-/// [`Session`] without its type. The methods are those of [`Session`].
+/// [`Session`] without its type. The methods are those of [`Session`]; whatever works on secrets overwrites its stack
+/// afterwards ([`wiping_stack`]).
 pub trait ErasedSession: Send {
     /// See [`Session::id`].
     fn id(&self) -> SessionId;
@@ -113,9 +114,13 @@ where
         rng: &mut dyn CryptoRngCore,
     ) -> Result<Box<dyn ErasedSession>, SetupError> {
         let setup = P::Setup::from_wire(setup).map_err(|error| SetupError(format!("setup: {error}")))?;
-        let secret =
-            P::Secret::from_wire(secret.expose()).map_err(|error| SetupError(format!("secret: {error}")))?;
-        Ok(Box::new(Session::<P>::new(context, setup, secret, keyring, rng)?))
+        wiping_stack(|| {
+            let secret = P::Secret::from_wire(secret.expose())
+                .map_err(|error| SetupError(format!("secret: {error}")))?;
+            let session: Box<dyn ErasedSession> =
+                Box::new(Session::<P>::new(context, setup, secret, keyring, rng)?);
+            Ok(session)
+        })
     }
 
     fn judge(&self, evidence: &Evidence) -> Result<Verdict, NotProven> {
@@ -134,27 +139,15 @@ where
     }
 
     fn receive(&mut self, from: PartyIndex, bytes: &[u8], rng: &mut dyn CryptoRngCore) {
-        Self::receive(self, from, bytes, rng);
+        wiping_stack(|| Self::receive(self, from, bytes, rng));
     }
 
     fn next_action(&mut self) -> Option<ErasedAction> {
-        let local = |error: crate::WireError| Abort::Local { reason: error.to_string() };
-        Some(match Self::next_action(self)? {
-            Action::Send { to, bytes } => ErasedAction::Send { to, bytes },
-            Action::Persist(checkpoint) => match checkpoint.to_wire() {
-                Ok(bytes) => ErasedAction::Persist(Secret::new(bytes)),
-                Err(error) => ErasedAction::Abort(local(error)),
-            },
-            Action::Done(output) => match output.to_wire() {
-                Ok(bytes) => ErasedAction::Done(Secret::new(bytes)),
-                Err(error) => ErasedAction::Abort(local(error)),
-            },
-            Action::Abort(abort) => ErasedAction::Abort(abort),
-        })
+        wiping_stack(|| erase(Self::next_action(self)?))
     }
 
     fn persisted(&mut self, rng: &mut dyn CryptoRngCore) {
-        Self::persisted(self, rng);
+        wiping_stack(|| Self::persisted(self, rng));
     }
 
     fn retransmit(&mut self) {
@@ -162,7 +155,7 @@ where
     }
 
     fn expire(&mut self) {
-        Self::expire(self);
+        wiping_stack(|| Self::expire(self));
     }
 
     fn waiting_for(&self) -> Vec<PartyIndex> {
@@ -180,6 +173,26 @@ where
     fn envelopes(&self, round: u8) -> Vec<Arc<Envelope>> {
         Self::envelopes(self, round)
     }
+}
+
+/// Encodes what an action holds.
+fn erase<P>(action: Action<P>) -> Option<ErasedAction>
+where
+    P: Protocol,
+    P::Checkpoint: Wire,
+    P::Output: Wire,
+{
+    let local = |error: crate::WireError| ErasedAction::Abort(Abort::Local { reason: error.to_string() });
+    Some(match action {
+        Action::Send { to, bytes } => ErasedAction::Send { to, bytes },
+        Action::Persist(checkpoint) => {
+            checkpoint.to_wire().map_or_else(local, |bytes| ErasedAction::Persist(Secret::new(bytes)))
+        }
+        Action::Done(output) => {
+            output.to_wire().map_or_else(local, |bytes| ErasedAction::Done(Secret::new(bytes)))
+        }
+        Action::Abort(abort) => ErasedAction::Abort(abort),
+    })
 }
 
 /// The protocols that a program knows, by id.

@@ -31,7 +31,8 @@ pub struct PublicShares {
 pub struct KeyShare {
     public: PublicShares,
     index: PartyIndex,
-    secret: Secret<[u8; 32]>,
+    /// In a place of its own: moving the key share leaves no copy of it behind.
+    secret: Box<Secret<[u8; 32]>>,
 }
 
 /// Why a key share cannot be used. It was stored or restored wrongly.
@@ -68,8 +69,8 @@ impl PublicShares {
 impl KeyShare {
     /// The share `secret` (a canonical scalar) of party `index`.
     #[must_use]
-    pub const fn new(public: PublicShares, index: PartyIndex, secret: Secret<[u8; 32]>) -> Self {
-        Self { public, index, secret }
+    pub fn new(public: PublicShares, index: PartyIndex, secret: Secret<[u8; 32]>) -> Self {
+        Self { public, index, secret: Box::new(secret) }
     }
 
     /// The public side.
@@ -131,7 +132,7 @@ impl BorshDeserialize for KeyShare {
         if !public.committee.contains(index) {
             return Err(invalid_data(KeyShareError::NotAMember(index)));
         }
-        let mut secret = Secret::new([0; 32]);
+        let mut secret = Box::new(Secret::new([0; 32]));
         reader.read_exact(secret.expose_mut())?;
         Ok(Self { public, index, secret })
     }

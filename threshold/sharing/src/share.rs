@@ -12,7 +12,8 @@ use crate::party::PartyIndex;
 /// The value of a polynomial, or of a sum of polynomials, at a party's index. Erased on drop.
 pub struct SecretShare<C: Curve> {
     index: PartyIndex,
-    scalar: C::Scalar,
+    /// In a place of its own: moving the share leaves no copy of it behind.
+    scalar: Box<C::Scalar>,
 }
 
 /// Bytes are no share: not 32, or not below the group order.
@@ -23,8 +24,8 @@ pub struct InvalidShare;
 impl<C: Curve> SecretShare<C> {
     /// The share of `index` with this value.
     #[must_use]
-    pub const fn new(index: PartyIndex, scalar: C::Scalar) -> Self {
-        Self { index, scalar }
+    pub fn new(index: PartyIndex, scalar: C::Scalar) -> Self {
+        Self { index, scalar: Box::new(scalar) }
     }
 
     /// The share of `index` with this encoding.
@@ -50,7 +51,7 @@ impl<C: Curve> SecretShare<C> {
 
     /// The value. What the caller copies out of it is the caller's to erase.
     #[must_use]
-    pub const fn expose(&self) -> &C::Scalar {
+    pub fn expose(&self) -> &C::Scalar {
         &self.scalar
     }
 
@@ -73,7 +74,7 @@ impl<C: Curve> SecretShare<C> {
     /// The sum of two shares of one party; nothing when they are of different parties.
     #[must_use]
     pub fn add(&self, other: &Self) -> Option<Self> {
-        (self.index == other.index).then(|| Self::new(self.index, self.scalar + other.scalar))
+        (self.index == other.index).then(|| Self::new(self.index, *self.scalar + *other.scalar))
     }
 }
 
@@ -150,7 +151,7 @@ mod tests {
         for cheater in 0..5 {
             let mut shares: Vec<_> =
                 dealings.iter().map(|(polynomial, _)| polynomial.share(party(4))).collect();
-            shares[cheater].scalar += C::Scalar::ONE;
+            *shares[cheater].scalar += C::Scalar::ONE;
             assert!(!sum(&shares).verify(&commitment));
             let wrong = |(share, dealing): (&SecretShare<C>, &(_, Commitment<C>))| !share.verify(&dealing.1);
             assert_eq!(shares.iter().zip(&dealings).position(wrong), Some(cheater));
@@ -163,8 +164,8 @@ mod tests {
         let commitment = Commitment::sum(dealings.iter().map(|(_, commitment)| commitment)).unwrap();
         let mut shares: Vec<_> = dealings.iter().map(|(polynomial, _)| polynomial.share(party(4))).collect();
         let right = *sum(&shares).expose();
-        shares[0].scalar += C::Scalar::ONE;
-        shares[1].scalar -= C::Scalar::ONE;
+        *shares[0].scalar += C::Scalar::ONE;
+        *shares[1].scalar -= C::Scalar::ONE;
         assert!(!shares[0].verify(&dealings[0].1));
         assert!(sum(&shares).verify(&commitment));
         assert_eq!(*sum(&shares).expose(), right);

@@ -13,7 +13,8 @@ pub(super) struct Needles {
 }
 
 impl Needles {
-    /// Adds a secret: as it is and reversed, and each in hex of both cases. Half of it is as good as found.
+    /// Adds a secret: as it is and reversed, and each in hex of both cases and in the limbs that curve25519-dalek computes
+    /// with. Half of it is as good as found.
     pub(super) fn add(&mut self, name: &str, secret: &[u8; 32]) {
         let mut reversed = *secret;
         reversed.reverse();
@@ -24,6 +25,9 @@ impl Needles {
                 for pattern in [half.to_vec(), lower.into_bytes(), upper.into_bytes()] {
                     self.insert(format!("{name}{order}"), pattern);
                 }
+            }
+            for half in limbs(bytes).chunks_exact(16) {
+                self.insert(format!("{name}{order}"), half.to_vec());
             }
         }
     }
@@ -55,6 +59,16 @@ impl Needles {
     }
 }
 
+/// Five limbs of 52 bits, each in eight bytes, of a little-endian number.
+fn limbs(bytes: &[u8; 32]) -> Vec<u8> {
+    let limb = |number: usize| {
+        let bits = (52 * number..52 * (number + 1)).filter(|bit| *bit < 256);
+        let set = bits.filter(|bit| bytes[bit / 8] >> (bit % 8) & 1 == 1);
+        set.fold(0_u64, |limb, bit| limb | 1 << (bit - 52 * number))
+    };
+    (0..5).flat_map(|number| limb(number).to_le_bytes()).collect()
+}
+
 #[test]
 fn a_needle_is_found_in_every_writing_and_nowhere_else() {
     let secret: [u8; 32] = std::array::from_fn(|at| 7 * at as u8 + 1);
@@ -67,6 +81,7 @@ fn a_needle_is_found_in_every_writing_and_nowhere_else() {
         reversed.to_vec(),
         secret[16..].to_vec(),
         reversed[..16].to_vec(),
+        limbs(&secret),
         hex::encode(secret).into_bytes(),
         hex::encode_upper(reversed).into_bytes(),
     ] {

@@ -121,6 +121,11 @@ impl Secrets {
         let mut dealt: BTreeMap<PartyIndex, C::Scalar> = BTreeMap::new();
         for (dealer, noted) in notes(randomness, &format!("keygen-{curve}-1-")) {
             let polynomial = Polynomial::<C>::random(threshold, &mut Replay(noted));
+            // A line through its first two values: f(2) - f(1), and f(1) less that.
+            let [first, second] = [indices[0], indices[1]].map(|index| polynomial.evaluate(index));
+            assert_eq!([indices[0].get(), indices[1].get()], [1, 2]);
+            add(format!("constant of dealer {dealer}"), &(first - (second - first)));
+            add(format!("slope of dealer {dealer}"), &(second - first));
             for index in &indices {
                 let part = polynomial.evaluate(*index);
                 add(format!("part of share {index} from dealer {dealer}"), &part);

@@ -56,7 +56,7 @@ impl Disclosure {
     ) -> Result<DisclosedChannel, InvalidDisclosure> {
         let (near, far) = ((discloser.0, *discloser.1), (peer.0, *peer.1));
         self.holds(context, near, far).filter(|holds| *holds).ok_or(InvalidDisclosure)?;
-        Ok(DisclosedChannel { pair: Pair { near, far, point: Secret::new(self.point) } })
+        Ok(DisclosedChannel { pair: Pair { near, far, point: Box::new(Secret::new(self.point)) } })
     }
 
     /// Nothing when a part is not canonically encoded.

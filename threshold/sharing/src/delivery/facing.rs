@@ -20,7 +20,7 @@ pub struct FacingKeys {
 
 struct FacingKey {
     peer: PartyIndex,
-    secret: Scalar,
+    secret: Box<Scalar>,
     public: [u8; 32],
 }
 
@@ -35,8 +35,11 @@ impl FacingKeys {
         // One inversion for all encodings, which are those of the points' doubles.
         let public = RistrettoPoint::double_and_compress_batch(&points);
         let keys = peers.into_iter().zip(halves.expose()).zip(public);
-        let keys =
-            keys.map(|((peer, half), public)| FacingKey { peer, secret: half + half, public: public.0 });
+        let keys = keys.map(|((peer, half), public)| FacingKey {
+            peer,
+            secret: Box::new(half + half),
+            public: public.0,
+        });
         Self { me, keys: keys.collect() }
     }
 
@@ -62,9 +65,9 @@ impl FacingKeys {
         let pair = Pair {
             near: (self.me, key.public),
             far: (peer, *peer_public),
-            point: Secret::new((point * key.secret).compress().0),
+            point: Box::new(Secret::new((point * *key.secret).compress().0)),
         };
-        Ok(Channel { pair, secret: key.secret, peer: point })
+        Ok(Channel { pair, secret: key.secret.clone(), peer: point })
     }
 }
 
