@@ -283,7 +283,8 @@ mod tests {
         let waiting = tokio::spawn(async move { first.next().await.is_none() });
         tokio::task::yield_now().await;
         let mut second = outbox.lease();
-        assert!(waiting.await.unwrap());
+        let ended = tokio::time::timeout(Duration::from_secs(20), waiting).await;
+        assert!(ended.expect("within 20 s").unwrap());
         outbox.push(frame(9)).unwrap();
         second.opener().open();
         assert_eq!(next(&mut second), Some(Some(9)));

@@ -141,7 +141,8 @@ impl Originals {
         self.broadcasts.iter().chain(&self.statements)
     }
 
-    /// The digest of a full set of broadcasts, all of one round of this session and rightly signed.
+    /// The digest of a full set of broadcasts of one round of this session, rightly signed. [`Record::echo`] looks at
+    /// nothing of another kind or round.
     pub(crate) fn echo(
         &self,
         agreement: &Agreement,
@@ -150,12 +151,84 @@ impl Originals {
     ) -> Option<[u8; 32]> {
         let mut record = Record::default();
         for original in &self.broadcasts {
-            let fits = original.header.kind == Kind::Round
-                && original.header.round == round
-                && record.insert(Arc::new(original.clone()))
-                && original.is_signed_in(agreement, verifier);
+            let fits =
+                record.insert(Arc::new(original.clone())) && original.is_signed_in(agreement, verifier);
             fits.then_some(())?;
         }
         record.echo(agreement, round)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use quorate_keys::{Secret, SigningIdentity};
+    use quorate_sharing::{Committee, Member, Threshold};
+
+    use super::*;
+    use crate::agreement::Proposal;
+    use crate::envelope::Header;
+    use crate::protocol::ProtocolId;
+
+    fn p(index: u16) -> PartyIndex {
+        PartyIndex::new(index).unwrap()
+    }
+
+    fn key(index: u8) -> SigningIdentity {
+        SigningIdentity::from_seed(&Secret::new([index; 32]))
+    }
+
+    fn agreement() -> Agreement {
+        let member = |index: u8| Member { index: p(index.into()), identity: key(index).identity() };
+        let proposal = Proposal {
+            cluster: [0; 32],
+            request: [0; 32],
+            operation: "sign".into(),
+            protocol: ProtocolId::new("none", "none", 1),
+            setup: [0; 32],
+            epoch: 0,
+            committee: Committee::new(Threshold::new(2).unwrap(), vec![member(1), member(2)]).unwrap(),
+            proposer: key(1).identity(),
+            attempt: 0,
+            expires: 0,
+        };
+        let fresh = vec![(p(1), [1_u8; 32]), (p(2), [2; 32])];
+        Agreement::try_from_slice(&borsh::to_vec(&(proposal, fresh)).unwrap()).unwrap()
+    }
+
+    fn sent(from: u16, to: Option<u16>, round: u8, echo: Option<[u8; 32]>) -> Arc<Envelope> {
+        let header = Header {
+            session: agreement().session(),
+            epoch: 0,
+            attempt: 0,
+            sender: p(from),
+            recipient: to.map(p),
+            kind: Kind::Round,
+            round,
+            echo,
+        };
+        let body = || Part::Whole(().to_wire().unwrap());
+        Arc::new(Envelope::seal(header, body(), body(), &key(1)))
+    }
+
+    #[test]
+    fn a_direct_message_is_to_its_recipient_alone() {
+        let mut record = Record::default();
+        assert!(record.insert(sent(1, Some(2), 1, None)));
+        assert_eq!(record.direct::<()>(1, p(1), p(2)), Some(()));
+        assert_eq!(record.direct::<()>(1, p(1), p(3)), None);
+    }
+
+    #[test]
+    fn what_is_not_all_here_is_confirmed_by_nobody() {
+        let agreement = agreement();
+        let mut record = Record::default();
+        assert!(!record.confirms(&agreement, p(2), 1), "nothing said of nothing");
+        assert!(record.insert(sent(1, None, 1, None)) && record.insert(sent(2, None, 2, None)));
+        assert!(!record.confirms(&agreement, p(2), 1), "no digest of half a round");
+        assert!(record.insert(sent(2, None, 1, None)));
+        assert!(!record.confirms(&agreement, p(2), 1), "no digest of a whole one");
+        let echo = record.echo(&agreement, 1);
+        assert!(echo.is_some() && record.insert(sent(1, None, 2, echo)));
+        assert!(record.confirms(&agreement, p(1), 1));
     }
 }

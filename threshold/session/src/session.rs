@@ -284,6 +284,7 @@ impl<P: Protocol> Session<P> {
 
     /// What is held in an envelope's place.
     fn held(&self, header: &Header) -> Option<&Arc<Envelope>> {
+        // No other kind of message is ever taken for the next round; without the filter one would be compared in vain.
         let early = || self.early.get(&header.sender).filter(|_| header.kind == Kind::Round);
         self.record
             .find(header.kind, header.round, header.sender)

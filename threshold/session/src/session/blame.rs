@@ -74,6 +74,7 @@ impl<P: Protocol> Session<P> {
 
     /// Aborts, and shows everybody why: a peer to whom nobody lied must not take this party for silent.
     fn abort_with(&mut self, evidence: Vec<Evidence>) {
+        // Only a party whose accusation was too large to send gets here after its end: it is silent from then on.
         if self.ended {
             return;
         }
@@ -112,6 +113,7 @@ impl<P: Protocol> Session<P> {
         self.phase = Phase::Finished;
         self.held = None;
         self.differing.clear();
+        // Nobody reads these any more; what they hold of others need not live on.
         self.inbox.clear();
         self.early.clear();
         self.actions.push_back(Action::Abort(abort));

@@ -15,7 +15,7 @@ impl<P: Protocol> Session<P> {
     /// Takes the envelope of the current round.
     pub(super) fn take(&mut self, envelope: Arc<Envelope>) {
         let Header { round, sender, echo, .. } = envelope.header;
-        if !matches!(self.phase, Phase::Collecting(_)) || !self.expected.from.contains(&sender) {
+        if !self.expected.from.contains(&sender) {
             return self.strike(sender);
         }
         self.record.insert(Arc::clone(&envelope));

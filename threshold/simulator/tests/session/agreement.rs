@@ -269,6 +269,17 @@ fn a_start_that_is_not_everybodys_acceptance_in_order_is_refused_and_the_promise
 }
 
 #[test]
+fn a_start_tells_the_agreement_on_its_own_proposal_only() {
+    let Agreed { proposal, promises, acceptances, .. } = accepted();
+    let right = start(acceptances[0].proposal, &acceptances);
+    let context = promises.into_iter().next().unwrap().start(&right, &IdentityVerifier).unwrap();
+    assert_eq!(right.agreement(&proposal).unwrap(), *context.agreement());
+    let other = Proposal { attempt: 2, ..proposal.clone() };
+    assert!(right.agreement(&other).unwrap_err().to_string().contains("another proposal"));
+    assert!(start(acceptances[0].proposal, &acceptances[..2]).agreement(&proposal).is_err());
+}
+
+#[test]
 fn no_changed_byte_of_a_start_is_accepted() {
     let Agreed { promises, acceptances, .. } = accepted();
     let right = start(acceptances[0].proposal, &acceptances).to_wire().unwrap();

@@ -50,6 +50,7 @@ fn what_waits_for_its_checkpoint_is_shown_to_the_caller_and_to_nobody_else() {
     let own: Vec<_> =
         table.session(1).envelopes(3).into_iter().filter(|envelope| envelope.header.sender == p(1)).collect();
     assert_eq!(own.len(), 1);
+    assert!(table.session(1).envelopes(4).is_empty(), "it belongs to round 3 alone");
     table.deliver(|mail| mail.to == p(1) && mail.is(Kind::Round, 3) && mail.from == p(3));
     let order: Vec<_> = table.session(1).envelopes(3).iter().map(|envelope| envelope.header.sender).collect();
     assert_eq!(order, [p(1), p(3)]);

@@ -1,7 +1,7 @@
 //! Parties that tell different things to different peers, or about them.
 
 use borsh::BorshDeserialize as _;
-use quorate_session::{Abort, Envelope, Kind, Part, Wire};
+use quorate_session::{Abort, Envelope, Header, Kind, Part, SessionId, Wire};
 use quorate_simulator::{Cast, Outcome, Simulation, Tamper};
 
 use crate::table::{SETUP, Table, other_commitment, other_opening, p, value, whole};
@@ -257,6 +257,86 @@ fn a_dispute_may_arrive_before_the_round_is_over() {
     assert!(!table.aborts.contains_key(&p(4)));
     table.deliver(|mail| mail.to == p(4) && mail.is(Kind::Round, 1));
     table.assert_convicts(4, 2, CONTRADICTION);
+    assert_eq!(table.session(4).round(), 1);
+    assert!(!table.mail.iter().any(|mail| mail.from == p(4) && mail.is(Kind::Round, 2)), "nothing is opened");
+}
+
+#[test]
+fn false_confirmations_that_are_all_here_early_stop_the_round() {
+    let mut table = Table::new(3);
+    table.reach(2);
+    table.deliver(|mail| mail.is(Kind::Round, 2) && !(mail.from == p(3) && mail.to == p(1)));
+    let lie = table.forge(2, table.find(2, 1, Kind::Confirmation, 2).envelope(), |envelope| {
+        envelope.header.echo = Some([1; 32]);
+    });
+    table.give(2, 1, &lie);
+    table.deliver(|mail| mail.from == p(3) && mail.to == p(1) && mail.is(Kind::Confirmation, 2));
+    assert_eq!(table.session(1).waiting_for(), [p(3)]);
+    // The last broadcast closes the round, and no further confirmation is to come.
+    table.deliver(|mail| mail.to == p(1) && mail.is(Kind::Round, 2));
+    assert_eq!((table.session(1).round(), table.session(1).waiting_for()), (2, vec![p(2)]));
+    assert!(table.find(1, 3, Kind::Dispute, 2).is(Kind::Dispute, 2));
+}
+
+#[test]
+fn an_early_dispute_beside_an_early_confirmation_blames_nobody() {
+    let mut table = Table::new(4);
+    table.reach(2);
+    table.deliver(|mail| mail.is(Kind::Round, 2) && !(mail.from == p(1) && mail.to == p(4)));
+    let dispute = table.seal(3, table.header(3, Kind::Dispute, 2), Part::Whole(vec![0]), Part::Absent);
+    table.deliver(|mail| mail.from == p(3) && mail.to == p(4) && mail.is(Kind::Confirmation, 2));
+    table.give(3, 4, &dispute);
+    assert!(table.aborts.is_empty(), "{:?}", table.aborts);
+    table.deliver_all();
+    table.assert_done();
+}
+
+#[test]
+fn nobody_is_waited_for_after_a_conviction_and_nothing_more_is_disputed() {
+    let mut table = Table::new(3);
+    table.reach(2);
+    table.deliver(|mail| mail.is(Kind::Round, 2));
+    let dispute = table.seal(2, table.header(2, Kind::Dispute, 2), Part::Whole(vec![0]), Part::Absent);
+    table.give(2, 1, &dispute);
+    let lie = table.forge(2, table.find(2, 1, Kind::Confirmation, 2).envelope(), |envelope| {
+        envelope.header.echo = Some([1; 32]);
+    });
+    table.give(2, 1, &lie);
+    table.assert_convicts(1, 2, "signed a false digest of round 2");
+    assert!(table.session(1).waiting_for().is_empty());
+}
+
+#[test]
+fn only_what_cannot_both_be_honest_is_a_contradiction() {
+    let mut table = Table::new(3);
+    table.reach(3);
+    let mut said: Vec<Envelope> = (1..=3)
+        .flat_map(|round| table.session(2).envelopes(round))
+        .filter(|envelope| envelope.header.sender == p(2))
+        .map(|envelope| Envelope::clone(&envelope))
+        .collect();
+    let confirmation = table.header(2, Kind::Confirmation, 2);
+    let echo = said[2].header.echo;
+    said.push(table.seal(2, Header { echo, ..confirmation }, Part::Absent, Part::Absent));
+    for (round, echo) in [(1, None), (1, Some([1; 32])), (2, None), (3, Some([2; 32]))] {
+        let header = Header { echo, ..table.header(2, Kind::Dispute, round) };
+        said.push(table.seal(2, header, Part::Whole(vec![round]), Part::Absent));
+    }
+    for one in &said {
+        assert_eq!(one.header.sender, p(2));
+        assert!(said.iter().all(|other| !one.contradicts(other)), "{one:?}");
+    }
+    // Other words of another party, or in another session, are no contradiction either.
+    let other = |change: fn(&mut Header, SessionId)| {
+        let foreign = Table::seeded(3, 2).header(2, Kind::Round, 1).session;
+        table.forge(2, said[0].clone(), |envelope| {
+            envelope.broadcast = other_commitment();
+            change(&mut envelope.header, foreign);
+        })
+    };
+    assert!(said[0].contradicts(&other(|_, _| {})));
+    assert!(!said[0].contradicts(&other(|header, _| header.sender = p(3))));
+    assert!(!said[0].contradicts(&other(|header, foreign| header.session = foreign)));
 }
 
 #[test]
@@ -314,11 +394,13 @@ fn a_dispute_without_an_answer_is_attributed() {
         }
         table.seats.remove(&p(2));
         table.deliver(|mail| mail.from != p(2) && mail.to != p(2));
-        assert!(table.aborts.is_empty());
+        assert!(table.aborts.is_empty() && table.checkpoints.is_empty());
         assert_eq!(table.session(1).waiting_for(), [p(2)]);
+        assert_eq!(table.session(1).round(), 2, "nothing advances while digests differ");
         table.expire_all();
         for party in victims {
             table.assert_attributes(party, &[2], "did not show the broadcasts");
+            assert!(table.session(party).waiting_for().is_empty());
         }
     }
 }
@@ -336,6 +418,14 @@ fn a_party_that_has_ended_still_answers_disputes() {
     table.session(2).retransmit();
     table.collect();
     assert!(table.find(2, 1, Kind::Dispute, 1).is(Kind::Dispute, 1));
+    // Of rounds that were not echoed there is nothing to show.
+    table.mail.clear();
+    for round in [0, 3, 4, 255] {
+        let dispute =
+            table.seal(1, table.header(1, Kind::Dispute, round), Part::Whole(vec![0]), Part::Absent);
+        table.give(1, 2, &dispute);
+    }
+    assert!(table.mail.is_empty());
 }
 
 /// What a dispute shows: broadcasts and statements.
@@ -417,11 +507,13 @@ fn a_liar_that_shows_anything_but_what_it_signed_is_convicted() {
         Part::Whole(vec![1; 200_000]),
     ];
     for body in bodies {
-        for dispute_first in [false, true] {
+        for (dispute_first, false_echo) in
+            [(false, Some([1; 32])), (true, Some([1; 32])), (false, None), (true, None)]
+        {
             let mut table = Table::new(3);
             table.reach(2);
             let lie = table.forge(2, table.find(2, 1, Kind::Round, 2).envelope(), |envelope| {
-                envelope.header.echo = Some([1; 32]);
+                envelope.header.echo = false_echo;
             });
             let answer = table.seal(2, table.header(2, Kind::Dispute, 1), body.clone(), Part::Absent);
             let order = if dispute_first { [&answer, &lie] } else { [&lie, &answer] };
@@ -445,6 +537,7 @@ fn disputes_hold_no_contents() {
     let body = shown.broadcast.whole().unwrap();
     let (broadcasts, statements) = <(Vec<Envelope>, Vec<Envelope>)>::try_from_slice(&body[1..]).unwrap();
     assert_eq!(broadcasts.len(), 3);
+    assert!(statements.iter().all(|envelope| envelope.header.sender != p(1)), "its own are in its messages");
     for envelope in broadcasts.iter().chain(&statements) {
         assert_eq!(*envelope, envelope.without_parts());
     }

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use borsh::{BorshDeserialize as _, BorshSerialize};
-use quorate_session::{Abort, Agreement, Claim, Envelope, Evidence, Kind, Part, Protocol, ProtocolId, Wire};
+use quorate_keys::Transcript;
+use quorate_session::{
+    Abort, Agreement, Claim, Envelope, Evidence, Header, Kind, Part, Protocol, ProtocolId, Wire,
+};
 use quorate_sharing::PartyIndex;
 
 use crate::table::{SETUP, Table, other_commitment, p, whole};
@@ -416,6 +419,71 @@ fn disputes_of_honest_parties_convict_nobody() {
             assert!(raw.evidence().judge::<Toy>().is_err(), "round {round}");
         }
     }
+}
+
+/// The digest of the broadcasts of a round that are shown.
+fn echo(table: &Table, round: u8, broadcasts: &[Envelope]) -> Option<[u8; 32]> {
+    let session = table.contexts[&p(1)].session();
+    let mut transcript =
+        Transcript::new(b"quorate/echo/v1").field("session", session.as_bytes()).field("round", &[round]);
+    for Envelope { header, broadcast, .. } in broadcasts {
+        transcript = transcript
+            .field("party", &header.sender.get().to_le_bytes())
+            .field("broadcast", &broadcast.commitment().unwrap());
+    }
+    Some(transcript.digest())
+}
+
+#[test]
+fn a_digest_is_judged_by_full_and_signed_originals_and_by_every_statement() {
+    let mut table = Table::new(3);
+    table.reach(3);
+    let right: Vec<_> =
+        table.session(1).envelopes(2).iter().map(|envelope| envelope.without_parts()).collect();
+    let truth = echo(&table, 2, &right);
+    let state = |kind, round, echo| {
+        let header = Header { echo, ..table.header(2, kind, round) };
+        table.seal(2, header, Part::Absent, Part::Absent)
+    };
+    let show = |broadcasts: &[Envelope]| {
+        let mut body = ().to_wire().unwrap();
+        body.extend(borsh::to_vec(&(broadcasts, Vec::<Envelope>::new())).unwrap());
+        table.seal(2, table.header(2, Kind::Dispute, 2), Part::Whole(body), Part::Absent)
+    };
+    let convicts = |envelopes: Vec<Envelope>| {
+        let raw = Raw {
+            protocol: Toy::ID,
+            agreement: table.contexts[&p(1)].agreement().clone(),
+            setup: SETUP.to_wire().unwrap(),
+            accused: p(2),
+            claim: Claim::FalseEcho { round: 2 },
+            envelopes,
+        };
+        raw.evidence().judge::<Toy>().is_ok()
+    };
+    let confirmed = |echo| state(Kind::Confirmation, 2, echo);
+    assert!(!convicts(vec![show(&right), confirmed(truth)]));
+    assert!(convicts(vec![show(&right), confirmed(Some([1; 32]))]));
+    assert!(convicts(vec![show(&right), confirmed(truth), state(Kind::Round, 3, None)]));
+    // A party that stated nothing owes no originals.
+    assert!(!convicts(vec![show(&[])]));
+    assert!(convicts(vec![show(&[]), confirmed(None)]));
+    assert!(convicts(vec![show(&[right.clone(), right.clone()].concat()), confirmed(truth)]));
+    // Its digest may fit what it shows of another, if only that other had said so.
+    let mut invented = right;
+    invented[0].broadcast = Part::Digest([3; 32]);
+    assert!(convicts(vec![show(&invented), confirmed(echo(&table, 2, &invented))]));
+}
+
+#[test]
+fn evidence_of_a_fault_holds_no_disputes() {
+    let evidence = evidence(3, |table| {
+        let dispute = table.seal(3, table.header(3, Kind::Dispute, 2), Part::Whole(vec![0]), Part::Absent);
+        table.give(3, 1, &dispute);
+        lie(table, 3, |envelope| envelope.broadcast = whole(&Message::Ready(1)));
+    });
+    let kinds = Raw::of(&evidence).envelopes.into_iter().map(|envelope| envelope.header.kind);
+    assert!(kinds.into_iter().all(|kind| matches!(kind, Kind::Round | Kind::Confirmation)));
 }
 
 #[test]

@@ -117,6 +117,34 @@ fn an_undecodable_message_is_proven_to_all_though_only_one_got_it() {
 }
 
 #[test]
+fn a_message_may_be_as_large_as_the_protocol_allows() {
+    for (size, fits) in [(Message::MAX_BYTES, true), (Message::MAX_BYTES + 1, false)] {
+        let mut table = Table::new(3);
+        table.reach(2);
+        let mut body = Message::Open(value(p(1)), Vec::new()).to_wire().unwrap();
+        let remark = size - body.len();
+        let end = body.len() - 4;
+        body[end..].copy_from_slice(&u32::try_from(remark).unwrap().to_le_bytes());
+        body.resize(size, 0);
+        let large = table.forge(1, table.find(1, 2, Kind::Round, 2).envelope(), |envelope| {
+            envelope.broadcast = Part::Whole(body);
+        });
+        table.give(1, 2, &large);
+        assert_eq!(table.aborts.is_empty(), fits, "{:?}", table.aborts);
+    }
+}
+
+#[test]
+fn an_undecodable_message_that_fits_into_no_evidence_is_attributed() {
+    let mut table = Table::new(3);
+    let body = Part::Whole(vec![0xff; Envelope::MAX_BYTES - 300]);
+    let bad =
+        table.forge(1, table.find(1, 2, Kind::Round, 1).envelope(), |envelope| envelope.broadcast = body);
+    table.give(1, 2, &bad);
+    table.assert_attributes(2, &[1], "undecodable message in round 1");
+}
+
+#[test]
 fn an_oversized_message_is_proven_when_it_comes_early_and_is_never_kept() {
     let mut table = Table::new(3);
     let body = Part::Whole(vec![1; 5000]);

@@ -74,6 +74,17 @@ fn lost_messages_are_repeated_until_they_arrive() {
 }
 
 #[test]
+fn only_what_a_peer_can_still_need_is_repeated() {
+    let mut table = Table::new(3);
+    table.reach(3);
+    table.mail.clear();
+    table.session(1).retransmit();
+    table.collect();
+    assert_eq!(table.mail.len(), 4);
+    assert!(table.mail.iter().all(|mail| mail.is(Kind::Confirmation, 2) || mail.is(Kind::Round, 3)));
+}
+
+#[test]
 fn a_party_that_repeats_itself_for_hours_is_never_taken_for_a_flood() {
     let mut table = Table::new(3);
     table.reach(2);
@@ -175,6 +186,7 @@ fn the_last_message_comes_after_the_result_of_its_sender() {
     let mut table = Table::new(3);
     table.deliver(|mail| !mail.is(Kind::Round, RECEIPT));
     assert_eq!(table.outputs.keys().copied().collect::<Vec<_>>(), [p(1), p(2)]);
+    assert!(table.mail.iter().all(|mail| mail.to == p(3)), "the others have nothing to hear");
     let receipt = table.find(2, 3, Kind::Round, RECEIPT).envelope();
     assert_eq!(
         Some(Message::Receipt(table.outputs[&p(1)])),

@@ -24,6 +24,7 @@ enum Flaw {
     SaysTooMuch,
     EndsAtOnce,
     EndsWhenStored,
+    HearsAndEndsWhenStored { echoed: bool },
     BlamesNobody,
     AccusesNobody,
     CanNotSay,
@@ -95,6 +96,10 @@ impl Protocol for Flawed {
         let consistency = match self.0 {
             Flaw::EchoesWithoutSpeaking(true) => Consistency::Confirmed,
             Flaw::EchoesWithoutSpeaking(false) => Consistency::Echoed,
+            Flaw::HearsAndEndsWhenStored { echoed } => {
+                let consistency = if echoed { Consistency::Echoed } else { Consistency::Unchecked };
+                return Expected { from: vec![p(2), p(3)], consistency };
+            }
             _ => Consistency::Unchecked,
         };
         Expected { from: Vec::new(), consistency }
@@ -107,6 +112,9 @@ impl Protocol for Flawed {
     fn advance(self, _: Inbox<()>, _: &mut dyn CryptoRngCore) -> Result<Step<Self>, Failure<Bad>> {
         match self.0 {
             Flaw::NeverEnds => Ok(Step::Next { state: self, send: Outgoing::nothing(), checkpoint: None }),
+            Flaw::HearsAndEndsWhenStored { .. } => {
+                Ok(Step::Done { output: (), send: Outgoing::nothing(), checkpoint: Some(()) })
+            }
             Flaw::BlamesNobody => Err(Failure::Blame(Vec::new())),
             Flaw::AccusesNobody => Ok(Step::Accuse { send: Outgoing::nothing(), blame: Vec::new() }),
             Flaw::CanNotSay => Err(Failure::Unattributed("wrong result".into())),
@@ -216,6 +224,47 @@ fn a_result_that_waits_for_its_checkpoint_is_neither_early_nor_lost() {
         "{actions:?}"
     );
     assert!(session.is_finished());
+}
+
+#[test]
+fn neither_early_messages_nor_disputes_take_away_a_result_that_waits_for_its_checkpoint() {
+    for echoed in [false, true] {
+        hear_and_end(Flaw::HearsAndEndsWhenStored { echoed });
+    }
+}
+
+fn hear_and_end(flaw: Flaw) {
+    let cast = Cast::new(2, 3, 1);
+    let mut rng = ChaCha20Rng::seed_from_u64(2);
+    let mut session = session(&cast, flaw);
+    let agreement = session.context().agreement().clone();
+    let seal = |from: u16, kind, round, body: Vec<u8>| {
+        let header = Header {
+            session: agreement.session(),
+            epoch: 0,
+            attempt: 0,
+            sender: p(from),
+            recipient: None,
+            kind,
+            round,
+            echo: None,
+        };
+        Envelope::seal(header, Part::Whole(body), Part::Absent, &*cast.keyring(p(from)).signer)
+    };
+    let text = |body| Text(vec![body]).to_wire().unwrap();
+    // Early, and undecodable.
+    let early = seal(2, Kind::Round, 2, vec![0xff]);
+    for envelope in [early, seal(2, Kind::Round, 1, text(0)), seal(3, Kind::Round, 1, text(0))] {
+        session.receive(envelope.header.sender, &envelope.to_wire().unwrap(), &mut rng);
+    }
+    // A contradiction that convicts party 2 while there is a round to end.
+    let mut shown = ().to_wire().unwrap();
+    shown.extend(borsh::to_vec(&(vec![seal(2, Kind::Round, 1, text(1))], Vec::<Envelope>::new())).unwrap());
+    session.receive(p(3), &seal(3, Kind::Dispute, 1, shown).to_wire().unwrap(), &mut rng);
+    session.persisted(&mut rng);
+    let actions = std::iter::from_fn(|| session.next_action());
+    let actions: Vec<_> = actions.filter(|action| !matches!(action, Action::Send { .. })).collect();
+    assert!(matches!(actions[..], [Action::Persist(()), Action::Done(())]), "{actions:?}");
 }
 
 #[test]

@@ -109,6 +109,11 @@ fn bad_signatures() {
 fn envelopes_without_the_parts_of_their_kind() {
     assert_strikes("digest for the direct part", |table| wire(&genuine(table).without_direct()));
     assert_strikes("digests for both parts", |table| wire(&genuine(table).without_parts()));
+    assert_strikes("digest for the broadcast", |table| {
+        let mut shown = genuine(table).without_parts();
+        shown.direct = genuine(table).direct;
+        wire(&shown)
+    });
     let with = |table: &Table, kind, broadcast: &Part, direct: &Part| {
         wire(&table.seal(1, table.header(1, kind, 2), broadcast.clone(), direct.clone()))
     };
@@ -198,6 +203,22 @@ fn strangers_and_echoes_of_oneself_are_not_heard() {
     table.hand(2, 2, &own.bytes);
     table.deliver_all();
     table.assert_done();
+}
+
+#[test]
+fn a_second_dispute_of_one_round_counts() {
+    let mut table = Table::new(3);
+    table.reach(2);
+    let dispute = |table: &Table, body| {
+        table.seal(1, table.header(1, Kind::Dispute, 1), Part::Whole(vec![body]), Part::Absent)
+    };
+    table.give(1, 2, &dispute(&table, 0));
+    for _ in 0..MAX_STRIKES {
+        table.give(1, 2, &dispute(&table, 1));
+    }
+    assert!(table.aborts.is_empty());
+    table.give(1, 2, &dispute(&table, 1));
+    table.assert_attributes(2, &[1], "unusable");
 }
 
 #[test]
