@@ -1,7 +1,8 @@
 //! The wallets that a node knows: of those it holds a share of, the encrypted share is in the store.
 //!
-//! A wallet is its key; the name is the client's word for it. Committees without a common member can be made to certify
-//! two keys under one name. Then both are kept, and the name alone means neither of them.
+//! A wallet is its key; the name is the client's word for it. Two keys can be certified under one name: by committees that
+//! have no member in common, or through a member that first refuses a key generation and later acknowledges it. Then both
+//! are kept, and the name alone means neither of them.
 
 mod census;
 mod pending;

@@ -278,12 +278,13 @@ impl Engine {
             // The wallet is so new that its certificate has not reached that node, or it was down then.
             (Reason::Refused { code, .. }, Job::Sign(job)) if code == ErrorCode::UnknownWallet.as_str() => {
                 self.send(&from, &Frame::Certified(Box::new(job.wallet.certified())));
-                Attempted::Again(format!("node {} has just been told of the wallet", self.name(&from)))
+                let why = format!("node {} has just been told of the wallet", self.name(&from));
+                Attempted::Doubtful(BTreeSet::from([from]), why)
             }
             (Reason::Done(signed), _) => match *signed {
                 Some(signed) if self.fits(verified, job, &signed) => Attempted::Signed(signed),
                 Some(_) => Attempted::Absent(BTreeSet::from([from]), "sent a false result".into()),
-                None => Attempted::Again("the result is on its way".into()),
+                None => Attempted::Doubtful(BTreeSet::from([from]), "the result is on its way".into()),
             },
             (reason, _) => self.declined_for(from, reason),
         }
@@ -336,9 +337,11 @@ impl Engine {
                     }
                     return Attempted::Signed(signed);
                 }
-                Answer::Signed(_) => {
+                Answer::Signed(_) if chosen.contains(&from) => {
                     return Attempted::Absent(BTreeSet::from([from]), "sent a false result".into());
                 }
+                // Somebody else's word about this attempt.
+                Answer::Signed(_) => {}
                 Answer::Active(wallet) if made_by(verified, job, &wallet) => {
                     return Attempted::Active(wallet);
                 }

@@ -34,13 +34,23 @@ struct Court {
 impl Exclusions {
     pub(super) fn load(store: Arc<Store>, folder: PathBuf) -> Result<Self, StoreError> {
         let mut culprits = HashMap::new();
-        for (_, record) in store.scan(Table::Evidence, "")?.records {
+        let scan = store.scan(Table::Evidence, "")?;
+        for damaged in scan.damaged {
+            tracing::error!(record = %damaged, "kept evidence is damaged: whom it convicts is not left out any more");
+        }
+        for (_, record) in scan.records {
             let Ok(evidence) = Evidence::from_wire(record.value.expose()) else { continue };
             if let Some(member) = evidence.agreement.committee().member(evidence.accused) {
                 culprits.insert(member.identity, evidence.claim.to_string());
             }
         }
         Ok(Self { store, folder, culprits: Mutex::new(culprits), courts: Mutex::default() })
+    }
+
+    /// What convicts a node, if anything does.
+    pub(super) fn evidence_against(&self, culprit: &Identity) -> Option<Evidence> {
+        let kept = self.store.scan(Table::Evidence, format!("{culprit}/")).ok()?;
+        kept.records.iter().find_map(|(_, record)| Evidence::from_wire(record.value.expose()).ok())
     }
 
     fn court(&self, peer: Identity) -> Arc<Court> {

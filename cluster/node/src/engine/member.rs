@@ -110,7 +110,7 @@ impl Engine {
             refused("aborted", format!("the proposal is not what the request says: {message}"))
         })?;
         self.check_request(from, &verified, &job)?;
-        self.check_ability(&invite, &job)?;
+        self.check_ability(from, &invite, &job)?;
 
         let (accepted, acceptance) =
             Accepted::accept(invite.proposal, &self.me, &*self.identity, &IdentityVerifier, &mut OsRng)
@@ -185,10 +185,13 @@ impl Engine {
     }
 
     /// Whether this node can do it now.
-    fn check_ability(&self, invite: &Invite, job: &Job) -> Result<(), Reason> {
+    fn check_ability(&self, from: Identity, invite: &Invite, job: &Job) -> Result<(), Reason> {
         let members = invite.proposal.proposal.committee.members();
         if let Some(convicted) = members.iter().find(|member| self.exclusions.contains(&member.identity)) {
-            // Not absent: the evidence is on its way to the proposer, which then chooses others.
+            // Not absent: with the evidence, which it may have missed, the proposer chooses others.
+            if let Some(evidence) = self.exclusions.evidence_against(&convicted.identity) {
+                self.send(&from, &Frame::Evidence(Box::new(evidence)));
+            }
             return Err(Reason::Busy(format!(
                 "does not work with {}, a convicted node",
                 self.name(&convicted.identity)

@@ -152,9 +152,9 @@ impl Engine {
     fn made_before(&self, job: &Job, verified: &Verified) -> Option<SessionResult> {
         let Job::Keygen(job) = job else { return None };
         let fingerprint = verified.request().fingerprint();
-        let wallet =
-            self.wallets.named(&job.wallet).into_iter().find(|wallet| wallet.fingerprint == fingerprint)?;
-        Some(SessionResult::Keygen(self.keygen_response(verified, &wallet)))
+        let named = self.wallets.named(&job.wallet);
+        let wallet = named.iter().find(|wallet| wallet.fingerprint == fingerprint)?;
+        Some(SessionResult::Keygen(self.keygen_response(verified, wallet)))
     }
 
     /// The nodes of the next attempt: those that the client named, or healthy ones in an order that depends on the

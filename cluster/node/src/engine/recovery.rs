@@ -125,7 +125,9 @@ impl Engine {
             matches!(*promise.job, Job::Keygen(_)) && committee.index_of(&from).is_some()
         };
         let promised = lock(&self.promises).values().any(with_it);
-        if promised || self.is_running(&session) || !lock(&self.doubts).refuse(session) {
+        // A pending share that can't be read was acknowledged all the same.
+        let pending = !self.wallets.is_not_pending(&session);
+        if pending || promised || self.is_running(&session) || !lock(&self.doubts).refuse(session) {
             return;
         }
         self.send(&from, &Frame::Refused(Refusal::promise(session, &self.identity)));

@@ -47,6 +47,25 @@ async fn a_member_that_refuses_speaks_for_itself_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_member_that_always_asks_for_patience_is_passed_over() {
+    for reason in [
+        Reason::Refused { code: ErrorCode::UnknownWallet.as_str().into(), message: String::new() },
+        Reason::Done(Box::new(None)),
+    ] {
+        let cluster = Cluster::new(3, Settings::default()).await;
+        cluster.keygen(0, "k", "w", &[0, 1, 2]).await.unwrap();
+        let hand = cluster.hand(2).await;
+        eventually("connected", || cluster.engine(0).reachable().len() == 3).await;
+        let stalling = tokio::spawn(refuse(hand, reason));
+        let request = cluster.sign_request_led_by("w", 3, &[0, 2]);
+        let signed = sign_of(cluster.engine(0).submit(&request).await).unwrap();
+        assert_eq!(signed.committee, ["node0", "node1"]);
+        assert!(signed.absent.is_empty());
+        stalling.abort();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_is_called_silent_and_answers_is_not_absent() {
     let cluster = Cluster::new(4, Settings::default()).await;
     cluster.keygen(0, "k", "w", &[0, 1, 2]).await.unwrap();
