@@ -194,21 +194,32 @@ impl Engine {
     /// Takes frames from the transport until it is closed.
     pub(crate) async fn listen(self: Arc<Self>, mut incoming: Incoming) {
         let mut places: HashMap<Identity, Arc<Semaphore>> = HashMap::new();
+        let mut dropped: HashMap<Identity, u64> = HashMap::new();
+        // A peer that floods this node does not fill its log: the first, second, fourth, eighth… is told.
+        let mut drop_frame = |engine: &Self, from: &Identity, reason: &dyn std::fmt::Display| {
+            let count = dropped.entry(*from).or_default();
+            *count = count.saturating_add(1);
+            if count.is_power_of_two() {
+                tracing::warn!(peer = %engine.name(from), count, "dropped a frame: {reason}");
+            }
+        };
         while let Some((from, bytes)) = incoming.next().await {
             let frame = match Frame::from_wire(&bytes) {
                 Ok(frame) => frame,
                 Err(error) => {
-                    tracing::warn!(peer = %self.name(&from), %error, "a peer sent an undecodable frame");
+                    drop_frame(&self, &from, &error);
                     continue;
                 }
             };
             if let Frame::Session { session, envelope } = frame {
-                self.deliver(from, session, envelope);
+                if let Err(reason) = self.deliver(from, session, envelope) {
+                    drop_frame(&self, &from, &reason);
+                }
                 continue;
             }
             let places = places.entry(from).or_insert_with(|| Arc::new(Semaphore::new(PEER_TASKS)));
             let Ok(place) = Arc::clone(places).try_acquire_owned() else {
-                tracing::warn!(peer = %self.name(&from), "a peer sends more than this node can work on");
+                drop_frame(&self, &from, &"it sends more than this node can work on");
                 continue;
             };
             let engine = Arc::clone(&self);
@@ -239,7 +250,9 @@ impl Engine {
                     Answer::GivenUp(given_up.silent, given_up.reason),
                 );
             }
-            Frame::Session { session, envelope } => self.deliver(from, session, envelope),
+            Frame::Session { session, envelope } => {
+                self.deliver(from, session, envelope).ok();
+            }
             Frame::Signed(signed) => self.signed(from, signed).await,
             Frame::Evidence(evidence) => self.accused(from, *evidence).await,
             Frame::Certified(certified) => self.certified(from, *certified).await,
@@ -256,15 +269,17 @@ impl Engine {
     }
 
     /// Hands an envelope to its session; one that comes before the session is kept for a while.
-    fn deliver(&self, from: Identity, session: SessionId, envelope: Vec<u8>) {
+    ///
+    /// # Errors
+    /// Why the session does not take it.
+    fn deliver(&self, from: Identity, session: SessionId, envelope: Vec<u8>) -> Result<(), &'static str> {
         let sessions = lock(&self.sessions);
         match sessions.get(&session) {
-            Some(inbox) => {
-                if let Err(reason) = inbox.deliver(from, envelope) {
-                    tracing::warn!(%session, peer = %self.name(&from), "dropped a message: {reason}");
-                }
+            Some(inbox) => inbox.deliver(from, envelope),
+            None => {
+                lock(&self.early).keep(from, session, envelope);
+                Ok(())
             }
-            None => lock(&self.early).keep(from, session, envelope),
         }
     }
 

@@ -3,9 +3,9 @@
 //! The transport vouches for the sender of a frame. Whatever must be shown to a third party is signed on its own.
 
 use borsh::{BorshDeserialize, BorshSerialize};
-use quorate_keygen::{Certificate, is_complaint};
-use quorate_keys::{Identity, Signature, SigningIdentity, Transcript};
-use quorate_session::{Acceptance, Agreement, Envelope, Evidence, SessionId, SignedProposal, Start, Wire};
+use quorate_keygen::{Certificate, Refusal};
+use quorate_keys::{Identity, Signature};
+use quorate_session::{Acceptance, Envelope, Evidence, SessionId, SignedProposal, Start, Wire};
 use quorate_sharing::PublicShares;
 
 use crate::wallets::Census;
@@ -36,7 +36,8 @@ pub(crate) enum Frame {
     Evidence(Box<Evidence>),
     /// A wallet that is active, with the proof.
     Certified(Box<Certified>),
-    /// From a member that stored a share and does not know whether all did: what became of this session?
+    /// From a member that stored a share and does not know whether all did, or from the proposer: what became of this
+    /// session?
     Inquire(SessionId),
     /// In answer: this party's own signed acknowledgement.
     Acknowledged(Box<Envelope>),
@@ -134,55 +135,4 @@ pub(crate) struct Certified {
     pub(crate) request: Vec<u8>,
     pub(crate) public: PublicShares,
     pub(crate) certificate: Certificate,
-}
-
-/// Proof that a session's certificate can't exist, unless the party that it is by contradicts itself.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
-pub(crate) enum Refusal {
-    /// A member's promise never to acknowledge the session.
-    Promise { session: SessionId, party: Identity, signature: [u8; 64] },
-    /// A member's complaint in place of its acknowledgement.
-    Complaint(Box<Envelope>),
-}
-
-impl Wire for Refusal {
-    const MAX_BYTES: usize = 64 * 1024;
-}
-
-impl Refusal {
-    pub(crate) fn promise(session: SessionId, identity: &SigningIdentity) -> Self {
-        let party = identity.identity();
-        Self::Promise { session, party, signature: identity.sign(&Self::digest(&session, &party)) }
-    }
-
-    /// The session that it is about.
-    pub(crate) fn session(&self) -> SessionId {
-        match self {
-            Self::Promise { session, .. } => *session,
-            Self::Complaint(envelope) => envelope.header.session,
-        }
-    }
-
-    /// The member that gave it; none if it is not genuine, or not of this session.
-    pub(crate) fn author(&self, agreement: &Agreement) -> Option<Identity> {
-        match self {
-            Self::Promise { session, party, signature } => {
-                let genuine = *session == agreement.session()
-                    && agreement.committee().index_of(party).is_some()
-                    && party.verify(&Self::digest(session, party), signature);
-                genuine.then_some(*party)
-            }
-            Self::Complaint(envelope) => {
-                let member = agreement.committee().member(envelope.header.sender)?;
-                is_complaint(agreement, envelope).then_some(member.identity)
-            }
-        }
-    }
-
-    fn digest(session: &SessionId, party: &Identity) -> [u8; 32] {
-        Transcript::new(b"quorate/keygen/refusal/v1")
-            .field("session", session.as_bytes())
-            .field("party", party.as_bytes())
-            .digest()
-    }
 }

@@ -1,9 +1,10 @@
 //! What nodes say to each other as bytes, for fuzzing: a node itself never shows it.
 
+use quorate_keygen::Refusal;
 use quorate_keys::{Secret, Signature, SigningIdentity};
 use quorate_session::{SessionId, Wire, WireError};
 
-use crate::frame::{Decline, Frame, GivenUp, Reason, Refusal, Signed, Sought};
+use crate::frame::{Decline, Frame, GivenUp, Reason, Signed, Sought};
 use crate::wallets::Census;
 
 /// Reads a frame as a node does, and encodes it again.

@@ -1,20 +1,21 @@
 //! The wallets that a node knows: of those it holds a share of, the encrypted share is in the store.
 //!
-//! A wallet is its key; the name is the client's word for it. Two keys can be certified under one name: by committees that
-//! have no member in common, or through a member that first refuses a key generation and later acknowledges it. Then both
-//! are kept, and the name alone means neither of them.
+//! A wallet is its key; the name is the client's word for it. Two keys can be certified under one name, by committees that
+//! have no honest member in common, or through a member that refuses a key generation and acknowledges it all the same.
+//! Then both are kept. A wallet that came though a refusal of it was known gives the name up to the other one; without such a
+//! reason the name alone means neither of them.
 
 mod census;
 mod pending;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use quorate_keygen::Certificate;
 use quorate_keys::{Identity, PublicKey, Scheme, Secret};
 use quorate_request::{Body, ErrorBody, ErrorCode, KeygenRequest, SignedRequest, WalletId, WalletRef};
-use quorate_session::{SessionId, Wire};
+use quorate_session::{Evidence, SessionId, Wire};
 use quorate_sharing::PublicShares;
 
 use crate::frame::Certified;
@@ -33,8 +34,6 @@ pub(crate) struct Wallet {
     /// Fingerprint of the request that made it.
     pub(crate) fingerprint: [u8; 32],
     pub(crate) record: WalletRecord,
-    /// Its key in the store's tables: the name, and the session after it where the name was taken.
-    row: String,
 }
 
 /// [`Wallet`] as it stands in the store. Everything else follows from it.
@@ -66,24 +65,34 @@ pub(crate) struct Wallets {
     store: Arc<Store>,
     known: RwLock<Known>,
     pending: RwLock<HashMap<SessionId, Arc<Waiting>>>,
-    /// Held while a wallet is activated: the same certificate comes from several sides at once.
+    /// Held while a wallet is activated, or its share set aside: the same certificate comes from several sides at once.
     activating: tokio::sync::Mutex<()>,
 }
 
 #[derive(Default)]
 struct Known {
-    by_id: HashMap<String, Vec<Arc<Wallet>>>,
+    by_id: HashMap<String, Vec<Named>>,
     by_key: HashMap<Vec<u8>, Arc<Wallet>>,
     by_session: HashMap<SessionId, Arc<Wallet>>,
+    by_bucket: HashMap<u8, Vec<Arc<Wallet>>>,
     census: Census,
 }
 
+/// A wallet among those of its name.
+struct Named {
+    wallet: Arc<Wallet>,
+    /// Whether a refusal of it was known before it came.
+    refused: bool,
+}
+
 impl Known {
-    fn insert(&mut self, wallet: Arc<Wallet>) {
+    fn insert(&mut self, wallet: Arc<Wallet>, refused: bool) {
+        let session = wallet.session();
         self.by_key.insert(wallet.public_key.as_bytes().to_vec(), Arc::clone(&wallet));
-        self.by_session.insert(wallet.record.certificate.session(), Arc::clone(&wallet));
-        self.census.add(&wallet.record.certificate.session());
-        self.by_id.entry(wallet.id.as_str().to_owned()).or_default().push(wallet);
+        self.by_session.insert(session, Arc::clone(&wallet));
+        self.by_bucket.entry(Census::bucket_of(&session)).or_default().push(Arc::clone(&wallet));
+        self.census.add(&session);
+        self.by_id.entry(wallet.id.as_str().to_owned()).or_default().push(Named { wallet, refused });
     }
 }
 
@@ -92,6 +101,13 @@ impl Known {
 pub(crate) struct Contested {
     name: String,
     keys: Vec<String>,
+}
+
+impl Contested {
+    pub(crate) fn new(name: &WalletId, wallets: &[Arc<Wallet>]) -> Self {
+        let keys = wallets.iter().map(|wallet| wallet.public_key.to_string()).collect();
+        Self { name: name.to_string(), keys }
+    }
 }
 
 impl From<Contested> for ErrorBody {
@@ -109,21 +125,23 @@ impl Wallets {
     /// The store's; damaged records are left out and logged, they don't keep the node from serving the others.
     pub(crate) fn load(store: Arc<Store>) -> Result<Self, StoreError> {
         let mut known = Known::default();
+        let refused: HashSet<_> = store.keys(Table::Meta, "refusal/")?.into_iter().collect();
         let scan = store.scan(Table::Wallets, "")?;
         for damaged in scan.damaged {
             tracing::error!(record = %damaged, "a wallet's record is damaged: restore this node from a backup");
         }
-        for (key, record) in scan.records {
-            let name = String::from_utf8_lossy(&key).into_owned();
+        for (session, record) in scan.records {
             let decoded = WalletRecord::from_wire(record.value.expose())
-                .map_err(|error| WalletError::Invalid { wallet: name.clone(), detail: error.to_string() })
+                .map_err(|error| WalletError::Invalid { wallet: "?".into(), detail: error.to_string() })
                 .and_then(Wallet::new);
             match decoded {
-                Ok(mut wallet) => {
-                    wallet.row = name;
-                    known.insert(Arc::new(wallet));
+                Ok(wallet) => {
+                    let refused = refused.contains(pending::refusal_key(&wallet.session()).as_bytes());
+                    known.insert(Arc::new(wallet), refused);
                 }
-                Err(error) => tracing::error!(record = name, %error, "a wallet's record can't be read"),
+                Err(error) => {
+                    tracing::error!(session = hex::encode(session), %error, "a wallet's record can't be read");
+                }
             }
         }
         let waiting = pending::load(&store)?.into_iter();
@@ -140,7 +158,7 @@ impl Wallets {
     pub(crate) fn all(&self) -> Vec<Arc<Wallet>> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         let mut all: Vec<_> = known.by_session.values().cloned().collect();
-        all.sort_by(|left, right| left.row.cmp(&right.row));
+        all.sort_by_key(|wallet| (wallet.id.to_string(), wallet.session()));
         all
     }
 
@@ -157,19 +175,25 @@ impl Wallets {
             WalletRef::Id(id) => match self.named(id).as_slice() {
                 [] => Ok(None),
                 [wallet] => Ok(Some(Arc::clone(wallet))),
-                several => Err(Contested {
-                    name: id.to_string(),
-                    keys: several.iter().map(|wallet| wallet.public_key.to_string()).collect(),
-                }),
+                several => Err(Contested::new(id, several)),
             },
             _ => Ok(None),
         }
     }
 
-    /// The wallets of this name: one, except after a fault of others.
+    /// The wallets that this name means: one, except after a fault of others.
     pub(crate) fn named(&self, id: &WalletId) -> Vec<Arc<Wallet>> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        known.by_id.get(id.as_str()).cloned().unwrap_or_default()
+        let named = known.by_id.get(id.as_str()).map(Vec::as_slice).unwrap_or_default();
+        let refused = named.iter().all(|named| named.refused);
+        let meant = named.iter().filter(|named| named.refused == refused);
+        meant.map(|named| Arc::clone(&named.wallet)).collect()
+    }
+
+    /// Evidence against a member that refused the key generation of an active wallet, if one is known to have done so.
+    pub(crate) fn contradiction(&self, session: &SessionId) -> Option<Evidence> {
+        let refusal = pending::refusal_of(&self.store, session)?;
+        refusal.contradiction(&self.of_session(session)?.record.certificate)
     }
 
     /// The wallet that a key generation made.
@@ -186,7 +210,7 @@ impl Wallets {
             |detail: &str| WalletError::Invalid { wallet: wallet.id.to_string(), detail: detail.into() };
         let record = self
             .store
-            .get(Table::Shares, &wallet.row)?
+            .get(Table::Shares, wallet.session().as_bytes())?
             .ok_or_else(|| invalid("this node has no share of it"))?;
         if record.epoch != wallet.record.public.epoch {
             return Err(invalid("this node's share is of another epoch"));
@@ -198,7 +222,7 @@ impl Wallets {
     /// nothing.
     ///
     /// # Errors
-    /// A certificate that does not certify this key, a name that is taken, or the store's.
+    /// A certificate that does not certify this key, or the store's.
     pub(crate) async fn activate(
         &self,
         certified: Certified,
@@ -206,21 +230,20 @@ impl Wallets {
     ) -> Result<Arc<Wallet>, WalletError> {
         let Certified { request, public, certificate } = certified;
         let session = certificate.session();
-        let mut wallet = Wallet::new(WalletRecord { request, public, certificate })?;
+        let wallet = Wallet::new(WalletRecord { request, public, certificate })?;
         let name = wallet.id.as_str().to_owned();
         let invalid = |detail: String| WalletError::Invalid { wallet: name.clone(), detail };
+        let WalletRecord { public, certificate, .. } = &wallet.record;
+        certificate.certifies(public).map_err(|error| invalid(error.to_string()))?;
         let _one_at_a_time = self.activating.lock().await;
         if let Some(known) = self.of_session(&session) {
-            let same =
-                known.record.public == wallet.record.public && known.record.request == wallet.record.request;
+            let same = known.record.public == *public && known.record.request == wallet.record.request;
             return if same {
                 Ok(known)
             } else {
                 Err(invalid("another wallet is certified by this session".into()))
             };
         }
-        let WalletRecord { public, certificate, .. } = &wallet.record;
-        certificate.certifies(public).map_err(|error| invalid(error.to_string()))?;
         let held = self.pending_of(&session)?;
         match &held {
             Some(pending) if pending.share.public() != public => {
@@ -228,30 +251,29 @@ impl Wallets {
             }
             // It acknowledged, so it had one.
             None if public.committee.index_of(me).is_some()
-                && !self.store.contains(Table::Shares, &name)? =>
+                && !self.store.contains(Table::Shares, session.as_bytes())? =>
             {
                 tracing::error!(wallet = name, "this node's share is gone: restore it from a backup");
             }
             _ => {}
         }
-        let mut batch = self.record_new(Batch::new(), &mut wallet)?;
+        let mut batch = self.record_new(Batch::new(), &wallet)?;
         if let Some(pending) = &held {
             let share = pending.share.to_wire().map_err(|error| invalid(error.to_string()))?;
-            batch = batch.put(Table::Shares, &wallet.row, wallet.record.public.epoch, Secret::new(share));
-            batch = self.release(batch, pending)?;
+            let (epoch, share) = (wallet.record.public.epoch, Secret::new(share));
+            batch = batch
+                .insert(Table::Shares, session.as_bytes(), epoch, share)
+                .delete(Table::Pending, session.as_bytes());
         }
+        batch = self.take_name(batch, &name, &session)?;
+        let refused = self.store.contains(Table::Meta, pending::refusal_key(&session))?;
         self.store.commit(batch).await?;
         let wallet = Arc::new(wallet);
-        self.known.write().unwrap_or_else(PoisonError::into_inner).insert(Arc::clone(&wallet));
-        let waited = self.pending.write().unwrap_or_else(PoisonError::into_inner).remove(&session);
-        if let Some(waiting) = waited
-            && let Some(refusal) = &waiting.set_aside
-            && let Some(liar) = refusal.author(&waiting.agreement)
-        {
-            tracing::error!(wallet = %wallet.id, "{liar} both acknowledged session {session} and refused it");
-        }
-        if wallet.row != name {
-            tracing::error!(wallet = %wallet.id, key = %wallet.public_key, "there is another wallet of this name: use the public key");
+        self.known.write().unwrap_or_else(PoisonError::into_inner).insert(Arc::clone(&wallet), refused);
+        self.pending.write().unwrap_or_else(PoisonError::into_inner).remove(&session);
+        let meant = self.named(&wallet.id);
+        if meant.len() != 1 || meant.iter().any(|meant| meant.session() != session) {
+            tracing::error!(wallet = name, key = %wallet.public_key, "there is another wallet of this name: use the public key");
         }
         tracing::info!(wallet = %wallet.id, key = %wallet.public_key, "the wallet is active");
         Ok(wallet)
@@ -259,29 +281,19 @@ impl Wallets {
 }
 
 impl Wallets {
-    /// Adds a new wallet's record to a batch, under its name or, if that is taken, beside it. A damaged record of that
-    /// name is replaced: peers have told what it was.
-    fn record_new(&self, batch: Batch, wallet: &mut Wallet) -> Result<Batch, WalletError> {
-        let name = wallet.id.as_str();
-        let damaged = match self.store.get(Table::Wallets, name) {
-            Ok(None) => false,
-            // No name has this separator in it.
-            Ok(Some(_)) => {
-                wallet.row = format!("{name}#{}", wallet.record.certificate.session());
-                false
+    /// Adds a new wallet's record to a batch. A damaged record of it is replaced: peers have told what it was.
+    fn record_new(&self, batch: Batch, wallet: &Wallet) -> Result<Batch, WalletError> {
+        let bytes = wallet.record.to_wire().map_err(|error| WalletError::Invalid {
+            wallet: wallet.id.to_string(),
+            detail: error.to_string(),
+        })?;
+        let (session, epoch, bytes) = (wallet.session(), wallet.record.public.epoch, Secret::new(bytes));
+        Ok(match self.store.get(Table::Wallets, session.as_bytes()) {
+            Err(StoreError::DamagedRecord { .. }) => {
+                batch.put(Table::Wallets, session.as_bytes(), epoch, bytes)
             }
-            Err(StoreError::DamagedRecord { .. }) => true,
             Err(error) => return Err(error.into()),
-        };
-        let bytes = wallet
-            .record
-            .to_wire()
-            .map_err(|error| WalletError::Invalid { wallet: name.to_owned(), detail: error.to_string() })?;
-        let (epoch, bytes) = (wallet.record.public.epoch, Secret::new(bytes));
-        Ok(if damaged {
-            batch.put(Table::Wallets, &wallet.row, epoch, bytes)
-        } else {
-            batch.insert(Table::Wallets, &wallet.row, epoch, bytes)
+            Ok(_) => batch.insert(Table::Wallets, session.as_bytes(), epoch, bytes),
         })
     }
 
@@ -293,13 +305,7 @@ impl Wallets {
     /// The wallets in one bucket of the census.
     pub(crate) fn bucket(&self, bucket: u8) -> Vec<Arc<Wallet>> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        let inside = |session: &SessionId| Census::bucket_of(session) == bucket;
-        known
-            .by_session
-            .iter()
-            .filter(|(session, _)| inside(session))
-            .map(|(_, wallet)| wallet.clone())
-            .collect()
+        known.by_bucket.get(&bucket).cloned().unwrap_or_default()
     }
 }
 
@@ -330,8 +336,12 @@ impl Wallet {
             .group_key
             .public_key(scheme)
             .map_err(|error| invalid(id.as_str(), error.to_string()))?;
-        let row = id.to_string();
-        Ok(Self { id, scheme, public_key, fingerprint, record, row })
+        Ok(Self { id, scheme, public_key, fingerprint, record })
+    }
+
+    /// The key generation that made it: its row in the store.
+    pub(crate) fn session(&self) -> SessionId {
+        self.record.certificate.session()
     }
 
     /// The client's id of the request that made it.

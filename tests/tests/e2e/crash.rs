@@ -76,9 +76,11 @@ struct Left {
     result: bool,
     pending: usize,
     set_aside: usize,
-    /// The public side of every share.
-    shares: BTreeMap<String, Vec<u8>>,
-    wallets: BTreeSet<String>,
+    /// The public side of every share, by the key generation that made it.
+    shares: BTreeMap<Vec<u8>, Vec<u8>>,
+    wallets: BTreeSet<Vec<u8>>,
+    /// The key generation that has the request's name.
+    named: Option<Vec<u8>>,
 }
 
 impl Left {
@@ -87,32 +89,36 @@ impl Left {
         std::fs::copy(node.store(), &copy).unwrap();
         let passphrase = PassphraseSource::File(node.passphrase_file()).read().unwrap();
         let store = Store::open(&copy, &passphrase).unwrap();
-        let text = |key: Vec<u8>| String::from_utf8(key).unwrap();
         let scan = store.scan(Table::Shares, "").unwrap();
         assert!(scan.damaged.is_empty(), "{}: {:?}", node.name, scan.damaged);
         let shares = scan.records.into_iter().map(|(key, record)| {
             let share = KeyShare::from_wire(record.value.expose()).unwrap();
-            (text(key), share.public().to_wire().unwrap())
+            (key, share.public().to_wire().unwrap())
         });
         let left = Self {
             request: store.contains(Table::Requests, request).unwrap(),
             result: store.contains(Table::Results, request).unwrap(),
             pending: store.keys(Table::Pending, "").unwrap().len(),
-            set_aside: store.keys(Table::Meta, "set-aside/").unwrap().len(),
+            set_aside: store.keys(Table::Meta, "refusal/").unwrap().len(),
             shares: shares.collect(),
-            wallets: store.keys(Table::Wallets, "").unwrap().into_iter().map(text).collect(),
+            wallets: store.keys(Table::Wallets, "").unwrap().into_iter().collect(),
+            named: store
+                .get(Table::Meta, format!("name/{request}"))
+                .unwrap()
+                .map(|record| record.value.expose().clone()),
         };
         drop(store);
         std::fs::remove_file(copy).unwrap();
         left
     }
 
-    fn describe(&self, wallet: Option<&str>) -> String {
+    fn describe(&self, keygen: bool) -> String {
         let request = if self.request { "request known" } else { "nothing" };
         let pending = self.pending > self.set_aside;
-        let share = match wallet {
-            Some(wallet) if self.shares.contains_key(wallet) => ", share active",
-            Some(_) if pending => ", share pending",
+        let active = self.named.as_ref().is_some_and(|session| self.shares.contains_key(session));
+        let share = match (keygen, active) {
+            (true, true) => ", share active",
+            (true, false) if pending => ", share pending",
             _ => "",
         };
         let result = if self.result { ", result stored" } else { "" };
@@ -229,7 +235,7 @@ async fn killed_in_key_generation(size: Size, role: &str, victim: usize, steps: 
             async move { client.keygen(request).await }
         });
         cluster.node(victim).killed_by_order().await;
-        let left = Left::read(cluster.node(victim), &id, cluster.folder()).describe(Some(&id));
+        let left = Left::read(cluster.node(victim), &id, cluster.folder()).describe(true);
         cluster.restart(victim).await;
         let first = asking.await.unwrap();
         let made = generate(&cluster, size, &request).await;
@@ -286,7 +292,7 @@ async fn killed_in_signing(size: Size, role: &str, victim: usize, steps: &[&str]
             }
         }
         signs_with_all(&cluster, size, victim, &wallet, id.as_str(), &mut signatures).await;
-        rows.push((format!("sign:{step}"), left.describe(None), got, after));
+        rows.push((format!("sign:{step}"), left.describe(false), got, after));
     }
     settled(&cluster).await;
     for (step, left, got, after) in rows {

@@ -43,7 +43,8 @@ fn share(cluster: &Cluster, node: usize, wallet: &WalletId) -> KeyShare {
     let node = cluster.node(node);
     let passphrase = PassphraseSource::File(node.passphrase_file()).read().unwrap();
     let store = Store::open(&node.store(), &passphrase).unwrap();
-    let record = store.get(Table::Shares, wallet.as_str()).unwrap().expect("a share");
+    let session = store.get(Table::Meta, format!("name/{wallet}")).unwrap().expect("a wallet");
+    let record = store.get(Table::Shares, session.value.expose()).unwrap().expect("a share");
     KeyShare::from_wire(record.value.expose()).unwrap()
 }
 

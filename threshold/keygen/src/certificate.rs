@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use quorate_session::{Agreement, Envelope, IdentityVerifier, Kind, SessionId, Wire};
-use quorate_sharing::PublicShares;
+use quorate_sharing::{PartyIndex, PublicShares};
 
 use crate::key::key_digest;
 use crate::message::{ACKNOWLEDGE, Message, NAME, VERSION};
@@ -45,6 +45,11 @@ impl Certificate {
     #[must_use]
     pub fn agreement(&self) -> &Agreement {
         &self.agreement
+    }
+
+    /// What a party acknowledged.
+    pub(crate) fn acknowledgement_of(&self, party: PartyIndex) -> Option<&Envelope> {
+        self.acknowledgements.iter().find(|envelope| envelope.header.sender == party)
     }
 
     /// Checks that every party acknowledged just this key.
@@ -90,17 +95,6 @@ impl Certificate {
             _ => Err(CertificateError::Incomplete),
         }
     }
-}
-
-/// Whether an envelope is a party's signed complaint in place of its acknowledgement: then no certificate of the session
-/// can exist, unless the party signs both, and convicts itself.
-#[must_use]
-pub fn is_complaint(agreement: &Agreement, envelope: &Envelope) -> bool {
-    let header = &envelope.header;
-    header.kind == Kind::Round
-        && header.round == ACKNOWLEDGE
-        && envelope.is_signed_in(agreement, &IdentityVerifier)
-        && matches!(envelope.broadcast.whole().map(Message::from_wire), Some(Ok(Message::Complaint(_))))
 }
 
 /// Why a certificate is none.

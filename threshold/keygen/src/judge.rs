@@ -12,6 +12,7 @@ use crate::dealing::{
 use crate::key::{key_digest, public_shares};
 use crate::message::{ACKNOWLEDGE, COMMIT, Commit, Complaint, Fault, Message, OPEN};
 use crate::proof::challenge;
+use crate::refusal::is_promise;
 
 /// Whether the record shows that `accused` committed `fault`; `None` when it does not hold what is needed to tell.
 pub(crate) fn judge<C: Curve>(
@@ -79,6 +80,11 @@ pub(crate) fn judge<C: Curve>(
             let public = public_shares(agreement, &sum, opens.iter().map(|open| open.chain_code)).ok()?;
             record.confirms(agreement, accused, OPEN)
                 && transcript != key_digest(&agreement.session(), &public)
+        }
+        Fault::BrokenPromise { promise } => {
+            let member = agreement.committee().member(accused)?;
+            matches!(record.broadcast(ACKNOWLEDGE, accused)?, Message::Ready(_))
+                && is_promise(&agreement.session(), &member.identity, promise)
         }
     })
 }

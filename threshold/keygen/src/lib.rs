@@ -15,7 +15,8 @@
 //!    that anybody can judge, upon which the session aborts with evidence. A false complaint convicts its author.
 //!
 //! Who holds the signed acknowledgements of all parties holds the [`Certificate`]: the share is active. A party that
-//! acknowledged waits for the certificate, which any other party can serve, or for proof that it can never exist.
+//! acknowledged waits for the certificate, which any other party can serve, or for a [`Refusal`]: proof that it can
+//! never exist. Who signs both is convicted.
 //!
 //! DEVIATION: the papers' dealers each prove that they know their polynomial. Here all answer one challenge, and one
 //! equation on the sums of what they opened and answered is checked. It shows that the corrupted dealers together know
@@ -34,7 +35,9 @@ mod key;
 mod message;
 mod proof;
 mod protocol;
+mod refusal;
 
-pub use certificate::{Certificate, CertificateError, is_complaint};
+pub use certificate::{Certificate, CertificateError};
 pub use message::{ACKNOWLEDGE, Commit, Complaint, Fault, Message, Open};
 pub use protocol::{Acknowledging, Committing, Contribution, Keygen, Opening, ReceivedDealing};
+pub use refusal::{Refusal, is_complaint};

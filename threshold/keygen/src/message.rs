@@ -95,10 +95,15 @@ pub enum Fault {
     FalseComplaint,
     /// Acknowledged another key than the one that was opened.
     Transcript,
+    /// Acknowledged the key, and promised never to: see [`Refusal`](crate::Refusal).
+    BrokenPromise {
+        /// The signature of the promise.
+        promise: [u8; 64],
+    },
 }
 
 impl Wire for Fault {
-    const MAX_BYTES: usize = 16;
+    const MAX_BYTES: usize = 96;
 }
 
 impl fmt::Display for Fault {
@@ -112,6 +117,7 @@ impl fmt::Display for Fault {
             Self::BadShare { complainer } => write!(f, "sent party {complainer} a wrong share"),
             Self::FalseComplaint => f.write_str("complained about a share that is right"),
             Self::Transcript => f.write_str("acknowledged another key than the one that was opened"),
+            Self::BrokenPromise { .. } => f.write_str("acknowledged a key that it had refused"),
         }
     }
 }

@@ -120,6 +120,20 @@ impl Evidence {
         Self { protocol, agreement: agreement.clone(), setup: setup.to_vec(), accused, claim, envelopes }
     }
 
+    /// Evidence from envelopes that came together outside of a session. It says no more than they do: see
+    /// [`Evidence::judge`].
+    #[must_use]
+    pub fn gathered(
+        agreement: &Agreement,
+        setup: &[u8],
+        accused: PartyIndex,
+        claim: Claim,
+        envelopes: Vec<Envelope>,
+    ) -> Self {
+        let protocol = agreement.proposal().protocol.clone();
+        Self { protocol, agreement: agreement.clone(), setup: setup.to_vec(), accused, claim, envelopes }
+    }
+
     /// Judges the evidence with the rules of protocol `P`.
     ///
     /// # Errors

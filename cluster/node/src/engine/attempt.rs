@@ -154,6 +154,10 @@ impl Engine {
                 return ended;
             }
         };
+        let agreement = match start.agreement(proposal) {
+            Ok(agreement) => agreement,
+            Err(error) => return Attempted::Again(error.to_string()),
+        };
         let frame = Frame::Start(start.clone());
         for member in chosen.iter().filter(|member| **member != self.me) {
             self.send(member, &frame);
@@ -164,10 +168,10 @@ impl Engine {
         // Members expire silent rounds on their own; a proposer outside the committee adds a margin for their word.
         let rounds_by = deadline.min(Instant::now() + self.config.round_timeout.saturating_mul(4));
         let ended =
-            self.await_end(verified, job, proposal, *proposing.digest(), &mut answers, rounds_by).await;
+            self.await_end(verified, job, &agreement, *proposing.digest(), &mut answers, rounds_by).await;
         match (job, ended) {
             (_, ended @ (Attempted::Signed(_) | Attempted::Active(_))) | (Job::Sign(_), ended) => ended,
-            (Job::Keygen(_), ended) => match self.resolve(&invite.proposal, &start, deadline).await {
+            (Job::Keygen(_), ended) => match self.resolve(&agreement, deadline).await {
                 Resolved::Active(wallet) => Attempted::Active(wallet),
                 Resolved::Void => ended,
                 Resolved::Unknown => Attempted::Unresolved(
@@ -279,12 +283,12 @@ impl Engine {
             (Reason::Refused { code, .. }, Job::Sign(job)) if code == ErrorCode::UnknownWallet.as_str() => {
                 self.send(&from, &Frame::Certified(Box::new(job.wallet.certified())));
                 let why = format!("node {} has just been told of the wallet", self.name(&from));
-                Attempted::Doubtful(BTreeSet::from([from]), why)
+                Attempted::Busy(from, why)
             }
             (Reason::Done(signed), _) => match *signed {
                 Some(signed) if self.fits(verified, job, &signed) => Attempted::Signed(signed),
                 Some(_) => Attempted::Absent(BTreeSet::from([from]), "sent a false result".into()),
-                None => Attempted::Doubtful(BTreeSet::from([from]), "the result is on its way".into()),
+                None => Attempted::Busy(from, "the result is on its way".into()),
             },
             (reason, _) => self.declined_for(from, reason),
         }
@@ -307,12 +311,12 @@ impl Engine {
         &self,
         verified: &Verified,
         job: &Job,
-        proposal: &Proposal,
+        agreement: &Agreement,
         digest: [u8; 32],
         answers: &mut mpsc::Receiver<(Identity, Answer)>,
         until: Instant,
     ) -> Attempted {
-        let committee = &proposal.committee;
+        let (proposal, committee) = (agreement.proposal(), agreement.committee());
         let chosen: BTreeSet<_> = committee.members().iter().map(|member| member.identity).collect();
         // What members say of each other, when this node is none of them.
         let mut reports = Reports::default();
@@ -342,7 +346,8 @@ impl Engine {
                 }
                 // Somebody else's word about this attempt.
                 Answer::Signed(_) => {}
-                Answer::Active(wallet) if made_by(verified, job, &wallet) => {
+                // That of another attempt is not this one's end: this one may yet make a wallet, too.
+                Answer::Active(wallet) if wallet.session() == agreement.session() => {
                     return Attempted::Active(wallet);
                 }
                 Answer::Active(_) => {}
@@ -374,6 +379,10 @@ impl Engine {
         match abort {
             Abort::Proven { .. } => Attempted::Cheated(culprits, abort.to_string()),
             Abort::Attributed { reason, .. } => Attempted::Absent(culprits, reason.clone()),
+            Abort::Unattributed { reason } => {
+                let members = agreement.committee().members().iter().map(|member| member.identity);
+                Attempted::Doubtful(members.filter(|member| *member != self.me).collect(), reason.clone())
+            }
             _ => Attempted::Again(abort.to_string()),
         }
     }

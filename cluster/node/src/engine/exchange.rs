@@ -49,7 +49,7 @@ impl Engine {
     pub(super) fn compared(&self, from: &Identity, census: &Census) {
         for bucket in self.wallets.census().differences(census).into_iter().take(BUCKETS) {
             let held = self.wallets.bucket(bucket);
-            let have = held.iter().map(|wallet| wallet.record.certificate.session()).collect();
+            let have = held.iter().map(|wallet| wallet.session()).collect();
             self.send(from, &Frame::Missing { bucket, have });
         }
     }
@@ -57,7 +57,7 @@ impl Engine {
     /// Tells a peer of the wallets of a bucket that it does not have.
     pub(super) fn missing(&self, from: &Identity, bucket: u8, have: Vec<SessionId>) {
         let have: HashSet<_> = have.into_iter().collect();
-        let lacks = |wallet: &Arc<Wallet>| !have.contains(&wallet.record.certificate.session());
+        let lacks = |wallet: &Arc<Wallet>| !have.contains(&wallet.session());
         for wallet in self.wallets.bucket(bucket).into_iter().filter(lacks).take(WALLETS) {
             self.send(from, &Frame::Certified(Box::new(wallet.certified())));
         }

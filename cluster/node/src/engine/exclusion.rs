@@ -10,6 +10,7 @@ use quorate_session::{Evidence, SessionId, Verdict, Wire};
 
 use super::{Engine, lock};
 use crate::frame::Frame;
+use crate::store::files::{Access, write_new};
 use crate::store::{Batch, Store, StoreError, Table};
 
 /// From so much evidence on that proves nothing, a peer's evidence is not looked at any more.
@@ -75,21 +76,30 @@ impl Exclusions {
         if self.is_kept(&verdict.culprit, &verdict.session)? {
             return Ok(false);
         }
-        let key = row(&verdict.culprit, &verdict.session);
         let Ok(bytes) = evidence.to_wire() else { return Ok(false) };
-        if let Err(error) = self.lay_down(&bytes, verdict) {
-            tracing::warn!(folder = %self.folder.display(), %error, "evidence could not be written to a file");
-        }
-        self.store.commit(Batch::new().put(Table::Evidence, &key, 0, Secret::new(bytes))).await?;
+        // Left out from now on, even if the disk should fail.
         lock(&self.culprits).insert(verdict.culprit, verdict.finding.clone());
+        self.lay_down(bytes.clone(), verdict).await;
+        let key = row(&verdict.culprit, &verdict.session);
+        self.store.commit(Batch::new().put(Table::Evidence, &key, 0, Secret::new(bytes))).await?;
         Ok(true)
     }
 
-    fn lay_down(&self, bytes: &[u8], verdict: &Verdict) -> std::io::Result<()> {
-        std::fs::create_dir_all(&self.folder)?;
+    async fn lay_down(&self, bytes: Vec<u8>, verdict: &Verdict) {
         let culprit = hex::encode(verdict.culprit.as_bytes().split_at(8).0);
         let session = hex::encode(verdict.session.as_bytes().split_at(8).0);
-        std::fs::write(self.folder.join(format!("{session}-{culprit}.evidence")), bytes)
+        let folder = self.folder.clone();
+        let path = folder.join(format!("{session}-{culprit}.evidence"));
+        let written = tokio::task::spawn_blocking(move || {
+            std::fs::create_dir_all(folder)?;
+            write_new(&path, &bytes, Access::Public)
+        });
+        match written.await.map_err(std::io::Error::other).flatten() {
+            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+                tracing::warn!(folder = %self.folder.display(), %error, "evidence could not be written to a file");
+            }
+            _ => {}
+        }
     }
 }
 
@@ -112,6 +122,10 @@ impl Engine {
         let _turn = court.turn.lock().await;
         if court.refused.load(Ordering::Relaxed) >= FALSE_EVIDENCE && from != self.me {
             return tracing::debug!(peer = %self.name(&from), "ignored evidence of a node that has shown too much false one");
+        }
+        // Another version of this program may judge what this one can't: no fault of the peer's.
+        if self.registry.find(&evidence.protocol).is_none() {
+            return tracing::warn!(peer = %self.name(&from), protocol = %evidence.protocol, "can't judge evidence of an unknown protocol");
         }
         match self.exclusions.is_kept(&accused.identity, &session) {
             Ok(false) => {}

@@ -178,7 +178,12 @@ impl Engine {
             let waiting = self.wallets.waiting();
             if let Some(waiting) = waiting.iter().find(|waiting| waiting.wallet == keygen.wallet.as_str()) {
                 self.inquire(&waiting.agreement);
-                return Err(Reason::Busy("a share of an earlier attempt waits for its certificate".into()));
+                let silent = self.unheard(waiting);
+                return Err(Reason::Busy(format!(
+                    "the name {} is held by an earlier key generation until {} says what became of it; start that node, or choose another name",
+                    waiting.wallet,
+                    silent.join(" or ")
+                )));
             }
         }
         Ok(())
@@ -197,17 +202,6 @@ impl Engine {
                 self.name(&convicted.identity)
             )));
         }
-        let allowed = match job {
-            Job::Keygen(_) => self.config.max_concurrent_keygen,
-            Job::Sign(_) => self.config.max_concurrent_signing,
-        };
-        let live = lock(&self.taken)
-            .values()
-            .filter(|taken| taken.live && taken.job.operation() == job.operation())
-            .count();
-        if live >= allowed.saturating_mul(MEMBER_FACTOR) {
-            return Err(Reason::Busy("has too many sessions".into()));
-        }
         if let Job::Sign(job) = job
             && let Err(error) = self.wallets.share(&job.wallet)
         {
@@ -215,6 +209,15 @@ impl Engine {
             return Err(Reason::Unable(error.to_string()));
         }
         Ok(())
+    }
+
+    /// How many attempts of this operation may be live here.
+    fn most_live(&self, job: &Job) -> usize {
+        let allowed = match job {
+            Job::Keygen(_) => self.config.max_concurrent_keygen,
+            Job::Sign(_) => self.config.max_concurrent_signing,
+        };
+        allowed.saturating_mul(MEMBER_FACTOR)
     }
 
     /// Notes the attempt as the only live one of its request, and keeps the promise until it starts or expires.
@@ -247,6 +250,14 @@ impl Engine {
         {
             let mut taken = lock(&self.taken);
             taken.retain(|_, part| part.live || part.since.elapsed() < REMEMBERED);
+            let operation = part.job.operation();
+            let live = taken
+                .iter()
+                .filter(|(other, part)| part.live && part.job.operation() == operation && **other != id)
+                .count();
+            if live >= self.most_live(&part.job) {
+                return Err(Reason::Busy("has too many sessions".into()));
+            }
             if let Some(before) = taken.get_mut(&id) {
                 if before.fingerprint != part.fingerprint {
                     return Err(Reason::Conflict);

@@ -16,24 +16,38 @@ use super::attempt::Attempted;
 use crate::frame::{Reason, Signed};
 use crate::job::{self, Job, SignJob};
 use crate::ledger::Ending;
-use crate::wallets::Wallet;
+use crate::wallets::{Contested, Wallet};
 
 /// What went wrong in the attempts so far.
 #[derive(Default)]
 struct Trouble {
-    /// Silent nodes, and those that can't sign. They are asked again only where there are no others: it may have been
-    /// this node that slept.
+    /// Silent nodes, and those that can't sign.
     absent: BTreeSet<Identity>,
     culprits: BTreeSet<Identity>,
-    /// Nodes that asked to be tried later. They are asked again only where there are no others.
-    busy: BTreeSet<Identity>,
-    /// How often a node was in doubt. The more, the later it is asked again.
-    doubts: BTreeMap<Identity, u32>,
+    /// How much speaks against choosing a node again. Those with the least are asked first: nobody is given up, as it may
+    /// have been this node that slept, and nobody can keep itself in the committee by asking for patience.
+    strikes: BTreeMap<Identity, u32>,
     /// Nodes that refuse the request. They are not asked again; each speaks for itself alone.
     refusals: BTreeMap<Identity, Reason>,
     /// The members of attempts that failed.
     tried: BTreeSet<Identity>,
     last: String,
+}
+
+/// What an absence weighs: it costs a round's time to find out.
+const ABSENCE: u32 = 8;
+/// What a doubt weighs: it costs an attempt.
+const DOUBT: u32 = 4;
+/// What it weighs that a node asks to be tried later: it costs next to nothing, once.
+const PATIENCE: u32 = 1;
+
+impl Trouble {
+    fn strike(&mut self, nodes: &BTreeSet<Identity>, weight: u32) {
+        for node in nodes {
+            let strikes = self.strikes.entry(*node).or_default();
+            *strikes = strikes.saturating_add(weight);
+        }
+    }
 }
 
 impl Engine {
@@ -51,9 +65,6 @@ impl Engine {
             }
             job => job?,
         };
-        if let Some(result) = self.made_before(&job, verified) {
-            return Ok(result);
-        }
         let deadline = Instant::now() + self.config.request_timeout;
         let limit = match &job {
             Job::Keygen(_) => &self.keygens,
@@ -71,6 +82,11 @@ impl Engine {
         let mut left = self.config.attempts;
         for attempt in 1.. {
             self.note_convictions(&mut trouble);
+            // Another proposer's attempt, or an earlier one of this node that a member had refused and that succeeded all
+            // the same.
+            if let Some(result) = self.made_before(&job, verified)? {
+                return Ok(result);
+            }
             let chosen = self.choose(&job, verified, &trouble)?;
             self.ledger.update(verified.request_id(), |view| {
                 view.attempt = attempt;
@@ -98,13 +114,12 @@ impl Engine {
                 }
                 Attempted::Absent(nodes, why) => {
                     trouble.last = format!("{} {why}", self.names(&nodes).join(", "));
+                    trouble.strike(&nodes, ABSENCE);
                     trouble.absent.extend(nodes);
                 }
                 Attempted::Doubtful(nodes, why) => {
                     trouble.last = why;
-                    for node in nodes {
-                        *trouble.doubts.entry(node).or_default() += 1;
-                    }
+                    trouble.strike(&nodes, DOUBT);
                 }
                 Attempted::Cheated(nodes, why) => {
                     trouble.last = why;
@@ -113,7 +128,7 @@ impl Engine {
                 // Nothing was tried. A member is freed at the latest when the session that it is in times out.
                 Attempted::Busy(node, why) => {
                     trouble.last = why;
-                    trouble.busy.insert(node);
+                    trouble.strike(&BTreeSet::from([node]), PATIENCE);
                     left = left.saturating_add(1);
                 }
                 Attempted::Again(why) => trouble.last = why,
@@ -149,12 +164,19 @@ impl Engine {
     }
 
     /// The result of a key generation that this very request led to before.
-    fn made_before(&self, job: &Job, verified: &Verified) -> Option<SessionResult> {
-        let Job::Keygen(job) = job else { return None };
+    ///
+    /// # Errors
+    /// Proposers that were cut off from each other can have led it to two: then the client must choose.
+    fn made_before(&self, job: &Job, verified: &Verified) -> Result<Option<SessionResult>, ErrorBody> {
+        let Job::Keygen(job) = job else { return Ok(None) };
         let fingerprint = verified.request().fingerprint();
-        let named = self.wallets.named(&job.wallet);
-        let wallet = named.iter().find(|wallet| wallet.fingerprint == fingerprint)?;
-        Some(SessionResult::Keygen(self.keygen_response(verified, wallet)))
+        let mut made = self.wallets.named(&job.wallet);
+        made.retain(|wallet| wallet.fingerprint == fingerprint);
+        match made.as_slice() {
+            [] => Ok(None),
+            [wallet] => Ok(Some(SessionResult::Keygen(self.keygen_response(verified, wallet)))),
+            several => Err(Contested::new(&job.wallet, several).into()),
+        }
     }
 
     /// The nodes of the next attempt: those that the client named, or healthy ones in an order that depends on the
@@ -194,19 +216,9 @@ impl Engine {
             );
         }
         let fingerprint = verified.request().fingerprint();
-        let mut ordered: Vec<_> = up
-            .into_iter()
-            .map(|node| {
-                let doubts = trouble.doubts.get(&node).copied().unwrap_or_default();
-                (
-                    trouble.absent.contains(&node),
-                    doubts,
-                    trouble.busy.contains(&node),
-                    rank(&fingerprint, &node),
-                    node,
-                )
-            })
-            .collect();
+        let strikes = |node: &Identity| trouble.strikes.get(node).copied().unwrap_or_default();
+        let mut ordered: Vec<_> =
+            up.into_iter().map(|node| (strikes(&node), rank(&fingerprint, &node), node)).collect();
         ordered.sort_unstable();
         Ok(ordered.into_iter().take(wanted).map(|(.., node)| node).collect())
     }

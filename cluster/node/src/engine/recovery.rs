@@ -11,19 +11,19 @@ use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use quorate_keygen::{Certificate, is_complaint};
+use quorate_keygen::{Certificate, Refusal, is_complaint};
 use quorate_keys::Identity;
-use quorate_session::{Agreement, Envelope, IdentityVerifier, SessionId, SignedProposal, Start};
-use quorate_sharing::PartyIndex;
+use quorate_session::{Agreement, Envelope, IdentityVerifier, SessionId};
+use quorate_sharing::{Member, PartyIndex};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::attempt::Answer;
 use super::member::Promise;
 use super::{Engine, lock};
-use crate::frame::{Certified, Frame, Refusal};
+use crate::frame::{Certified, Frame};
 use crate::job::Job;
-use crate::wallets::Wallet;
+use crate::wallets::{Waiting, Wallet};
 
 /// How often a node asks about its pending shares.
 const ASK_EVERY: Duration = Duration::from_secs(2);
@@ -108,6 +108,17 @@ impl Engine {
         }
     }
 
+    /// The members whose word on a pending share is missing.
+    pub(super) fn unheard(&self, waiting: &Waiting) -> Vec<String> {
+        let doubts = lock(&self.doubts);
+        let gathered = doubts.gathered.get(&waiting.agreement.session());
+        let heard = |member: &&Member| {
+            member.identity != self.me && !gathered.is_some_and(|by| by.contains_key(&member.index))
+        };
+        let silent = waiting.agreement.committee().members().iter().filter(heard);
+        self.names(silent.map(|member| &member.identity))
+    }
+
     /// Answers: with the certificate, with this node's acknowledgement, or with the promise never to give one.
     pub(super) fn inquired(&self, from: Identity, session: SessionId) {
         if let Some(wallet) = self.wallets.of_session(&session) {
@@ -185,8 +196,24 @@ impl Engine {
             Err(error) => Err(error),
         };
         match activated {
-            Ok(_) => self.tell_active(from, &session),
+            Ok(_) => {
+                self.settle_doubts(&session).await;
+                self.tell_active(from, &session);
+            }
             Err(error) => tracing::warn!(peer = %self.name(&from), error, "refused a certificate"),
+        }
+    }
+
+    /// The wallet is active: nobody asks about its key generation any more. Who refused it, and acknowledged it all the
+    /// same, is convicted.
+    pub(super) async fn settle_doubts(&self, session: &SessionId) {
+        {
+            let mut doubts = lock(&self.doubts);
+            doubts.gathered.remove(session);
+            doubts.acknowledged.remove(session);
+        }
+        if let Some(evidence) = self.wallets.contradiction(session) {
+            self.accused(self.me, evidence).await;
         }
     }
 
@@ -202,6 +229,12 @@ impl Engine {
     /// Takes proof that a session can never be certified.
     pub(super) async fn refused(&self, from: Identity, refusal: &Refusal) {
         let session = refusal.session();
+        if let Some(wallet) = self.wallets.of_session(&session) {
+            if let Some(evidence) = refusal.contradiction(&wallet.record.certificate) {
+                self.accused(self.me, evidence).await;
+            }
+            return;
+        }
         let waiting = self.wallets.waiting_of(&session);
         let doubted = lock(&self.doubts).unresolved.get(&session).map(|(agreement, _)| agreement.clone());
         let Some(agreement) = doubted.or_else(|| waiting.as_ref().map(|waiting| waiting.agreement.clone()))
@@ -211,18 +244,21 @@ impl Engine {
         let Some(author) = refusal.author(&agreement) else {
             return tracing::warn!(peer = %self.name(&from), %session, "refused a refusal");
         };
+        // Durable first: should the certificate come all the same, this is what convicts the party, and why the wallet is
+        // not the one of its name.
+        if let Err(error) = self.wallets.set_aside(refusal).await {
+            return tracing::error!(%error, "a refusal could not be stored");
+        }
         if let Some((_, void)) = lock(&self.doubts).unresolved.get(&session) {
             void.send_replace(true);
         }
-        let Some(waiting) = waiting.filter(|waiting| waiting.set_aside.is_none()) else { return };
-        match self.wallets.set_aside(refusal).await {
-            Ok(()) => tracing::info!(
+        if let Some(waiting) = waiting.filter(|waiting| waiting.set_aside.is_none()) {
+            tracing::info!(
                 wallet = waiting.wallet,
                 %session,
                 "set aside the share of a key generation that node {} did not acknowledge, as it says",
                 self.name(&author)
-            ),
-            Err(error) => tracing::error!(%error, "a share could not be set aside"),
+            );
         }
     }
 
@@ -239,8 +275,7 @@ impl Engine {
 
     /// Finds out whether a started key generation that failed for this proposer can still succeed. Until it can't, the
     /// same request must not be proposed to another committee: it could lead to a second wallet.
-    pub(super) async fn resolve(&self, proposal: &SignedProposal, start: &Start, until: Instant) -> Resolved {
-        let Ok(agreement) = start.agreement(&proposal.proposal) else { return Resolved::Void };
+    pub(super) async fn resolve(&self, agreement: &Agreement, until: Instant) -> Resolved {
         let session = agreement.session();
         let (sender, mut void) = watch::channel(false);
         lock(&self.doubts).unresolved.insert(session, (agreement.clone(), sender));
@@ -248,10 +283,10 @@ impl Engine {
             if let Some(wallet) = self.wallets.of_session(&session) {
                 break Resolved::Active(wallet);
             }
-            if self.abstains(&agreement) {
+            if self.abstains(agreement) {
                 break Resolved::Void;
             }
-            self.inquire(&agreement);
+            self.inquire(agreement);
             let ask_again = until.min(Instant::now() + ASK_AGAIN);
             match tokio::time::timeout_at(ask_again, void.wait_for(|void| *void)).await {
                 Ok(Ok(_)) => break Resolved::Void,

@@ -29,6 +29,8 @@ use crate::wallets::PendingShare;
 const RETRANSMIT: Duration = Duration::from_millis(1000);
 /// How long a finished session answers disputes and repeats its last messages.
 const LINGER: Duration = Duration::from_secs(3);
+/// Sessions, running and finished, beyond which a finished one goes at once.
+const MAX_LINGERING: usize = 2048;
 
 /// Envelopes of one member that may wait for a session.
 pub(super) const WAITING: usize = 64;
@@ -183,9 +185,14 @@ impl Engine {
                 }
                 self.give_up(part, abort).await;
             }
-            Ended::Cancelled => tracing::debug!(session = %part.session(), "cancelled by a newer attempt"),
+            Ended::Cancelled => {
+                return tracing::debug!(session = %part.session(), "cancelled by a newer attempt");
+            }
         }
         drop(busy);
+        if lock(&self.sessions).len() > MAX_LINGERING {
+            return;
+        }
         let until = Instant::now() + LINGER;
         let mut repeat = Instant::now() + RETRANSMIT;
         loop {
@@ -256,7 +263,10 @@ impl Engine {
                     // The attempt's entry is gone: nothing can cancel it any more.
                     cancellable = false;
                 }
-                () = sleep_until(deadline) => session.expire(),
+                () = sleep_until(deadline) => {
+                    session.expire();
+                    deadline = Instant::now() + self.config.round_timeout;
+                }
                 () = sleep_until(repeat) => {
                     session.retransmit();
                     repeat = Instant::now() + RETRANSMIT;
@@ -370,7 +380,10 @@ impl Engine {
         let wallet = match self.wallets.waiting_of(&part.session()) {
             Some(waiting) => {
                 let certified = waiting.certified(certificate);
-                self.wallets.activate(certified, &self.me).await.map_err(|error| error.to_string())?
+                let activated = self.wallets.activate(certified, &self.me).await;
+                let wallet = activated.map_err(|error| error.to_string())?;
+                self.settle_doubts(&part.session()).await;
+                wallet
             }
             // Another member was faster and has told this node.
             None => self.wallets.of_session(&part.session()).ok_or("the pending share is gone")?,

@@ -75,7 +75,7 @@ struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { round: Duration::from_secs(1), request: Duration::from_secs(15) }
+        Self { round: Duration::from_secs(2), request: Duration::from_secs(20) }
     }
 }
 

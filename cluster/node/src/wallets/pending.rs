@@ -2,18 +2,19 @@
 //!
 //! A pending share holds the name of its wallet: no second key generation of that name is acknowledged here until the
 //! first is known to lead to nothing. So of two concurrent ones with a common honest member at most one is certified.
+//! The wallet keeps the name that the share held.
 
 use std::sync::{Arc, PoisonError};
 
 use borsh::{BorshDeserialize, BorshSerialize};
-use quorate_keygen::Certificate;
+use quorate_keygen::{Certificate, Refusal};
 use quorate_keys::Secret;
 use quorate_session::{Agreement, Envelope, SessionId, Wire};
 use quorate_sharing::{KeyShare, PublicShares};
 
 use super::{WalletError, Wallets};
-use crate::frame::{Certified, Refusal};
-use crate::store::{Batch, Precondition, Store, StoreError, Table};
+use crate::frame::Certified;
+use crate::store::{Batch, Store, StoreError, Table};
 
 /// A share that this node stored and acknowledged while others may not have.
 #[derive(Debug, BorshSerialize, BorshDeserialize)]
@@ -77,8 +78,7 @@ pub(super) fn load(store: &Store) -> Result<Vec<Arc<Waiting>>, StoreError> {
                 continue;
             }
         };
-        let set_aside = store.get(Table::Meta, set_aside_key(&pending.agreement.session()))?;
-        let set_aside = set_aside.and_then(|record| Refusal::from_wire(record.value.expose()).ok());
+        let set_aside = refusal_of(store, &pending.agreement.session());
         waiting.push(Arc::new(Waiting::new(&pending, set_aside)));
     }
     Ok(waiting)
@@ -120,7 +120,6 @@ impl Wallets {
         let invalid = |detail: String| WalletError::Invalid { wallet: pending.wallet.clone(), detail };
         let value = pending.to_wire().map_err(|error| invalid(error.to_string()))?;
         let batch = batch
-            .require(Table::Wallets, &pending.wallet, Precondition::Absent)
             .insert(Table::Meta, name_key(&pending.wallet), 0, Secret::new(session.as_bytes().to_vec()))
             .put(Table::Pending, session.as_bytes(), pending.agreement.epoch(), Secret::new(value));
         match self.store.commit(batch).await {
@@ -135,23 +134,21 @@ impl Wallets {
         Ok(())
     }
 
-    /// Waits no longer for the certificate of a pending share, after a signed refusal, and lets go of the wallet's name.
-    /// The share stays: should the refusal's party have lied, the certificate can still come.
+    /// Keeps a refusal. A share of that session does not wait for its certificate any more, and lets go of the wallet's
+    /// name; but it stays: should the refusal's party have lied, the certificate can still come.
     pub(crate) async fn set_aside(&self, refusal: &Refusal) -> Result<(), WalletError> {
         let session = refusal.session();
-        let Some(waiting) = self.waiting_of(&session) else { return Ok(()) };
-        if waiting.set_aside.is_some() {
+        let _one_at_a_time = self.activating.lock().await;
+        if self.of_session(&session).is_some() || refusal_of(&self.store, &session).is_some() {
             return Ok(());
         }
-        let invalid = |detail: String| WalletError::Invalid { wallet: waiting.wallet.clone(), detail };
+        let waiting = self.waiting_of(&session);
+        let invalid = |detail: String| WalletError::Invalid { wallet: "?".into(), detail };
         let bytes = refusal.to_wire().map_err(|error| invalid(error.to_string()))?;
-        let mut batch = Batch::new().require(Table::Pending, session.as_bytes(), Precondition::Present).put(
-            Table::Meta,
-            set_aside_key(&session),
-            0,
-            Secret::new(bytes),
-        );
-        if self.holds_name(&waiting.wallet, &session)? {
+        let mut batch = Batch::new().put(Table::Meta, refusal_key(&session), 0, Secret::new(bytes));
+        if let Some(waiting) = &waiting
+            && self.name_holder(&waiting.wallet)? == Some(session)
+        {
             batch = batch.delete(Table::Meta, name_key(&waiting.wallet));
         }
         self.store.commit(batch).await?;
@@ -163,26 +160,37 @@ impl Wallets {
         Ok(())
     }
 
-    /// The changes by which a pending share ends to be one.
-    pub(super) fn release(&self, batch: Batch, pending: &PendingShare) -> Result<Batch, StoreError> {
-        let session = pending.agreement.session();
-        let batch =
-            batch.delete(Table::Pending, session.as_bytes()).delete(Table::Meta, set_aside_key(&session));
-        let holds = self.holds_name(&pending.wallet, &session)?;
-        Ok(if holds { batch.delete(Table::Meta, name_key(&pending.wallet)) } else { batch })
+    /// Gives a wallet its name, unless another one has it.
+    pub(super) fn take_name(
+        &self,
+        batch: Batch,
+        name: &str,
+        session: &SessionId,
+    ) -> Result<Batch, StoreError> {
+        Ok(match self.name_holder(name)? {
+            Some(_) => batch,
+            None => batch.insert(Table::Meta, name_key(name), 0, Secret::new(session.as_bytes().to_vec())),
+        })
     }
 
-    /// Whether this session is the one that a wallet's name is held for. It stays so until the session itself lets go.
-    fn holds_name(&self, wallet: &str, session: &SessionId) -> Result<bool, StoreError> {
-        let holder = self.store.get(Table::Meta, name_key(wallet))?;
-        Ok(holder.is_some_and(|holder| holder.value.expose().as_slice() == session.as_bytes()))
+    /// The key generation that has a name, for a wallet or a share that waits.
+    fn name_holder(&self, name: &str) -> Result<Option<SessionId>, StoreError> {
+        let holder = self.store.get(Table::Meta, name_key(name))?;
+        Ok(holder.and_then(|holder| SessionId::try_from_slice(holder.value.expose()).ok()))
     }
+}
+
+/// The refusal that is known of a key generation, if it can be read.
+pub(super) fn refusal_of(store: &Store, session: &SessionId) -> Option<Refusal> {
+    let record = store.get(Table::Meta, refusal_key(session)).ok().flatten()?;
+    Refusal::from_wire(record.value.expose()).ok()
 }
 
 fn name_key(wallet: &str) -> String {
     format!("name/{wallet}")
 }
 
-fn set_aside_key(session: &SessionId) -> String {
-    format!("set-aside/{session}")
+/// Row of what is known of a session that a member refused.
+pub(super) fn refusal_key(session: &SessionId) -> String {
+    format!("refusal/{session}")
 }

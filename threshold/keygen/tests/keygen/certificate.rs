@@ -20,14 +20,14 @@ on_every_curve!(
     a_session_of_another_protocol_certifies_nothing,
 );
 
-struct Ended {
-    agreement: Agreement,
-    acknowledgements: Vec<Arc<Envelope>>,
+pub(crate) struct Ended {
+    pub(crate) agreement: Agreement,
+    pub(crate) acknowledgements: Vec<Arc<Envelope>>,
     public: PublicShares,
 }
 
 impl Ended {
-    fn certificate(&self) -> Result<Certificate, CertificateError> {
+    pub(crate) fn certificate(&self) -> Result<Certificate, CertificateError> {
         Certificate::new(self.agreement.clone(), &self.acknowledgements)
     }
 
@@ -36,7 +36,7 @@ impl Ended {
     }
 }
 
-fn ended<C: Curve>(seed: u64) -> Ended {
+pub(crate) fn ended<C: Curve>(seed: u64) -> Ended {
     let mut group = Group::<C>::new(&five(), 0, seed);
     group.run();
     let certificates: Vec<_> = group
@@ -57,7 +57,12 @@ fn ended<C: Curve>(seed: u64) -> Ended {
 }
 
 /// The acknowledgement of a party, changed and signed again by somebody.
-fn resigned(ended: &Ended, index: u16, signer: u16, change: impl FnOnce(&mut Envelope)) -> Arc<Envelope> {
+pub(crate) fn resigned(
+    ended: &Ended,
+    index: u16,
+    signer: u16,
+    change: impl FnOnce(&mut Envelope),
+) -> Arc<Envelope> {
     let mut envelope = Envelope::clone(&ended.acknowledgements[usize::from(index) - 1]);
     change(&mut envelope);
     let keyring = five().keyring(party(signer));

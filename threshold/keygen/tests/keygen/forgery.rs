@@ -21,9 +21,9 @@ type C = Ed25519;
 
 /// Evidence with its envelopes open to changes: the encoding is the same.
 #[derive(Clone, BorshSerialize, BorshDeserialize)]
-struct Open {
+pub(crate) struct Open {
     protocol: ProtocolId,
-    agreement: Agreement,
+    pub(crate) agreement: Agreement,
     setup: Vec<u8>,
     accused: PartyIndex,
     claim: Claim,
@@ -39,11 +39,11 @@ impl Open {
         borsh::from_slice(&borsh::to_vec(self).unwrap()).unwrap()
     }
 
-    fn convicts(&self) -> bool {
+    pub(crate) fn convicts(&self) -> bool {
         self.evidence().judge::<Keygen<C>>().is_ok()
     }
 
-    fn charge(&mut self, accused: u16, fault: &Fault) {
+    pub(crate) fn charge(&mut self, accused: u16, fault: &Fault) {
         self.accused = party(accused);
         self.claim = Claim::Fault { summary: fault.to_string(), fault: fault.to_wire().unwrap() };
     }
@@ -55,7 +55,7 @@ impl Open {
         self.envelopes.iter_mut().find(found).unwrap()
     }
 
-    fn message(&mut self, round: u8, sender: u16) -> Message {
+    pub(crate) fn message(&mut self, round: u8, sender: u16) -> Message {
         Message::from_wire(self.envelope(round, sender).broadcast.whole().unwrap()).unwrap()
     }
 
@@ -69,7 +69,7 @@ impl Open {
 }
 
 /// Party 2 sent party 4 a wrong share, reported by party 4 or another.
-fn wrong_share(reporter: u16) -> Open {
+pub(crate) fn wrong_share(reporter: u16) -> Open {
     Open::of(run::<C>(1, [(2, Script::wrong_for(&[4]))]).evidence(party(reporter)))
 }
 
@@ -94,7 +94,7 @@ fn wrong_proof() -> Open {
     Open::of(run::<C>(1, [(2, script)]).evidence(party(1)))
 }
 
-fn faults() -> Vec<Fault> {
+pub(crate) fn faults() -> Vec<Fault> {
     let shares = (1..=5).map(|complainer| Fault::BadShare { complainer: party(complainer) });
     let rounds = (0..=4).map(|round| Fault::UnexpectedMessage { round });
     let others = [

@@ -38,6 +38,9 @@
 //! | who complains confirmed the commitments it is judged by | `forgery::a_dealer_that_swaps_…` |
 //! | who acknowledges confirmed the openings it is judged by | `forgery::an_opening_that_is_swapped_…` |
 //! | nothing is missing | `forgery::no_commitment_may_be_missing` |
+//! | *refusal* | |
+//! | its party signed it, for this session; a complaint stands in its place | `refusals::a_promise_…`, `refusals::who_acknowledges_and_complains_…` |
+//! | a broken promise: the accused gave it, and acknowledged | `refusals::who_acknowledges_what_…`, `refusals::an_honest_refusal_…` |
 //! | *certificate* | |
 //! | the protocol and its version, the curve | `certificate::a_session_of_another_protocol_…` |
 //! | round, kind and signature, nobody twice, with content | `certificate::a_forged_or_doubled_…`, `certificate::an_acknowledgement_of_another_session_…` |
@@ -58,6 +61,7 @@ mod forgery;
 mod key;
 mod openings;
 mod proofs;
+mod refusals;
 mod rounds;
 mod schedule;
 

@@ -1,10 +1,10 @@
 //! Key generation when nodes are cut off, fast, slow, or lie about it.
 
 use super::*;
-use quorate_keygen::Certificate;
+use quorate_keygen::{Certificate, Refusal};
 use quorate_request::ErrorCode;
 
-use crate::frame::{Certified, Refusal};
+use crate::frame::Certified;
 use crate::store::Table;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -263,8 +263,63 @@ async fn a_false_refusal_loses_no_wallet() {
     cluster.hub.heal_all();
     eventually("the certificate counts", || (0..3).all(|place| cluster.knows(place, "w") == 1)).await;
     assert!(cluster.engine(0).wallets.waiting_of(&session).is_none());
+    // Who signed both is convicted, and nobody else. The others suffice.
+    let convicted = |place: usize, of| cluster.engine(place).exclusions.contains(&cluster.identity(of));
+    eventually("all convict node 2", || (0..3).all(|place| convicted(place, 2))).await;
+    assert!((0..3).all(|place| !convicted(place, 0) && !convicted(place, 1)));
     for place in 0..3 {
-        cluster.sign(place, &format!("s{place}"), "w").await.unwrap();
+        let signed = cluster.sign(place, &format!("s{place}"), "w").await.unwrap();
+        assert_eq!(signed.committee, ["node0", "node1"]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wallet_that_was_falsely_refused_does_not_contest_the_name_that_it_lost() {
+    let settings = Settings { round: Duration::from_millis(500), request: Duration::from_secs(4) };
+    let mut cluster = Cluster::new(4, settings).await;
+    let (hub, cut_off) = (cluster.hub.clone(), cluster.identity(1));
+    cluster.deed(1, move |operation, step| {
+        if (operation, step) == ("keygen", Step::Stored) {
+            hub.isolate(&cut_off);
+        }
+    });
+    cluster.keygen(0, "k", "w", &[0, 1, 2]).await.unwrap_err();
+    let session = cluster.engine(0).wallets.waiting()[0].agreement.session();
+    // As long as node 1 is not heard of, the name is held, and the client learns by whom.
+    let held = cluster.keygen(0, "k-2", "w", &[0, 3]).await.unwrap_err();
+    assert_eq!(held.code, ErrorCode::NotEnoughSigners);
+    assert!(held.message.contains("the name w is held") && held.message.contains("node1"), "{held:?}");
+    // Node 2 lies, and its lie frees the name at node 0.
+    let lie = Refusal::promise(session, &cluster.members[2].identity);
+    cluster.engine(0).refused(cluster.identity(2), &lie).await;
+    let second = cluster.keygen(0, "k-3", "w", &[0, 3]).await.unwrap();
+
+    cluster.deed(1, |_, _| {});
+    cluster.hub.heal_all();
+    let arrived = || (0..4).all(|place| cluster.engine(place).wallets.of_session(&session).is_some());
+    eventually("the first wallet is certified all the same", arrived).await;
+    let liar = cluster.identity(2);
+    let convicted = || (0..4).all(|place| cluster.engine(place).exclusions.contains(&liar));
+    eventually("the liar is convicted", convicted).await;
+    let first = cluster.engine(0).wallets.of_session(&session).unwrap().public_key.to_string();
+    let second = second.public_key.to_string();
+    assert_ne!(first, second);
+    // Where the lie was known the name means the second wallet, before and after a restart; elsewhere it means neither.
+    eventually("node 3 knows both", || cluster.knows(3, "w") == 2).await;
+    for restarted in [false, true] {
+        if restarted {
+            cluster.restart(0, settings, None).await;
+            eventually("peers are back", || cluster.engine(0).reachable().len() == 4).await;
+        }
+        let named = cluster.engine(0).wallets.named(&"w".parse().unwrap());
+        assert_eq!(named.len(), 1);
+        assert_eq!(named[0].public_key.to_string(), second);
+        for key in [&first, &second] {
+            let body = format!(r#"{{"public_key":"{key}","message_hash":"0x{}"}}"#, "ab".repeat(32));
+            let request = cluster.request(Operation::Sign, &format!("s-{restarted}-{key}"), &body);
+            let signed = sign_of(cluster.engine(0).submit(&request).await).unwrap();
+            assert_eq!(signed.public_key.to_string(), *key);
+        }
     }
 }
 

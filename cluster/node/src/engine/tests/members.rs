@@ -13,6 +13,7 @@ async fn who_proposes_and_never_starts_keeps_nobody_from_signing() {
     cluster.keygen(0, "k", "w", &[0, 1, 2]).await.unwrap();
     let hand = cluster.hand(2).await;
     eventually("connected", || cluster.engine(0).reachable().len() == 3).await;
+    eventually("known", || cluster.knows(1, "w") == 1).await;
     let request = cluster.sign_request_led_by("w", 3, &[0, 1]);
     // It invites one of the two again and again, before the client's own node and all the time after.
     let (squatted, asked) = (cluster.identity(1), Arc::clone(cluster.engine(1)));
