@@ -160,6 +160,15 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn who_keeps_a_connection_and_asks_no_more_is_let_go() {
+        let limits = Limits { header_time: Duration::from_millis(200), ..Limits::default() };
+        let served = serving(limits).await;
+        // Answered, then closed by the server: the text ends.
+        let answer = ask(served.address, b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await;
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("here"), "{answer}");
+    }
+
+    #[tokio::test]
     async fn connections_beyond_the_limit_wait_for_a_place() {
         let limits = Limits { connections: 1, header_time: Duration::from_millis(500), ..Limits::default() };
         let served = serving(limits).await;

@@ -2,7 +2,7 @@
 
 use super::*;
 use quorate_request::ErrorCode;
-use quorate_session::{Claim, Evidence};
+use quorate_session::{Claim, Evidence, ProtocolId};
 
 use super::super::exclusion::FALSE_EVIDENCE;
 use crate::frame::{Decline, GivenUp, Reason, Signed};
@@ -163,14 +163,19 @@ async fn who_shows_false_evidence_again_and_again_is_not_listened_to() {
     let agreement = wallet.record.certificate.agreement().clone();
     let accused = agreement.committee().index_of(&cluster.identity(1)).unwrap();
     let from = cluster.identity(2);
-    for n in 0..2 * FALSE_EVIDENCE {
+    let nothing = |n: u32, protocol: &ProtocolId| {
         let claim = Claim::Undecodable { round: u8::try_from(n).unwrap() };
-        let none: Vec<quorate_session::Envelope> = Vec::new();
-        let setup: Vec<u8> = Vec::new();
-        let protocol = &agreement.proposal().protocol;
-        let fields = (protocol, &agreement, setup, accused, claim, none);
-        let evidence: Evidence = borsh::from_slice(&borsh::to_vec(&fields).unwrap()).unwrap();
-        engine.accused(from, evidence).await;
+        let mut evidence = Evidence::gathered(&agreement, &[], accused, claim, Vec::new());
+        evidence.protocol = protocol.clone();
+        evidence
+    };
+    // What this node can't judge speaks against nobody.
+    for n in 0..2 * FALSE_EVIDENCE {
+        engine.accused(from, nothing(n, &ProtocolId::new("keygen", "ed25519", 99))).await;
+    }
+    assert_eq!(engine.exclusions.refused_of(&from), 0);
+    for n in 0..2 * FALSE_EVIDENCE {
+        engine.accused(from, nothing(n, &agreement.proposal().protocol)).await;
     }
     assert_eq!(engine.exclusions.refused_of(&from), FALSE_EVIDENCE);
     assert!(!engine.exclusions.contains(&cluster.identity(1)));
