@@ -17,8 +17,8 @@ use std::sync::Arc;
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use frost_core::keys::{IdentifierList, KeyPackage, generate_with_dealer};
 use frost_core::{Ciphersuite, SigningPackage, aggregate, round1, round2};
-use quorate_frost::{Bip340Suite, Ed25519Suite, Frost, Output, Setup, Suite};
-use quorate_keys::Identity;
+use quorate_frost::{Bip340Suite, Ed25519Suite, Frost, Output, Setup, Signed, Suite, verify_batch};
+use quorate_keys::{Identity, PublicKey, Scheme, Signature};
 use quorate_session::{
     Action, EnvelopeSigner, EnvelopeVerifier, Keyring, Protocol, Session, SessionContext, Wire, setup_digest,
 };
@@ -173,9 +173,40 @@ fn suite<S: Suite>(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// BIP-340 signatures of different keys, verified together and one by one.
+fn batch(criterion: &mut Criterion) {
+    const COUNT: u8 = 64;
+    let context = secp256k1::Secp256k1::new();
+    let signatures: Vec<_> = (1..=COUNT)
+        .map(|seed| {
+            let secret = secp256k1::SecretKey::from_byte_array([seed; 32]).expect("a secret key");
+            let pair = secp256k1::Keypair::from_secret_key(&context, &secret);
+            let key = PublicKey::from_bytes(Scheme::Bip340, &pair.x_only_public_key().0.serialize());
+            let signature = context.sign_schnorr_no_aux_rand(&[seed; 32], &pair);
+            (key.expect("a key"), [seed; 32], Signature::from_bytes(signature.to_byte_array()))
+        })
+        .collect();
+    let signed: Vec<_> =
+        signatures.iter().map(|(key, message, signature)| Signed { key, message, signature }).collect();
+    let mut rng = ChaCha20Rng::seed_from_u64(1);
+    let mut group = criterion.benchmark_group(format!("verify/bip340/{COUNT}"));
+    group.bench_function("together", |bencher| {
+        bencher.iter(|| verify_batch(black_box(&signed), &mut rng).expect("right"));
+    });
+    group.bench_function("one-by-one", |bencher| {
+        bencher.iter(|| {
+            for Signed { key, message, signature } in black_box(&signed) {
+                key.verify(message, signature).expect("right");
+            }
+        });
+    });
+    group.finish();
+}
+
 fn benches(criterion: &mut Criterion) {
     suite::<Ed25519Suite>(criterion);
     suite::<Bip340Suite>(criterion);
+    batch(criterion);
 }
 
 criterion_group!(frost, benches);

@@ -28,6 +28,7 @@
 //!   are constant time; commitments, messages, binding factors and challenges are public and handled in variable time.
 //!   The parity of a BIP-340 key or nonce commitment, upon which secrets are negated, is public too.
 
+mod batch;
 mod judge;
 mod key;
 mod message;
@@ -38,6 +39,7 @@ mod setup;
 mod suite;
 mod suites;
 
+pub use batch::{Signed, verify_batch};
 pub use message::{Fault, Message};
 pub use nonces::Nonces;
 pub use package::Package;
