@@ -99,8 +99,8 @@ async fn no_secret_is_found_in_files_logs_memory_or_traffic() {
         let signed = cluster.client(&[number % 3 + 1]).sign(sign(wallet, &message)).await.unwrap();
         judge::check(curve, &message, &signed);
     }
-    // Finished sessions linger for three seconds.
-    tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+    // Finished sessions linger for two rounds of two seconds, and one more.
+    tokio::time::sleep(std::time::Duration::from_secs(7)).await;
     let images = core_images(&cluster, notes.path()).await;
 
     // One node alone, which holds t - 1 shares, does not sign.

@@ -27,10 +27,11 @@ use crate::wallets::PendingShare;
 
 /// A silent session repeats its messages this often: a connection may have broken under them.
 const RETRANSMIT: Duration = Duration::from_millis(1000);
-/// How long a finished session answers disputes and repeats its last messages.
-const LINGER: Duration = Duration::from_secs(3);
+/// How much longer than two rounds a finished session answers disputes and repeats its last messages: whoever closes the
+/// round late must still find the parties whose broadcasts it disputes.
+const LINGER_MARGIN: Duration = Duration::from_secs(1);
 /// Sessions, running and finished, beyond which a finished one goes at once.
-const MAX_LINGERING: usize = 2048;
+const MAX_LINGERING: usize = 4096;
 
 /// Envelopes of one member that may wait for a session.
 pub(super) const WAITING: usize = 64;
@@ -193,7 +194,8 @@ impl Engine {
         if lock(&self.sessions).len() > MAX_LINGERING {
             return;
         }
-        let until = Instant::now() + LINGER;
+        let until =
+            Instant::now() + self.config.round_timeout.saturating_mul(2).saturating_add(LINGER_MARGIN);
         let mut repeat = Instant::now() + RETRANSMIT;
         loop {
             tokio::select! {

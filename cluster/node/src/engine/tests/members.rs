@@ -97,3 +97,15 @@ async fn a_request_whose_work_breaks_off_has_an_ending() {
     let repeated = cluster.sign(0, "s", "w").await;
     assert!(repeated.is_ok(), "{repeated:?}");
 }
+
+/// A member that closes a round late may still dispute what a finished one has said in it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_finished_session_can_be_asked_for_two_more_rounds() {
+    let settings = Settings { round: Duration::from_millis(1500), ..Settings::default() };
+    let cluster = Cluster::new(2, settings).await;
+    cluster.keygen(0, "k", "w", &[0, 1]).await.unwrap();
+    let sessions = |place: usize| lock(&cluster.engine(place).sessions).len();
+    tokio::time::sleep(2 * settings.round).await;
+    assert!((0..2).all(|place| sessions(place) == 1));
+    eventually("they are gone", || (0..2).all(|place| sessions(place) == 0)).await;
+}
