@@ -3,27 +3,35 @@
 //! Used by the nodes' API and by the gateway. What a request may ask for, and how long its body may take, is for the
 //! routes to say.
 
+mod waiting;
+
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
+use waiting::{Place, Waiting};
+
 /// How long to wait when the operating system has no descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How often to look for a connection that waits, when all have had a request in progress.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// What callers can hold.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Connections at a time. Further ones wait in the backlog of the operating system.
+    /// Connections at a time. A further one takes the place of the one that has waited longest for a request; if all have
+    /// one in progress, it waits.
     pub connections: usize,
     /// How long a caller may take to send the header of a request; also how long a connection may idle.
     pub header_time: Duration,
@@ -56,21 +64,22 @@ pub async fn serve(
 ) {
     let mut shutdown = pin!(shutdown);
     let slots = Arc::new(Semaphore::new(limits.connections));
+    let waiting = Arc::new(Waiting::default());
     let (stop, stopped) = watch::channel(());
     let mut connections = JoinSet::new();
     loop {
-        let accept = async {
-            let slot = Arc::clone(&slots).acquire_owned().await;
-            (slot, listener.accept().await)
-        };
         tokio::select! {
             () = &mut shutdown => break,
             Some(_) = connections.join_next() => {}
-            (slot, accepted) = accept => match accepted {
+            accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
-                    let (router, stopped) = (router.clone(), stopped.clone());
+                    let slot = tokio::select! {
+                        () = &mut shutdown => break,
+                        slot = room(&slots, &waiting) => slot,
+                    };
+                    let (router, stopped, place) = (router.clone(), stopped.clone(), Place::new(&waiting));
                     connections.spawn(async move {
-                        connection(stream, router, limits, stopped).await;
+                        connection(stream, router, limits, stopped, place).await;
                         drop(slot);
                     });
                 }
@@ -89,18 +98,49 @@ pub async fn serve(
     }
 }
 
-async fn connection(stream: TcpStream, router: Router, limits: Limits, mut stopped: watch::Receiver<()>) {
+/// A slot for a connection. If there is none left, the connection that has waited longest has to go.
+async fn room(slots: &Arc<Semaphore>, waiting: &Waiting) -> Option<OwnedSemaphorePermit> {
+    loop {
+        if let Ok(slot) = Arc::clone(slots).try_acquire_owned() {
+            return Some(slot);
+        }
+        waiting.end_longest();
+        // If none waits, one may begin to.
+        match timeout(LOOK_AGAIN, Arc::clone(slots).acquire_owned()).await {
+            Ok(slot) => return slot.ok(),
+            Err(_) => continue,
+        }
+    }
+}
+
+async fn connection(
+    stream: TcpStream,
+    router: Router,
+    limits: Limits,
+    mut stopped: watch::Receiver<()>,
+    place: Arc<Place>,
+) {
     // Answers are small and wait for nothing. Where it can't be set, they only come later.
     stream.set_nodelay(true).ok();
+    let router = TowerToHyperService::new(router);
+    let service = service_fn(|request| {
+        let (busy, answer) = (place.busy(), router.call(request));
+        async move {
+            let answer = answer.await;
+            drop(busy);
+            answer
+        }
+    });
     let mut connection = pin!(
         http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(limits.header_time)
             .max_buf_size(limits.header_bytes.max(LEAST_HEADER_BYTES))
-            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
+            .serve_connection(TokioIo::new(stream), service)
     );
     let result = tokio::select! {
         result = &mut connection => result,
+        () = place.ended() => return debug!("an idle connection made room for another"),
         // The sender was dropped: finish the request that is running, take no other.
         _ = stopped.changed() => {
             connection.as_mut().graceful_shutdown();
@@ -169,19 +209,40 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn connections_beyond_the_limit_wait_for_a_place() {
-        let limits = Limits { connections: 1, header_time: Duration::from_millis(500), ..Limits::default() };
-        let served = serving(limits).await;
-        let idle = TcpStream::connect(served.address).await.unwrap();
+    async fn idle_connections_make_room_for_others() {
+        let served = serving(Limits { connections: 4, ..Limits::default() }).await;
+        let mut idle = Vec::new();
+        for number in 0..20 {
+            let mut stream = TcpStream::connect(served.address).await.unwrap();
+            // Some say nothing, some half of something, some had an answer and ask no more.
+            let said = &HERE[..[0, 9][number % 2]];
+            stream.write_all(said).await.unwrap();
+            idle.push(stream);
+        }
+        let asked = std::time::Instant::now();
+        for _ in 0..20 {
+            assert!(ask(served.address, HERE).await.ends_with("here"));
+        }
+        assert!(asked.elapsed() < Limits::default().header_time / 2);
+        // The first ones are gone.
+        let mut rest = Vec::new();
+        timeout(Duration::from_secs(5), idle[0].read_to_end(&mut rest)).await.unwrap().ok();
+        assert!(rest.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_request_in_progress_makes_no_room() {
+        let served = serving(Limits { connections: 2, ..Limits::default() }).await;
+        let slow = || {
+            tokio::spawn(ask(served.address, b"GET /slow HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"))
+        };
+        let running = [slow(), slow()];
         sleep(Duration::from_millis(100)).await;
-        let mut second = TcpStream::connect(served.address).await.unwrap();
-        second.write_all(HERE).await.unwrap();
-        let mut answer = Vec::new();
-        timeout(Duration::from_millis(200), second.read_to_end(&mut answer)).await.unwrap_err();
-        // The idle one's time is over; now it is the second one's turn.
-        timeout(Duration::from_secs(5), second.read_to_end(&mut answer)).await.unwrap().unwrap();
-        assert!(String::from_utf8_lossy(&answer).ends_with("here"));
-        drop(idle);
+        // It waits for one of the two, and both end as they should.
+        assert!(ask(served.address, HERE).await.ends_with("here"));
+        for request in running {
+            assert!(request.await.unwrap().ends_with("late"));
+        }
     }
 
     #[tokio::test]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use axum::extract::{Path, Request, State};
 use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
@@ -77,21 +77,28 @@ fn error(code: ErrorCode, message: impl Into<String>) -> Refusal {
     Refusal(ErrorBody::new(code, message))
 }
 
-/// Reads a signed request off the wire.
-async fn read(request: Request) -> Result<SignedRequest, Refusal> {
+/// Reads a signed request off the wire. Strangers are told so before they can send a body.
+async fn read(engine: &Engine, request: Request) -> Result<SignedRequest, Refusal> {
     let (parts, body) = request.into_parts();
+    if body.size_hint().lower() > MAX_BODY_BYTES as u64 {
+        return Err(too_large());
+    }
+    let head = SignedRequest::from_http(&parts.headers, bytes::Bytes::new())?;
+    engine.authority.verify_head(&head)?;
     let body = tokio::time::timeout(BODY_TIME, collect(body))
         .await
         .map_err(|_| error(ErrorCode::MalformedRequest, "the body did not arrive in time"))??;
     Ok(SignedRequest::from_http(&parts.headers, body)?)
 }
 
+fn too_large() -> Refusal {
+    error(ErrorCode::BodyTooLarge, format!("a body has at most {MAX_BODY_BYTES} bytes"))
+}
+
 async fn collect(body: Body) -> Result<bytes::Bytes, Refusal> {
     match Limited::new(body, MAX_BODY_BYTES).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
-        Err(failed) if failed.downcast_ref::<LengthLimitError>().is_some() => {
-            Err(error(ErrorCode::BodyTooLarge, format!("a body has at most {MAX_BODY_BYTES} bytes")))
-        }
+        Err(failed) if failed.downcast_ref::<LengthLimitError>().is_some() => Err(too_large()),
         Err(failed) => {
             Err(error(ErrorCode::MalformedRequest, format!("the body could not be read: {failed}")))
         }
@@ -103,7 +110,7 @@ async fn submit(
     wanted: &Operation,
     request: Request,
 ) -> Result<SessionResult, Refusal> {
-    let request = read(request).await?;
+    let request = read(engine, request).await?;
     if request.operation() != wanted {
         let signed = request.operation().clone();
         return Err(RequestError::OtherOperation { signed, wanted: wanted.clone() }.into());
@@ -127,7 +134,7 @@ async fn sign(State(engine): State<Arc<Engine>>, request: Request) -> Answer {
 
 /// Checks that an initiator signed for reading this path.
 async fn may_read(engine: &Engine, uri: &Uri, request: Request) -> Result<(), Refusal> {
-    let request = read(request).await?;
+    let request = read(engine, request).await?;
     let verified = engine.authority.verify(&request)?;
     let path = Operation::read_target(uri)
         .map_err(|_| error(ErrorCode::MalformedRequest, "a path that can't be signed for"))?;

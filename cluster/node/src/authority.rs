@@ -31,6 +31,15 @@ impl Authority {
         request.verify(&self.cluster, known, SystemTime::now(), CLOCK_SKEW)
     }
 
+    /// Checks what [`Authority::verify`] does, but for the body.
+    ///
+    /// # Errors
+    /// The sender's fault.
+    pub(crate) fn verify_head(&self, request: &SignedRequest) -> Result<(), RequestError> {
+        let known = |identity: &Identity| self.initiators.contains(identity);
+        request.verify_head(&self.cluster, known, SystemTime::now(), CLOCK_SKEW)
+    }
+
     /// Checks the request that a wallet is said to have been made by: all but its times.
     ///
     /// # Errors

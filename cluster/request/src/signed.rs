@@ -119,6 +119,25 @@ impl SignedRequest {
         now: SystemTime,
         skew: Duration,
     ) -> Result<Verified, RequestError> {
+        self.verify_head(cluster, initiators, now, skew)?;
+        if self.content_digest != <[u8; 32]>::from(Sha256::digest(&self.body)) {
+            return Err(RequestError::DigestMismatch);
+        }
+        Ok(Verified::new(self.clone(), skew))
+    }
+
+    /// Checks what [`SignedRequest::verify`] does, but for the body: to learn from the header fields alone, read with
+    /// an empty body, whether it is worth to wait for one.
+    ///
+    /// # Errors
+    /// The sender's fault; see [`RequestError`].
+    pub fn verify_head(
+        &self,
+        cluster: &ClusterId,
+        initiators: impl Fn(&Identity) -> bool,
+        now: SystemTime,
+        skew: Duration,
+    ) -> Result<(), RequestError> {
         if self.cluster != *cluster {
             return Err(RequestError::WrongCluster { asked: self.cluster, this: *cluster });
         }
@@ -126,14 +145,10 @@ impl SignedRequest {
         if !initiators(initiator) {
             return Err(RequestError::UnknownInitiator(*initiator));
         }
-        if self.content_digest != <[u8; 32]>::from(Sha256::digest(&self.body)) {
-            return Err(RequestError::DigestMismatch);
-        }
         if !initiator.verify(self.signature_base().as_bytes(), &self.signature) {
             return Err(RequestError::BadSignature);
         }
-        self.parameters.check_times(now, skew)?;
-        Ok(Verified::new(self.clone(), skew))
+        self.parameters.check_times(now, skew)
     }
 
     /// The cluster that is asked.
