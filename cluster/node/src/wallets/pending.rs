@@ -57,6 +57,11 @@ impl Waiting {
         }
     }
 
+    /// Whether this is the request that it was made for, which this node checked then.
+    pub(crate) fn is_for(&self, request: &[u8]) -> bool {
+        self.request == request
+    }
+
     /// The wallet, once there is a certificate.
     pub(crate) fn certified(&self, certificate: Certificate) -> Certified {
         Certified { request: self.request.clone(), public: self.public.clone(), certificate }

@@ -152,6 +152,31 @@ async fn a_wallet_that_no_initiator_of_this_node_asked_for_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_share_becomes_active_even_if_its_initiator_has_gone_since() {
+    let mut cluster = Cluster::new(3, Settings::default()).await;
+    let (hub, cut_off) = (cluster.hub.clone(), cluster.identity(1));
+    // All have acknowledged; one does not hear of it any more.
+    cluster.deed(1, move |operation, step| {
+        if (operation, step) == ("keygen", Step::Round(3)) {
+            hub.isolate(&cut_off);
+        }
+    });
+    let request = cluster.keygen_request("k", "w", 2, &[0, 1, 2]);
+    let asked = tokio::spawn({
+        let engine = Arc::clone(cluster.engine(0));
+        async move { engine.submit(&request).await }
+    });
+    eventually("a share waits", || !cluster.engine(1).wallets.waiting().is_empty()).await;
+    let stranger = SigningIdentity::generate(&mut OsRng).identity();
+    cluster.restart(1, Settings::default(), Some(stranger)).await;
+    assert_eq!(cluster.engine(1).wallets.waiting().len(), 1);
+    cluster.hub.heal_all();
+    eventually("all know it", || (0..3).all(|place| cluster.knows(place, "w") == 1)).await;
+    assert!(cluster.engine(1).wallets.waiting().is_empty());
+    keygen_of(asked.await.unwrap()).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_certificate_does_not_pass_for_another_request_or_key() {
     let cluster = Cluster::new(4, Settings::default()).await;
     cluster.hub.isolate(&cluster.identity(3));
