@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod bip340;
 mod cheaters;
 mod compile_fail;
 mod crates;
@@ -9,6 +10,7 @@ mod evidence;
 mod honest;
 mod keys;
 mod outside;
+mod secrecy;
 mod setup;
 mod vectors;
 mod wallet;
