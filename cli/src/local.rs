@@ -203,3 +203,23 @@ fn config(folder: &Path, number: u16, initiator: Identity) -> anyhow::Result<Con
         .set("api_listen", "127.0.0.1:0");
     Ok(Config::load(None, std::iter::empty(), &overrides)?)
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn the_passphrase_is_its_owners_and_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let content = || {
+            passphrase(folder.path()).unwrap();
+            std::fs::read(folder.path().join(PASSPHRASE_FILE)).unwrap()
+        };
+        assert_eq!(content(), content());
+        let mode = std::fs::metadata(folder.path().join(PASSPHRASE_FILE)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+}
