@@ -63,10 +63,15 @@ impl PassphraseSource {
             Self::File(path) => path,
         };
         let failed = |source| ConfigError::File { path: path.clone(), source };
-        if std::fs::metadata(&path).map_err(failed)?.len() > MAX_PASSPHRASE {
+        let metadata = std::fs::metadata(&path).map_err(failed)?;
+        if metadata.len() > MAX_PASSPHRASE {
             return Err(failed(io::Error::other(format!(
                 "a passphrase file has at most {MAX_PASSPHRASE} bytes"
             ))));
+        }
+        #[cfg(unix)]
+        if std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o044 != 0 {
+            tracing::warn!(path = %path.display(), "the passphrase file can be read by others: set it to mode 0600");
         }
         let content = Zeroizing::new(std::fs::read(&path).map_err(failed)?);
         let line = content.strip_suffix(b"\n").unwrap_or(&content);
