@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use quorate_node::config::PassphraseSource;
 use quorate_node::peers::Peers;
+use quorate_node::store::{Store, Table};
 use quorate_request::{SignRequest, WalletId};
 use quorate_tests::cluster::{keygen, sign};
 use quorate_tests::node::NodeProcess;
@@ -167,13 +169,20 @@ async fn a_wrong_passphrase_and_a_truncated_store_are_named() {
     );
 }
 
+/// The session of the key generation that made the wallet: its rows are named after it. The node must not run.
+fn keygen_of(node: &NodeProcess, wallet: &WalletId) -> Vec<u8> {
+    let passphrase = PassphraseSource::File(node.passphrase_file()).read().unwrap();
+    let store = Store::open(&node.store(), &passphrase).unwrap();
+    store.get(Table::Meta, format!("name/{wallet}")).unwrap().expect("a wallet").value.expose().clone()
+}
+
 /// Flips a bit in every copy of a record in the file.
-fn corrupt(store: &Path, table: &str, key: &str) {
+fn corrupt(store: &Path, table: &str, key: &[u8]) {
     let record = {
         let database = Database::open(store).unwrap();
         let table =
             database.begin_read().unwrap().open_table(TableDefinition::<&[u8], &[u8]>::new(table)).unwrap();
-        table.get(key.as_bytes()).unwrap().unwrap().value().to_vec()
+        table.get(key).unwrap().unwrap().value().to_vec()
     };
     let mut bytes = fs::read(store).unwrap();
     let places: Vec<_> =
@@ -193,7 +202,8 @@ async fn a_corrupted_share_is_named_and_the_others_sign() {
     let node = cluster.node(3);
     stop(node).await;
     let kept = fs::read(node.store()).unwrap();
-    corrupt(&node.store(), "shares", "broken");
+    let key = keygen_of(node, &broken);
+    corrupt(&node.store(), "shares", &key);
     node.start();
     cluster.ready().await;
 
@@ -206,10 +216,13 @@ async fn a_corrupted_share_is_named_and_the_others_sign() {
     let refused = refused.api().unwrap_or_else(|| panic!("{refused}"));
     assert_eq!(refused.code.status().as_u16(), 503, "{refused:?}");
     assert!(refused.message.contains("node3"), "{refused:?}");
-    logs(node, "shares/broken").await;
+    let record = format!("shares/0x{}", hex::encode(&key));
+    logs(node, &record).await;
     let log = node.log();
-    let line = log.lines().find(|line| line.contains("shares/broken")).unwrap();
-    assert!(line.contains(node.store().to_str().unwrap()), "{line}");
+    let line = log.lines().find(|line| line.contains(&record)).unwrap();
+    for named in ["wallet=broken", node.store().to_str().unwrap(), "restore it from a backup"] {
+        assert!(line.contains(named), "{named}: {line}");
+    }
     for number in 0..8 {
         let message = format!("without the damaged share {number}");
         let signed = cluster.client(&[number % 3 + 1]).sign(sign(&broken, message.as_bytes())).await.unwrap();
@@ -225,7 +238,7 @@ async fn a_corrupted_share_is_named_and_the_others_sign() {
         SECTION,
         &[
             "corrupted record",
-            "the node names shares/broken and the file, and signs with its other wallets; the other nodes sign; a restored file signs again",
+            "the node names the wallet, the record and the file, and signs with its other wallets; the other nodes sign; a restored file signs again",
         ],
     );
 }
