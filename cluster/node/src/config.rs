@@ -102,7 +102,7 @@ pub struct Config {
     pub passphrase: PassphraseSource,
     /// Keys that may request.
     pub initiators: Vec<Identity>,
-    /// The threshold of a key generation that names none.
+    /// The threshold that the cluster is meant for, checked at start against the number of nodes.
     pub threshold: Option<u16>,
     /// How many nodes the operator counts on; checked against the peers file.
     pub total_nodes: Option<u16>,
