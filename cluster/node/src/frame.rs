@@ -30,7 +30,7 @@ pub(crate) enum Frame {
         /// The encoded envelope.
         envelope: Vec<u8>,
     },
-    /// Aggregator to proposer and signers: the signature.
+    /// Aggregator to proposer and signers: the signatures.
     Signed(Signed),
     /// Member to proposer: the session has failed here.
     GivenUp(GivenUp),
@@ -127,14 +127,15 @@ impl fmt::Display for Reason {
     }
 }
 
-/// A signature that a request led to.
+/// The signatures that a request led to.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub(crate) struct Signed {
     /// The request id.
     pub(crate) request_id: String,
     /// Fingerprint of the request.
     pub(crate) fingerprint: [u8; 32],
-    pub(crate) signature: Signature,
+    /// As many as the request needs, in order.
+    pub(crate) signatures: Vec<Signature>,
     /// The members that signed.
     pub(crate) committee: Vec<Identity>,
     pub(crate) attempt: u32,

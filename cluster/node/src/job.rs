@@ -4,13 +4,16 @@
 //! Proposer and members each make the job from the signed request alone. So a member runs exactly what the client
 //! signed, or declines.
 
+mod transaction;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use quorate_frost::{Setup as SigningSetup, TaprootTweak};
+use quorate_frost::{Setup as SigningSetup, TaprootTweak, Task};
 use quorate_keys::{DerivationPath, Identity, PublicKey, Scheme, Transcript, derive, taproot};
 use quorate_request::{
-    ErrorBody, ErrorCode, KeygenRequest, Operation, SignRequest, Tweak, Verified, WalletId, WalletRef,
+    ErrorBody, ErrorCode, KeygenRequest, Operation, SignRequest, Subject, Tweak, Verified, WalletId,
+    WalletRef,
 };
 use quorate_session::{ProtocolId, Wire};
 use quorate_sharing::{Committee, Member, PartyIndex, Threshold};
@@ -20,6 +23,7 @@ use crate::frame::Sought;
 use crate::peers::Peers;
 use crate::protocols;
 use crate::wallets::{Wallet, Wallets};
+use transaction::Transaction;
 
 /// The longest body of a key generation: a hundred names of nodes, and what else there is. Every node keeps it.
 const MAX_KEYGEN_BYTES: usize = 16 * 1024;
@@ -42,13 +46,14 @@ pub(crate) struct KeygenJob {
     protocol: ProtocolId,
 }
 
-/// Sign a message.
+/// Sign a message or a transaction.
 #[derive(Debug, Clone)]
 pub(crate) struct SignJob {
     pub(crate) wallet: Arc<Wallet>,
-    pub(crate) message: Vec<u8>,
-    pub(crate) path: DerivationPath,
-    pub(crate) tweak: Option<TaprootTweak>,
+    /// The signatures to make: one for a message, one or more for a transaction.
+    pub(crate) tasks: Vec<Task>,
+    /// The transaction, if it is one.
+    pub(crate) transaction: Option<Transaction>,
     /// The signers, if the client named them.
     pub(crate) signers: Option<BTreeSet<PartyIndex>>,
     protocol: ProtocolId,
@@ -192,9 +197,7 @@ impl Job {
             Self::Sign(job) => SigningSetup {
                 key: job.wallet.record.public.clone(),
                 aggregator: aggregator(committee, proposer).ok_or("the committee is empty")?,
-                message: job.message.clone(),
-                path: job.path.clone(),
-                tweak: job.tweak,
+                tasks: job.tasks.clone(),
             }
             .to_wire(),
         };
@@ -279,8 +282,10 @@ impl SignJob {
     fn new(verified: &Verified, wallets: &Wallets, peers: &Peers) -> Result<Self, ErrorBody> {
         let body: SignRequest = verified.body().map_err(|error| refuse(error.code(), error.to_string()))?;
         let reference = body.wallet().map_err(|error| refuse(error.code(), error.to_string()))?;
-        let message = body.message().map_err(|error| refuse(error.code(), error.to_string()))?;
-        if message.len() > quorate_frost::MAX_MESSAGE_BYTES {
+        let subject = body.subject().map_err(|error| refuse(error.code(), error.to_string()))?;
+        if let Subject::Message(message) = subject
+            && message.len() > quorate_frost::MAX_MESSAGE_BYTES
+        {
             let message = format!("a message has at most {} bytes", quorate_frost::MAX_MESSAGE_BYTES);
             return Err(refuse(ErrorCode::InvalidMessage, message));
         }
@@ -306,21 +311,29 @@ impl SignJob {
         let protocol = protocols::signing(scheme)
             .ok_or_else(|| refuse(ErrorCode::UnsupportedProtocol, "no protocol signs with this wallet"))?;
         let signers = body.signers.as_deref().map(|names| signers(names, &wallet, peers)).transpose()?;
-        Ok(Self { wallet, message: message.to_vec(), path, tweak, signers, protocol })
+        let (tasks, transaction) = match subject {
+            Subject::Message(message) => (vec![Task { message: message.to_vec(), path, tweak }], None),
+            Subject::Transaction { chain, transaction } => {
+                let transaction = Transaction::read(chain, transaction, &wallet, &path, &body.allow)?;
+                (transaction.tasks()?, Some(transaction))
+            }
+            _ => return Err(refuse(ErrorCode::Internal, "nothing that this version can sign")),
+        };
+        Ok(Self { wallet, tasks, transaction, signers, protocol })
     }
 }
 
 impl SignJob {
-    /// The key that verifies the signature: the wallet's, derived and tweaked as the request says.
+    /// The key that verifies the signature of a task: the wallet's, derived and tweaked as the task says.
     ///
     /// # Errors
     /// When the path or the tweak leads to no key, which no path does that anybody will ever find.
-    pub(crate) fn verifying_key(&self) -> Result<PublicKey, String> {
+    pub(crate) fn verifying_key(&self, task: &Task) -> Result<PublicKey, String> {
         let public = &self.wallet.record.public;
         let derived =
-            derive(&public.group_key, &public.chain_code, &self.path).map_err(|error| error.to_string())?;
+            derive(&public.group_key, &public.chain_code, &task.path).map_err(|error| error.to_string())?;
         let key = derived.key.public_key(self.wallet.scheme).map_err(|error| error.to_string())?;
-        match &self.tweak {
+        match &task.tweak {
             None => Ok(key),
             Some(tweak) => {
                 let tweaked = taproot::tweak(&key, tweak.merkle_root.as_ref());

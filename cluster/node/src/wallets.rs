@@ -12,9 +12,12 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use borsh::{BorshDeserialize, BorshSerialize};
+use quorate_chains::AddressKind;
 use quorate_keygen::Certificate;
 use quorate_keys::{Identity, PublicKey, Scheme, Secret};
-use quorate_request::{Body, ErrorBody, ErrorCode, KeygenRequest, SignedRequest, WalletId, WalletRef};
+use quorate_request::{
+    AddressView, Body, ErrorBody, ErrorCode, KeygenRequest, SignedRequest, WalletId, WalletRef,
+};
 use quorate_session::{Evidence, SessionId, Wire};
 use quorate_sharing::PublicShares;
 
@@ -310,6 +313,16 @@ impl Wallets {
 }
 
 impl Wallet {
+    /// The wallet's own addresses on the main networks whose signatures it makes.
+    pub(crate) fn addresses(&self) -> Vec<AddressView> {
+        let address = |chain: quorate_chains::Chain| {
+            let net = chain.net();
+            let address = chain.address(&self.public_key, AddressKind::Default).ok()?;
+            Some(AddressView { chain: net.id.into(), name: net.name.into(), address })
+        };
+        quorate_chains::chains().filter(|chain| !chain.net().test).filter_map(address).collect()
+    }
+
     /// The wallet that a record is of.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::error_body::ErrorCode;
-use crate::hex_bytes::{Hex, HexArray};
+use crate::hex_bytes::{Hex, HexArray, TransactionBytes};
 use crate::id::{RequestId, WalletId};
 use crate::operation::Operation;
 
@@ -59,7 +59,7 @@ pub struct KeygenRequest {
 
 /// Asks for a signature: `POST /api/v1/sign`.
 ///
-/// Exactly one of `public_key` and `wallet_id`, and exactly one of `message_hash` and `message`.
+/// Exactly one of `public_key` and `wallet_id`, and exactly one of `message_hash`, `message` and `transaction`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SignRequest {
@@ -84,9 +84,44 @@ pub struct SignRequest {
     /// Sign with the key derived along this non-hardened path, e.g. `m/0/1`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub derivation_path: Option<String>,
-    /// Sign with the tweaked key. Absent: the key as it is.
+    /// Sign with the tweaked key. Absent: the key as it is. A transaction says itself how keys are tweaked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tweak: Option<Tweak>,
+    /// The chain of the transaction: its CAIP-2 id, an alias, or its SLIP-44 number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chain: Option<String>,
+    /// A transaction to sign, in the chain's usual form.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transaction: Option<TransactionBytes>,
+    /// What the transaction may contain beyond the usual.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allow: Vec<Allowance>,
+}
+
+/// What is refused in a transaction unless the request allows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Allowance {
+    /// Inputs of others, which are left for them to sign.
+    ForeignInputs,
+    /// Kinds of Bitcoin signature that leave parts of the transaction open to change by others.
+    WeakSighashes,
+}
+
+/// What a request asks to sign.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Subject<'a> {
+    /// Bytes as they are.
+    Message(&'a [u8]),
+    /// A transaction of a chain: the adapter knows what must be signed for it.
+    Transaction {
+        /// The chain, as the request names it.
+        chain: &'a str,
+        /// The transaction.
+        transaction: &'a [u8],
+    },
 }
 
 /// How the key is tweaked before it signs.
@@ -126,8 +161,14 @@ pub enum BodyError {
     #[error("name the wallet by exactly one of public_key and wallet_id")]
     WalletRef,
     /// What to sign is given twice or not at all.
-    #[error("give exactly one of message_hash (32 bytes) and message")]
-    Message,
+    #[error("give exactly one of message_hash (32 bytes), message, and transaction with chain")]
+    Subject,
+    /// A field that says more of a transaction, without one.
+    #[error("chain and allow are for transactions")]
+    WithoutTransaction,
+    /// A tweak beside a transaction.
+    #[error("a transaction says itself how keys are tweaked: leave tweak out")]
+    TweakedTransaction,
     /// The digest has the wrong length.
     #[error("message_hash has 32 bytes, got {0}; use message for what is longer or shorter")]
     HashLength(usize),
@@ -137,9 +178,12 @@ impl BodyError {
     /// The code under which the API reports this.
     pub const fn code(&self) -> ErrorCode {
         match self {
-            Self::Json(_) | Self::SessionId | Self::WalletRef => ErrorCode::MalformedRequest,
+            Self::Json(_) | Self::SessionId | Self::WalletRef | Self::WithoutTransaction => {
+                ErrorCode::MalformedRequest
+            }
             Self::OtherOperation(_) => ErrorCode::OtherOperation,
-            Self::Message | Self::HashLength(_) => ErrorCode::InvalidMessage,
+            Self::TweakedTransaction => ErrorCode::InvalidTweak,
+            Self::Subject | Self::HashLength(_) => ErrorCode::InvalidMessage,
         }
     }
 }
@@ -173,17 +217,26 @@ impl SignRequest {
         }
     }
 
-    /// The bytes to sign.
+    /// What to sign.
     ///
     /// # Errors
-    /// The caller gave both fields or none, or a digest that has not 32 bytes.
-    pub fn message(&self) -> Result<&[u8], BodyError> {
-        match (&self.message_hash, &self.message) {
-            (Some(hash), None) if hash.as_bytes().len() == 32 => Ok(hash.as_bytes()),
-            (Some(hash), None) => Err(BodyError::HashLength(hash.as_bytes().len())),
-            (None, Some(message)) => Ok(message.as_bytes()),
-            _ => Err(BodyError::Message),
+    /// The caller gave several things or none, a digest that has not 32 bytes, or fields that don't go together.
+    pub fn subject(&self) -> Result<Subject<'_>, BodyError> {
+        let message = match (&self.message_hash, &self.message, &self.transaction) {
+            (Some(hash), None, None) if hash.as_bytes().len() == 32 => hash.as_bytes(),
+            (Some(hash), None, None) => return Err(BodyError::HashLength(hash.as_bytes().len())),
+            (None, Some(message), None) => message.as_bytes(),
+            (None, None, Some(_)) if self.tweak.is_some() => return Err(BodyError::TweakedTransaction),
+            (None, None, Some(transaction)) => {
+                let chain = self.chain.as_deref().ok_or(BodyError::Subject)?;
+                return Ok(Subject::Transaction { chain, transaction: transaction.as_bytes() });
+            }
+            _ => return Err(BodyError::Subject),
+        };
+        if self.chain.is_some() || !self.allow.is_empty() {
+            return Err(BodyError::WithoutTransaction);
         }
+        Ok(Subject::Message(message))
     }
 }
 
@@ -218,7 +271,7 @@ mod tests {
             format!(r#"{{"public_key": "0x0a", "message_hash": "0x{hash}", "signers": ["node1", "node2"]}}"#);
         let request = sign(&json).unwrap();
         assert_eq!(request.wallet(), Ok(WalletRef::PublicKey(&[0x0a])));
-        assert_eq!(request.message(), Ok([0x11; 32].as_slice()));
+        assert_eq!(request.subject(), Ok(Subject::Message(&[0x11; 32])));
         assert_eq!(request.signers.unwrap(), ["node1", "node2"]);
     }
 
@@ -266,15 +319,44 @@ mod tests {
 
     #[test]
     fn a_message_is_given_exactly_once_and_a_digest_has_32_bytes() {
-        let message = |json: &str| sign(json).unwrap().message().map(<[u8]>::to_vec);
+        let message = |json: &str| {
+            sign(json).unwrap().subject().map(|subject| match subject {
+                Subject::Message(message) => message.to_vec(),
+                Subject::Transaction { .. } => panic!("a transaction"),
+            })
+        };
         assert_eq!(message(r#"{"message": "0x0102"}"#), Ok(vec![1, 2]));
         assert_eq!(message(r#"{"message": "0x"}"#), Ok(vec![]));
-        assert_eq!(message(r#"{}"#), Err(BodyError::Message));
-        assert_eq!(message(r#"{"message": "0x01", "message_hash": "0x02"}"#), Err(BodyError::Message));
+        assert_eq!(message(r#"{}"#), Err(BodyError::Subject));
+        assert_eq!(message(r#"{"message": "0x01", "message_hash": "0x02"}"#), Err(BodyError::Subject));
         for length in [0, 31, 33] {
             let json = format!(r#"{{"message_hash": "0x{}"}}"#, "00".repeat(length));
             assert_eq!(message(&json), Err(BodyError::HashLength(length)));
         }
+    }
+
+    #[test]
+    fn a_transaction_comes_with_its_chain_and_in_either_encoding() {
+        for text in ["0x70736274ff", "cHNidP8="] {
+            let request = sign(&format!(r#"{{"chain": "bitcoin", "transaction": "{text}"}}"#)).unwrap();
+            let transaction = b"psbt\xff".as_slice();
+            assert_eq!(request.subject(), Ok(Subject::Transaction { chain: "bitcoin", transaction }));
+            let json = serde_json::to_string(&request).unwrap();
+            assert_eq!(json, r#"{"chain":"bitcoin","transaction":"0x70736274ff"}"#);
+        }
+        for bad in ["cHNidP8", "cHNidP9=", "0x7", "cHNi dP8=", "cHNidP8=\\n", "-", "_w=="] {
+            let error = sign(&format!(r#"{{"chain": "bitcoin", "transaction": "{bad}"}}"#)).unwrap_err();
+            assert!(error.to_string().contains("0x and hexadecimal digits, or Base64"), "{bad}: {error}");
+        }
+        let refused = |json: &str| sign(json).unwrap().subject().unwrap_err();
+        assert_eq!(refused(r#"{"transaction": "0x01"}"#), BodyError::Subject);
+        assert_eq!(refused(r#"{"chain": "x", "transaction": "0x01", "message": "0x"}"#), BodyError::Subject);
+        assert_eq!(refused(r#"{"chain": "x", "message": "0x"}"#), BodyError::WithoutTransaction);
+        let allowed = r#"{"message": "0x", "allow": ["foreign_inputs"]}"#;
+        assert_eq!(refused(allowed), BodyError::WithoutTransaction);
+        let tweaked = r#"{"chain": "x", "transaction": "0x01", "tweak": {"taproot": null}}"#;
+        assert_eq!(refused(tweaked), BodyError::TweakedTransaction);
+        assert!(sign(r#"{"chain": "x", "transaction": "0x01", "allow": ["anything"]}"#).is_err());
     }
 
     #[test]

@@ -103,6 +103,10 @@ error_codes! {
     InvalidDerivationPath = "invalid_derivation_path", BAD_REQUEST;
     /// The tweak does not fit the wallet's scheme.
     InvalidTweak = "invalid_tweak", BAD_REQUEST;
+    /// There is no such chain here, or several have this name.
+    UnknownChain = "unknown_chain", BAD_REQUEST;
+    /// The transaction can't be read, lies, is not the wallet's to sign, or holds what is not allowed.
+    TransactionRefused = "transaction_refused", BAD_REQUEST;
     /// The request carries no signature.
     Unsigned = "unsigned", UNAUTHORIZED;
     /// The signature does not hold.

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// Bytes of any length, written as `0x` and lower-case hexadecimal digits.
@@ -12,6 +14,17 @@ pub struct Hex(Vec<u8>);
 /// Exactly `N` bytes, written as `0x` and lower-case hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct HexArray<const N: usize>([u8; N]);
+
+/// A transaction: written as `0x` and hexadecimal digits, read in Base64 (RFC 4648 section 4) as well, in which wallets
+/// hand many of them over.
+#[derive(Clone, PartialEq, Eq)]
+pub struct TransactionBytes(Vec<u8>);
+
+/// The text is neither hexadecimal nor Base64.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a transaction is written as 0x and hexadecimal digits, or Base64")]
+#[non_exhaustive]
+pub struct InvalidTransactionText;
 
 /// Why a text is not the hexadecimal value that was expected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -57,6 +70,48 @@ impl<const N: usize> HexArray<N> {
     /// The bytes, by value.
     pub const fn into_bytes(self) -> [u8; N] {
         self.0
+    }
+}
+
+impl TransactionBytes {
+    /// The bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl From<Vec<u8>> for TransactionBytes {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+}
+
+impl FromStr for TransactionBytes {
+    type Err = InvalidTransactionText;
+
+    fn from_str(text: &str) -> Result<Self, InvalidTransactionText> {
+        if text.starts_with("0x") {
+            return text.parse().map(|Hex(bytes)| Self(bytes)).map_err(|_| InvalidTransactionText);
+        }
+        STANDARD.decode(text).map(Self).map_err(|_| InvalidTransactionText)
+    }
+}
+
+impl fmt::Debug for TransactionBytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "0x{}", hex::encode(&self.0))
+    }
+}
+
+impl Serialize for TransactionBytes {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("0x{}", hex::encode(&self.0)))
+    }
+}
+
+impl<'de> Deserialize<'de> for TransactionBytes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
     }
 }
 

@@ -33,14 +33,14 @@ pub mod paths;
 mod signed;
 mod view;
 
-pub use body::{Body, BodyError, KeygenRequest, SignRequest, Tweak, WalletRef};
+pub use body::{Allowance, Body, BodyError, KeygenRequest, SignRequest, Subject, Tweak, WalletRef};
 pub use error::{DecodeError, RequestError, SignError};
 pub use error_body::{ErrorBody, ErrorCode};
-pub use hex_bytes::{Hex, HexArray, InvalidHex};
+pub use hex_bytes::{Hex, HexArray, InvalidHex, InvalidTransactionText, TransactionBytes};
 pub use id::{ClusterId, InvalidId, RequestId, WalletId};
 pub use operation::{InvalidOperation, Operation, ReadPath};
 pub use signed::{LABEL, MAX_BODY_BYTES, MAX_LIFETIME, SignedRequest, Verified, fields};
 pub use view::{
-    Health, KeygenResponse, NodeView, Readiness, RequestStatus, SessionResult, SessionView, SignResponse,
-    WalletStatus, WalletView,
+    AddressView, Health, KeygenResponse, NodeView, Readiness, RequestStatus, SessionResult, SessionView,
+    SignResponse, SignatureView, WalletStatus, WalletView,
 };

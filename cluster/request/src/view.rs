@@ -42,7 +42,7 @@ pub struct KeygenResponse {
     pub wallet_id: WalletId,
     /// Its public key: Ed25519 32 bytes, BIP-340 32 bytes x-only and untweaked.
     pub public_key: Hex,
-    /// Its address on the scheme's home chain, where the node can tell.
+    /// Its address on the first main network whose signatures it makes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
     /// `completed`.
@@ -60,7 +60,7 @@ pub struct SignResponse {
     pub session_id: RequestId,
     /// The wallet that signed.
     pub wallet_id: WalletId,
-    /// The signature, 64 bytes.
+    /// The signature, 64 bytes; of a transaction that needs several, the first.
     pub signature: HexArray<64>,
     /// The recovery id of an ECDSA signature; null where it means nothing.
     pub recovery_id: Option<u8>,
@@ -78,6 +78,27 @@ pub struct SignResponse {
     /// Names of nodes that are proven to have cheated and were left out.
     #[serde(default)]
     pub culprits: Vec<String>,
+    /// All signatures of a transaction, in the order of its inputs or signers; empty for a message.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub signatures: Vec<SignatureView>,
+    /// The transaction with the signatures in it: as the network takes it, or, when somebody else must sign as well, in
+    /// the form in which it came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed_transaction: Option<Hex>,
+    /// The name under which the network will know the transaction; absent while signatures of others are missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tx_id: Option<String>,
+}
+
+/// One signature of several.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignatureView {
+    /// The signature, 64 bytes.
+    pub signature: HexArray<64>,
+    /// The recovery id of an ECDSA signature; null where it means nothing.
+    pub recovery_id: Option<u8>,
+    /// The key under which it verifies.
+    pub public_key: Hex,
 }
 
 /// A wallet, as every node may show it.
@@ -97,9 +118,9 @@ pub struct WalletView {
     pub group_key: Hex,
     /// The chain code of derivation. Public: with it, anyone can derive public keys of the wallet.
     pub chain_code: HexArray<32>,
-    /// Its address on the scheme's home chain, where the node can tell.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub address: Option<String>,
+    /// Its addresses on the main networks whose signatures it makes.
+    #[serde(default)]
+    pub addresses: Vec<AddressView>,
     /// The minimum number of signers.
     pub threshold: u16,
     /// The number of nodes that hold a share.
@@ -110,6 +131,17 @@ pub struct WalletView {
     pub epoch: u64,
     /// Can it sign?
     pub status: WalletStatus,
+}
+
+/// An address on one chain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AddressView {
+    /// CAIP-2 id of the chain.
+    pub chain: String,
+    /// The chain's name.
+    pub name: String,
+    /// The address.
+    pub address: String,
 }
 
 /// What became of a request.
@@ -220,6 +252,9 @@ mod tests {
             attempt: 1,
             absent: vec![],
             culprits: vec![],
+            signatures: vec![],
+            signed_transaction: None,
+            tx_id: None,
         };
         let json = serde_json::to_value(&answer).unwrap();
         assert_eq!(json["recovery_id"], serde_json::Value::Null);

@@ -2,15 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use frost_core::round1::SigningCommitments;
-use frost_core::round2::SignatureShare;
 use quorate_session::{Agreement, Record};
 use quorate_sharing::PartyIndex;
 
 use crate::key::{identifier, public_package};
 use crate::message::{COMMIT, Fault, Message, SHARE};
 use crate::nonces::decode_commitments;
-use crate::package::Package;
+use crate::package::{Package, decode_shares};
 use crate::setup::Setup;
 use crate::suite::Suite;
 
@@ -25,14 +23,12 @@ pub(crate) fn judge<S: Suite>(
     match fault {
         Fault::UnexpectedMessage { round } => is_unexpected(setup, accused, *round, record),
         Fault::Commitments => {
-            let Message::Commitments { hiding, binding } = record.broadcast(COMMIT, accused)? else {
-                return None;
-            };
-            Some(decode_commitments::<S>(&hiding, &binding).is_none())
+            let Message::Commitments(commitments) = record.broadcast(COMMIT, accused)? else { return None };
+            Some(decode_commitments::<S>(&commitments, setup.tasks.len()).is_none())
         }
-        Fault::MalformedShare => {
-            let bytes = share_bytes(setup, accused, record)?;
-            Some(SignatureShare::<S::Ciphersuite>::deserialize(&bytes).is_err())
+        Fault::MalformedShares => {
+            let shares = shares_sent(setup, accused, record)?;
+            Some(decode_shares::<S>(&shares, setup.tasks.len()).is_none())
         }
         Fault::WrongShare => is_wrong::<S>(agreement, setup, accused, record),
     }
@@ -44,22 +40,22 @@ fn is_unexpected(setup: &Setup, accused: PartyIndex, round: u8, record: &Record)
     let parts = record.parts::<Message>(round, accused)?;
     let recipient = record.envelope(round, accused)?.header.recipient;
     let expected = match (round, parts) {
-        (COMMIT, (Some(Message::Commitments { .. }), None)) => true,
-        (SHARE, (None, Some(Message::Share(_)))) => recipient == Some(setup.aggregator),
+        (COMMIT, (Some(Message::Commitments(_)), None)) => true,
+        (SHARE, (None, Some(Message::Shares(_)))) => recipient == Some(setup.aggregator),
         _ => false,
     };
     Some((COMMIT..=SHARE).contains(&round) && !expected)
 }
 
-/// What the accused sent to the aggregator as its share.
-fn share_bytes(setup: &Setup, accused: PartyIndex, record: &Record) -> Option<Vec<u8>> {
+/// What the accused sent to the aggregator as its shares.
+fn shares_sent(setup: &Setup, accused: PartyIndex, record: &Record) -> Option<Vec<Vec<u8>>> {
     match record.direct(SHARE, accused, setup.aggregator)? {
-        Message::Share(bytes) => Some(bytes),
-        Message::Commitments { .. } => None,
+        Message::Shares(shares) => Some(shares),
+        Message::Commitments(_) => None,
     }
 }
 
-/// Whether the share does not fit the commitments that its author signed to have seen.
+/// Whether a share does not fit the commitments that its author signed to have seen.
 fn is_wrong<S: Suite>(
     agreement: &Agreement,
     setup: &Setup,
@@ -70,14 +66,19 @@ fn is_wrong<S: Suite>(
     if !record.confirms(agreement, accused, COMMIT) {
         return None;
     }
-    let share = SignatureShare::deserialize(&share_bytes(setup, accused, record)?).ok()?;
-    let mut commitments: BTreeMap<_, SigningCommitments<S::Ciphersuite>> = BTreeMap::new();
+    let shares = decode_shares::<S>(&shares_sent(setup, accused, record)?, setup.tasks.len())?;
+    let mut commitments = BTreeMap::new();
     for party in agreement.committee().indices() {
-        let Message::Commitments { hiding, binding } = record.broadcast(COMMIT, party)? else { return None };
-        commitments.insert(identifier::<S>(party).ok()?, decode_commitments::<S>(&hiding, &binding)?);
+        let Message::Commitments(sent) = record.broadcast(COMMIT, party)? else { return None };
+        commitments.insert(party, decode_commitments::<S>(&sent, setup.tasks.len())?);
     }
-    let public = public_package::<S>(setup, agreement.committee().indices()).ok()?;
-    let package = Package::<S>::new(commitments, &setup.message, public.verifying_key()).ok()?;
-    let accused = identifier::<S>(accused).ok()?;
-    Some(!package.share_is_right(&accused, &share, public.verifying_shares().get(&accused)?))
+    let identifier = identifier::<S>(accused).ok()?;
+    for (index, (task, share)) in setup.tasks.iter().zip(&shares).enumerate() {
+        let public = public_package::<S>(setup, task, agreement.committee().indices()).ok()?;
+        let package = Package::<S>::of(&commitments, index, task, public.verifying_key()).ok()?;
+        if !package.share_is_right(&identifier, share, public.verifying_shares().get(&identifier)?) {
+            return Some(true);
+        }
+    }
+    Some(false)
 }

@@ -6,22 +6,22 @@ use quorate_keys::{GroupKey, derive};
 use quorate_session::SetupError;
 use quorate_sharing::{Curve, KeyShare, PartyIndex};
 
-use crate::setup::{Setup, refuse};
+use crate::setup::{Setup, Task, refuse};
 use crate::suite::Suite;
 
-/// What the path of a setup adds: nothing, or a scalar to the shares and its point to all public sides.
+/// What the path of a task adds: nothing, or a scalar to the shares and its point to all public sides.
 struct Derivation<C: Curve> {
     tweak: Option<(C::Scalar, C::Point)>,
     group_key: GroupKey,
 }
 
 impl<C: Curve> Derivation<C> {
-    fn of(setup: &Setup) -> Result<Self, SetupError> {
+    fn of(setup: &Setup, task: &Task) -> Result<Self, SetupError> {
         let key = &setup.key;
-        if setup.path.is_empty() {
+        if task.path.is_empty() {
             return Ok(Self { tweak: None, group_key: key.group_key });
         }
-        let derived = derive(&key.group_key, &key.chain_code, &setup.path).map_err(refuse)?;
+        let derived = derive(&key.group_key, &key.chain_code, &task.path).map_err(refuse)?;
         let tweak = C::scalar_from_bytes(&derived.tweak).ok_or_else(|| refuse("a tweak of another curve"))?;
         Ok(Self { tweak: Some((tweak, C::mul_base(&tweak))), group_key: derived.key })
     }
@@ -44,17 +44,18 @@ pub(crate) fn identifier<S: Suite>(index: PartyIndex) -> Result<Identifier<S::Ci
     Identifier::try_from(index.get()).map_err(refuse)
 }
 
-/// The key package with which the holder of `share` signs.
+/// The key package with which the holder of `share` signs a task.
 ///
 /// # Errors
 /// When the share does not fit what is public of it, or there is no such derived key.
 pub(crate) fn key_package<S: Suite>(
     setup: &Setup,
+    task: &Task,
     share: &KeyShare,
 ) -> Result<KeyPackage<S::Ciphersuite>, SetupError> {
     // Fails on a share that was stored wrongly: it would make this party a cheater.
     let secret = share.secret_share::<S::Curve>().map_err(refuse)?;
-    let derivation = Derivation::<S::Curve>::of(setup)?;
+    let derivation = Derivation::<S::Curve>::of(setup, task)?;
     // Just found to be the share times the generator: of prime order.
     let verifying_share = setup
         .key
@@ -69,7 +70,7 @@ pub(crate) fn key_package<S: Suite>(
         VerifyingKey::new(derivation.group_key()?),
         setup.key.committee.threshold().get(),
     );
-    Ok(S::finish_key(package, setup.tweak.as_ref()))
+    Ok(S::finish_key(package, task.tweak.as_ref()))
 }
 
 /// The verifying shares of `signers`, and the key, as [`key_package`] has them.
@@ -78,9 +79,10 @@ pub(crate) fn key_package<S: Suite>(
 /// When a verifying share is no point of the group, or there is no such derived key.
 pub(crate) fn public_package<S: Suite>(
     setup: &Setup,
+    task: &Task,
     signers: impl Iterator<Item = PartyIndex>,
 ) -> Result<PublicKeyPackage<S::Ciphersuite>, SetupError> {
-    let derivation = Derivation::<S::Curve>::of(setup)?;
+    let derivation = Derivation::<S::Curve>::of(setup, task)?;
     let shares = signers.map(|index| {
         let point = setup.key.verifying_shares.get(&index).and_then(|bytes| S::Curve::decode(bytes));
         let point =
@@ -90,5 +92,5 @@ pub(crate) fn public_package<S: Suite>(
     let shares = shares.collect::<Result<_, SetupError>>()?;
     let key = VerifyingKey::new(derivation.group_key()?);
     let package = PublicKeyPackage::new(shares, key, Some(setup.key.committee.threshold().get()));
-    Ok(S::finish_public(package, setup.tweak.as_ref()))
+    Ok(S::finish_public(package, task.tweak.as_ref()))
 }

@@ -13,7 +13,11 @@
 //! 3. *Aggregate* (section 5.3), at the aggregator: the signature is verified by the scheme's strict verifier before it
 //!    is given out. Only if that fails are the shares verified one by one, and every wrong one is blamed.
 //!
-//! The key that signs is the wallet's key, derived along the setup's path, then with the Taproot tweak if the setup has
+//! One session makes up to [`MAX_SIGNATURES`] signatures side by side, as the inputs of one transaction need them: each
+//! with nonces, binding factors and a challenge of its own, in messages that are shared. None is given out before all
+//! are right.
+//!
+//! The key that signs is the wallet's key, derived along the task's path, then with the Taproot tweak if the task has
 //! one: each exactly once, and at signing time only. The stored shares stay those of the wallet's internal key.
 //!
 //! Where this differs from the RFC's text or the crates, and why that is sound, stands in `DEVIATIONS.md`.
@@ -40,10 +44,10 @@ mod suite;
 mod suites;
 
 pub use batch::{Signed, verify_batch};
-pub use message::{Fault, Message};
+pub use message::{Fault, Message, NonceCommitments};
 pub use nonces::Nonces;
 pub use package::Package;
 pub use protocol::{Aggregating, Committing, Contribution, Frost};
-pub use setup::{MAX_MESSAGE_BYTES, Output, Setup, TaprootTweak};
+pub use setup::{MAX_MESSAGE_BYTES, MAX_SIGNATURES, Made, Output, Setup, Task, TaprootTweak};
 pub use suite::Suite;
 pub use suites::{Bip340Suite, Ed25519Suite};

@@ -5,6 +5,8 @@ use std::fmt;
 use borsh::{BorshDeserialize, BorshSerialize};
 use quorate_session::Wire;
 
+use crate::setup::MAX_SIGNATURES;
+
 /// Round in which commitments to nonces are broadcast.
 pub(crate) const COMMIT: u8 = 1;
 /// Round in which signature shares go to the aggregator.
@@ -13,19 +15,24 @@ pub(crate) const SHARE: u8 = 2;
 /// A message of the signing protocol.
 #[derive(Debug, Clone, BorshSerialize, BorshDeserialize)]
 pub enum Message {
-    /// Round 1, broadcast: commitments to the hiding and the binding nonce, in transport encoding.
-    Commitments {
-        /// Commitment to the hiding nonce.
-        hiding: Vec<u8>,
-        /// Commitment to the binding nonce.
-        binding: Vec<u8>,
-    },
-    /// Round 2, to the aggregator: the signature share, a scalar in the suite's encoding.
-    Share(Vec<u8>),
+    /// Round 1, broadcast: commitments to the nonces of every signature, in the setup's order.
+    Commitments(Vec<NonceCommitments>),
+    /// Round 2, to the aggregator: the share of every signature, in the setup's order, each a scalar in the suite's
+    /// encoding.
+    Shares(Vec<Vec<u8>>),
+}
+
+/// Commitments to the nonces of one signature, in transport encoding.
+#[derive(Debug, Clone, BorshSerialize, BorshDeserialize)]
+pub struct NonceCommitments {
+    /// Commitment to the hiding nonce.
+    pub hiding: Vec<u8>,
+    /// Commitment to the binding nonce.
+    pub binding: Vec<u8>,
 }
 
 impl Wire for Message {
-    const MAX_BYTES: usize = 160;
+    const MAX_BYTES: usize = 16 + MAX_SIGNATURES * 80;
 }
 
 /// What a signer can do wrong.
@@ -36,11 +43,11 @@ pub enum Fault {
         /// The round.
         round: u8,
     },
-    /// A commitment is not a point, or is the identity.
+    /// Other than one pair of commitments for each signature, or one that is not a point, or is the identity.
     Commitments,
-    /// The signature share is not a scalar.
-    MalformedShare,
-    /// The signature share does not fit commitments, message and key.
+    /// Other than one share for each signature, or one that is not a scalar.
+    MalformedShares,
+    /// A signature share does not fit commitments, message and key.
     WrongShare,
 }
 
@@ -53,7 +60,7 @@ impl fmt::Display for Fault {
         match self {
             Self::UnexpectedMessage { round } => write!(f, "sent an unexpected message in round {round}"),
             Self::Commitments => f.write_str("committed to invalid nonces"),
-            Self::MalformedShare => f.write_str("sent a signature share that is not a scalar"),
+            Self::MalformedShares => f.write_str("sent signature shares that are no scalars, or too few or many"),
             Self::WrongShare => f.write_str("sent a wrong signature share"),
         }
     }

@@ -10,7 +10,7 @@ use quorate_sharing::Curve;
 use rand_core::CryptoRngCore;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-use crate::message::Message;
+use crate::message::NonceCommitments;
 use crate::package::Package;
 use crate::suite::Suite;
 
@@ -39,8 +39,8 @@ pub struct Nonces<S: Suite> {
 
 impl<S: Suite> Nonces<S> {
     /// Fresh nonces: 32 random bytes each, hashed with the key share, so that a weak source of randomness alone doesn't
-    /// reveal them (`nonce_generate`, RFC 9591 section 4.1). And the message that commits to them. Constant time.
-    pub fn commit(key: &KeyPackage<S::Ciphersuite>, rng: &mut dyn CryptoRngCore) -> (Self, Message) {
+    /// reveal them (`nonce_generate`, RFC 9591 section 4.1). And the commitments to them as they travel. Constant time.
+    pub fn commit(key: &KeyPackage<S::Ciphersuite>, rng: &mut dyn CryptoRngCore) -> (Self, NonceCommitments) {
         let hiding = Box::new(generate::<S>(key.signing_share(), rng));
         let binding = Box::new(generate::<S>(key.signing_share(), rng));
         // As they travel; from that, three doublings lead to the commitments themselves.
@@ -49,11 +49,11 @@ impl<S: Suite> Nonces<S> {
         let [hiding_point, binding_point] =
             [&hiding_sent, &binding_sent].map(|sent| NonceCommitment::new(S::Curve::clear_cofactor(sent)));
         let commitments = SigningCommitments::new(hiding_point, binding_point);
-        let message = Message::Commitments {
+        let sent = NonceCommitments {
             hiding: S::Curve::encode(&hiding_sent),
             binding: S::Curve::encode(&binding_sent),
         };
-        (Self { hiding, binding, commitments }, message)
+        (Self { hiding, binding, commitments }, sent)
     }
 
     /// The commitments to them.
@@ -104,14 +104,21 @@ fn generate<S: Suite>(
     Nonce::from_scalar(S::Ciphersuite::H3(input.as_slice()))
 }
 
-/// A signer's commitments, as they travelled; nothing if one is no point or commits to the nonce zero.
+/// A signer's commitments, as they travelled; nothing if they are not as many as there are signatures, or one is no
+/// point or commits to the nonce zero.
 pub(crate) fn decode_commitments<S: Suite>(
-    hiding: &[u8],
-    binding: &[u8],
-) -> Option<SigningCommitments<S::Ciphersuite>> {
+    sent: &[NonceCommitments],
+    signatures: usize,
+) -> Option<Vec<SigningCommitments<S::Ciphersuite>>> {
     let decode = |bytes| {
         let point = S::Curve::clear_cofactor(&S::Curve::decode_uncleared(bytes)?);
         (!S::Curve::is_identity(&point)).then(|| NonceCommitment::new(point))
     };
-    Some(SigningCommitments::new(decode(hiding)?, decode(binding)?))
+    if sent.len() != signatures {
+        return None;
+    }
+    let pair = |sent: &NonceCommitments| {
+        Some(SigningCommitments::new(decode(&sent.hiding)?, decode(&sent.binding)?))
+    };
+    sent.iter().map(pair).collect()
 }

@@ -10,8 +10,11 @@ use frost_core::{
     Challenge, Ciphersuite, Error, Field, Group, GroupCommitment, Identifier, Scalar, Signature,
     SigningPackage, VerifyingKey, derive_interpolating_value,
 };
-use quorate_sharing::Curve;
+use quorate_session::SetupError;
+use quorate_sharing::{Curve, PartyIndex};
 
+use crate::key::identifier;
+use crate::setup::{Task, refuse};
 use crate::suite::Suite;
 
 type ScalarField<C> = <<C as Ciphersuite>::Group as Group>::Field;
@@ -27,6 +30,21 @@ pub struct Package<S: Suite> {
 }
 
 impl<S: Suite> Package<S> {
+    /// The package of the signature at `index` among all that the signers committed to.
+    pub(crate) fn of(
+        commitments: &BTreeMap<PartyIndex, Vec<SigningCommitments<S::Ciphersuite>>>,
+        index: usize,
+        task: &Task,
+        key: &VerifyingKey<S::Ciphersuite>,
+    ) -> Result<Self, SetupError> {
+        let mut of_signature = BTreeMap::new();
+        for (party, all) in commitments {
+            let own = all.get(index).ok_or_else(|| refuse("a signer has committed to fewer signatures"))?;
+            of_signature.insert(identifier::<S>(*party)?, *own);
+        }
+        Self::new(of_signature, &task.message, key).map_err(refuse)
+    }
+
     /// The package of these commitments, for a message under a key as it signs.
     ///
     /// # Errors
@@ -110,6 +128,17 @@ impl<S: Suite> Package<S> {
         )
         .is_ok()
     }
+}
+
+/// A signer's shares, as they travelled; nothing if they are not as many as there are signatures, or one is no scalar.
+pub(crate) fn decode_shares<S: Suite>(
+    sent: &[Vec<u8>],
+    signatures: usize,
+) -> Option<Vec<SignatureShare<S::Ciphersuite>>> {
+    if sent.len() != signatures {
+        return None;
+    }
+    sent.iter().map(|bytes| SignatureShare::deserialize(bytes).ok()).collect()
 }
 
 /// RFC 9591 section 4.5: the sum of all commitments, the binding ones times their factors.

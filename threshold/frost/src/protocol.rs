@@ -1,12 +1,12 @@
 //! The two rounds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use frost_core::keys::KeyPackage;
 use frost_core::round1::SigningCommitments;
 use frost_core::round2::SignatureShare;
-use quorate_keys::{PublicKey, Signature};
+use quorate_keys::Signature;
 use quorate_session::{
     Agreement, Blame, Consistency, Expected, Failure, Inbox, NotProven, Outgoing, Protocol, ProtocolId,
     Received, Record, SessionContext, SetupError, Step,
@@ -18,8 +18,8 @@ use crate::judge::judge;
 use crate::key::{identifier, key_package, public_package};
 use crate::message::{COMMIT, Fault, Message, SHARE};
 use crate::nonces::{Nonces, decode_commitments};
-use crate::package::Package;
-use crate::setup::{Output, Setup, refuse};
+use crate::package::{Package, decode_shares};
+use crate::setup::{Made, Output, Setup, Task, refuse};
 use crate::suite::Suite;
 
 /// FROST signing in the scheme `S`; see the crate documentation for the rounds.
@@ -36,6 +36,13 @@ pub enum Frost<S: Suite> {
 pub struct Committing<S: Suite> {
     context: Arc<SessionContext>,
     setup: Setup,
+    /// Keys and nonces of the setup's tasks, in order.
+    signing: Vec<Signing<S>>,
+}
+
+/// What one signature is made with.
+#[derive(Debug)]
+struct Signing<S: Suite> {
     /// In a place of its own: moving it leaves no copy behind.
     key: Box<KeyPackage<S::Ciphersuite>>,
     nonces: Nonces<S>,
@@ -46,18 +53,22 @@ pub struct Committing<S: Suite> {
 pub struct Aggregating<S: Suite> {
     context: Arc<SessionContext>,
     setup: Setup,
-    package: Package<S>,
-    /// This party's own share.
-    share: SignatureShare<S::Ciphersuite>,
+    /// One for each signature.
+    packages: Vec<Package<S>>,
+    /// This party's own share of each.
+    shares: Shares<S>,
 }
+
+/// One signer's shares, in the order of the setup's tasks.
+type Shares<S> = Vec<SignatureShare<<S as Suite>::Ciphersuite>>;
 
 /// One signer's contribution to a round, decoded.
 #[derive(Debug)]
 pub enum Contribution<S: Suite> {
     /// Round 1.
-    Commitments(Box<SigningCommitments<S::Ciphersuite>>),
+    Commitments(Vec<SigningCommitments<S::Ciphersuite>>),
     /// Round 2.
-    Share(SignatureShare<S::Ciphersuite>),
+    Shares(Vec<SignatureShare<S::Ciphersuite>>),
 }
 
 impl<S: Suite> Protocol for Frost<S> {
@@ -79,18 +90,24 @@ impl<S: Suite> Protocol for Frost<S> {
         rng: &mut dyn CryptoRngCore,
     ) -> Result<Step<Self>, SetupError> {
         setup.check::<S>(&context, &secret)?;
-        let key = Box::new(key_package::<S>(&setup, &secret)?);
-        if setup.tweak.is_some() {
-            // Two implementations of BIP-341 must agree before a share is at stake.
-            let ours = setup.public_key::<S>()?;
-            let theirs = key.verifying_key().serialize().map_err(refuse)?;
-            if !theirs.ends_with(ours.as_bytes()) {
-                return Err(refuse("the tweaked key is not the output key of BIP-341"));
+        let mut signing = Vec::with_capacity(setup.tasks.len());
+        let mut commitments = Vec::with_capacity(setup.tasks.len());
+        for task in &setup.tasks {
+            let key = Box::new(key_package::<S>(&setup, task, &secret)?);
+            if task.tweak.is_some() {
+                // Two implementations of BIP-341 must agree before a share is at stake.
+                let ours = task.public_key::<S>(&setup.key)?;
+                let theirs = key.verifying_key().serialize().map_err(refuse)?;
+                if !theirs.ends_with(ours.as_bytes()) {
+                    return Err(refuse("the tweaked key is not the output key of BIP-341"));
+                }
             }
+            let (nonces, sent) = Nonces::commit(&key, rng);
+            signing.push(Signing { key, nonces });
+            commitments.push(sent);
         }
-        let (nonces, message) = Nonces::commit(&key, rng);
-        let send = Outgoing::broadcast(message);
-        let state = Self::Committing(Box::new(Committing { context, setup, key, nonces }));
+        let send = Outgoing::broadcast(Message::Commitments(commitments));
+        let state = Self::Committing(Box::new(Committing { context, setup, signing }));
         Ok(Step::Next { state, send, checkpoint: None })
     }
 
@@ -111,18 +128,18 @@ impl<S: Suite> Protocol for Frost<S> {
         let blame = |fault| Blame::new(from, fault);
         let Received { broadcast, direct, envelope } = received;
         match (self, broadcast, direct) {
-            (Self::Committing(_), Some(Message::Commitments { hiding, binding }), None) => {
-                decode_commitments::<S>(&hiding, &binding)
-                    .map(|commitments| Contribution::Commitments(Box::new(commitments)))
+            (Self::Committing(state), Some(Message::Commitments(sent)), None) => {
+                decode_commitments::<S>(&sent, state.setup.tasks.len())
+                    .map(Contribution::Commitments)
                     .ok_or_else(|| blame(Fault::Commitments))
             }
-            // A share that is not addressed would not be evidence.
-            (Self::Aggregating(state), None, Some(Message::Share(bytes)))
+            // Shares that are not addressed would not be evidence.
+            (Self::Aggregating(state), None, Some(Message::Shares(sent)))
                 if envelope.header.recipient == Some(state.context.me()) =>
             {
-                SignatureShare::deserialize(&bytes)
-                    .map(Contribution::Share)
-                    .map_err(|_| blame(Fault::MalformedShare))
+                decode_shares::<S>(&sent, state.setup.tasks.len())
+                    .map(Contribution::Shares)
+                    .ok_or_else(|| blame(Fault::MalformedShares))
             }
             (Self::Committing(_), ..) => Err(blame(Fault::UnexpectedMessage { round: COMMIT })),
             (Self::Aggregating(_), ..) => Err(blame(Fault::UnexpectedMessage { round: SHARE })),
@@ -156,87 +173,94 @@ impl<S: Suite> Protocol for Frost<S> {
 }
 
 impl<S: Suite> Committing<S> {
-    /// Round 1 to 2: signs, and sends the share to the aggregator.
+    /// Round 1 to 2: signs, and sends the shares to the aggregator.
     fn sign(self, inbox: Inbox<Contribution<S>>) -> Result<Step<Frost<S>>, Failure<Fault>> {
-        let Self { context, setup, key, nonces } = self;
-        let mut commitments = BTreeMap::from([(*key.identifier(), *nonces.commitments())]);
+        let Self { context, setup, signing } = self;
+        let own = signing.iter().map(|signing| *signing.nonces.commitments()).collect();
+        let mut commitments = BTreeMap::from([(context.me(), own)]);
         for (party, contribution) in inbox {
             let Contribution::Commitments(theirs) = contribution else {
                 return Err(local("a contribution of another round"));
             };
-            commitments.insert(identifier::<S>(party).map_err(local)?, *theirs);
+            commitments.insert(party, theirs);
         }
-        // No honest run ends here: a group commitment that is the identity would take a broken hash.
-        let package = Package::new(commitments, &setup.message, key.verifying_key())
-            .map_err(|error| Failure::Unattributed(error.to_string()))?;
-        let share = nonces.sign(&package, &key).map_err(local)?;
+        let mut packages = Vec::with_capacity(signing.len());
+        let mut shares = Vec::with_capacity(signing.len());
+        for (index, (task, Signing { key, nonces })) in setup.tasks.iter().zip(signing).enumerate() {
+            // No honest run ends here: a group commitment that is the identity would take a broken hash.
+            let package = Package::of(&commitments, index, task, key.verifying_key())
+                .map_err(|error| Failure::Unattributed(error.to_string()))?;
+            shares.push(nonces.sign(&package, &key).map_err(local)?);
+            packages.push(package);
+        }
         if context.me() == setup.aggregator {
-            let state = Frost::Aggregating(Box::new(Aggregating { context, setup, package, share }));
+            let state = Frost::Aggregating(Box::new(Aggregating { context, setup, packages, shares }));
             return Ok(Step::Next { state, send: Outgoing::nothing(), checkpoint: Some(()) });
         }
-        let send = Outgoing::direct(setup.aggregator, Message::Share(share.serialize()));
+        let sent = shares.iter().map(SignatureShare::serialize).collect();
+        let send = Outgoing::direct(setup.aggregator, Message::Shares(sent));
         Ok(Step::Done { output: Output::Contributed, send, checkpoint: Some(()) })
     }
 }
 
 impl<S: Suite> Aggregating<S> {
-    /// Adds up the shares and verifies the signature; if it is wrong, every share.
+    /// Adds up the shares and verifies every signature; if one is wrong, every share of it.
     fn aggregate(self, inbox: Inbox<Contribution<S>>) -> Result<Step<Frost<S>>, Failure<Fault>> {
-        let mut shares = BTreeMap::from([(self.context.me(), self.share)]);
+        let Self { context, setup, packages, shares } = self;
+        let mut shares = BTreeMap::from([(context.me(), shares)]);
         for (party, contribution) in inbox {
-            let Contribution::Share(share) = contribution else {
+            let Contribution::Shares(theirs) = contribution else {
                 return Err(local("a contribution of another round"));
             };
-            shares.insert(party, share);
+            shares.insert(party, theirs);
         }
-        let bytes = self.package.aggregate(shares.values()).map_err(local)?;
-        let bytes = <[u8; 64]>::try_from(bytes).map_err(|_| local("a signature of another length"))?;
-        let signature = Signature::from_bytes(bytes);
-        let public_key = self.setup.public_key::<S>().map_err(local)?;
-        match self.verify(&public_key, &signature, &shares) {
-            None => {
-                let output = Output::Signature { signature, public_key };
-                Ok(Step::Done { output, send: Outgoing::nothing(), checkpoint: None })
+        let mut made = Vec::with_capacity(packages.len());
+        let mut culprits = BTreeSet::new();
+        for (index, (task, package)) in setup.tasks.iter().zip(&packages).enumerate() {
+            let of_signature: BTreeMap<_, _> =
+                shares.iter().filter_map(|(party, all)| Some((*party, all.get(index)?))).collect();
+            let bytes = package.aggregate(of_signature.values().copied()).map_err(local)?;
+            let bytes = <[u8; 64]>::try_from(bytes).map_err(|_| local("a signature of another length"))?;
+            let signature = Signature::from_bytes(bytes);
+            let public_key = task.public_key::<S>(&setup.key).map_err(local)?;
+            if public_key.verify(&task.message, &signature).is_err() {
+                culprits.extend(wrong_shares(&setup, task, package, &of_signature)?);
             }
-            Some(failure) => Err(failure),
+            made.push(Made { signature, public_key });
         }
+        if culprits.contains(&context.me()) {
+            return Err(local("this party's own share is wrong"));
+        }
+        if !culprits.is_empty() {
+            let blame = |party| Blame::new(party, Fault::WrongShare);
+            return Err(Failure::Blame(culprits.into_iter().map(blame).collect()));
+        }
+        let output = Output::Signatures(made);
+        Ok(Step::Done { output, send: Outgoing::nothing(), checkpoint: None })
     }
+}
 
-    /// Why the signature is wrong, if it is.
-    fn verify(
-        &self,
-        public_key: &PublicKey,
-        signature: &Signature,
-        shares: &BTreeMap<PartyIndex, SignatureShare<S::Ciphersuite>>,
-    ) -> Option<Failure<Fault>> {
-        if public_key.verify(&self.setup.message, signature).is_ok() {
-            return None;
+/// Whose shares of a wrong signature are wrong.
+fn wrong_shares<S: Suite>(
+    setup: &Setup,
+    task: &Task,
+    package: &Package<S>,
+    shares: &BTreeMap<PartyIndex, &SignatureShare<S::Ciphersuite>>,
+) -> Result<Vec<PartyIndex>, Failure<Fault>> {
+    let public = public_package::<S>(setup, task, shares.keys().copied()).map_err(local)?;
+    let mut culprits = Vec::new();
+    for (party, share) in shares {
+        let identifier = identifier::<S>(*party).map_err(local)?;
+        let verifying_share = public.verifying_shares().get(&identifier);
+        let verifying_share = verifying_share.ok_or_else(|| local("a verifying share is missing"))?;
+        if !package.share_is_right(&identifier, share, verifying_share) {
+            culprits.push(*party);
         }
-        Some(self.find_culprits(shares).unwrap_or_else(local))
     }
-
-    fn find_culprits(
-        &self,
-        shares: &BTreeMap<PartyIndex, SignatureShare<S::Ciphersuite>>,
-    ) -> Result<Failure<Fault>, SetupError> {
-        let public = public_package::<S>(&self.setup, shares.keys().copied())?;
-        let mut culprits = Vec::new();
-        for (party, share) in shares {
-            let identifier = identifier::<S>(*party)?;
-            let verifying_share = public.verifying_shares().get(&identifier);
-            let verifying_share = verifying_share.ok_or_else(|| refuse("a verifying share is missing"))?;
-            if !self.package.share_is_right(&identifier, share, verifying_share) {
-                culprits.push(*party);
-            }
-        }
-        Ok(if culprits.contains(&self.context.me()) {
-            local("this party's own share is wrong")
-        } else if culprits.is_empty() {
-            Failure::Unattributed("every share is right, but the signature is not".into())
-        } else {
-            Failure::Blame(culprits.into_iter().map(|party| Blame::new(party, Fault::WrongShare)).collect())
-        })
+    if culprits.is_empty() {
+        return Err(Failure::Unattributed("every share is right, but the signature is not".into()));
     }
+    Ok(culprits)
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "it is what `map_err` hands over")]

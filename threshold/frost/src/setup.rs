@@ -7,18 +7,28 @@ use quorate_sharing::{KeyShare, PartyIndex, PublicShares};
 
 use crate::suite::Suite;
 
-/// The longest message that is signed, in bytes. All signers get the message itself, never only a digest of it, so that
-/// each can recompute and judge it.
+/// The most bytes of all messages together. All signers get the messages themselves, never only digests of them, so that
+/// each can recompute and judge them.
 pub const MAX_MESSAGE_BYTES: usize = 64 * 1024;
 
-/// What is signed, with which key, and who puts the signature together.
+/// The most signatures that one session makes.
+pub const MAX_SIGNATURES: usize = 64;
+
+/// What is signed, with which wallet, and who puts the signatures together.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Setup {
     /// The public side of the wallet's key, just as all signers have stored it.
     pub key: PublicShares,
-    /// The signer that gets all signature shares, and with them the signature.
+    /// The signer that gets all signature shares, and with them the signatures.
     pub aggregator: PartyIndex,
-    /// The bytes to sign, at most [`MAX_MESSAGE_BYTES`]. Both schemes hash them.
+    /// The signatures to make, one at least and [`MAX_SIGNATURES`] at most.
+    pub tasks: Vec<Task>,
+}
+
+/// One signature to make.
+#[derive(Debug, Clone, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Task {
+    /// The bytes to sign; those of all tasks together have at most [`MAX_MESSAGE_BYTES`]. Both schemes hash them.
     pub message: Vec<u8>,
     /// Leads from the wallet's key to the child that signs; empty for the key itself.
     pub path: DerivationPath,
@@ -34,20 +44,20 @@ pub struct TaprootTweak {
 }
 
 impl Wire for Setup {
-    // The message, a key of 100 holders, and a path of 255 steps.
-    const MAX_BYTES: usize = MAX_MESSAGE_BYTES + 16 * 1024;
+    // The messages, a key of 100 holders, and for each signature a path of 255 steps and a tweak.
+    const MAX_BYTES: usize = MAX_MESSAGE_BYTES + 16 * 1024 + MAX_SIGNATURES * 1152;
 }
 
-impl Setup {
-    /// The key under which the signature will verify: derived, then tweaked.
+impl Task {
+    /// The key under which the signature will verify: the wallet's, derived, then tweaked.
     ///
     /// # Errors
     /// When the wallet's curve is not the scheme's, the scheme has no Taproot tweak, or there is no such key.
-    pub fn public_key<S: Suite>(&self) -> Result<PublicKey, SetupError> {
+    pub fn public_key<S: Suite>(&self, key: &PublicShares) -> Result<PublicKey, SetupError> {
         let group_key = if self.path.is_empty() {
-            self.key.group_key
+            key.group_key
         } else {
-            derive(&self.key.group_key, &self.key.chain_code, &self.path).map_err(refuse)?.key
+            derive(&key.group_key, &key.chain_code, &self.path).map_err(refuse)?.key
         };
         let key = group_key.public_key(S::SCHEME).map_err(refuse)?;
         match &self.tweak {
@@ -58,7 +68,9 @@ impl Setup {
             }
         }
     }
+}
 
+impl Setup {
     /// Whether this setup, the stored share and the agreed session belong together.
     ///
     /// The session's committee holds at least the threshold's number of members by construction.
@@ -71,13 +83,17 @@ impl Setup {
         if curve != S::SCHEME.curve() {
             return Err(refuse(format!("a key on {curve} can't sign in scheme {}", S::SCHEME)));
         }
-        if self.message.len() > MAX_MESSAGE_BYTES {
-            let got = self.message.len();
+        let signatures = self.tasks.len();
+        if !(1..=MAX_SIGNATURES).contains(&signatures) {
+            return Err(refuse(format!("{signatures} signatures, a session makes 1 to {MAX_SIGNATURES}")));
+        }
+        let bytes = self.tasks.iter().fold(0_usize, |sum, task| sum.saturating_add(task.message.len()));
+        if bytes > MAX_MESSAGE_BYTES {
             return Err(refuse(format!(
-                "the message has {got} bytes, at most {MAX_MESSAGE_BYTES} are signed"
+                "the messages have {bytes} bytes, at most {MAX_MESSAGE_BYTES} are signed"
             )));
         }
-        if self.tweak.is_some() && !S::TAPROOT {
+        if self.tasks.iter().any(|task| task.tweak.is_some()) && !S::TAPROOT {
             return Err(refuse(format!("scheme {} has no Taproot tweak", S::SCHEME)));
         }
         if self.key != *share.public() {
@@ -119,17 +135,21 @@ pub(crate) fn refuse(reason: impl ToString) -> SetupError {
 /// What a signer gets.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub enum Output {
-    /// The aggregator: the signature, already verified.
-    Signature {
-        /// The signature.
-        signature: Signature,
-        /// The key under which it verifies, see [`Setup::public_key`].
-        public_key: PublicKey,
-    },
-    /// Everybody else: the share is on its way to the aggregator.
+    /// The aggregator: the signatures in the setup's order, already verified.
+    Signatures(Vec<Made>),
+    /// Everybody else: the shares are on their way to the aggregator.
     Contributed,
 }
 
+/// One signature.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Made {
+    /// The signature.
+    pub signature: Signature,
+    /// The key under which it verifies, see [`Task::public_key`].
+    pub public_key: PublicKey,
+}
+
 impl Wire for Output {
-    const MAX_BYTES: usize = 160;
+    const MAX_BYTES: usize = 16 + MAX_SIGNATURES * 160;
 }

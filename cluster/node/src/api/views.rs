@@ -26,7 +26,7 @@ impl Engine {
             public_key: wallet.public_key.as_bytes().to_vec().into(),
             group_key: public.group_key.as_bytes().to_vec().into(),
             chain_code: (*public.chain_code.as_bytes()).into(),
-            address: None,
+            addresses: wallet.addresses(),
             threshold: public.committee.threshold().get(),
             total: u16::try_from(members.len()).unwrap_or(u16::MAX),
             parties: self.names(members.iter().map(|member| &member.identity)),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use quorate_keys::Identity;
-use quorate_request::{ErrorCode, SessionResult, SignResponse, SignedRequest, Verified};
+use quorate_request::{ErrorCode, HexArray, SessionResult, SignResponse, SignedRequest, Verified};
 use quorate_session::{Accepted, IdentityVerifier, Start};
 use rand_core::OsRng;
 use tokio::sync::watch;
@@ -337,7 +337,7 @@ impl Engine {
         }
     }
 
-    /// Takes a signature from the aggregator of a session, or from a member that knows the request's result.
+    /// Takes signatures from the aggregator of a session, or from a member that knows the request's result.
     pub(super) async fn signed(&self, from: Identity, signed: Signed) {
         let part = lock(&self.taken)
             .get(&signed.request_id)
@@ -373,10 +373,15 @@ impl Engine {
     /// A result as nodes tell each other.
     fn signed_of(&self, response: &SignResponse, fingerprint: [u8; 32]) -> Option<Signed> {
         let names = &response.committee;
+        let signature = |bytes: &HexArray<64>| quorate_keys::Signature::from_bytes(*bytes.as_bytes());
+        let signatures = match response.signatures.as_slice() {
+            [] => vec![signature(&response.signature)],
+            several => several.iter().map(|made| signature(&made.signature)).collect(),
+        };
         Some(Signed {
             request_id: response.session_id.as_str().to_owned(),
             fingerprint,
-            signature: quorate_keys::Signature::from_bytes(*response.signature.as_bytes()),
+            signatures,
             committee: self.peers.identities(names).ok()?,
             attempt: response.attempt,
         })

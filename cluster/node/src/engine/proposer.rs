@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use quorate_keys::{Identity, Transcript};
 use quorate_request::{
-    ErrorBody, ErrorCode, KeygenResponse, RequestStatus, SessionResult, SignResponse, Verified,
+    ErrorBody, ErrorCode, KeygenResponse, RequestStatus, SessionResult, SignResponse, SignatureView, Verified,
 };
 use rand_core::{OsRng, RngCore};
 use tokio::time::Instant;
@@ -246,10 +246,10 @@ impl Engine {
         Ok(result)
     }
 
-    /// Checks a signature against the request and makes the client's answer of it.
+    /// Checks signatures against the request and makes the client's answer of them.
     ///
     /// # Errors
-    /// When it does not verify, or does not belong to the request.
+    /// When one does not verify, or they do not belong to the request.
     pub(super) fn sign_response(
         &self,
         verified: &Verified,
@@ -260,20 +260,43 @@ impl Engine {
         if signed.fingerprint != verified.request().fingerprint() {
             return Err(internal("a signature for another request".into()));
         }
-        let key = job.verifying_key().map_err(internal)?;
-        key.verify(&job.message, &signed.signature)
-            .map_err(|_| internal("the signature does not verify against the wallet's key".into()))?;
+        if signed.signatures.len() != job.tasks.len() {
+            return Err(internal("another number of signatures than the request needs".into()));
+        }
+        let mut views = Vec::with_capacity(job.tasks.len());
+        for (task, signature) in job.tasks.iter().zip(&signed.signatures) {
+            let key = job.verifying_key(task).map_err(internal)?;
+            key.verify(&task.message, signature)
+                .map_err(|_| internal("the signature does not verify against the wallet's key".into()))?;
+            let (signature, public_key) = ((*signature.as_bytes()).into(), key.as_bytes().to_vec().into());
+            views.push(SignatureView { signature, recovery_id: None, public_key });
+        }
+        let first = views.first().cloned().ok_or_else(|| internal("a request for no signature".into()))?;
+        let assembled = match &job.transaction {
+            None => {
+                views.clear();
+                None
+            }
+            Some(transaction) => Some(transaction.assemble(&signed.signatures).map_err(internal)?),
+        };
+        let tx_id = match &assembled {
+            Some(quorate_chains::Signed::Complete { id, .. }) => Some(id.clone()),
+            _ => None,
+        };
         Ok(SignResponse {
             session_id: verified.request_id().clone(),
             wallet_id: job.wallet.id.clone(),
-            signature: (*signed.signature.as_bytes()).into(),
-            recovery_id: None,
-            public_key: key.as_bytes().to_vec().into(),
+            signature: first.signature,
+            recovery_id: first.recovery_id,
+            public_key: first.public_key,
             status: RequestStatus::Completed,
             committee: self.names(&signed.committee),
             attempt: signed.attempt,
             absent: Vec::new(),
             culprits: Vec::new(),
+            signatures: views,
+            signed_transaction: assembled.map(|signed| signed.transaction().to_vec().into()),
+            tx_id,
         })
     }
 
@@ -289,7 +312,7 @@ impl Engine {
             session_id: verified.request_id().clone(),
             wallet_id: wallet.id.clone(),
             public_key: wallet.public_key.as_bytes().to_vec().into(),
-            address: None,
+            address: wallet.addresses().into_iter().next().map(|view| view.address),
             status: RequestStatus::Completed,
             threshold: committee.threshold().get(),
             parties: self.names(committee.members().iter().map(|member| &member.identity)),

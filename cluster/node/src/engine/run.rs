@@ -337,7 +337,7 @@ impl Engine {
         }
     }
 
-    /// The aggregator stores the signature, then tells everybody concerned.
+    /// The aggregator stores the signatures, then tells everybody concerned.
     async fn finish_signing(
         &self,
         part: &Part,
@@ -345,13 +345,13 @@ impl Engine {
         output: &Secret<Vec<u8>>,
     ) -> Result<(), String> {
         let output = Output::from_wire(output.expose()).map_err(|error| error.to_string())?;
-        let Output::Signature { signature, .. } = output else { return Ok(()) };
+        let Output::Signatures(made) = output else { return Ok(()) };
         let committee: Vec<_> =
             part.context.committee().members().iter().map(|member| member.identity).collect();
         let signed = Signed {
             request_id: part.verified.request_id().as_str().to_owned(),
             fingerprint: part.verified.request().fingerprint(),
-            signature,
+            signatures: made.iter().map(|made| made.signature).collect(),
             committee: committee.clone(),
             attempt: part.context.agreement().proposal().attempt,
         };

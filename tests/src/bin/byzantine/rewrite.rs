@@ -92,7 +92,7 @@ impl<S: Suite> Rewritten for Frost<S> {
         let wrong = S::Curve::scalar_to_bytes(&S::Curve::random_scalar(rng)).to_vec();
         Some(Box::new(move |round, send| {
             if round == 2 {
-                send.direct.values_mut().for_each(|message| *message = Message::Share(wrong.clone()));
+                send.direct.values_mut().for_each(|message| *message = Message::Shares(vec![wrong.clone()]));
             }
         }))
     }
@@ -100,8 +100,9 @@ impl<S: Suite> Rewritten for Frost<S> {
     fn another(message: quorate_frost::Message) -> quorate_frost::Message {
         use quorate_frost::Message;
         match message {
-            Message::Commitments { hiding, binding } => {
-                Message::Commitments { hiding: binding, binding: hiding }
+            Message::Commitments(mut sent) => {
+                sent.iter_mut().for_each(|sent| std::mem::swap(&mut sent.hiding, &mut sent.binding));
+                Message::Commitments(sent)
             }
             other => other,
         }

@@ -39,7 +39,7 @@ fn shared_secret_keys_of_the_vectors_of_bip340_sign_under_their_public_keys() {
         let scene = Scene::<Bip340Suite> { cast, wallet, suite: PhantomData };
         for signers in [vec![1, 2, 3], vec![2, 4, 5], vec![1, 2, 3, 4, 5]] {
             let setup = scene.wallet.setup(party(signers[1]), &message);
-            assert_eq!(setup.public_key::<Bip340Suite>().unwrap(), key);
+            assert_eq!(setup.tasks[0].public_key::<Bip340Suite>(&setup.key).unwrap(), key);
             assert_eq!(scene.sign_and_verify(&signers, &setup, seed), key, "vector {number}");
             let (_, ours) = scene.sign(&signers, &setup, seed, quorate_simulator::Faults::default());
             assert_ne!(hex::encode_upper(ours.as_bytes()), signature, "another nonce");

@@ -1,11 +1,11 @@
 //! Every way to cheat: the cheater is convicted, and nobody else.
 
-use quorate_frost::{Bip340Suite, Ed25519Suite, Frost, Message, Suite};
+use quorate_frost::{Bip340Suite, Ed25519Suite, Frost, Message, NonceCommitments, Suite};
 use quorate_session::{Abort, Envelope, Evidence, Kind, Outgoing, Part, Wire};
 use quorate_sharing::{Curve, PartyIndex};
 use quorate_simulator::{Outcome, Outcomes, Rewrite};
 
-use crate::{Scene, party, raised};
+use crate::{Scene, one_share, party, raised};
 
 const CHEATER: u16 = 3;
 const AGGREGATOR: u16 = 2;
@@ -41,10 +41,9 @@ fn share(mut change: impl FnMut(&Message) -> Message + Send + 'static) -> Rewrit
 
 fn commitments(change: impl Fn(&mut Vec<u8>, &mut Vec<u8>) + Send + 'static) -> Rewrite<Message> {
     in_round(1, move |send| {
-        let Some(Message::Commitments { hiding, binding }) = &mut send.broadcast else {
-            panic!("no commitments")
-        };
-        change(hiding, binding);
+        let Some(Message::Commitments(all)) = &mut send.broadcast else { panic!("no commitments") };
+        let last = all.last_mut().unwrap();
+        change(&mut last.hiding, &mut last.binding);
     })
 }
 
@@ -75,8 +74,7 @@ fn a_wrong_share_of_a_tweaked_key_convicts_its_author() {
     for seed in 0..8 {
         let scene = Scene::<Bip340Suite>::new(3, 5, seed);
         let tweak = Some(quorate_frost::TaprootTweak { merkle_root: Some([4; 32]) });
-        let path = "m/1/2".parse().unwrap();
-        let setup = quorate_frost::Setup { tweak, path, ..scene.setup(AGGREGATOR) };
+        let setup = scene.setup_with(AGGREGATOR, "m/1/2", tweak);
         let mut simulation = scene.simulation(&SIGNERS, &setup, seed);
         let cheat = share(raised::<Bip340Suite>);
         simulation.cheat(party(CHEATER), &setup, scene.wallet.share(party(CHEATER)), cheat);
@@ -121,22 +119,22 @@ fn errors_that_cancel_out_harm_nobody() {
     let setup = scene.setup(AGGREGATOR);
     let mut simulation = scene.simulation(&SIGNERS, &setup, 1);
     let lowered = |message: &Message| {
-        let Message::Share(bytes) = message else { panic!("not a share") };
-        let share = quorate_sharing::Ed25519::scalar_from_bytes(&bytes[..].try_into().unwrap()).unwrap();
+        let Message::Shares(shares) = message else { panic!("no shares") };
+        let share = quorate_sharing::Ed25519::scalar_from_bytes(&shares[0][..].try_into().unwrap()).unwrap();
         let one = <quorate_sharing::Ed25519 as Curve>::Scalar::from(1_u64);
-        Message::Share(quorate_sharing::Ed25519::scalar_to_bytes(&(share - one)).to_vec())
+        one_share(quorate_sharing::Ed25519::scalar_to_bytes(&(share - one)).to_vec())
     };
     simulation.cheat(party(1), &setup, scene.wallet.share(party(1)), share(raised::<Ed25519Suite>));
     simulation.cheat(party(5), &setup, scene.wallet.share(party(5)), share(lowered));
     let (key, signature) = crate::the_signature(&setup, simulation.run().results());
-    crate::outside::verify(&key, &setup.message, &signature);
+    crate::outside::verify(&key, &setup.tasks[0].message, &signature);
 }
 
 fn a_malformed_share_convicts_its_author<S: Suite>() {
     for bytes in [vec![], vec![0xFF; 32], vec![0; 31], vec![0; 33]] {
-        let outcomes = with_cheat::<S>(2, share(move |_| Message::Share(bytes.clone())));
+        let outcomes = with_cheat::<S>(2, share(move |_| one_share(bytes.clone())));
         let finding = outcomes.convicts(party(AGGREGATOR), party(CHEATER));
-        assert_eq!(finding, "sent a signature share that is not a scalar");
+        assert_eq!(finding, "sent signature shares that are no scalars, or too few or many");
     }
 }
 
@@ -187,7 +185,7 @@ fn a_component_of_small_order_in_a_commitment_vanishes() {
         *hiding = (point + torsion).compress().to_bytes().to_vec();
     });
     let outcomes = with_cheat::<Ed25519Suite>(4, cheat).results();
-    assert!(matches!(outcomes[&party(AGGREGATOR)], quorate_frost::Output::Signature { .. }));
+    assert!(matches!(outcomes[&party(AGGREGATOR)], quorate_frost::Output::Signatures(_)));
 }
 
 #[test]
@@ -201,12 +199,12 @@ fn commitments_to_other_nonces_than_those_used_convict_their_author() {
 }
 
 fn unexpected_messages_convict_their_author<S: Suite>() {
-    let to_aggregator = || [(party(AGGREGATOR), Message::Share(vec![1; 32]))].into_iter().collect();
+    let to_aggregator = || [(party(AGGREGATOR), one_share(vec![1; 32]))].into_iter().collect();
     let in_first: [Rewrite<Message>; 2] = [
-        in_round(1, |send| send.broadcast = Some(Message::Share(vec![1; 32]))),
+        in_round(1, |send| send.broadcast = Some(one_share(vec![1; 32]))),
         in_round(1, |send| {
             let others = SIGNERS.into_iter().filter(|index| *index != CHEATER);
-            send.direct = others.map(|index| (party(index), Message::Share(vec![1; 32]))).collect();
+            send.direct = others.map(|index| (party(index), one_share(vec![1; 32]))).collect();
         }),
     ];
     for cheat in in_first {
@@ -214,11 +212,11 @@ fn unexpected_messages_convict_their_author<S: Suite>() {
         assert_eq!(finding, "sent an unexpected message in round 1");
     }
     let in_second: [Rewrite<Message>; 4] = [
-        in_round(2, |send| *send = Outgoing::broadcast(Message::Share(vec![1; 32]))),
-        in_round(2, |send| send.broadcast = Some(Message::Share(vec![1; 32]))),
-        share(|_| Message::Commitments { hiding: vec![], binding: vec![] }),
+        in_round(2, |send| *send = Outgoing::broadcast(one_share(vec![1; 32]))),
+        in_round(2, |send| send.broadcast = Some(one_share(vec![1; 32]))),
+        share(|_| Message::Commitments(vec![])),
         in_round(2, move |send| {
-            send.broadcast = Some(Message::Commitments { hiding: vec![], binding: vec![] });
+            send.broadcast = Some(Message::Commitments(vec![]));
             send.direct = to_aggregator();
         }),
     ];
@@ -267,7 +265,8 @@ fn whoever_commits_to_different_nonces_before_different_parties_is_convicted() {
                 if to == party(victim) && envelope.header.round == 1 {
                     let other = Scene::<Ed25519Suite>::new(2, 3, 77);
                     let point = other.wallet.public.group_key.as_bytes().to_vec();
-                    let lie = Message::Commitments { hiding: point.clone(), binding: point };
+                    let lie = NonceCommitments { hiding: point.clone(), binding: point };
+                    let lie = Message::Commitments(vec![lie]);
                     envelope.broadcast = Part::Whole(lie.to_wire().unwrap());
                 }
             });

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use borsh::{BorshDeserialize, BorshSerialize};
-use quorate_frost::{Bip340Suite, Ed25519Suite, Fault, Frost, Message, Setup, Suite};
+use quorate_frost::{Bip340Suite, Ed25519Suite, Fault, Frost, Message, NonceCommitments, Setup, Suite};
 use quorate_session::{Agreement, Claim, Envelope, Evidence, NotProven, Part, ProtocolId, Wire};
 use quorate_sharing::PartyIndex;
 
@@ -93,13 +93,13 @@ fn honest_run<S: Suite>() -> (Scene<S>, Setup, Forgery) {
 fn other_commitments<S: Suite>() -> Message {
     let other = Scene::<S>::new(2, 3, 50);
     let point = other.wallet.public.group_key.as_bytes().to_vec();
-    Message::Commitments { hiding: point.clone(), binding: point }
+    Message::Commitments(vec![NonceCommitments { hiding: point.clone(), binding: point }])
 }
 
 fn no_accusation_of_an_honest_signer_holds<S: Suite>() {
     let (_, _, forgery) = honest_run::<S>();
     assert!(forgery.judge::<S>().is_err());
-    for fault in [Fault::Commitments, Fault::MalformedShare, Fault::WrongShare] {
+    for fault in [Fault::Commitments, Fault::MalformedShares, Fault::WrongShare] {
         assert!(forgery.accusing(fault).is_refused::<S>(), "{fault}");
     }
     for round in 0..=3 {
@@ -149,7 +149,7 @@ fn withheld_parts_and_envelopes_convict_nobody() {
         }
         for fault in [
             Fault::Commitments,
-            Fault::MalformedShare,
+            Fault::MalformedShares,
             Fault::WrongShare,
             Fault::UnexpectedMessage { round: 1 },
             Fault::UnexpectedMessage { round: 2 },
@@ -185,7 +185,7 @@ fn true_evidence_against_another_is_none_against_an_honest_signer() {
     assert!(evidence.judge::<Ed25519Suite>().is_ok());
     assert!(Forgery { accused: party(HONEST), ..evidence.clone() }.is_refused::<Ed25519Suite>());
     assert!(Forgery { accused: party(AGGREGATOR), ..evidence.clone() }.is_refused::<Ed25519Suite>());
-    for fault in [Fault::Commitments, Fault::MalformedShare, Fault::UnexpectedMessage { round: 2 }] {
+    for fault in [Fault::Commitments, Fault::MalformedShares, Fault::UnexpectedMessage { round: 2 }] {
         assert!(evidence.accusing(fault).is_refused::<Ed25519Suite>(), "{fault}");
     }
     let mut swapped = evidence.clone();

@@ -39,7 +39,7 @@ fn a_bad_network_changes_nothing<S: Suite>() {
     let mut signatures = Vec::new();
     for seed in 0..40 {
         let (key, signature) = scene.sign(&[1, 4, 5], &setup, seed, faults);
-        crate::outside::verify(&key, &setup.message, &signature);
+        crate::outside::verify(&key, &setup.tasks[0].message, &signature);
         signatures.push(*signature.as_bytes());
     }
     signatures.sort_unstable();

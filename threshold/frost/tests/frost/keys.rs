@@ -8,7 +8,7 @@ use crate::wallet::Wallet;
 use crate::{Scene, rng};
 
 fn child<S: Suite>(setup: &Setup) -> PublicKey {
-    derive(&setup.key.group_key, &setup.key.chain_code, &setup.path)
+    derive(&setup.key.group_key, &setup.key.chain_code, &setup.tasks[0].path)
         .unwrap()
         .key
         .public_key(S::SCHEME)
@@ -19,10 +19,10 @@ fn derived_keys_sign<S: Suite>() {
     for seed in 0..8 {
         let scene = Scene::<S>::new(2, 3, seed);
         for path in ["m", "m/0", "m/0/7", "m/44/501/0/0/2147483647"] {
-            let setup = Setup { path: path.parse().unwrap(), ..scene.setup(2) };
+            let setup = scene.setup_with(2, path, None);
             let key = scene.sign_and_verify(&[2, 3], &setup, seed);
             assert_eq!(key, child::<S>(&setup));
-            assert_eq!(key, setup.public_key::<S>().unwrap());
+            assert_eq!(key, setup.tasks[0].public_key::<S>(&setup.key).unwrap());
         }
     }
 }
@@ -44,11 +44,11 @@ fn the_taproot_tweak_is_applied_exactly_once() {
         for path in ["m", "m/86/0/0"] {
             for merkle_root in [None, Some([seed as u8; 32])] {
                 let tweak = Some(TaprootTweak { merkle_root });
-                let setup = Setup { path: path.parse().unwrap(), tweak, ..scene.setup(1) };
+                let setup = scene.setup_with(1, path, tweak);
                 let key = scene.sign_and_verify(&[1, 3], &setup, seed);
                 let (_, once) = taproot::tweak(&child::<Bip340Suite>(&setup), merkle_root.as_ref()).unwrap();
                 assert_eq!(key, once);
-                let untweaked = Setup { tweak: None, ..setup };
+                let untweaked = scene.setup_with(1, path, None);
                 assert_eq!(
                     scene.sign_and_verify(&[1, 3], &untweaked, seed),
                     child::<Bip340Suite>(&untweaked)
@@ -67,7 +67,7 @@ fn keys_with_odd_and_even_y_sign() {
         let scene = Scene::<Bip340Suite>::new(2, 3, 100 + seed);
         let internal = scene.wallet.public.group_key.as_bytes()[0];
         for tweak in [None, Some(TaprootTweak { merkle_root: None })] {
-            let setup = Setup { tweak, ..scene.setup(1) };
+            let setup = scene.setup_with(1, "m", tweak);
             scene.sign_and_verify(&[1, 2], &setup, seed);
             let key = scene.wallet.public.group_key.as_bytes();
             let lifted = <Bip340Suite as Suite>::Curve::decode(&[&[2], &key[1..]].concat()).unwrap();

@@ -12,6 +12,7 @@ mod honest;
 mod keys;
 mod outside;
 mod secrecy;
+mod several;
 mod setup;
 mod vectors;
 mod wallet;
@@ -19,13 +20,15 @@ mod wallet;
 use std::collections::BTreeMap;
 
 use frost_core::{Ciphersuite, Field, Group};
-use quorate_frost::{Frost, Message, Output, Setup, Suite};
+use quorate_frost::{Frost, Made, Message, Output, Setup, Suite, Task, TaprootTweak};
 use quorate_keys::{PublicKey, Signature};
 use quorate_sharing::{Curve, PartyIndex};
 use quorate_simulator::{Cast, Faults, Simulation};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use wallet::Wallet;
+
+const MESSAGE: &[u8] = b"attack at dawn";
 
 fn party(index: u16) -> PartyIndex {
     PartyIndex::new(index).unwrap()
@@ -50,7 +53,13 @@ impl<S: Suite> Scene<S> {
     }
 
     fn setup(&self, aggregator: u16) -> Setup {
-        self.wallet.setup(party(aggregator), b"attack at dawn")
+        self.wallet.setup(party(aggregator), MESSAGE)
+    }
+
+    /// A setup for the key at a path, and with a tweak.
+    fn setup_with(&self, aggregator: u16, path: &str, tweak: Option<TaprootTweak>) -> Setup {
+        let task = Task { message: MESSAGE.to_vec(), path: path.parse().unwrap(), tweak };
+        self.wallet.setup_for(party(aggregator), vec![task])
     }
 
     fn simulation(&self, signers: &[u16], setup: &Setup, seed: u64) -> Simulation<'_, Frost<S>> {
@@ -65,26 +74,48 @@ impl<S: Suite> Scene<S> {
         the_signature(setup, simulation.run().results())
     }
 
+    /// Lets `signers` make all signatures of a setup, and other people's libraries judge them.
+    fn sign_all(&self, signers: &[u16], setup: &Setup, seed: u64) -> Vec<Made> {
+        let made = the_signatures(setup, self.simulation(signers, setup, seed).run().results());
+        assert_eq!(made.len(), setup.tasks.len());
+        for (task, made) in setup.tasks.iter().zip(&made) {
+            outside::verify(&made.public_key, &task.message, &made.signature);
+        }
+        made
+    }
+
     /// Signs, and lets everybody else's libraries judge the signature too.
     fn sign_and_verify(&self, signers: &[u16], setup: &Setup, seed: u64) -> PublicKey {
         let (key, signature) = self.sign(signers, setup, seed, Faults::default());
-        outside::verify(&key, &setup.message, &signature);
+        outside::verify(&key, &setup.tasks[0].message, &signature);
         key
     }
 }
 
-fn the_signature(setup: &Setup, mut outputs: BTreeMap<PartyIndex, Output>) -> (PublicKey, Signature) {
-    let Some(Output::Signature { signature, public_key }) = outputs.remove(&setup.aggregator) else {
-        panic!("the aggregator has no signature")
+fn the_signatures(setup: &Setup, mut outputs: BTreeMap<PartyIndex, Output>) -> Vec<Made> {
+    let Some(Output::Signatures(made)) = outputs.remove(&setup.aggregator) else {
+        panic!("the aggregator has no signatures")
     };
     assert!(outputs.values().all(|output| *output == Output::Contributed));
-    (public_key, signature)
+    made
 }
 
-/// The message with its share raised by one.
+fn the_signature(setup: &Setup, outputs: BTreeMap<PartyIndex, Output>) -> (PublicKey, Signature) {
+    let [made] = the_signatures(setup, outputs)[..] else { panic!("not one signature") };
+    (made.public_key, made.signature)
+}
+
+/// The message with its last share raised by one.
 fn raised<S: Suite>(message: &Message) -> Message {
-    let Message::Share(bytes) = message else { panic!("not a share") };
-    let share = S::Curve::scalar_from_bytes(&bytes[..].try_into().unwrap()).unwrap();
+    let Message::Shares(mut shares) = message.clone() else { panic!("no shares") };
+    let last = shares.last_mut().unwrap();
+    let share = S::Curve::scalar_from_bytes(&last[..].try_into().unwrap()).unwrap();
     let one = <<<S::Ciphersuite as Ciphersuite>::Group as Group>::Field as Field>::one();
-    Message::Share(S::Curve::scalar_to_bytes(&(share + one)).to_vec())
+    *last = S::Curve::scalar_to_bytes(&(share + one)).to_vec();
+    Message::Shares(shares)
+}
+
+/// A message with one share.
+fn one_share(bytes: Vec<u8>) -> Message {
+    Message::Shares(vec![bytes])
 }

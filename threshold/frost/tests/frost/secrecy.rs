@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use frost_core::keys::{KeyPackage, SigningShare};
 use frost_core::{Scalar, VerifyingKey, round1};
-use quorate_frost::{Bip340Suite, Ed25519Suite, Frost, Message, Suite};
+use quorate_frost::{Bip340Suite, Ed25519Suite, Frost, Message, NonceCommitments, Suite};
 use quorate_session::{Protocol, Step, Wire, setup_digest};
 use quorate_sharing::Curve;
 
@@ -45,7 +45,8 @@ where
     let context = Arc::clone(&contexts[&party(1)]);
     let step = Frost::<S>::start(context, setup, share, &mut rng(7)).unwrap();
     let Step::Next { state, send, .. } = &step else { panic!("{step:?}") };
-    let Some(Message::Commitments { hiding, binding }) = &send.broadcast else { panic!("{send:?}") };
+    let Some(Message::Commitments(sent)) = &send.broadcast else { panic!("{send:?}") };
+    let [NonceCommitments { hiding, binding }] = &sent[..] else { panic!("{sent:?}") };
     for (sent, expected) in [(hiding, commitments.hiding()), (binding, commitments.binding())] {
         let point = S::Curve::clear_cofactor(&S::Curve::decode_uncleared(sent).unwrap());
         assert_eq!(S::Curve::encode(&point), expected.serialize().unwrap());

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use quorate_frost::{
-    Bip340Suite, Ed25519Suite, Frost, MAX_MESSAGE_BYTES, Output, Setup, Suite, TaprootTweak,
+    Bip340Suite, Ed25519Suite, Frost, MAX_MESSAGE_BYTES, MAX_SIGNATURES, Made, Output, Setup, Suite, Task,
+    TaprootTweak,
 };
 use quorate_keys::{ChainCode, DerivationPath, Secret};
 use quorate_session::{Protocol, SessionContext, Wire};
@@ -31,13 +32,24 @@ fn refused(change: impl FnOnce(&mut Setup)) -> String {
 
 #[test]
 fn a_message_that_is_too_long_is_refused() {
-    let reason = refused(|setup| setup.message = vec![0; MAX_MESSAGE_BYTES + 1]);
-    assert_eq!(reason, "the message has 65537 bytes, at most 65536 are signed");
+    let reason = refused(|setup| setup.tasks[0].message = vec![0; MAX_MESSAGE_BYTES + 1]);
+    assert_eq!(reason, "the messages have 65537 bytes, at most 65536 are signed");
+    let half = Task { message: vec![0; MAX_MESSAGE_BYTES / 2 + 1], ..Task::default() };
+    let reason = refused(|setup| setup.tasks = vec![half.clone(), half]);
+    assert_eq!(reason, "the messages have 65538 bytes, at most 65536 are signed");
+}
+
+#[test]
+fn no_signature_and_too_many_are_refused() {
+    for count in [0, MAX_SIGNATURES + 1] {
+        let reason = refused(|setup| setup.tasks = vec![Task::default(); count]);
+        assert_eq!(reason, format!("{count} signatures, a session makes 1 to 64"));
+    }
 }
 
 #[test]
 fn a_taproot_tweak_of_an_ed25519_key_is_refused() {
-    let reason = refused(|setup| setup.tweak = Some(TaprootTweak { merkle_root: None }));
+    let reason = refused(|setup| setup.tasks.push(Task { tweak: Some(TaprootTweak { merkle_root: None }), ..Task::default() }));
     assert_eq!(reason, "scheme ed25519 has no Taproot tweak");
 }
 
@@ -138,11 +150,12 @@ fn the_largest_setup_fits_and_a_larger_one_does_not() {
     let scene = Scene::<Bip340Suite>::new(67, 100, 1);
     let path = DerivationPath::new(vec![7; DerivationPath::MAX_DEPTH]).unwrap();
     let tweak = Some(TaprootTweak { merkle_root: Some([1; 32]) });
-    let message = vec![1; MAX_MESSAGE_BYTES];
-    let setup = Setup { message, path, tweak, ..scene.setup(100) };
+    let message = vec![1; MAX_MESSAGE_BYTES / MAX_SIGNATURES];
+    let tasks = vec![Task { message, path, tweak }; MAX_SIGNATURES];
+    let setup = scene.wallet.setup_for(party(100), tasks);
     let bytes = setup.to_wire().unwrap();
     assert_eq!(Setup::from_wire(&bytes).unwrap(), setup);
-    let larger = Setup { message: vec![1; Setup::MAX_BYTES], ..setup };
+    let larger = scene.wallet.setup(party(100), &vec![1; Setup::MAX_BYTES]);
     assert!(larger.to_wire().is_err());
 }
 
@@ -152,9 +165,9 @@ fn a_setup_has_one_encoding() {
     let setup = scene.setup(1);
     let encode = |shares: &[(PartyIndex, Vec<u8>)]| {
         let PublicShares { group_key, chain_code, epoch, committee, .. } = &setup.key;
-        let Setup { aggregator, message, path, tweak, .. } = &setup;
+        let Setup { aggregator, tasks, .. } = &setup;
         let key = (group_key, chain_code, epoch, committee, shares);
-        let body = borsh::to_vec(&(key, aggregator, message, path, tweak)).unwrap();
+        let body = borsh::to_vec(&(key, aggregator, tasks)).unwrap();
         [&[quorate_session::WIRE_VERSION], &body[..]].concat()
     };
     let shares: Vec<_> = setup.key.verifying_shares.clone().into_iter().collect();
@@ -172,7 +185,7 @@ fn outputs_survive_encoding() {
     let scene = Scene::<Bip340Suite>::new(2, 3, 1);
     let setup = scene.setup(1);
     let (public_key, signature) = scene.sign(&[1, 2], &setup, 1, quorate_simulator::Faults::default());
-    for output in [Output::Contributed, Output::Signature { signature, public_key }] {
+    for output in [Output::Contributed, Output::Signatures(vec![Made { signature, public_key }; MAX_SIGNATURES])] {
         assert_eq!(Output::from_wire(&output.to_wire().unwrap()).unwrap(), output);
     }
 }
@@ -183,8 +196,8 @@ fn a_public_key_is_known_without_any_share() {
     let setup = scene.setup(1);
     let PublicShares { group_key, .. } = &scene.wallet.public;
     assert_eq!(
-        setup.public_key::<Bip340Suite>().unwrap(),
+        setup.tasks[0].public_key::<Bip340Suite>(&setup.key).unwrap(),
         group_key.public_key(Bip340Suite::SCHEME).unwrap()
     );
-    assert!(setup.public_key::<Ed25519Suite>().is_err());
+    assert!(setup.tasks[0].public_key::<Ed25519Suite>(&setup.key).is_err());
 }

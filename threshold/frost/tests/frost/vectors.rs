@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use quorate_frost::{Bip340Suite, Ed25519Suite, Frost, Message, Output, Suite};
+use quorate_frost::{Bip340Suite, Ed25519Suite, Frost, Made, Message, NonceCommitments, Output, Suite};
 use quorate_keys::Signature;
 use quorate_session::{Action, Envelope, Protocol, Session, Wire, setup_digest};
 use quorate_sharing::{Curve, PartyIndex};
@@ -98,8 +98,8 @@ fn replay<S: Suite>(vector: &str) {
                     match action {
                         Action::Send { to, bytes } => queue.push_back((*from, to, bytes)),
                         Action::Persist(()) => session.persisted(nothing),
-                        Action::Done(Output::Signature { signature, public_key }) => {
-                            result = Some((signature, public_key));
+                        Action::Done(Output::Signatures(made)) => {
+                            result = made.first().copied();
                         }
                         Action::Done(Output::Contributed) => {}
                         Action::Abort(abort) => panic!("{abort}"),
@@ -110,18 +110,19 @@ fn replay<S: Suite>(vector: &str) {
             let envelope = Envelope::from_wire(&sent).unwrap();
             let part = envelope.broadcast.whole().or(envelope.direct.whole()).unwrap();
             match Message::from_wire(part).unwrap() {
-                Message::Commitments { hiding, binding } => {
-                    assert_eq!(standard::<S>(&hiding), bytes(&first[&from]["hiding_nonce_commitment"]));
-                    assert_eq!(standard::<S>(&binding), bytes(&first[&from]["binding_nonce_commitment"]));
+                Message::Commitments(sent) => {
+                    let [NonceCommitments { hiding, binding }] = &sent[..] else { panic!("{sent:?}") };
+                    assert_eq!(standard::<S>(hiding), bytes(&first[&from]["hiding_nonce_commitment"]));
+                    assert_eq!(standard::<S>(binding), bytes(&first[&from]["binding_nonce_commitment"]));
                 }
-                Message::Share(share) => {
-                    assert_eq!(share, bytes(&second[&from]["sig_share"]));
+                Message::Shares(shares) => {
+                    assert_eq!(shares, [bytes(&second[&from]["sig_share"])]);
                     compared += 1;
                 }
             }
             sessions.get_mut(&to).unwrap().receive(from, &sent, nothing);
         }
-        let (signature, public_key) = result.unwrap();
+        let Made { signature, public_key } = result.unwrap();
         assert_eq!(
             signature,
             Signature::from_bytes(bytes(&vector["final_output"]["sig"]).try_into().unwrap())

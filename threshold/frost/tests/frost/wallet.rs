@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use quorate_frost::{Setup, Suite};
-use quorate_keys::{ChainCode, DerivationPath, GroupKey, Secret};
+use quorate_frost::{Setup, Suite, Task};
+use quorate_keys::{ChainCode, GroupKey, Secret};
 use quorate_sharing::{Commitment, Committee, Curve, KeyShare, PartyIndex, Polynomial, PublicShares};
 use rand_core::CryptoRngCore;
 
@@ -57,12 +57,11 @@ impl Wallet {
 
     /// A setup for the wallet's own key.
     pub(crate) fn setup(&self, aggregator: PartyIndex, message: &[u8]) -> Setup {
-        Setup {
-            key: self.public.clone(),
-            aggregator,
-            message: message.to_vec(),
-            path: DerivationPath::default(),
-            tweak: None,
-        }
+        self.setup_for(aggregator, vec![Task { message: message.to_vec(), ..Task::default() }])
+    }
+
+    /// A setup for several signatures.
+    pub(crate) fn setup_for(&self, aggregator: PartyIndex, tasks: Vec<Task>) -> Setup {
+        Setup { key: self.public.clone(), aggregator, tasks }
     }
 }

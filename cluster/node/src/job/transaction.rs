@@ -1,0 +1,79 @@
+//! A transaction that a request asks to sign: what it says, and what must be signed for it.
+//!
+//! Every signer reads the transaction itself, with the adapter of its chain, and signs only what it has found there.
+
+use quorate_chains::{Chain, Context, ForeignInputs, Payload, Prepared, Sighashes, Signed, WalletKey, WalletRoot};
+use quorate_frost::{MAX_SIGNATURES, TaprootTweak, Task};
+use quorate_keys::{DerivationPath, Signature, derive};
+use quorate_request::{Allowance, ErrorBody, ErrorCode};
+
+use super::refuse;
+use crate::wallets::Wallet;
+
+/// A transaction that was read and waits for signatures.
+#[derive(Debug, Clone)]
+pub(crate) struct Transaction {
+    chain: Chain,
+    prepared: Prepared,
+}
+
+impl Transaction {
+    /// Reads a transaction that is to be signed by the wallet's key at `path`, and by those of its children that the
+    /// transaction names.
+    pub(super) fn read(
+        chain: &str,
+        transaction: &[u8],
+        wallet: &Wallet,
+        path: &DerivationPath,
+        allow: &[Allowance],
+    ) -> Result<Self, ErrorBody> {
+        let chain = quorate_chains::find(chain)
+            .map_err(|error| refuse(ErrorCode::UnknownChain, error.to_string()))?;
+        let refused = |error: &dyn std::fmt::Display| refuse(ErrorCode::TransactionRefused, error.to_string());
+        let public = &wallet.record.public;
+        let derived = derive(&public.group_key, &public.chain_code, path).map_err(|error| refused(&error))?;
+        let key = derived.key.public_key(wallet.scheme).map_err(|error| refused(&error))?;
+        let mut context = Context::with_keys(vec![WalletKey { path: path.clone(), key }]);
+        context.root = Some(WalletRoot { key: public.group_key, chain_code: public.chain_code });
+        if allow.contains(&Allowance::ForeignInputs) {
+            context.foreign_inputs = ForeignInputs::Leave;
+        }
+        if allow.contains(&Allowance::WeakSighashes) {
+            context.sighashes = Sighashes::Any;
+        }
+        let prepared = chain.prepare(transaction, &context).map_err(|error| {
+            refuse(ErrorCode::TransactionRefused, format!("{error} ({})", error.code()))
+        })?;
+        let signatures = prepared.requests().len();
+        if signatures > MAX_SIGNATURES {
+            let message = format!(
+                "the transaction needs {signatures} signatures of this wallet, at most {MAX_SIGNATURES} are made at once"
+            );
+            return Err(refuse(ErrorCode::TransactionRefused, message));
+        }
+        Ok(Self { chain, prepared })
+    }
+
+    /// The signatures that it needs, in order.
+    pub(super) fn tasks(&self) -> Result<Vec<Task>, ErrorBody> {
+        let requests = self.prepared.requests().iter();
+        let task = |request: &quorate_chains::SigningRequest| {
+            let tweak = match request.tweak {
+                None => None,
+                Some(quorate_chains::Tweak::Taproot(merkle_root)) => Some(TaprootTweak { merkle_root }),
+                Some(_) => return Err(refuse(ErrorCode::TransactionRefused, "it needs a tweak unknown here")),
+            };
+            let message = match &request.payload {
+                Payload::Digest(digest) => digest.to_vec(),
+                Payload::Message(message) => message.clone(),
+            };
+            Ok(Task { message, path: request.path.clone(), tweak })
+        };
+        requests.map(task).collect()
+    }
+
+    /// The signed transaction. Verifies every signature again.
+    pub(crate) fn assemble(&self, signatures: &[Signature]) -> Result<Signed, String> {
+        self.chain.assemble(&self.prepared, signatures).map_err(|error| error.to_string())
+    }
+}
