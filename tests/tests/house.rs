@@ -35,6 +35,7 @@ const SESSION: &str = "threshold/session";
 const SIMULATOR: &str = "threshold/simulator";
 const KEYGEN: &str = "threshold/keygen";
 const FROST: &str = "threshold/frost";
+const CHAINS: &str = "chains";
 const REQUEST: &str = "cluster/request";
 const TRANSPORT: &str = "cluster/transport";
 const HTTP: &str = "cluster/http";
@@ -51,6 +52,7 @@ const ROOMS: &[Room] = &[
     room(SIMULATOR, &[KEYS, SHARING, SESSION],                                        &[]),
     room(KEYGEN,    &[KEYS, SHARING, SESSION],                                        &[SIMULATOR]),
     room(FROST,     &[KEYS, SHARING, SESSION],                                        &[SIMULATOR, KEYGEN]),
+    room(CHAINS,    &[KEYS],                                                          &[]),
     room(REQUEST,   &[KEYS],                                                          &[]),
     room(TRANSPORT, &[KEYS],                                                          &[]),
     room(HTTP,      &[],                                                              &[]),
@@ -66,7 +68,7 @@ const ROOMS: &[Room] = &[
 const DEVELOPMENT: &[&str] = &[SIMULATOR, "fuzz", "tests"];
 
 /// The rooms of pure functions and state machines: clock, network, files and randomness are handed in.
-const PURE: &[&str] = &[KEYS, SHARING, SESSION, SIMULATOR, KEYGEN, FROST, REQUEST];
+const PURE: &[&str] = &[KEYS, SHARING, SESSION, SIMULATOR, KEYGEN, FROST, CHAINS, REQUEST];
 
 /// Crates that do I/O or run tasks; none may be reached from a pure room.
 const IMPURE_CRATES: &[&str] = &[
