@@ -85,7 +85,7 @@ impl Prepared {
         self.net
     }
 
-    /// Gives each request to `check` with its signature, in order.
+    /// Verifies that these are the signatures of all requests, in order.
     pub(crate) fn verify(&self, net: &Net, signatures: &[Signature]) -> Result<(), AssembleError> {
         if self.net != net.id {
             return Err(AssembleError::OtherNetwork { prepared: self.net, asked: net.id });

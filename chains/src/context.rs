@@ -10,7 +10,8 @@ use crate::explain::Units;
 pub struct Context {
     /// Keys that sign: inputs and signers are the wallet's when they are of one of these. At most [`Self::MAX_KEYS`].
     pub keys: Vec<WalletKey>,
-    /// Where children named by the transaction's own derivation paths are looked for as well.
+    /// Where children that the transaction itself names by their paths are looked for as well: up to three steps, the last
+    /// below a million, the others below a hundred.
     pub root: Option<WalletRoot>,
     /// Further addresses of the wallet: what goes there is change. At most [`Self::MAX_KEYS`].
     pub own_addresses: Vec<String>,
@@ -98,7 +99,7 @@ pub enum Sighashes {
 /// A transfer that the caller says the transaction makes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expected {
-    /// The recipient.
+    /// The recipient's address; for tokens that of its token account.
     pub to: String,
     /// How much.
     pub amount: Units,

@@ -224,10 +224,8 @@ pub enum WarningKind {
     TokenExtensions,
     /// The transaction doesn't say which token is transferred.
     UnknownToken,
-    /// Coins are destroyed.
+    /// Coins are destroyed, or left to whoever comes first.
     Burned,
-    /// The network will not take the transaction.
-    WillFail,
 }
 
 impl Explain {

@@ -69,8 +69,8 @@ static SOLANA: &[Net] = {
 /// When nothing is called like this, or several things are.
 pub fn find(name: &str) -> Result<Chain, LookupError> {
     let number = name.strip_prefix("slip44:").unwrap_or(name);
-    let slip44 = if number.bytes().all(|byte| byte.is_ascii_digit()) { number.parse().ok() } else { None };
-    let matches = |net: &Net| net.id == name || net.aliases.contains(&name) || Some(net.slip44) == slip44;
+    let matches =
+        |net: &Net| net.id == name || net.aliases.contains(&name) || net.slip44.to_string() == number;
     let found: Vec<Chain> = chains().filter(|chain| matches(chain.net)).collect();
     let name = || crate::explain::printable(&name.chars().take(64).collect::<String>());
     match found.as_slice() {
@@ -231,6 +231,8 @@ mod tests {
             "slip44:",
             "60",
             "slip44:x",
+            "0501",
+            "slip44:sol",
             "+0",
             "00000000000000501x",
             "bip122:",

@@ -212,13 +212,13 @@ fn host() -> String {
     text.lines().find_map(|line| line.strip_prefix("host: ")).expect("a host line").to_owned()
 }
 
-/// All files under `folder` with this ending; build output and hidden folders are left out.
+/// All files under `folder` with this ending; build output, installed packages and hidden folders are left out.
 fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).into_iter().flatten() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_str().unwrap();
-        if path.is_dir() && name != "target" && !name.starts_with('.') {
+        if path.is_dir() && !["target", "node_modules"].contains(&name) && !name.starts_with('.') {
             found.extend(files(&path, ending));
         } else if name.ends_with(ending) {
             found.push(path);

@@ -10,15 +10,26 @@ use ::bitcoin::taproot::TapLeafHash;
 use ::bitcoin::{ScriptBuf, TxOut, bip32};
 use quorate_keys::{DerivationPath, Scheme};
 
-use super::{address_script, output_key, taproot_script};
+use super::{address_script, taproot_script};
 use crate::context::{Context, WalletKey, WalletRoot};
 use crate::error::PrepareError;
 use crate::net::Net;
 
 /// The most derivations that one PSBT causes.
 const MAX_DERIVATIONS: usize = 2 * 1000;
-/// The most steps of each of them.
-const MAX_STEPS: usize = 5;
+
+/// Whether the key at a path that a stranger chose could be found again by searching. Otherwise change could be hidden
+/// where nobody finds it without the stranger's help.
+fn searchable(path: &[u32]) -> bool {
+    const BRANCHES: u32 = 100;
+    const INDICES: u32 = 1_000_000;
+    match path {
+        [index] => *index < INDICES,
+        [branch, index] => *branch < BRANCHES && *index < INDICES,
+        [account, branch, index] => *account < BRANCHES && *branch < BRANCHES && *index < INDICES,
+        _ => false,
+    }
+}
 
 /// A key of the wallet that signs an input.
 pub(super) struct Own {
@@ -80,9 +91,6 @@ impl Ownership {
             (None, None) => self.scripts.get(script).cloned(),
             (Some(_), None) => None,
         };
-        if key.is_some() && output_key(script).is_none() {
-            return Ok(None);
-        }
         if let (Some(key), Some(internal)) = (&key, &input.tap_internal_key)
             && key.key.as_bytes() != internal.serialize()
         {
@@ -116,12 +124,35 @@ impl Ownership {
         }
         let (root, (_, (_, path))) = (self.root?, origins.get(internal)?);
         let indices: Vec<u32> = path.into_iter().map(|step| u32::from(*step)).collect();
-        if indices.len() > MAX_STEPS || self.derivations.get() >= MAX_DERIVATIONS {
+        if !searchable(&indices) || self.derivations.get() >= MAX_DERIVATIONS {
             return None;
         }
         self.derivations.set(self.derivations.get() + 1);
-        // Hardened steps can't be the wallet's.
         let path = DerivationPath::new(indices).ok()?;
         root.child(&path, Scheme::Bip340).filter(|child| child.key.as_bytes() == bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::searchable;
+
+    #[test]
+    fn only_paths_that_can_be_searched_are_followed() {
+        for good in [&[0][..], &[999_999], &[99, 999_999], &[99, 99, 999_999]] {
+            assert!(searchable(good), "{good:?}");
+        }
+        for bad in [
+            &[][..],
+            &[1_000_000],
+            &[100, 0],
+            &[0, 1_000_000],
+            &[0, 100, 0],
+            &[100, 0, 0],
+            &[0, 0, 0, 0],
+            &[1 << 31],
+        ] {
+            assert!(!searchable(bad), "{bad:?}");
+        }
     }
 }
