@@ -35,6 +35,7 @@ const SESSION: &str = "threshold/session";
 const SIMULATOR: &str = "threshold/simulator";
 const KEYGEN: &str = "threshold/keygen";
 const FROST: &str = "threshold/frost";
+const CHAINS: &str = "chains";
 const REQUEST: &str = "cluster/request";
 const TRANSPORT: &str = "cluster/transport";
 const HTTP: &str = "cluster/http";
@@ -51,12 +52,13 @@ const ROOMS: &[Room] = &[
     room(SIMULATOR, &[KEYS, SHARING, SESSION],                                        &[]),
     room(KEYGEN,    &[KEYS, SHARING, SESSION],                                        &[SIMULATOR]),
     room(FROST,     &[KEYS, SHARING, SESSION],                                        &[SIMULATOR, KEYGEN]),
+    room(CHAINS,    &[KEYS],                                                          &[]),
     room(REQUEST,   &[KEYS],                                                          &[]),
     room(TRANSPORT, &[KEYS],                                                          &[]),
     room(HTTP,      &[],                                                              &[]),
-    room(NODE,      &[KEYS, SHARING, SESSION, KEYGEN, FROST, REQUEST, TRANSPORT, HTTP], &[SIMULATOR]),
+    room(NODE,      &[KEYS, SHARING, SESSION, KEYGEN, FROST, CHAINS, REQUEST, TRANSPORT, HTTP], &[SIMULATOR]),
     room(CLIENT,    &[KEYS, REQUEST, HTTP],                                           &[]),
-    room(CLI,       &[KEYS, SHARING, SESSION, KEYGEN, FROST, REQUEST, TRANSPORT, NODE, CLIENT], &[]),
+    room(CLI,       &[KEYS, SHARING, SESSION, KEYGEN, FROST, CHAINS, REQUEST, TRANSPORT, NODE, CLIENT], &[]),
     // What is never shipped looks at everything.
     room("fuzz",    &[KEYS, SHARING, SESSION, SIMULATOR, KEYGEN, FROST, REQUEST, TRANSPORT, NODE, CLIENT, CLI], &[]),
     room("tests",   &[KEYS, SHARING, SESSION, SIMULATOR, KEYGEN, FROST, REQUEST, TRANSPORT, NODE, CLIENT, CLI], &[]),
@@ -66,7 +68,7 @@ const ROOMS: &[Room] = &[
 const DEVELOPMENT: &[&str] = &[SIMULATOR, "fuzz", "tests"];
 
 /// The rooms of pure functions and state machines: clock, network, files and randomness are handed in.
-const PURE: &[&str] = &[KEYS, SHARING, SESSION, SIMULATOR, KEYGEN, FROST, REQUEST];
+const PURE: &[&str] = &[KEYS, SHARING, SESSION, SIMULATOR, KEYGEN, FROST, CHAINS, REQUEST];
 
 /// Crates that do I/O or run tasks; none may be reached from a pure room.
 const IMPURE_CRATES: &[&str] = &[
@@ -210,13 +212,13 @@ fn host() -> String {
     text.lines().find_map(|line| line.strip_prefix("host: ")).expect("a host line").to_owned()
 }
 
-/// All files under `folder` with this ending; build output and hidden folders are left out.
+/// All files under `folder` with this ending; build output, installed packages and hidden folders are left out.
 fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).into_iter().flatten() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_str().unwrap();
-        if path.is_dir() && name != "target" && !name.starts_with('.') {
+        if path.is_dir() && !["target", "node_modules"].contains(&name) && !name.starts_with('.') {
             found.extend(files(&path, ending));
         } else if name.ends_with(ending) {
             found.push(path);

@@ -1,0 +1,108 @@
+//! What the wallet's side knows about a transaction before reading it.
+
+use quorate_keys::{ChainCode, DerivationPath, GroupKey, PublicKey, Scheme, derive};
+
+use crate::explain::Units;
+
+/// Whose transaction it should be, and what it may contain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Context {
+    /// Keys that sign: inputs and signers are the wallet's when they are of one of these. At most [`Self::MAX_KEYS`].
+    pub keys: Vec<WalletKey>,
+    /// Where children that the transaction itself names by their paths are looked for as well: up to three steps, the last
+    /// below a million, the others below a hundred.
+    pub root: Option<WalletRoot>,
+    /// Further addresses of the wallet: what goes there is change. At most [`Self::MAX_KEYS`].
+    pub own_addresses: Vec<String>,
+    /// What to do with inputs of others.
+    pub foreign_inputs: ForeignInputs,
+    /// Which kinds of Bitcoin signature are made.
+    pub sighashes: Sighashes,
+    /// What the caller says that the transaction transfers to others. If given, anything else is refused.
+    pub expected: Option<Vec<Expected>>,
+}
+
+impl Context {
+    /// The most keys, and the most addresses.
+    pub const MAX_KEYS: usize = 256;
+
+    /// A context that signs with this key alone, and is strict in everything.
+    #[must_use]
+    pub fn new(key: PublicKey) -> Self {
+        Self::with_keys(vec![WalletKey { path: DerivationPath::default(), key }])
+    }
+
+    /// A context that signs with these keys.
+    #[must_use]
+    pub const fn with_keys(keys: Vec<WalletKey>) -> Self {
+        Self {
+            keys,
+            root: None,
+            own_addresses: Vec::new(),
+            foreign_inputs: ForeignInputs::Refuse,
+            sighashes: Sighashes::All,
+            expected: None,
+        }
+    }
+}
+
+/// A key of the wallet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WalletKey {
+    /// The path from the wallet's own key.
+    pub path: DerivationPath,
+    /// The key there, not tweaked.
+    pub key: PublicKey,
+}
+
+/// Where the wallet's derivation begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WalletRoot {
+    /// The wallet's key.
+    pub key: GroupKey,
+    /// The wallet's chain code.
+    pub chain_code: ChainCode,
+}
+
+impl WalletRoot {
+    /// The child at `path`, in `scheme`.
+    #[must_use]
+    pub fn child(&self, path: &DerivationPath, scheme: Scheme) -> Option<WalletKey> {
+        let key = derive(&self.key, &self.chain_code, path).ok()?.key.public_key(scheme).ok()?;
+        Some(WalletKey { path: path.clone(), key })
+    }
+}
+
+/// What to do with inputs that are not the wallet's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum ForeignInputs {
+    /// Refuse the transaction.
+    #[default]
+    Refuse,
+    /// Sign the wallet's and leave the others to others.
+    Leave,
+}
+
+/// Which kinds of Bitcoin signature are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Sighashes {
+    /// Those over the whole transaction: `DEFAULT` and `ALL`.
+    #[default]
+    All,
+    /// Also those that leave parts open to change by others, with a warning.
+    Any,
+}
+
+/// A transfer that the caller says the transaction makes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expected {
+    /// The recipient's address; for tokens that of its token account.
+    pub to: String,
+    /// How much.
+    pub amount: Units,
+    /// The token's mint or contract; none is the chain's own coin.
+    pub token: Option<String>,
+}

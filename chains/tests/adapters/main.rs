@@ -1,0 +1,9 @@
+//! The adapters from outside: official vectors, refusals, round trips with keys of other libraries, golden texts.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod bip341;
+mod bitcoin;
+mod golden;
+mod javascript;
+mod solana;
+mod support;
