@@ -33,6 +33,15 @@ impl Context {
         Self::with_keys(vec![WalletKey { path: DerivationPath::default(), key }])
     }
 
+    /// A context that signs with the wallet's key at `path`, and with those of its children that the transaction names.
+    /// None where there is no such key.
+    #[must_use]
+    pub fn of_wallet(root: WalletRoot, scheme: Scheme, path: &DerivationPath) -> Option<Self> {
+        let mut context = Self::with_keys(vec![root.child(path, scheme)?]);
+        context.root = Some(root);
+        Some(context)
+    }
+
     /// A context that signs with these keys.
     #[must_use]
     pub const fn with_keys(keys: Vec<WalletKey>) -> Self {

@@ -48,6 +48,21 @@ impl Target {
     }
 
     fn client(&self) -> anyhow::Result<Client> {
+        self.client_of(&self.api)
+    }
+
+    /// One client for each address, which asks it first.
+    pub(crate) fn clients(&self) -> anyhow::Result<Vec<Client>> {
+        let mut api = self.api.clone();
+        let clients = (0..api.len()).map(|_| {
+            let client = self.client_of(&api);
+            api.rotate_left(1);
+            client
+        });
+        clients.collect()
+    }
+
+    fn client_of(&self, api: &[http::Uri]) -> anyhow::Result<Client> {
         let (cluster, initiator) = match (&self.initiator, &self.peers) {
             (Some(file), Some(peers)) => {
                 let peers = Peers::load(peers)?;
@@ -57,7 +72,7 @@ impl Target {
             // A gateway signs for itself; this signature means nothing to it.
             _ => (NO_CLUSTER, SigningIdentity::generate(&mut OsRng)),
         };
-        Client::new(self.api.clone(), cluster, initiator).context("--api")
+        Client::new(api.to_vec(), cluster, initiator).context("--api")
     }
 
     fn explained(&self, error: ClientError) -> anyhow::Error {

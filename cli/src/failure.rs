@@ -38,12 +38,22 @@ pub(crate) enum Failure {
     Setting(String),
     /// Something that was verified does not hold.
     NotVerified(String),
+    /// A transaction that no node would sign.
+    Refused {
+        /// The chain adapter's name for why.
+        code: &'static str,
+        text: String,
+    },
+    /// Whoever was asked said no.
+    Declined,
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Usage(text) | Self::Setting(text) | Self::NotVerified(text) => f.write_str(text),
+            Self::Refused { code, text } => write!(f, "{text} ({code})"),
+            Self::Declined => f.write_str("not signed"),
         }
     }
 }
@@ -84,6 +94,8 @@ impl Kind {
                 Failure::Usage(_) => Self::Usage,
                 Failure::Setting(_) => Self::Configuration,
                 Failure::NotVerified(_) => Self::NotVerified,
+                Failure::Refused { .. } => Self::Refused,
+                Failure::Declined => Self::Failed,
             });
         }
         if let Some(error) = cause.downcast_ref::<ClientError>() {

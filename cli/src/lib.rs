@@ -6,6 +6,7 @@
 // Results go to standard output; everything else goes through the log, to standard error.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod bench;
 mod cluster;
 mod demo;
 mod dev;
@@ -19,6 +20,7 @@ mod output;
 mod passphrase;
 mod peers;
 mod sign;
+mod transaction;
 mod verify;
 mod wallet;
 
@@ -64,6 +66,9 @@ enum Command {
     Sign(sign::Arguments),
     /// Verify a signature, with no cluster.
     Verify(verify::Arguments),
+    /// Measure how fast a cluster signs and makes wallets.
+    #[command(subcommand)]
+    Bench(bench::Command),
     /// Judge evidence against a node, with no cluster.
     #[command(subcommand)]
     Evidence(evidence::Command),
@@ -118,6 +123,10 @@ async fn run(arguments: Arguments, joints: Joints) -> anyhow::Result<()> {
         Command::Sign(arguments) => {
             output::log(verbose, "warn", false);
             sign::run(arguments).await
+        }
+        Command::Bench(command) => {
+            output::log(verbose, "error", false);
+            bench::run(command).await
         }
         Command::Verify(arguments) => verify::run(&arguments),
         Command::Evidence(command) => evidence::run(&command, &joints.registry),

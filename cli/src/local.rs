@@ -1,5 +1,7 @@
 //! A whole cluster on this machine: nodes with separate identities and encrypted stores, real mutual TLS on loopback.
 
+mod processes;
+
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -19,6 +21,7 @@ use rand_core::{OsRng, RngCore};
 use tokio::net::TcpListener;
 
 use crate::failure::Failure;
+pub(crate) use processes::ProcessCluster;
 
 /// How long the nodes may take to find each other.
 const READY: Duration = Duration::from_secs(30);
@@ -43,17 +46,7 @@ pub(crate) struct LocalNode {
 impl LocalCluster {
     /// Starts `count` nodes with their files in `folder`: those of an earlier run, or new ones.
     pub(crate) async fn start(folder: &Path, count: u16, joints: &Joints) -> anyhow::Result<Self> {
-        std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
-        let passphrase = passphrase(folder)?;
-        let identities =
-            (1..=count).map(|number| open(folder, number, &passphrase)).collect::<Result<Vec<_>, _>>()?;
-        let initiator = initiator(folder, &passphrase)?;
-
-        let mut sockets = Vec::new();
-        for _ in 0..count {
-            sockets.push(Sockets { peers: listen().await?, api: listen().await? });
-        }
-        let peers = peers(folder, &identities, &sockets)?;
+        let Prepared { identities, initiator, sockets, peers } = prepare(folder, count).await?;
         let mut nodes = Vec::new();
         for ((number, identity), sockets) in (1..=count).zip(identities).zip(sockets) {
             let config = config(folder, number, initiator.identity())?;
@@ -107,6 +100,29 @@ impl Drop for ScratchFolder {
             tracing::warn!(folder = %self.0.display(), %error, "could not be removed");
         }
     }
+}
+
+/// The files of a cluster, and the addresses at which its nodes will be reached.
+struct Prepared {
+    identities: Vec<Identity>,
+    initiator: SigningIdentity,
+    sockets: Vec<Sockets>,
+    peers: Peers,
+}
+
+/// Makes the files of `count` nodes in `folder`, or takes those of an earlier run.
+async fn prepare(folder: &Path, count: u16) -> anyhow::Result<Prepared> {
+    std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+    let passphrase = passphrase(folder)?;
+    let identities =
+        (1..=count).map(|number| open(folder, number, &passphrase)).collect::<Result<Vec<_>, _>>()?;
+    let initiator = initiator(folder, &passphrase)?;
+    let mut sockets = Vec::new();
+    for _ in 0..count {
+        sockets.push(Sockets { peers: listen().await?, api: listen().await? });
+    }
+    let peers = peers(folder, &identities, &sockets)?;
+    Ok(Prepared { identities, initiator, sockets, peers })
 }
 
 async fn listen() -> anyhow::Result<TcpListener> {
@@ -189,18 +205,25 @@ fn peers(folder: &Path, identities: &[Identity], sockets: &[Sockets]) -> anyhow:
     Ok(peers)
 }
 
-fn config(folder: &Path, number: u16, initiator: Identity) -> anyhow::Result<Config> {
+/// The settings of a node, but for where it listens.
+fn settings(folder: &Path, number: u16, initiator: Identity) -> [(&'static str, String); 7] {
     let own = node_folder(folder, number);
-    let overrides = Overrides::new()
-        .set("node_id", format!("node{number}"))
-        .set("data_dir", own.display())
-        .set("identity_path", own.join("identity.json").display())
-        .set("db_path", own.join("store.redb").display())
-        .set("peers_path", folder.join(PEERS_FILE).display())
-        .set("passphrase_file", folder.join(PASSPHRASE_FILE).display())
-        .set("initiators", initiator)
-        .set("listen", "127.0.0.1:0")
-        .set("api_listen", "127.0.0.1:0");
+    let path = |path: PathBuf| path.display().to_string();
+    [
+        ("node_id", format!("node{number}")),
+        ("identity_path", path(own.join("identity.json"))),
+        ("db_path", path(own.join("store.redb"))),
+        ("data_dir", path(own)),
+        ("peers_path", path(folder.join(PEERS_FILE))),
+        ("passphrase_file", path(folder.join(PASSPHRASE_FILE))),
+        ("initiators", initiator.to_string()),
+    ]
+}
+
+fn config(folder: &Path, number: u16, initiator: Identity) -> anyhow::Result<Config> {
+    let overrides = Overrides::new().set("listen", "127.0.0.1:0").set("api_listen", "127.0.0.1:0");
+    let settings = settings(folder, number, initiator);
+    let overrides = settings.into_iter().fold(overrides, |all, (key, value)| all.set(key, value));
     Ok(Config::load(None, std::iter::empty(), &overrides)?)
 }
 

@@ -1,12 +1,17 @@
 //! `sign`.
 
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use quorate_keys::{DerivationPath, PublicKey, Scheme, Signature};
-use quorate_request::{Hex, HexArray, RequestId, SignRequest, SignResponse, Tweak, WalletId};
+use quorate_client::{Client, ClientError};
+use quorate_request::{
+    Allowance, Hex, HexArray, RequestId, SignRequest, SignResponse, Subject, Tweak, WalletId, WalletView,
+};
 
 use crate::cluster::Target;
 use crate::failure::Failure;
+use crate::transaction::{self, Transaction};
 use crate::output;
 
 #[derive(Debug, clap::Args)]
@@ -18,14 +23,33 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "HEX")]
     public_key: Option<Hex>,
     /// What to sign, 32 bytes in hexadecimal.
-    #[arg(long, value_name = "HEX", required_unless_present_any = ["message", "message_hex"])]
+    #[arg(long, value_name = "HEX", required_unless_present_any = ["message", "message_hex", "tx"])]
     message_hash: Option<HexArray<32>>,
     /// What to sign, as text.
-    #[arg(long, value_name = "TEXT", conflicts_with_all = ["message_hash", "message_hex"])]
+    #[arg(long, value_name = "TEXT", conflicts_with_all = ["message_hash", "message_hex", "tx"])]
     message: Option<String>,
     /// What to sign, of any length, in hexadecimal.
-    #[arg(long, value_name = "HEX", conflicts_with = "message_hash")]
+    #[arg(long, value_name = "HEX", conflicts_with_all = ["message_hash", "tx"])]
     message_hex: Option<Hex>,
+    /// A transaction to sign: a file with its bytes, or hexadecimal or Base64 text; - reads standard input. It is shown
+    /// before it is signed.
+    #[arg(long, value_name = "FILE", requires = "chain", conflicts_with_all = ["message_hash", "taproot"])]
+    tx: Option<PathBuf>,
+    /// The chain of the transaction, such as solana, bitcoin or a CAIP-2 id (`quorate chains list`).
+    #[arg(long, value_name = "CHAIN", requires = "tx")]
+    chain: Option<String>,
+    /// Accept inputs of others in the transaction, and leave them to others.
+    #[arg(long, requires = "tx")]
+    allow_foreign_inputs: bool,
+    /// Accept kinds of Bitcoin signature that leave parts of the transaction open to change by others.
+    #[arg(long, requires = "tx")]
+    allow_weak_sighashes: bool,
+    /// Sign the transaction without asking.
+    #[arg(short, long, requires = "tx")]
+    yes: bool,
+    /// Write the bytes of the signed transaction to this new file.
+    #[arg(long, value_name = "FILE", requires = "tx")]
+    out: Option<PathBuf>,
     /// The nodes that shall sign; chosen if left out.
     #[arg(long, value_delimiter = ',', value_name = "NODE,…")]
     signers: Option<Vec<String>>,
@@ -65,40 +89,96 @@ impl FromStr for Taproot {
 
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let text = arguments.message.map(|text| Hex::from(text.into_bytes()));
-    let request = SignRequest {
+    let mut allow = Vec::new();
+    if arguments.allow_foreign_inputs {
+        allow.push(Allowance::ForeignInputs);
+    }
+    if arguments.allow_weak_sighashes {
+        allow.push(Allowance::WeakSighashes);
+    }
+    let mut request = SignRequest {
         session_id: arguments.session_id,
         public_key: arguments.public_key,
         wallet_id: arguments.wallet,
         message_hash: arguments.message_hash.map(|hash| Hex::from(hash.into_bytes())),
         message: arguments.message_hex.or(text),
         signers: arguments.signers,
-        derivation_path: arguments.path.map(|path| path.to_string()),
+        derivation_path: arguments.path.as_ref().map(ToString::to_string),
         tweak: arguments.taproot.map(|Taproot(root)| Tweak::Taproot(root)),
+        chain: arguments.chain,
+        transaction: None,
+        allow,
+    };
+    let signed = match &arguments.tx {
+        None => {
+            let signed = arguments.target.ask(async |client| client.sign(request.clone()).await).await?;
+            check(&request, &signed)?;
+            signed
+        }
+        Some(file) => {
+            let chain = transaction::chain(request.chain.as_deref().unwrap_or_default())?;
+            let bytes = transaction::read(file)?;
+            // The name that is never ambiguous: what is signed is what was shown.
+            request.chain = Some(chain.net().id.into());
+            request.transaction = Some(bytes.clone().into());
+            let wallet = arguments.target.ask(async |client| wallet(client, &request).await).await?;
+            request.public_key = Some(wallet.public_key.clone());
+            request.wallet_id = None;
+            let path = arguments.path.unwrap_or_default();
+            let transaction = Transaction::new(chain, &bytes, &wallet, &path, &request.allow)?;
+            transaction.confirm(arguments.yes, arguments.json)?;
+            let signed = arguments.target.ask(async |client| client.sign(request.clone()).await).await?;
+            transaction.check(&signed)?;
+            if let (Some(out), Some(bytes)) = (&arguments.out, &signed.signed_transaction) {
+                transaction::write(out, bytes.as_bytes())?;
+            }
+            signed
+        }
     };
     // What is printed was verified, whoever answered.
-    let signed = arguments.target.ask(async |client| client.sign(request.clone()).await).await?;
-    check(&request, &signed)?;
-    output::print(arguments.json, &signed, || {
-        let mut text = format!(
-            "signature   {}\npublic key  {}\nsigned by   {} (attempt {})",
-            signed.signature,
-            signed.public_key,
-            signed.committee.join(", "),
-            signed.attempt
-        );
-        if !signed.absent.is_empty() {
-            text.push_str(&format!("\nabsent      {}", signed.absent.join(", ")));
+    output::print(arguments.json, &signed, || people(&signed))
+}
+
+/// The wallet that a request names.
+async fn wallet(client: &Client, request: &SignRequest) -> Result<WalletView, ClientError> {
+    match (&request.wallet_id, &request.public_key) {
+        (Some(id), _) => client.wallet(id).await,
+        (None, Some(key)) => client.wallet_of_key(key.as_bytes()).await,
+        (None, None) => Err(ClientError::InvalidRequest("the request names no wallet".into())),
+    }
+}
+
+fn people(signed: &SignResponse) -> String {
+    let mut lines = Vec::new();
+    match &signed.signed_transaction {
+        None => {
+            lines.push(format!("signature   {}", signed.signature));
+            lines.push(format!("public key  {}", signed.public_key));
         }
-        if !signed.culprits.is_empty() {
-            text.push_str(&format!("\nculprits    {}", signed.culprits.join(", ")));
+        Some(transaction) => {
+            match &signed.tx_id {
+                Some(id) => lines.push(format!("id          {id}")),
+                None => lines.push("incomplete  others must sign as well".into()),
+            }
+            lines.push(format!("signed      {transaction}"));
         }
-        text
-    })
+    }
+    lines.push(format!("signed by   {} (attempt {})", signed.committee.join(", "), signed.attempt));
+    if !signed.absent.is_empty() {
+        lines.push(format!("absent      {}", signed.absent.join(", ")));
+    }
+    if !signed.culprits.is_empty() {
+        lines.push(format!("culprits    {}", signed.culprits.join(", ")));
+    }
+    lines.join("\n")
 }
 
 /// Verifies an answer: the signature under the key that it names, and that key where the request names it.
 fn check(request: &SignRequest, signed: &SignResponse) -> anyhow::Result<()> {
-    let message = request.message().map_err(|error| Failure::Usage(error.to_string()))?;
+    let subject = request.subject().map_err(|error| Failure::Usage(error.to_string()))?;
+    let Subject::Message(message) = subject else {
+        return Err(Failure::Usage("not a message".into()).into());
+    };
     let signature = Signature::from_bytes(*signed.signature.as_bytes());
     // The answer does not name the scheme; a signature of one is none of another.
     let verifies = |scheme: &Scheme| {
@@ -145,6 +225,9 @@ mod tests {
             attempt: 1,
             absent: vec![],
             culprits: vec![],
+            signatures: vec![],
+            signed_transaction: None,
+            tx_id: None,
         };
         let mut request = SignRequest { message: Some(b"pay".to_vec().into()), ..SignRequest::default() };
         check(&request, &answer(b"pay")).unwrap();

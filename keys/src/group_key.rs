@@ -7,7 +7,8 @@ use k256::elliptic_curve::sec1::ToEncodedPoint;
 use serde::{Deserialize, Serialize};
 
 use crate::hexadecimal::{self, display_as_hex};
-use crate::public_key::{InvalidPublicKey, PublicKey, decode_edwards};
+use crate::lately;
+use crate::public_key::{InvalidPublicKey, PublicKey};
 use crate::scheme::{Curve, Scheme};
 
 /// The full point of a wallet: what its parties hold shares of, before a scheme drops or adds anything.
@@ -52,7 +53,7 @@ impl GroupKey {
             }
             Curve::Ed25519 => {
                 let bytes = <[u8; 32]>::try_from(bytes).map_err(|_| length(32))?;
-                decode_edwards(&bytes)?;
+                lately::decode_prime_order(&bytes)?;
                 Ok(Self(Encoded::Ed25519(bytes)))
             }
         }

@@ -4,10 +4,11 @@ use std::fmt;
 use std::str::FromStr;
 
 use borsh::{BorshDeserialize, BorshSerialize};
-use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
+use ed25519_dalek::{Signature, Signer, SigningKey};
 use rand_core::CryptoRngCore;
 
 use crate::hexadecimal::{decode_array, display_as_hex, serde_as_text};
+use crate::lately;
 use crate::secret::Secret;
 
 /// The secret key of a node or client.
@@ -66,12 +67,7 @@ impl Identity {
     /// # Errors
     /// [`InvalidIdentity`] when they are not the canonical encoding of a point, or the point is of small order.
     pub fn from_bytes(bytes: [u8; 32]) -> Result<Self, InvalidIdentity> {
-        match VerifyingKey::from_bytes(&bytes) {
-            // The key gives back the bytes that it was made of: only compressing its point again tells whether y was
-            // reduced. One key with two encodings would be two identities.
-            Ok(key) if !key.is_weak() && key.to_edwards().compress().0 == bytes => Ok(Self(bytes)),
-            _ => Err(InvalidIdentity),
-        }
+        lately::decode(&bytes).map(|_| Self(bytes)).map_err(|_| InvalidIdentity)
     }
 
     /// The 32 bytes.
@@ -83,7 +79,7 @@ impl Identity {
     /// Whether this identity signed the message (strict verification: no small-order or non-canonical parts).
     #[must_use]
     pub fn verify(&self, message: &[u8], signature: &[u8; 64]) -> bool {
-        VerifyingKey::from_bytes(&self.0)
+        lately::decode(&self.0)
             .is_ok_and(|key| key.verify_strict(message, &Signature::from_bytes(signature)).is_ok())
     }
 }

@@ -3,12 +3,10 @@
 use std::io;
 
 use borsh::{BorshDeserialize, BorshSerialize};
-use curve25519_dalek::edwards::{CompressedEdwardsY, EdwardsPoint};
-use curve25519_dalek::traits::IsIdentity;
-use ed25519_dalek::VerifyingKey;
 use k256::schnorr;
 
 use crate::hexadecimal::{self, HexError, display_as_hex};
+use crate::lately;
 use crate::scheme::Scheme;
 use crate::signature::{InvalidSignature, Signature};
 
@@ -59,7 +57,7 @@ impl PublicKey {
         let bytes = <[u8; 32]>::try_from(bytes)
             .map_err(|_| InvalidPublicKey::Length { expected: 32, got: bytes.len() })?;
         match scheme {
-            Scheme::Ed25519 => decode_edwards(&bytes).map(drop)?,
+            Scheme::Ed25519 => lately::decode_prime_order(&bytes).map(drop)?,
             Scheme::Bip340 => {
                 schnorr::VerifyingKey::from_bytes(&bytes)
                     .map(drop)
@@ -105,7 +103,7 @@ impl PublicKey {
         let valid = match self.scheme {
             Scheme::Ed25519 => {
                 let signature = ed25519_dalek::Signature::from_bytes(signature.as_bytes());
-                VerifyingKey::from_bytes(&self.bytes)
+                lately::decode_prime_order(&self.bytes)
                     .is_ok_and(|key| key.verify_strict(message, &signature).is_ok())
             }
             Scheme::Bip340 => schnorr::VerifyingKey::from_bytes(&self.bytes).is_ok_and(|key| {
@@ -127,25 +125,11 @@ impl BorshDeserialize for PublicKey {
     }
 }
 
-/// The point of prime order that `bytes` encode canonically.
-pub(crate) fn decode_edwards(bytes: &[u8; 32]) -> Result<EdwardsPoint, InvalidPublicKey> {
-    let point = CompressedEdwardsY(*bytes).decompress().ok_or(InvalidPublicKey::NotAPoint)?;
-    if point.compress().0 != *bytes {
-        return Err(InvalidPublicKey::NotCanonical);
-    }
-    if point.is_identity() || point.is_small_order() {
-        return Err(InvalidPublicKey::SmallOrder);
-    }
-    if !point.is_torsion_free() {
-        return Err(InvalidPublicKey::MixedOrder);
-    }
-    Ok(point)
-}
-
 #[cfg(test)]
 mod tests {
+    use curve25519_dalek::EdwardsPoint;
     use curve25519_dalek::constants::{ED25519_BASEPOINT_POINT, EIGHT_TORSION};
-    use ed25519_dalek::{Signer, SigningKey};
+    use ed25519_dalek::{Signer, SigningKey, VerifyingKey};
 
     use super::*;
 

@@ -12,11 +12,26 @@ const WIPED: usize = 128 * 1024;
 /// What is returned should hold secrets on the heap only: it is moved through the caller's own frame, which stays. A
 /// panic skips the overwriting.
 ///
+/// [`wiping_stack_if`] does so only where the result shows that secrets were worked on.
+///
 /// Costs some microseconds. Registers aren't touched, and are soon reused.
 #[inline(never)]
 pub fn wiping_stack<T>(work: impl FnOnce() -> T) -> T {
     let result = in_own_frame(work);
     overwrite();
+    result
+}
+
+/// [`wiping_stack`], if `worked_on_secrets` says of the result that there is something to overwrite.
+#[inline(never)]
+pub fn wiping_stack_if<T>(
+    work: impl FnOnce() -> T,
+    worked_on_secrets: impl FnOnce(&T) -> bool,
+) -> T {
+    let result = in_own_frame(work);
+    if worked_on_secrets(&result) {
+        overwrite();
+    }
     result
 }
 

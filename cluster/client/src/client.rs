@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode, Uri};
 use quorate_keys::{Identity, SigningIdentity};
 use quorate_request::{
-    ClusterId, ErrorBody, Health, KeygenRequest, KeygenResponse, NodeView, Operation, Readiness, RequestId,
+    ClusterId, ErrorBody, ErrorCode, Health, KeygenRequest, KeygenResponse, NodeView, Operation, Readiness, RequestId,
     SessionView, SignRequest, SignResponse, SignedRequest, WalletId, WalletView, paths,
 };
 use rand_core::OsRng;
@@ -88,7 +88,14 @@ impl Client {
     /// # Errors
     /// See [`ClientError`].
     pub async fn wallets(&self) -> Result<Vec<WalletView>, ClientError> {
-        typed(&self.read(paths::WALLETS).await?)
+        let mut all: Vec<WalletView> = Vec::new();
+        let mut target = paths::WALLETS.to_owned();
+        loop {
+            let page: Vec<WalletView> = typed(&self.read(&target).await?)?;
+            let Some(last) = page.last() else { return Ok(all) };
+            target = paths::wallets_after(&last.wallet_id);
+            all.extend(page);
+        }
     }
 
     /// One wallet.
@@ -97,6 +104,19 @@ impl Client {
     /// See [`ClientError`].
     pub async fn wallet(&self, id: &WalletId) -> Result<WalletView, ClientError> {
         typed(&self.read(&paths::wallet(id)).await?)
+    }
+
+    /// The wallet with this public key, as key generation returned it.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn wallet_of_key(&self, public_key: &[u8]) -> Result<WalletView, ClientError> {
+        let target = paths::wallets_of_key(public_key);
+        let found: Vec<WalletView> = typed(&self.read(&target).await?)?;
+        found.into_iter().next().ok_or_else(|| {
+            let error = ErrorBody::new(ErrorCode::UnknownWallet, "no wallet has this public key");
+            ClientError::Api { status: error.code.status(), error: Box::new(error) }
+        })
     }
 
     /// What became of a request.

@@ -7,16 +7,16 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, HttpBody};
-use axum::extract::{Path, Request, State};
+use axum::extract::{Path, Query, Request, State};
 use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use quorate_request::{
-    ErrorBody, ErrorCode, MAX_BODY_BYTES, Operation, RequestError, SessionResult, SignedRequest, WalletId,
+    ErrorBody, ErrorCode, Hex, MAX_BODY_BYTES, Operation, RequestError, SessionResult, SignedRequest, Verified, WalletId,
     WalletRef,
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -26,6 +26,9 @@ use crate::frame::Sought;
 
 /// How long a client may take to send a body.
 const BODY_TIME: Duration = Duration::from_secs(10);
+
+/// Wallets in one answer.
+const PAGE: usize = 1000;
 
 /// The routes of a node.
 pub(crate) fn router(engine: Arc<Engine>) -> Router {
@@ -77,18 +80,18 @@ fn error(code: ErrorCode, message: impl Into<String>) -> Refusal {
     Refusal(ErrorBody::new(code, message))
 }
 
-/// Reads a signed request off the wire. Strangers are told so before they can send a body.
-async fn read(engine: &Engine, request: Request) -> Result<SignedRequest, Refusal> {
+/// Reads a signed request off the wire, and verifies it. Strangers are told so before they can send a body.
+async fn read(engine: &Engine, request: Request) -> Result<Verified, Refusal> {
     let (parts, body) = request.into_parts();
     if body.size_hint().lower() > MAX_BODY_BYTES as u64 {
         return Err(too_large());
     }
     let head = SignedRequest::from_http(&parts.headers, bytes::Bytes::new())?;
-    engine.authority.verify_head(&head)?;
+    let head = engine.authority.verify_head(&head)?;
     let body = tokio::time::timeout(BODY_TIME, collect(body))
         .await
         .map_err(|_| error(ErrorCode::MalformedRequest, "the body did not arrive in time"))??;
-    Ok(SignedRequest::from_http(&parts.headers, body)?)
+    Ok(head.with_body(body)?)
 }
 
 fn too_large() -> Refusal {
@@ -110,12 +113,9 @@ async fn submit(
     wanted: &Operation,
     request: Request,
 ) -> Result<SessionResult, Refusal> {
-    let request = read(engine, request).await?;
-    if request.operation() != wanted {
-        let signed = request.operation().clone();
-        return Err(RequestError::OtherOperation { signed, wanted: wanted.clone() }.into());
-    }
-    Ok(engine.submit(&request).await?)
+    let verified = read(engine, request).await?;
+    verified.require(wanted)?;
+    Ok(engine.submit_verified(verified).await?)
 }
 
 async fn keygen(State(engine): State<Arc<Engine>>, request: Request) -> Answer {
@@ -134,16 +134,36 @@ async fn sign(State(engine): State<Arc<Engine>>, request: Request) -> Answer {
 
 /// Checks that an initiator signed for reading this path.
 async fn may_read(engine: &Engine, uri: &Uri, request: Request) -> Result<(), Refusal> {
-    let request = read(engine, request).await?;
-    let verified = engine.authority.verify(&request)?;
+    let verified = read(engine, request).await?;
     let path = Operation::read_target(uri)
         .map_err(|_| error(ErrorCode::MalformedRequest, "a path that can't be signed for"))?;
     Ok(verified.require(&path)?)
 }
 
+/// Which wallets are listed.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Listed {
+    /// Only that of this key.
+    public_key: Option<Hex>,
+    /// Only those whose names come after this one.
+    after: Option<WalletId>,
+}
+
 async fn wallets(State(engine): State<Arc<Engine>>, uri: Uri, request: Request) -> Answer {
     may_read(&engine, &uri, request).await?;
-    let views: Vec<_> = engine.wallets.all().iter().map(|wallet| engine.wallet_view(wallet)).collect();
+    let Query(Listed { public_key, after }) = Query::try_from_uri(&uri)
+        .map_err(|failed| error(ErrorCode::MalformedRequest, format!("the query: {failed}")))?;
+    let mut wallets = engine.wallets.all();
+    wallets.retain(|wallet| {
+        public_key.as_ref().is_none_or(|key| wallet.public_key.as_bytes() == key.as_bytes())
+            && after.as_ref().is_none_or(|after| wallet.id > *after)
+    });
+    wallets.sort_by(|left, right| left.id.cmp(&right.id));
+    // Wallets of one name are never parted: the next page begins with another name.
+    let end = wallets.get(PAGE - 1).map(|last| last.id.clone());
+    let page = wallets.iter().take_while(|wallet| end.as_ref().is_none_or(|end| wallet.id <= *end));
+    let views: Vec<_> = page.map(|wallet| engine.wallet_view(wallet)).collect();
     Ok(json(StatusCode::OK, &views))
 }
 

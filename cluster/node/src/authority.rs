@@ -5,7 +5,7 @@
 use std::time::{Duration, SystemTime};
 
 use quorate_keys::Identity;
-use quorate_request::{ClusterId, ErrorBody, Operation, RequestError, SignedRequest, Verified};
+use quorate_request::{ClusterId, ErrorBody, Operation, RequestError, SignedRequest, Verified, VerifiedHead};
 
 /// How far the clocks of client and node may be apart.
 pub(crate) const CLOCK_SKEW: Duration = Duration::from_secs(30);
@@ -35,7 +35,7 @@ impl Authority {
     ///
     /// # Errors
     /// The sender's fault.
-    pub(crate) fn verify_head(&self, request: &SignedRequest) -> Result<(), RequestError> {
+    pub(crate) fn verify_head(&self, request: &SignedRequest) -> Result<VerifiedHead, RequestError> {
         let known = |identity: &Identity| self.initiators.contains(identity);
         request.verify_head(&self.cluster, known, SystemTime::now(), CLOCK_SKEW)
     }

@@ -18,12 +18,14 @@ use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use quorate_keys::{Identity, SigningIdentity};
-use quorate_request::{ErrorBody, ErrorCode, RequestId, SessionResult, SignedRequest, Verified};
+#[cfg(test)]
+use quorate_request::SignedRequest;
+use quorate_request::{ErrorBody, ErrorCode, RequestId, SessionResult, Verified};
 use quorate_session::{IdentityVerifier, Keyring, Registry, SessionId, Wire};
 use quorate_transport::{Incoming, SendError, Transport};
 use tokio::sync::{Semaphore, mpsc};
 
-use crate::authority::{Authority, refusal};
+use crate::authority::Authority;
 use crate::barrier::Barrier;
 use crate::config::Config;
 use crate::frame::Frame;
@@ -134,8 +136,17 @@ impl Engine {
     ///
     /// # Errors
     /// What the client is told.
+    #[cfg(test)]
     pub(crate) async fn submit(self: &Arc<Self>, request: &SignedRequest) -> Ending {
-        let verified = self.authority.verify(request).map_err(|error| refusal(&error))?;
+        let verified = self.authority.verify(request).map_err(|error| crate::authority::refusal(&error))?;
+        self.submit_verified(verified).await
+    }
+
+    /// [`Engine::submit`], for a request that has been verified.
+    ///
+    /// # Errors
+    /// What the client is told.
+    pub(crate) async fn submit_verified(self: &Arc<Self>, verified: Verified) -> Ending {
         let id = verified.request_id().clone();
         let mut running = match self.ledger.admit(&verified)? {
             Admission::Done(result) => return Ok(*result),
@@ -233,7 +244,7 @@ impl Engine {
     async fn take(self: &Arc<Self>, from: Identity, frame: Frame) {
         match frame {
             Frame::Invite(invite) => {
-                let answer = self.invited(from, *invite).await;
+                let answer = self.invited(from, *invite);
                 self.send(&from, &answer);
             }
             Frame::Start(start) => self.started(from, &start),

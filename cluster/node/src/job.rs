@@ -52,6 +52,8 @@ pub(crate) struct SignJob {
     pub(crate) wallet: Arc<Wallet>,
     /// The signatures to make: one for a message, one or more for a transaction.
     pub(crate) tasks: Vec<Task>,
+    /// The keys that verify them, in the same order.
+    pub(crate) keys: Vec<PublicKey>,
     /// The transaction, if it is one.
     pub(crate) transaction: Option<Transaction>,
     /// The signers, if the client named them.
@@ -319,26 +321,30 @@ impl SignJob {
             }
             _ => return Err(refuse(ErrorCode::Internal, "nothing that this version can sign")),
         };
-        Ok(Self { wallet, tasks, transaction, signers, protocol })
+        let keys = tasks.iter().map(|task| verifying_key(&wallet, task)).collect::<Result<_, _>>();
+        let keys = keys.map_err(|error| refuse(ErrorCode::InvalidDerivationPath, error))?;
+        Ok(Self { wallet, tasks, keys, transaction, signers, protocol })
     }
 }
 
-impl SignJob {
-    /// The key that verifies the signature of a task: the wallet's, derived and tweaked as the task says.
-    ///
-    /// # Errors
-    /// When the path or the tweak leads to no key, which no path does that anybody will ever find.
-    pub(crate) fn verifying_key(&self, task: &Task) -> Result<PublicKey, String> {
-        let public = &self.wallet.record.public;
-        let derived =
-            derive(&public.group_key, &public.chain_code, &task.path).map_err(|error| error.to_string())?;
-        let key = derived.key.public_key(self.wallet.scheme).map_err(|error| error.to_string())?;
-        match &task.tweak {
-            None => Ok(key),
-            Some(tweak) => {
-                let tweaked = taproot::tweak(&key, tweak.merkle_root.as_ref());
-                tweaked.map(|(_, output)| output).map_err(|error| error.to_string())
-            }
+/// The key that verifies the signature of a task: the wallet's, derived and tweaked as the task says.
+///
+/// # Errors
+/// When the path or the tweak leads to no key, which no path does that anybody will ever find.
+fn verifying_key(wallet: &Wallet, task: &Task) -> Result<PublicKey, String> {
+    let public = &wallet.record.public;
+    let key = if task.path.is_empty() {
+        wallet.public_key
+    } else {
+        let derived = derive(&public.group_key, &public.chain_code, &task.path);
+        let derived = derived.map_err(|error| error.to_string())?;
+        derived.key.public_key(wallet.scheme).map_err(|error| error.to_string())?
+    };
+    match &task.tweak {
+        None => Ok(key),
+        Some(tweak) => {
+            let tweaked = taproot::tweak(&key, tweak.merkle_root.as_ref());
+            tweaked.map(|(_, output)| output).map_err(|error| error.to_string())
         }
     }
 }

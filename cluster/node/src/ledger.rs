@@ -18,8 +18,8 @@ use tokio::sync::watch;
 use crate::authority::CLOCK_SKEW;
 use crate::store::{Batch, Store, StoreError, Table};
 
-/// Requests kept in memory after they ended.
-const REMEMBERED: usize = 100_000;
+/// Requests kept in memory, beyond which those that have ended are only in the store.
+const REMEMBERED: usize = 2048;
 
 /// How a request ended here: its result, or why there is none.
 pub(crate) type Ending = Result<SessionResult, ErrorBody>;

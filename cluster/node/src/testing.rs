@@ -24,7 +24,7 @@ pub fn frames() -> Vec<Vec<u8>> {
     let signed = Signed {
         request_id: "a request".into(),
         fingerprint: [2; 32],
-        signature: Signature::from_bytes([3; 64]),
+        signatures: vec![Signature::from_bytes([3; 64])],
         committee: vec![me],
         attempt: 4,
     };

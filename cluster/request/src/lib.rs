@@ -39,7 +39,7 @@ pub use error_body::{ErrorBody, ErrorCode};
 pub use hex_bytes::{Hex, HexArray, InvalidHex, InvalidTransactionText, TransactionBytes};
 pub use id::{ClusterId, InvalidId, RequestId, WalletId};
 pub use operation::{InvalidOperation, Operation, ReadPath};
-pub use signed::{LABEL, MAX_BODY_BYTES, MAX_LIFETIME, SignedRequest, Verified, fields};
+pub use signed::{LABEL, MAX_BODY_BYTES, MAX_LIFETIME, SignedRequest, Verified, VerifiedHead, fields};
 pub use view::{
     AddressView, Health, KeygenResponse, NodeView, Readiness, RequestStatus, SessionResult, SessionView,
     SignResponse, SignatureView, WalletStatus, WalletView,

@@ -21,6 +21,16 @@ pub fn wallet(id: &crate::WalletId) -> String {
     format!("{WALLETS}/{id}")
 }
 
+/// The target that lists the wallets of one public key: one or none.
+pub fn wallets_of_key(public_key: &[u8]) -> String {
+    format!("{WALLETS}?public_key=0x{}", hex::encode(public_key))
+}
+
+/// The target that lists the wallets after one, in the order of their names.
+pub fn wallets_after(id: &crate::WalletId) -> String {
+    format!("{WALLETS}?after={id}")
+}
+
 /// The path of one session. Characters that mean something in a URI are percent-encoded.
 pub fn session(id: &crate::RequestId) -> String {
     let mut path = format!("{SESSIONS}/");
@@ -51,6 +61,9 @@ mod tests {
 
     #[test]
     fn a_wallet_path_is_the_id_below_the_wallets() {
-        assert_eq!(wallet(&"treasury-1".parse().unwrap()), "/api/v1/wallets/treasury-1");
+        let id = "treasury-1".parse().unwrap();
+        assert_eq!(wallet(&id), "/api/v1/wallets/treasury-1");
+        assert_eq!(wallets_after(&id), "/api/v1/wallets?after=treasury-1");
+        assert_eq!(wallets_of_key(&[0xab]), "/api/v1/wallets?public_key=0xab");
     }
 }

@@ -19,7 +19,7 @@ use crate::operation::Operation;
 use parameters::Parameters;
 
 pub use fields::LABEL;
-pub use verified::Verified;
+pub use verified::{Verified, VerifiedHead};
 
 /// The largest body of a request. Leaves room for fields and envelope within a frame of 1 MiB.
 pub const MAX_BODY_BYTES: usize = (1024 - 64) * 1024;
@@ -119,11 +119,7 @@ impl SignedRequest {
         now: SystemTime,
         skew: Duration,
     ) -> Result<Verified, RequestError> {
-        self.verify_head(cluster, initiators, now, skew)?;
-        if self.content_digest != <[u8; 32]>::from(Sha256::digest(&self.body)) {
-            return Err(RequestError::DigestMismatch);
-        }
-        Ok(Verified::new(self.clone(), skew))
+        self.verify_head(cluster, initiators, now, skew)?.with_body(self.body.clone())
     }
 
     /// Checks what [`SignedRequest::verify`] does, but for the body: to learn from the header fields alone, read with
@@ -137,7 +133,7 @@ impl SignedRequest {
         initiators: impl Fn(&Identity) -> bool,
         now: SystemTime,
         skew: Duration,
-    ) -> Result<(), RequestError> {
+    ) -> Result<VerifiedHead, RequestError> {
         if self.cluster != *cluster {
             return Err(RequestError::WrongCluster { asked: self.cluster, this: *cluster });
         }
@@ -148,7 +144,8 @@ impl SignedRequest {
         if !initiator.verify(self.signature_base().as_bytes(), &self.signature) {
             return Err(RequestError::BadSignature);
         }
-        self.parameters.check_times(now, skew)
+        self.parameters.check_times(now, skew)?;
+        Ok(VerifiedHead::new(self.clone(), skew))
     }
 
     /// The cluster that is asked.

@@ -5,7 +5,7 @@ use curve25519_dalek::{EdwardsPoint, Scalar};
 
 use super::{ChainCode, Child, Derived};
 use crate::group_key::GroupKey;
-use crate::public_key::decode_edwards;
+use crate::lately;
 use crate::transcript::Transcript;
 
 pub(super) struct Step {
@@ -18,7 +18,7 @@ pub(super) struct Step {
 impl Child for Step {
     fn start(key: &GroupKey, chain_code: &ChainCode) -> Option<Self> {
         let key = <[u8; 32]>::try_from(key.as_bytes()).ok()?;
-        let point = decode_edwards(&key).ok()?;
+        let point = lately::decode_prime_order(&key).ok()?.to_edwards();
         Some(Self { tweak: Scalar::ZERO, point, key, chain_code: *chain_code })
     }
 

@@ -110,7 +110,7 @@ pub(crate) fn decode_commitments<S: Suite>(
     sent: &[NonceCommitments],
     signatures: usize,
 ) -> Option<Vec<SigningCommitments<S::Ciphersuite>>> {
-    let decode = |bytes| {
+    let decode = |bytes: &[u8]| {
         let point = S::Curve::clear_cofactor(&S::Curve::decode_uncleared(bytes)?);
         (!S::Curve::is_identity(&point)).then(|| NonceCommitment::new(point))
     };

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use quorate_keys::{Secret, wiping_stack};
+use quorate_keys::{Secret, wiping_stack, wiping_stack_if};
 use quorate_sharing::PartyIndex;
 use rand_core::CryptoRngCore;
 
@@ -139,11 +139,16 @@ where
     }
 
     fn receive(&mut self, from: PartyIndex, bytes: &[u8], rng: &mut dyn CryptoRngCore) {
-        wiping_stack(|| Self::receive(self, from, bytes, rng));
+        // A finished session has no secrets any more.
+        let had_secrets = !self.is_finished();
+        wiping_stack_if(|| Self::receive(self, from, bytes, rng), |()| had_secrets);
     }
 
     fn next_action(&mut self) -> Option<ErasedAction> {
-        wiping_stack(|| erase(Self::next_action(self)?))
+        // What is sent was sealed before: only its bytes are handed on.
+        let secret =
+            |action: &Option<ErasedAction>| !matches!(action, None | Some(ErasedAction::Send { .. }));
+        wiping_stack_if(|| erase(Self::next_action(self)?), secret)
     }
 
     fn persisted(&mut self, rng: &mut dyn CryptoRngCore) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use quorate_keys::Identity;
-use quorate_request::{ErrorCode, Verified};
+use quorate_request::{ErrorCode, SignResponse, Verified};
 use quorate_session::{Abort, Acceptance, Agreement, Proposal, Proposing, SignedProposal, Start, Wire};
 use quorate_sharing::{Committee, PartyIndex};
 use tokio::sync::mpsc;
@@ -33,15 +33,21 @@ pub(super) enum Answer {
     Here,
     /// This node's own session failed.
     Aborted(Box<(Agreement, Abort)>),
-    /// A signature, verified.
-    Signed(Signed),
+    /// Signatures; with the client's answer if they were checked already.
+    Signed(Signed, Option<SignResponse>),
     /// The wallet is active.
     Active(Arc<Wallet>),
 }
 
+/// Signatures that were found to be those of the request, and the client's answer made of them.
+pub(super) struct CheckedResult {
+    pub(super) signed: Signed,
+    pub(super) response: SignResponse,
+}
+
 /// How an attempt ended.
 pub(super) enum Attempted {
-    Signed(Signed),
+    Signed(Box<CheckedResult>),
     Active(Arc<Wallet>),
     /// The request was refused, for a reason that another attempt does not change.
     Refused(Identity, Reason),
@@ -141,7 +147,7 @@ impl Engine {
             .insert(request.to_owned(), super::Proposed { digest: *proposing.digest(), sender });
         let _seat = Seat { engine: self, request };
 
-        self.invite(&invite, chosen).await;
+        self.invite(&invite, verified, job, chosen);
         self.barrier.reached(job.operation(), Step::Proposed);
         let accept_by = deadline.min(Instant::now() + self.config.round_timeout);
         let start = match self
@@ -206,7 +212,13 @@ impl Engine {
         Ok(Invite { proposal, request: verified.request().encode() })
     }
 
-    async fn invite(self: &Arc<Self>, invite: &Invite, chosen: &BTreeSet<Identity>) {
+    fn invite(
+        self: &Arc<Self>,
+        invite: &Invite,
+        verified: &Verified,
+        job: &Job,
+        chosen: &BTreeSet<Identity>,
+    ) {
         let frame = Frame::Invite(Box::new(invite.clone()));
         if let Ok(bytes) = frame.to_wire() {
             let bytes = bytes::Bytes::from(bytes);
@@ -215,15 +227,11 @@ impl Engine {
             }
         }
         if chosen.contains(&self.me) {
-            match self.invited(self.me, invite.clone()).await {
-                Frame::Accept(acceptance) => {
-                    self.answer_by_digest(self.me, acceptance.proposal, Answer::Accepted(acceptance));
-                }
-                Frame::Decline(decline) => {
-                    self.answer_by_digest(self.me, decline.proposal, Answer::Declined(decline.reason));
-                }
-                _ => {}
-            }
+            let answer = match self.invited_by_me(invite.clone(), verified, job) {
+                Ok(acceptance) => Answer::Accepted(acceptance),
+                Err(reason) => Answer::Declined(reason),
+            };
+            self.answer_by_request(self.me, verified.request_id().as_str(), answer);
         }
     }
 
@@ -263,11 +271,8 @@ impl Engine {
                     Err(error) => tracing::warn!(peer = %self.name(&from), %error, "refused an acceptance"),
                 },
                 Answer::Declined(reason) => return Err(self.declined(verified, job, from, reason)),
-                Answer::Signed(signed) => {
-                    if self.fits(verified, job, &signed) {
-                        return Err(Attempted::Signed(signed));
-                    }
-                    return Err(Attempted::Absent(BTreeSet::from([from]), "sent a false result".into()));
+                Answer::Signed(signed, checked) => {
+                    return Err(self.result(verified, job, signed, checked, from));
                 }
                 Answer::Active(wallet) if made_by(verified, job, &wallet) => {
                     return Err(Attempted::Active(wallet));
@@ -286,17 +291,31 @@ impl Engine {
                 Attempted::Busy(from, why)
             }
             (Reason::Done(signed), _) => match *signed {
-                Some(signed) if self.fits(verified, job, &signed) => Attempted::Signed(signed),
-                Some(_) => Attempted::Absent(BTreeSet::from([from]), "sent a false result".into()),
+                Some(signed) => self.result(verified, job, signed, None, from),
                 None => Attempted::Busy(from, "the result is on its way".into()),
             },
             (reason, _) => self.declined_for(from, reason),
         }
     }
 
-    /// Whether a signature is one for this very request.
-    fn fits(&self, verified: &Verified, job: &Job, signed: &Signed) -> bool {
-        matches!(job, Job::Sign(job) if self.sign_response(verified, job, signed).is_ok())
+    /// What it amounts to that a node gave these signatures for the request.
+    fn result(
+        &self,
+        verified: &Verified,
+        job: &Job,
+        signed: Signed,
+        checked: Option<SignResponse>,
+        from: Identity,
+    ) -> Attempted {
+        let response = match (checked, job) {
+            (Some(response), _) => Some(response),
+            (None, Job::Sign(job)) => self.sign_response(verified, job, &signed).ok(),
+            (None, Job::Keygen(_)) => None,
+        };
+        match response {
+            Some(response) => Attempted::Signed(Box::new(CheckedResult { signed, response })),
+            None => Attempted::Absent(BTreeSet::from([from]), "sent a false result".into()),
+        }
     }
 
     fn declined_for(&self, from: Identity, reason: Reason) -> Attempted {
@@ -335,17 +354,20 @@ impl Engine {
                 };
             };
             match answer {
-                Answer::Signed(mut signed) if self.fits(verified, job, &signed) => {
-                    if signed.attempt == proposal.attempt {
-                        signed.committee = chosen.into_iter().collect();
+                Answer::Signed(signed, checked) => {
+                    match self.result(verified, job, signed, checked, from) {
+                        Attempted::Signed(mut result) => {
+                            if result.signed.attempt == proposal.attempt {
+                                result.response.committee = self.names(&chosen);
+                                result.signed.committee = chosen.into_iter().collect();
+                            }
+                            return Attempted::Signed(result);
+                        }
+                        failed if chosen.contains(&from) => return failed,
+                        // Somebody else's word about this attempt.
+                        _ => {}
                     }
-                    return Attempted::Signed(signed);
                 }
-                Answer::Signed(_) if chosen.contains(&from) => {
-                    return Attempted::Absent(BTreeSet::from([from]), "sent a false result".into());
-                }
-                // Somebody else's word about this attempt.
-                Answer::Signed(_) => {}
                 // That of another attempt is not this one's end: this one may yet make a wallet, too.
                 Answer::Active(wallet) if wallet.session() == agreement.session() => {
                     return Attempted::Active(wallet);

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use quorate_keys::Identity;
 use quorate_request::{ErrorCode, HexArray, SessionResult, SignResponse, SignedRequest, Verified};
-use quorate_session::{Accepted, IdentityVerifier, Start};
+use quorate_session::{Acceptance, Accepted, IdentityVerifier, Start};
 use rand_core::OsRng;
 use tokio::sync::watch;
 
@@ -81,11 +81,11 @@ impl TakenPart {
 
 impl Engine {
     /// Decides on an invitation.
-    pub(super) async fn invited(self: &Arc<Self>, from: Identity, invite: Invite) -> Frame {
+    pub(super) fn invited(self: &Arc<Self>, from: Identity, invite: Invite) -> Frame {
         let digest = quorate_session::Proposing::new(&invite.proposal.proposal);
         let proposal = digest.as_ref().map_or([0; 32], |proposing| *proposing.digest());
-        match self.accept(from, invite).await {
-            Ok(frame) => frame,
+        match self.accept(from, invite) {
+            Ok(acceptance) => Frame::Accept(acceptance),
             Err(reason) => {
                 tracing::info!(proposer = %self.name(&from), "declined a proposal: {reason}");
                 Frame::Decline(Decline { proposal, reason })
@@ -93,11 +93,7 @@ impl Engine {
         }
     }
 
-    async fn accept(self: &Arc<Self>, from: Identity, invite: Invite) -> Result<Frame, Reason> {
-        let refused = |code: &str, message: String| Reason::Refused { code: code.into(), message };
-        if self.is_draining() {
-            return Err(Reason::Unable("is shutting down".into()));
-        }
+    fn accept(self: &Arc<Self>, from: Identity, invite: Invite) -> Result<Acceptance, Reason> {
         let request = SignedRequest::decode(&invite.request)
             .map_err(|error| refused("malformed_request", error.to_string()))?;
         let verified = self
@@ -106,6 +102,30 @@ impl Engine {
             .map_err(|error| refused(error.code().as_str(), error.to_string()))?;
         let job = Job::new(&verified, &self.wallets, &self.peers, &self.config)
             .map_err(|error| refused(error.code.as_str(), error.message))?;
+        self.accept_verified(from, invite, verified, job)
+    }
+
+    /// [`Engine::invited`], for this node's own proposal.
+    pub(super) fn invited_by_me(
+        self: &Arc<Self>,
+        invite: Invite,
+        verified: &Verified,
+        job: &Job,
+    ) -> Result<Acceptance, Reason> {
+        self.accept_verified(self.me, invite, verified.clone(), job.clone())
+    }
+
+    fn accept_verified(
+        self: &Arc<Self>,
+        from: Identity,
+        invite: Invite,
+        verified: Verified,
+        job: Job,
+    ) -> Result<Acceptance, Reason> {
+        if self.is_draining() {
+            return Err(Reason::Unable("is shutting down".into()));
+        }
+        let operation = job.operation();
         let setup = self.check_proposal(from, &invite, &verified, &job).map_err(|message| {
             refused("aborted", format!("the proposal is not what the request says: {message}"))
         })?;
@@ -116,8 +136,8 @@ impl Engine {
             Accepted::accept(invite.proposal, &self.me, &*self.identity, &IdentityVerifier, &mut OsRng)
                 .map_err(|error| refused("aborted", error.to_string()))?;
         self.promise(from, accepted, verified, job, setup)?;
-        self.barrier.reached(acceptance_operation(&request), Step::Accepted);
-        Ok(Frame::Accept(acceptance))
+        self.barrier.reached(operation, Step::Accepted);
+        Ok(acceptance)
     }
 
     /// Whether the proposal is exactly what this node would make of the request.
@@ -292,6 +312,11 @@ impl Engine {
         Ok(())
     }
 
+    /// The request has its result: nothing more of the attempt need be known.
+    pub(super) fn outcome_known(&self, request: &str) {
+        lock(&self.taken).remove(request);
+    }
+
     /// Takes the proposer's word that a proposal is void. One that has started is not: its session decides.
     pub(super) fn withdrawn(&self, from: Identity, proposal: &[u8; 32]) {
         let mut promises = lock(&self.promises);
@@ -343,18 +368,23 @@ impl Engine {
             .get(&signed.request_id)
             .filter(|part| part.committee.contains(&from))
             .map(|part| (Arc::clone(&part.verified), Arc::clone(&part.job)));
+        let mut checked = None;
         if let Some((verified, job)) = part
             && let Job::Sign(job) = &*job
         {
             match self.sign_response(&verified, job, &signed) {
-                Ok(response) => self.learned(&verified, SessionResult::Sign(response)).await,
+                Ok(response) => {
+                    self.learned(&verified, SessionResult::Sign(response.clone())).await;
+                    self.outcome_known(&signed.request_id);
+                    checked = Some(response);
+                }
                 Err(error) => {
                     return tracing::warn!(peer = %self.name(&from), "refused a result: {}", error.message);
                 }
             }
         }
         let request = signed.request_id.clone();
-        self.answer_by_request(from, &request, Answer::Signed(signed));
+        self.answer_by_request(from, &request, Answer::Signed(signed, checked));
     }
 
     /// Keeps a result that another node has reached. The request's own proposer, if that is this node, adds to it first.
@@ -388,9 +418,6 @@ impl Engine {
     }
 }
 
-fn acceptance_operation(request: &SignedRequest) -> &'static str {
-    match request.operation() {
-        quorate_request::Operation::Keygen => "keygen",
-        _ => "sign",
-    }
+fn refused(code: &str, message: String) -> Reason {
+    Reason::Refused { code: code.into(), message }
 }

@@ -12,7 +12,7 @@ use rand_core::{OsRng, RngCore};
 use tokio::time::Instant;
 
 use super::Engine;
-use super::attempt::Attempted;
+use super::attempt::{Attempted, CheckedResult};
 use crate::frame::{Reason, Signed};
 use crate::job::{self, Job, SignJob};
 use crate::ledger::Ending;
@@ -97,8 +97,8 @@ impl Engine {
             let attempted = self.attempt(verified, &job, &chosen, attempt, deadline).await;
             self.note_convictions(&mut trouble);
             match attempted {
-                Attempted::Signed(signed) => {
-                    return self.signed_result(verified, &job, &signed, &trouble).await;
+                Attempted::Signed(result) => {
+                    return self.signed_result(verified, *result, &trouble).await;
                 }
                 Attempted::Active(wallet) => return self.keygen_result(verified, &wallet).await,
                 Attempted::Unresolved(why) => return Err(ErrorBody::new(ErrorCode::TimedOut, why)),
@@ -226,14 +226,9 @@ impl Engine {
     async fn signed_result(
         &self,
         verified: &Verified,
-        job: &Job,
-        signed: &Signed,
+        CheckedResult { signed, mut response }: CheckedResult,
         trouble: &Trouble,
     ) -> Ending {
-        let Job::Sign(job) = job else {
-            return Err(ErrorBody::new(ErrorCode::Internal, "a signature where none was asked for"));
-        };
-        let mut response = self.sign_response(verified, job, signed)?;
         let absent = trouble.absent.iter().filter(|node| !signed.committee.contains(node));
         response.absent = self.names(absent);
         response.culprits = self.names(&trouble.culprits);
@@ -264,8 +259,7 @@ impl Engine {
             return Err(internal("another number of signatures than the request needs".into()));
         }
         let mut views = Vec::with_capacity(job.tasks.len());
-        for (task, signature) in job.tasks.iter().zip(&signed.signatures) {
-            let key = job.verifying_key(task).map_err(internal)?;
+        for ((task, key), signature) in job.tasks.iter().zip(&job.keys).zip(&signed.signatures) {
             key.verify(&task.message, signature)
                 .map_err(|_| internal("the signature does not verify against the wallet's key".into()))?;
             let (signature, public_key) = ((*signature.as_bytes()).into(), key.as_bytes().to_vec().into());

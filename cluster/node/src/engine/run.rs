@@ -356,9 +356,10 @@ impl Engine {
             attempt: part.context.agreement().proposal().attempt,
         };
         let response = self.sign_response(&part.verified, job, &signed).map_err(|error| error.message)?;
-        let result = SessionResult::Sign(response);
+        let result = SessionResult::Sign(response.clone());
         self.ledger.settle(&part.verified, &result).await.map_err(|error| error.message)?;
         self.ledger.learn(&part.verified, result);
+        self.outcome_known(part.verified.request_id().as_str());
         self.barrier.reached("sign", Step::Settled);
         let proposer = part.context.agreement().proposal().proposer;
         let frame = Frame::Signed(signed.clone());
@@ -366,7 +367,7 @@ impl Engine {
         for node in concerned.iter().filter(|node| **node != self.me) {
             self.send(node, &frame);
         }
-        self.answer_by_request(self.me, part.verified.request_id().as_str(), Answer::Signed(signed));
+        self.answer_by_request(self.me, part.verified.request_id().as_str(), Answer::Signed(signed, Some(response)));
         Ok(())
     }
 

@@ -2,9 +2,9 @@
 //!
 //! Every signer reads the transaction itself, with the adapter of its chain, and signs only what it has found there.
 
-use quorate_chains::{Chain, Context, ForeignInputs, Payload, Prepared, Sighashes, Signed, WalletKey, WalletRoot};
+use quorate_chains::{Chain, Context, ForeignInputs, Payload, Prepared, Sighashes, Signed, WalletRoot};
 use quorate_frost::{MAX_SIGNATURES, TaprootTweak, Task};
-use quorate_keys::{DerivationPath, Signature, derive};
+use quorate_keys::{DerivationPath, Signature};
 use quorate_request::{Allowance, ErrorBody, ErrorCode};
 
 use super::refuse;
@@ -29,12 +29,10 @@ impl Transaction {
     ) -> Result<Self, ErrorBody> {
         let chain = quorate_chains::find(chain)
             .map_err(|error| refuse(ErrorCode::UnknownChain, error.to_string()))?;
-        let refused = |error: &dyn std::fmt::Display| refuse(ErrorCode::TransactionRefused, error.to_string());
         let public = &wallet.record.public;
-        let derived = derive(&public.group_key, &public.chain_code, path).map_err(|error| refused(&error))?;
-        let key = derived.key.public_key(wallet.scheme).map_err(|error| refused(&error))?;
-        let mut context = Context::with_keys(vec![WalletKey { path: path.clone(), key }]);
-        context.root = Some(WalletRoot { key: public.group_key, chain_code: public.chain_code });
+        let root = WalletRoot { key: public.group_key, chain_code: public.chain_code };
+        let mut context = Context::of_wallet(root, wallet.scheme, path)
+            .ok_or_else(|| refuse(ErrorCode::InvalidDerivationPath, "there is no key at this path"))?;
         if allow.contains(&Allowance::ForeignInputs) {
             context.foreign_inputs = ForeignInputs::Leave;
         }

@@ -21,7 +21,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 compile_error!("the store's fence against panics of redb needs panic = \"unwind\"");
 
 /// redb's own page cache. The records of a node are small and few are hot.
-const CACHE_BYTES: usize = 64 * 1024 * 1024;
+const CACHE_BYTES: usize = 8 * 1024 * 1024;
 const REDB_MAGIC: &[u8; 9] = b"redb\x1A\x0A\xA9\x0D\x0A";
 const PAGE: u64 = 4096;
 

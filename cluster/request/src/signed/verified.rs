@@ -2,9 +2,11 @@
 
 use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
 use quorate_keys::Identity;
+use sha2::{Digest, Sha256};
 
-use super::SignedRequest;
+use super::{MAX_BODY_BYTES, SignedRequest};
 use crate::body::{Body, BodyError};
 use crate::error::RequestError;
 use crate::id::RequestId;
@@ -12,7 +14,7 @@ use crate::operation::Operation;
 
 /// A request whose signature, cluster, initiator, body and times have been found right.
 ///
-/// There is no other way to get one than [`SignedRequest::verify`], and no other way to the typed body than
+/// There is no other way to get one than [`SignedRequest::verify`] or, with the body last, [`VerifiedHead`], and no other way to the typed body than
 /// through one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verified {
@@ -20,10 +22,36 @@ pub struct Verified {
     skew: Duration,
 }
 
-impl Verified {
+/// A request of which all has been found right but the body.
+#[derive(Clone, Debug)]
+pub struct VerifiedHead {
+    request: SignedRequest,
+    skew: Duration,
+}
+
+impl VerifiedHead {
     pub(super) fn new(request: SignedRequest, skew: Duration) -> Self {
         Self { request, skew }
     }
+
+    /// The whole request, if this is the body that was signed.
+    ///
+    /// # Errors
+    /// A body that is too large, or another one.
+    pub fn with_body(self, body: Bytes) -> Result<Verified, RequestError> {
+        let Self { mut request, skew } = self;
+        if body.len() > MAX_BODY_BYTES {
+            return Err(RequestError::BodyTooLarge { got: body.len(), limit: MAX_BODY_BYTES });
+        }
+        if request.content_digest != <[u8; 32]>::from(Sha256::digest(&body)) {
+            return Err(RequestError::DigestMismatch);
+        }
+        request.body = body;
+        Ok(Verified { request, skew })
+    }
+}
+
+impl Verified {
 
     /// The request as it was signed, to be forwarded unchanged.
     pub fn request(&self) -> &SignedRequest {

@@ -126,7 +126,7 @@ async fn a_false_signature_is_nobodys_result() {
             let signed = Signed {
                 request_id: id.clone(),
                 fingerprint,
-                signature: quorate_keys::Signature::from_bytes([7; 64]),
+                signatures: vec![quorate_keys::Signature::from_bytes([7; 64])],
                 committee: vec![from],
                 attempt: 1,
             };

@@ -1,0 +1,231 @@
+//! What was measured, for people and programs.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use quorate_request::{KeygenRequest, WalletView};
+use serde::Serialize;
+
+use super::Common;
+use super::load::{Measured, Pace};
+use crate::output;
+
+#[derive(Debug, Serialize)]
+pub(super) struct Report {
+    operation: String,
+    threshold: u16,
+    total: u16,
+    curve: String,
+    /// Clients of a closed loop.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    clients: Option<u16>,
+    /// Requests per second of an open loop.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rate: Option<u32>,
+    seconds: f64,
+    warm_up_seconds: u64,
+    answered: u64,
+    per_second: f64,
+    /// How often which error came.
+    failures: BTreeMap<String, u64>,
+    /// Requests of an open loop that were not sent, because too many waited.
+    skipped: u64,
+    latency_ms: Latency,
+    /// Bounds in milliseconds, and how many answers took at most so long but longer than the bound before.
+    histogram: Vec<Bucket>,
+    /// From the start of the first process until all nodes are ready.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ready_after_ms: Option<u64>,
+    /// What the processes that were started for this used meanwhile.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    nodes: Vec<NodeUsage>,
+}
+
+#[derive(Debug, Default, Serialize)]
+struct Latency {
+    min: f64,
+    mean: f64,
+    p50: f64,
+    p90: f64,
+    p99: f64,
+    p999: f64,
+    max: f64,
+}
+
+#[derive(Debug, Serialize)]
+struct Bucket {
+    up_to_ms: f64,
+    count: u64,
+}
+
+/// What a process has used so far, as the kernel counts it.
+#[derive(Debug, Clone)]
+pub(super) struct Usage {
+    name: String,
+    memory_kib: u64,
+    peak_kib: u64,
+    cpu: Duration,
+}
+
+#[derive(Debug, Serialize)]
+struct NodeUsage {
+    name: String,
+    /// Resident memory at the end.
+    memory_mib: f64,
+    /// The most that was ever resident.
+    peak_mib: f64,
+    /// Processor time, of all cores together, for each answer.
+    cpu_ms_per_answer: f64,
+}
+
+impl Usage {
+    /// Of a process; zeros where the kernel does not say.
+    pub(super) fn of(name: &str, pid: u32) -> Self {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        let kib = |field: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(field));
+            line.and_then(|value| value.split_whitespace().next()?.parse().ok()).unwrap_or_default()
+        };
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        // The name in parentheses may hold anything; utime and stime are the 12th and 13th field after it.
+        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+        let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<u64>().ok()).unwrap_or_default();
+        let ticks = ticks(11).saturating_add(ticks(12));
+        let per_second = rustix::param::clock_ticks_per_second().max(1);
+        let cpu = Duration::from_secs_f64(ticks as f64 / per_second as f64);
+        Self { name: name.to_owned(), memory_kib: kib("VmRSS:"), peak_kib: kib("VmHWM:"), cpu }
+    }
+}
+
+impl Report {
+    pub(super) fn new(common: &Common, keygen: &KeygenRequest, operation: &str) -> Self {
+        let (clients, rate) = match common.pace() {
+            Pace::Closed { clients } => (Some(clients), None),
+            Pace::Open { rate } => (None, Some(rate)),
+        };
+        Self {
+            operation: operation.to_owned(),
+            threshold: keygen.threshold,
+            total: keygen.total,
+            curve: keygen.curve.clone(),
+            clients,
+            rate,
+            seconds: 0.0,
+            warm_up_seconds: common.warm_up,
+            answered: 0,
+            per_second: 0.0,
+            failures: BTreeMap::new(),
+            skipped: 0,
+            latency_ms: Latency::default(),
+            histogram: Vec::new(),
+            ready_after_ms: None,
+            nodes: Vec::new(),
+        }
+    }
+
+    /// Says of the wallet that signed what it is.
+    pub(super) fn wallet(&mut self, wallet: &WalletView) {
+        self.threshold = wallet.threshold;
+        self.total = wallet.total;
+        self.curve.clone_from(&wallet.curve);
+    }
+
+    pub(super) fn measured(&mut self, measured: &Measured) {
+        let Measured { latencies, failures, skipped, elapsed } = measured;
+        self.seconds = elapsed.as_secs_f64();
+        self.answered = latencies.len();
+        self.per_second = latencies.len() as f64 / self.seconds;
+        self.failures.clone_from(failures);
+        self.skipped = *skipped;
+        if latencies.is_empty() {
+            return;
+        }
+        let quantile = |quantile| millis(latencies.value_at_quantile(quantile));
+        self.latency_ms = Latency {
+            min: millis(latencies.min()),
+            mean: (latencies.mean() / 10.0).round() / 100.0,
+            p50: quantile(0.5),
+            p90: quantile(0.9),
+            p99: quantile(0.99),
+            p999: quantile(0.999),
+            max: millis(latencies.max()),
+        };
+        // Ten buckets for each power of ten.
+        let buckets = latencies.iter_log(100, 10_f64.powf(0.1));
+        self.histogram = buckets
+            .map(|bucket| Bucket {
+                up_to_ms: millis(bucket.value_iterated_to()),
+                count: bucket.count_since_last_iteration(),
+            })
+            .skip_while(|bucket| bucket.count == 0)
+            .collect();
+    }
+
+    pub(super) fn nodes(&mut self, before: &[Usage], after: &[Usage]) {
+        let mib = |kib: u64| (kib as f64 / 102.4).round() / 10.0;
+        let answers = self.answered.max(1) as f64 * (self.seconds + self.warm_up_seconds as f64) / self.seconds;
+        let node = |(before, after): (&Usage, &Usage)| NodeUsage {
+            name: after.name.clone(),
+            memory_mib: mib(after.memory_kib),
+            peak_mib: mib(after.peak_kib),
+            cpu_ms_per_answer: ((after.cpu - before.cpu).as_secs_f64() * 1e5 / answers).round() / 100.0,
+        };
+        self.nodes = before.iter().zip(after).map(node).collect();
+    }
+
+    pub(super) fn started(&mut self, ready_after: Duration) {
+        self.ready_after_ms = u64::try_from(ready_after.as_millis()).ok();
+    }
+
+    pub(super) fn title(&self) -> String {
+        let Self { operation, threshold, total, curve, .. } = self;
+        let pace = match (self.clients, self.rate) {
+            (Some(1), _) => "1 client".to_owned(),
+            (Some(clients), _) => format!("{clients} clients"),
+            (None, rate) => format!("{} requests per second", rate.unwrap_or_default()),
+        };
+        format!("{operation}, {threshold} of {total}, {curve}, {pace}")
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Latency { min, p50, p90, p99, p999, max, mean } = &self.latency_ms;
+        writeln!(f, "{}", self.title())?;
+        writeln!(
+            f,
+            "  answered   {} in {:.0} s: {:.1} per second",
+            self.answered, self.seconds, self.per_second
+        )?;
+        writeln!(f, "  latency    p50 {p50:.2}  p90 {p90:.2}  p99 {p99:.2}  p99.9 {p999:.2} ms")?;
+        write!(f, "             least {min:.2}  mean {mean:.2}  most {max:.2} ms")?;
+        for (failure, count) in &self.failures {
+            write!(f, "\n  failed     {count} times: {failure}")?;
+        }
+        if self.skipped > 0 {
+            write!(f, "\n  not sent   {} requests: too many were waiting", self.skipped)?;
+        }
+        if let Some(ready) = self.ready_after_ms {
+            write!(f, "\n  ready      {ready} ms after the start")?;
+        }
+        if !self.nodes.is_empty() {
+            let row = |node: &NodeUsage| {
+                vec![
+                    node.name.clone(),
+                    format!("{:.1} MiB", node.memory_mib),
+                    format!("{:.1} MiB", node.peak_mib),
+                    format!("{:.2} ms", node.cpu_ms_per_answer),
+                ]
+            };
+            let rows: Vec<_> = self.nodes.iter().map(row).collect();
+            write!(f, "\n\n{}", output::table(&["NODE", "MEMORY", "PEAK", "CPU PER ANSWER"], &rows))?;
+        }
+        Ok(())
+    }
+}
+
+/// Microseconds as milliseconds with two digits.
+fn millis(micros: u64) -> f64 {
+    (micros as f64 / 10.0).round() / 100.0
+}

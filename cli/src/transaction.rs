@@ -1,0 +1,168 @@
+//! A transaction on its way to the cluster: read, explained and confirmed here, and its signatures checked when they come
+//! back. What is shown is what this machine has read, whoever serves the API.
+
+use std::io::{IsTerminal, Read, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use quorate_chains::{Chain, Context, ForeignInputs, Prepared, Sighashes, WalletRoot};
+use quorate_keys::{Curve, DerivationPath, GroupKey, Scheme, Signature};
+use quorate_request::{Allowance, SignResponse, TransactionBytes, WalletView};
+
+use crate::failure::Failure;
+
+/// The largest file that is read: more than any chain's transaction has.
+const MAX_FILE: u64 = 4 * 1024 * 1024;
+
+/// A chain by one of its names.
+pub(crate) fn chain(name: &str) -> anyhow::Result<Chain> {
+    quorate_chains::find(name).map_err(|error| Failure::Usage(format!("--chain: {error}")).into())
+}
+
+/// A transaction from a file, or from standard input: as bytes, or as hexadecimal or Base64 text.
+pub(crate) fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
+    let unreadable = |error: std::io::Error| Failure::Setting(format!("{}: {error}", file.display()));
+    let mut bytes = Vec::new();
+    let mut limited: Box<dyn Read> = if file == Path::new("-") {
+        Box::new(std::io::stdin().lock().take(MAX_FILE + 1))
+    } else {
+        Box::new(std::fs::File::open(file).map_err(unreadable)?.take(MAX_FILE + 1))
+    };
+    limited.read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 > MAX_FILE {
+        let text = format!("{} is larger than any transaction ({MAX_FILE} bytes)", file.display());
+        return Err(Failure::Setting(text).into());
+    }
+    Ok(text(&bytes).unwrap_or(bytes))
+}
+
+/// What a text stands for; nothing if the bytes are no text in either encoding.
+fn text(bytes: &[u8]) -> Option<Vec<u8>> {
+    let text = std::str::from_utf8(bytes).ok()?.trim();
+    let digits = text.strip_prefix("0x").unwrap_or(text);
+    if let Ok(bytes) = hex::decode(digits) {
+        return Some(bytes);
+    }
+    text.parse::<TransactionBytes>().ok().map(|transaction| transaction.as_bytes().to_vec())
+}
+
+/// A transaction that was read, for a wallet.
+pub(crate) struct Transaction {
+    chain: Chain,
+    prepared: Prepared,
+}
+
+impl Transaction {
+    /// Reads a transaction as the nodes will.
+    pub(crate) fn new(
+        chain: Chain,
+        bytes: &[u8],
+        wallet: &WalletView,
+        path: &DerivationPath,
+        allow: &[Allowance],
+    ) -> anyhow::Result<Self> {
+        let (root, scheme) = root(wallet)?;
+        let mut context = Context::of_wallet(root, scheme, path).context("there is no key at this path")?;
+        if allow.contains(&Allowance::ForeignInputs) {
+            context.foreign_inputs = ForeignInputs::Leave;
+        }
+        if allow.contains(&Allowance::WeakSighashes) {
+            context.sighashes = Sighashes::Any;
+        }
+        let prepared = chain
+            .prepare(bytes, &context)
+            .map_err(|error| Failure::Refused { code: error.code(), text: error.to_string() })?;
+        Ok(Self { chain, prepared })
+    }
+
+    pub(crate) fn prepared(&self) -> &Prepared {
+        &self.prepared
+    }
+
+    /// Shows what the transaction does, and asks whether it shall be signed.
+    pub(crate) fn confirm(&self, yes: bool, quiet: bool) -> anyhow::Result<()> {
+        let mut err = std::io::stderr().lock();
+        if !quiet {
+            writeln!(err, "{}\n", serde_json::to_string_pretty(self.prepared.explain())?)?;
+        }
+        if yes {
+            return Ok(());
+        }
+        if !std::io::stdin().is_terminal() {
+            let text = "signing needs a yes, and there is no terminal to ask on: look at the transaction, then give --yes";
+            return Err(Failure::Usage(text.into()).into());
+        }
+        write!(err, "Sign this? [y/N] ")?;
+        err.flush()?;
+        drop(err);
+        let mut answer = String::new();
+        std::io::stdin().read_line(&mut answer)?;
+        if ["y", "yes"].contains(&answer.trim().to_lowercase().as_str()) {
+            return Ok(());
+        }
+        Err(Failure::Declined.into())
+    }
+
+    /// Verifies the cluster's answer: every signature, and that the signed transaction is this one with just them.
+    pub(crate) fn check(&self, signed: &SignResponse) -> anyhow::Result<()> {
+        let signatures: Vec<_> =
+            signed.signatures.iter().map(|made| Signature::from_bytes(*made.signature.as_bytes())).collect();
+        let wrong = |text: String| Failure::NotVerified(format!("the cluster's answer is wrong: {text}"));
+        let assembled =
+            self.chain.assemble(&self.prepared, &signatures).map_err(|error| wrong(error.to_string()))?;
+        let answered = signed.signed_transaction.as_ref().map(|bytes| bytes.as_bytes());
+        if answered != Some(assembled.transaction()) {
+            return Err(wrong("the signed transaction is another one".into()).into());
+        }
+        let id = match &assembled {
+            quorate_chains::Signed::Complete { id, .. } => Some(id.as_str()),
+            _ => None,
+        };
+        if signed.tx_id.as_deref() != id {
+            return Err(wrong("it names another transaction id".into()).into());
+        }
+        Ok(())
+    }
+}
+
+/// The key of a wallet from which addresses and children follow.
+pub(crate) fn root(wallet: &WalletView) -> anyhow::Result<(WalletRoot, Scheme)> {
+    let of = || format!("the cluster's answer about wallet {}", wallet.wallet_id);
+    let curve: Curve = wallet.curve.parse().with_context(of)?;
+    let scheme: Scheme = wallet.scheme.parse().with_context(of)?;
+    let key = GroupKey::from_bytes(curve, wallet.group_key.as_bytes()).with_context(of)?;
+    let chain_code = quorate_keys::ChainCode::new(*wallet.chain_code.as_bytes());
+    Ok((WalletRoot { key, chain_code }, scheme))
+}
+
+/// Writes bytes to a file that must not exist yet.
+pub(crate) fn write(file: &PathBuf, bytes: &[u8]) -> anyhow::Result<()> {
+    let written = std::fs::File::create_new(file).and_then(|mut opened| opened.write_all(bytes));
+    written.map_err(|error| Failure::Setting(format!("{}: {error}", file.display())).into())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn a_file_is_bytes_hexadecimal_or_base64() {
+        for content in [&b"psbt\xff"[..], b"0x70736274ff\n", b"70736274FF", b" cHNidP8=\n"] {
+            let file = tempfile::NamedTempFile::new().unwrap();
+            std::fs::write(file.path(), content).unwrap();
+            assert_eq!(read(file.path()).unwrap(), b"psbt\xff", "{content:?}");
+        }
+        assert_eq!(text(b"not a transaction"), None);
+        let missing = read(Path::new("/nowhere/tx")).unwrap_err();
+        assert!(matches!(missing.downcast_ref(), Some(Failure::Setting(text)) if text.contains("/nowhere/tx")));
+    }
+
+    #[test]
+    fn a_file_that_is_no_transaction_for_its_size_is_not_read_whole() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        file.as_file().set_len(1 << 40).unwrap();
+        assert!(read(file.path()).unwrap_err().to_string().contains("larger than any transaction"));
+    }
+}

@@ -1,0 +1,121 @@
+//! Ed25519 keys that this thread has decoded lately.
+//!
+//! A node reads the same few keys thousands of times a second: its peers' identities, its wallets' keys. To decode one
+//! takes a square root and an inversion, and to see that it is of prime order a scalar multiplication. What was found
+//! once needs no second proof. Everything here is public.
+
+use std::cell::RefCell;
+
+use curve25519_dalek::edwards::CompressedEdwardsY;
+use ed25519_dalek::VerifyingKey;
+
+use crate::public_key::InvalidPublicKey;
+
+/// Places; a key has one, and the latest of several in one place stays.
+const PLACES: usize = 128;
+
+#[derive(Clone, Copy)]
+struct Known {
+    key: VerifyingKey,
+    /// Whether it was seen to be of prime order; all are canonical, and none is of small order.
+    prime_order: bool,
+}
+
+thread_local! {
+    static LATELY: RefCell<Vec<Option<Known>>> = const { RefCell::new(Vec::new()) };
+}
+
+fn place(bytes: &[u8; 32]) -> usize {
+    usize::from(bytes[0]) % PLACES
+}
+
+fn recall(bytes: &[u8; 32]) -> Option<Known> {
+    LATELY.with_borrow(|lately| {
+        lately.get(place(bytes)).copied().flatten().filter(|known| known.key.as_bytes() == bytes)
+    })
+}
+
+fn remember(known: Known) {
+    LATELY.with_borrow_mut(|lately| {
+        lately.resize(PLACES, None);
+        if let Some(at) = lately.get_mut(place(known.key.as_bytes())) {
+            *at = Some(known);
+        }
+    });
+}
+
+/// The key that `bytes` encode canonically, of any but small order.
+pub(crate) fn decode(bytes: &[u8; 32]) -> Result<VerifyingKey, InvalidPublicKey> {
+    if let Some(known) = recall(bytes) {
+        return Ok(known.key);
+    }
+    let key = decode_afresh(bytes)?;
+    remember(Known { key, prime_order: false });
+    Ok(key)
+}
+
+/// The key of prime order that `bytes` encode canonically.
+pub(crate) fn decode_prime_order(bytes: &[u8; 32]) -> Result<VerifyingKey, InvalidPublicKey> {
+    let known = recall(bytes);
+    if let Some(Known { key, prime_order: true }) = known {
+        return Ok(key);
+    }
+    let key = known.map_or_else(|| decode_afresh(bytes), |known| Ok(known.key))?;
+    if !key.to_edwards().is_torsion_free() {
+        return Err(InvalidPublicKey::MixedOrder);
+    }
+    remember(Known { key, prime_order: true });
+    Ok(key)
+}
+
+fn decode_afresh(bytes: &[u8; 32]) -> Result<VerifyingKey, InvalidPublicKey> {
+    let point = CompressedEdwardsY(*bytes).decompress().ok_or(InvalidPublicKey::NotAPoint)?;
+    // Only compressing the point again tells whether y was reduced. One key with two encodings would be two keys.
+    if point.compress().0 != *bytes {
+        return Err(InvalidPublicKey::NotCanonical);
+    }
+    if point.is_small_order() {
+        return Err(InvalidPublicKey::SmallOrder);
+    }
+    VerifyingKey::from_bytes(bytes).map_err(|_| InvalidPublicKey::NotAPoint)
+}
+
+#[cfg(test)]
+mod tests {
+    use curve25519_dalek::constants::{ED25519_BASEPOINT_POINT, EIGHT_TORSION};
+    use curve25519_dalek::{EdwardsPoint, Scalar};
+
+    use super::*;
+
+    #[test]
+    fn what_is_refused_is_refused_again_and_what_is_taken_is_the_same_key() {
+        let mixed = (ED25519_BASEPOINT_POINT + EIGHT_TORSION[1]).compress().0;
+        for _ in 0..2 {
+            assert!(decode(&mixed).is_ok());
+            assert_eq!(decode_prime_order(&mixed), Err(InvalidPublicKey::MixedOrder));
+            for torsion in EIGHT_TORSION {
+                assert_eq!(decode(&torsion.compress().0), Err(InvalidPublicKey::SmallOrder));
+            }
+        }
+        // More keys than places, so that they push each other out.
+        let keys: Vec<_> = (1_u64..500)
+            .map(|scalar| EdwardsPoint::mul_base(&Scalar::from(scalar)))
+            .map(|point| (point, point.compress().0))
+            .collect();
+        for _ in 0..2 {
+            for (point, bytes) in &keys {
+                assert_eq!(decode(bytes).unwrap().to_edwards(), *point);
+                assert_eq!(decode_prime_order(bytes).unwrap().to_edwards(), *point);
+                assert_eq!(decode(bytes).unwrap().as_bytes(), bytes);
+            }
+        }
+    }
+
+    #[test]
+    fn a_key_of_prime_order_is_not_forgotten_to_be_one() {
+        let bytes = ED25519_BASEPOINT_POINT.compress().0;
+        decode_prime_order(&bytes).unwrap();
+        decode(&bytes).unwrap();
+        assert!(recall(&bytes).unwrap().prime_order);
+    }
+}
