@@ -110,6 +110,14 @@ impl ErasedSession for ObservedSession {
         self.inner.expire();
     }
 
+    fn retire(&mut self) {
+        self.inner.retire();
+    }
+
+    fn size(&self) -> usize {
+        self.inner.size()
+    }
+
     fn waiting_for(&self) -> Vec<PartyIndex> {
         self.inner.waiting_for()
     }

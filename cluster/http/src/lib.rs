@@ -3,6 +3,7 @@
 //! Used by the nodes' API and by the gateway. What a request may ask for, and how long its body may take, is for the
 //! routes to say.
 
+mod answering;
 mod waiting;
 
 use std::pin::pin;
@@ -20,6 +21,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
+use answering::{Answer, Answering};
 use waiting::{Place, Waiting};
 
 /// How long to wait when the operating system has no descriptors left.
@@ -37,6 +39,8 @@ pub struct Limits {
     pub header_time: Duration,
     /// The longest header of a request, in bytes; at least 8 KiB.
     pub header_bytes: usize,
+    /// How long a caller may take to read an answer. One that takes longer counts as one that waits for a request.
+    pub answer_time: Duration,
     /// How long requests may go on after shutdown was asked for.
     pub drain: Duration,
 }
@@ -47,6 +51,7 @@ impl Default for Limits {
             connections: 512,
             header_time: Duration::from_secs(30),
             header_bytes: 32 * 1024,
+            answer_time: Duration::from_secs(30),
             drain: Duration::from_secs(30),
         }
     }
@@ -125,12 +130,9 @@ async fn connection(
     let router = TowerToHyperService::new(router);
     let service = service_fn(|request| {
         let (busy, answer) = (place.busy(), router.call(request));
-        async move {
-            let answer = answer.await;
-            drop(busy);
-            answer
-        }
+        async move { answer.await.map(|answer| answer.map(|body| Answer::new(body, busy))) }
     });
+    let stream = Answering::new(stream, Arc::clone(&place), limits.answer_time);
     let mut connection = pin!(
         http1::Builder::new()
             .timer(TokioTimer::new())
@@ -162,21 +164,31 @@ mod tests {
 
     struct Served {
         address: SocketAddr,
+        /// Requests that have reached the slow handler.
+        begun: Arc<Semaphore>,
         stop: Option<oneshot::Sender<()>>,
         task: tokio::task::JoinHandle<()>,
     }
 
     async fn serving(limits: Limits) -> Served {
-        let slow = || async {
-            sleep(Duration::from_millis(500)).await;
-            "late"
+        let begun = Arc::new(Semaphore::new(0));
+        let begins = Arc::clone(&begun);
+        let slow = move || {
+            begins.add_permits(1);
+            async {
+                sleep(Duration::from_millis(500)).await;
+                "late"
+            }
         };
-        let router = Router::new().route("/", get(|| async { "here" })).route("/slow", get(slow));
+        let router = Router::new()
+            .route("/", get(|| async { "here" }))
+            .route("/slow", get(slow))
+            .route("/large", get(|| async { vec![b'x'; LARGE] }));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
         let task = tokio::spawn(serve(listener, router, limits, async { drop(stopped.await) }));
-        Served { address, stop: Some(stop), task }
+        Served { address, begun, stop: Some(stop), task }
     }
 
     async fn ask(address: SocketAddr, text: &[u8]) -> String {
@@ -187,6 +199,9 @@ mod tests {
         timeout(Duration::from_secs(5), stream.read_to_end(&mut answer)).await.unwrap().ok();
         String::from_utf8_lossy(&answer).into_owned()
     }
+
+    /// More than a connection's buffers take.
+    const LARGE: usize = 32 * 1024 * 1024;
 
     const HERE: &[u8] = b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
 
@@ -237,12 +252,42 @@ mod tests {
             tokio::spawn(ask(served.address, b"GET /slow HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"))
         };
         let running = [slow(), slow()];
-        sleep(Duration::from_millis(100)).await;
+        served.begun.acquire_many(2).await.unwrap().forget();
         // It waits for one of the two, and both end as they should.
         assert!(ask(served.address, HERE).await.ends_with("here"));
         for request in running {
             assert!(request.await.unwrap().ends_with("late"));
         }
+    }
+
+    /// A caller that has read the first bytes of a large answer.
+    async fn reading(address: SocketAddr) -> TcpStream {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(b"GET /large HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        stream.read_exact(&mut [0; 12]).await.unwrap();
+        stream
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_is_being_read_makes_no_room() {
+        let served = serving(Limits { connections: 1, ..Limits::default() }).await;
+        let mut slow = reading(served.address).await;
+        let other = tokio::spawn(ask(served.address, HERE));
+        // Time for the other to ask for the place, as it does every 50 ms.
+        sleep(Duration::from_millis(300)).await;
+        let mut rest = vec![0; LARGE];
+        slow.read_exact(&mut rest).await.unwrap();
+        assert!(rest.ends_with(b"xxxx"));
+        // Then its connection waits for a request, and is the one to go.
+        assert!(other.await.unwrap().ends_with("here"));
+    }
+
+    #[tokio::test]
+    async fn who_does_not_read_an_answer_makes_room_in_the_end() {
+        let limits = Limits { connections: 1, answer_time: Duration::from_millis(200), ..Limits::default() };
+        let served = serving(limits).await;
+        let _unread = reading(served.address).await;
+        assert!(ask(served.address, HERE).await.ends_with("here"));
     }
 
     #[tokio::test]
@@ -264,7 +309,7 @@ mod tests {
     async fn a_running_request_is_answered_after_shutdown_was_asked_for() {
         let mut served = serving(Limits::default()).await;
         let slow = tokio::spawn(ask(served.address, b"GET /slow HTTP/1.1\r\nhost: x\r\n\r\n"));
-        sleep(Duration::from_millis(100)).await;
+        served.begun.acquire().await.unwrap().forget();
         drop(served.stop.take());
         assert!(slow.await.unwrap().ends_with("late"));
         timeout(Duration::from_secs(5), served.task).await.unwrap().unwrap();

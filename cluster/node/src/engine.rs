@@ -4,6 +4,7 @@ mod attempt;
 mod early;
 mod exchange;
 mod exclusion;
+mod lingering;
 mod member;
 mod proposer;
 mod recovery;
@@ -36,11 +37,12 @@ use crate::wallets::Wallets;
 use attempt::Answer;
 use early::EarlyFrames;
 use exclusion::Exclusions;
+use lingering::{Known, Lingering};
 use member::{Promise, TakenPart};
 use recovery::Doubts;
 use run::Inbox;
 
-/// Frames of one peer, other than session envelopes, that may be worked on at a time.
+/// Frames of one peer, other than envelopes of running sessions, that may be worked on at a time.
 const PEER_TASKS: usize = 256;
 /// How much longer a client waits than the request may take: for the reason why it failed.
 const LAST_WORD: Duration = Duration::from_secs(1);
@@ -79,7 +81,10 @@ pub(crate) struct Engine {
     promises: Mutex<HashMap<[u8; 32], Promise>>,
     /// The latest attempt of each request that this node takes or took part in, by request id.
     taken: Mutex<HashMap<String, TakenPart>>,
+    /// Those that run.
     sessions: Mutex<HashMap<SessionId, Inbox>>,
+    /// To be locked after the ones that run.
+    lingering: Mutex<Lingering>,
     early: Mutex<EarlyFrames>,
     doubts: Mutex<Doubts>,
     /// Whether the store took a write, and when that was tried.
@@ -124,6 +129,7 @@ impl Engine {
             promises: Mutex::default(),
             taken: Mutex::default(),
             sessions: Mutex::default(),
+            lingering: Mutex::default(),
             early: Mutex::default(),
             doubts: Mutex::default(),
             probed: tokio::sync::Mutex::default(),
@@ -222,12 +228,18 @@ impl Engine {
                     continue;
                 }
             };
-            if let Frame::Session { session, envelope } = frame {
-                if let Err(reason) = self.deliver(from, session, envelope) {
-                    drop_frame(&self, &from, &reason);
-                }
-                continue;
-            }
+            let frame = match frame {
+                Frame::Session { session, envelope } => match self.deliver(from, session, envelope) {
+                    Ok(None) => continue,
+                    // What a session that has ended has to say is worked out in a task.
+                    Ok(Some(envelope)) => Frame::Session { session, envelope },
+                    Err(reason) => {
+                        drop_frame(&self, &from, &reason);
+                        continue;
+                    }
+                },
+                frame => frame,
+            };
             let places = places.entry(from).or_insert_with(|| Arc::new(Semaphore::new(PEER_TASKS)));
             let Ok(place) = Arc::clone(places).try_acquire_owned() else {
                 drop_frame(&self, &from, &"it sends more than this node can work on");
@@ -261,9 +273,7 @@ impl Engine {
                     Answer::GivenUp(given_up.silent, given_up.reason),
                 );
             }
-            Frame::Session { session, envelope } => {
-                self.deliver(from, session, envelope).ok();
-            }
+            Frame::Session { session, envelope } => self.answer_late(&from, session, &envelope),
             Frame::Signed(signed) => self.signed(from, signed).await,
             Frame::Evidence(evidence) => self.accused(from, *evidence).await,
             Frame::Certified(certified) => self.certified(from, *certified).await,
@@ -279,17 +289,28 @@ impl Engine {
         }
     }
 
-    /// Hands an envelope to its session; one that comes before the session is kept for a while.
+    /// Hands an envelope to its session; one that comes before the session is kept for a while, one that comes after its
+    /// end is dropped. Gives back one for a session that has ended and still answers.
     ///
     /// # Errors
     /// Why the session does not take it.
-    fn deliver(&self, from: Identity, session: SessionId, envelope: Vec<u8>) -> Result<(), &'static str> {
+    fn deliver(
+        &self,
+        from: Identity,
+        session: SessionId,
+        envelope: Vec<u8>,
+    ) -> Result<Option<Vec<u8>>, &'static str> {
         let sessions = lock(&self.sessions);
-        match sessions.get(&session) {
-            Some(inbox) => inbox.deliver(from, envelope),
-            None => {
+        if let Some(inbox) = sessions.get(&session) {
+            return inbox.deliver(from, envelope).map(|()| None);
+        }
+        let known = lock(&self.lingering).knows(&session);
+        match known {
+            Known::Lingers => Ok(Some(envelope)),
+            Known::Over => Ok(None),
+            Known::Nothing => {
                 lock(&self.early).keep(from, session, envelope);
-                Ok(())
+                Ok(None)
             }
         }
     }

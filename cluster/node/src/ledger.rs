@@ -157,6 +157,11 @@ impl Ledger {
         self.known(id, fingerprint)
     }
 
+    /// Whether a request's result is in memory.
+    pub(crate) fn has_result(&self, id: &RequestId) -> bool {
+        self.lock().get(id.as_str()).is_some_and(|request| matches!(&*request.done.borrow(), Some(Ok(_))))
+    }
+
     /// Notes the result of a request that another node proposed, in memory: its aggregator has it on disk.
     pub(crate) fn learn(&self, verified: &Verified, result: SessionResult) {
         let id = verified.request_id();

@@ -49,6 +49,10 @@ pub trait ErasedSession: Send {
     fn retransmit(&mut self);
     /// See [`Session::expire`].
     fn expire(&mut self);
+    /// See [`Session::retire`].
+    fn retire(&mut self);
+    /// See [`Session::size`].
+    fn size(&self) -> usize;
     /// See [`Session::waiting_for`].
     fn waiting_for(&self) -> Vec<PartyIndex>;
     /// See [`Session::round`].
@@ -161,6 +165,14 @@ where
 
     fn expire(&mut self) {
         wiping_stack(|| Self::expire(self));
+    }
+
+    fn retire(&mut self) {
+        Self::retire(self);
+    }
+
+    fn size(&self) -> usize {
+        Self::size(self)
     }
 
     fn waiting_for(&self) -> Vec<PartyIndex> {

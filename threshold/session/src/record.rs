@@ -32,6 +32,32 @@ impl Record {
         self.0.get(&(kind, round, sender))
     }
 
+    /// Keeps the digests of messages and confirmations, and which disputes `me` has opened: so much is shown of a session
+    /// that is over.
+    pub(crate) fn strip(&mut self, me: PartyIndex) {
+        self.0.retain(|(kind, _, sender), envelope| {
+            let keep = match kind {
+                Kind::Round | Kind::Confirmation => true,
+                Kind::Dispute => *sender == me,
+                Kind::Evidence => false,
+            };
+            if keep {
+                *envelope = Arc::new(envelope.without_parts());
+            }
+            keep
+        });
+    }
+
+    /// About how many bytes of memory the envelopes take.
+    pub(crate) fn size(&self) -> usize {
+        let of = |part: &Part| part.whole().map_or(0, <[u8]>::len);
+        let sizes = self
+            .0
+            .values()
+            .flat_map(|envelope| [size_of::<Envelope>(), of(&envelope.broadcast), of(&envelope.direct)]);
+        sizes.fold(0, usize::saturating_add)
+    }
+
     /// The envelope that `party` sent in `round`.
     #[must_use]
     pub fn envelope(&self, round: u8, party: PartyIndex) -> Option<&Arc<Envelope>> {

@@ -46,9 +46,9 @@ pub enum Action<P: Protocol> {
     },
     /// Make this durable, then call [`Session::persisted`].
     Persist(P::Checkpoint),
-    /// The result. The session still answers disputes and retransmits until it is dropped.
+    /// The result. The session still answers peers that are behind, and disputes, until it is dropped.
     Done(P::Output),
-    /// There is no result. The session still answers disputes and retransmits until it is dropped.
+    /// There is no result. The session still answers peers that are behind, and disputes, until it is dropped.
     Abort(Abort),
 }
 
@@ -105,8 +105,19 @@ pub struct Session<P: Protocol> {
     sent: Vec<Sent>,
     /// Disputes and evidence.
     notices: Vec<Sent>,
-    /// Messages that a peer can have got from this party.
+    /// Messages that every peer can have got from this party.
     outgoing: u32,
+    /// What peers that are behind have asked for, and got, since the end.
+    late: BTreeMap<PartyIndex, Late>,
+}
+
+/// A peer that is behind.
+#[derive(Default)]
+struct Late {
+    /// Messages from it.
+    heard: u32,
+    /// Messages that it alone has got.
+    answers: u32,
 }
 
 impl<P: Protocol> Session<P> {
@@ -153,6 +164,7 @@ impl<P: Protocol> Session<P> {
             sent: Vec::new(),
             notices: Vec::new(),
             outgoing: 0,
+            late: BTreeMap::new(),
         };
         session.enter(step);
         session.proceed(rng);
@@ -254,6 +266,13 @@ impl<P: Protocol> Session<P> {
         let Some(envelope) = self.open(from, bytes) else {
             return self.strike(from);
         };
+        if self.ended && !self.can_open_dispute(&envelope.header) {
+            // Who sends disputes or evidence repeats its messages beside them, if it has not ended itself.
+            if matches!(envelope.header.kind, Kind::Round | Kind::Confirmation) {
+                self.answer(from);
+            }
+            return;
+        }
         if self.holds(&envelope) || self.is_over() && envelope.header.kind != Kind::Dispute {
             return;
         }
@@ -268,6 +287,36 @@ impl<P: Protocol> Session<P> {
             Kind::Evidence => self.receive_evidence(&envelope),
         }
         self.proceed(rng);
+    }
+
+    /// After the end: keeps only what answers are made of, without the contents of the messages that others sent. What
+    /// [`Session::envelopes`] gives from now on are digests.
+    pub fn retire(&mut self) {
+        if !self.ended {
+            return;
+        }
+        self.setup = Vec::new();
+        self.record.strip(self.context.me());
+        self.forget_long_ago();
+        self.actions.shrink_to_fit();
+        self.strikes.clear();
+        self.accusers.clear();
+    }
+
+    /// About how many bytes of memory the session takes, without what it shares with others.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        let parts = [self.setup.len(), self.record.size(), self.sent_size()];
+        parts.into_iter().fold(size_of::<Self>(), usize::saturating_add)
+    }
+
+    /// The session has come to its end, of whatever kind. Nobody reads these any more; what they hold of others need not
+    /// live on.
+    fn end(&mut self) {
+        self.ended = true;
+        self.inbox.clear();
+        self.early.clear();
+        self.shown.clear();
     }
 
     /// Decodes an envelope that `from` may send to this party. Its signature is yet to be checked.

@@ -232,9 +232,11 @@ where
                 ticks += 1;
                 for seat in self.seats.values_mut() {
                     if matches!(seat.outcome, Some(Outcome::Crashed)) {
+                    } else if seat.player.is_finished() {
+                        // It answers those that are behind, and says nothing of itself.
                     } else if ticks <= 20 {
                         seat.player.retransmit();
-                    } else if !seat.player.is_finished() {
+                    } else {
                         seat.player.expire();
                     }
                 }

@@ -391,6 +391,7 @@ impl Engine {
     async fn learned(&self, verified: &Verified, result: SessionResult) {
         let proposes = lock(&self.proposals).contains_key(verified.request_id().as_str());
         self.ledger.learn(verified, result.clone());
+        self.linger_no_more(verified.request_id());
         if !proposes && let Err(error) = self.ledger.settle(verified, &result).await {
             tracing::warn!(
                 request = verified.request_id().as_str(),

@@ -27,11 +27,6 @@ use crate::wallets::PendingShare;
 
 /// A silent session repeats its messages this often: a connection may have broken under them.
 const RETRANSMIT: Duration = Duration::from_millis(1000);
-/// How much longer than two rounds a finished session answers disputes and repeats its last messages: whoever closes the
-/// round late must still find the parties whose broadcasts it disputes.
-const LINGER_MARGIN: Duration = Duration::from_secs(1);
-/// Sessions, running and finished, beyond which a finished one goes at once.
-const MAX_LINGERING: usize = 4096;
 
 /// Envelopes of one member that may wait for a session.
 pub(super) const WAITING: usize = 64;
@@ -72,7 +67,7 @@ struct Clearing {
 }
 
 impl Clearing {
-    /// The session takes no more part in anything; its inbox stays for whoever has not heard of its end.
+    /// The session takes no more part in anything; its inbox stays until its end is dealt with.
     fn over(&self) {
         self.running.store(false, Ordering::Release);
         self.engine.part_over(&self.request, &self.proposal);
@@ -82,7 +77,9 @@ impl Clearing {
 impl Drop for Clearing {
     fn drop(&mut self) {
         self.over();
-        lock(&self.engine.sessions).remove(&self.session);
+        let mut sessions = lock(&self.engine.sessions);
+        sessions.remove(&self.session);
+        lock(&self.engine.lingering).note_over(self.session);
     }
 }
 
@@ -107,6 +104,13 @@ enum Ended {
 impl Part {
     fn session(&self) -> SessionId {
         self.context.session()
+    }
+
+    /// Whether this node makes the signature.
+    fn is_aggregated_here(&self) -> bool {
+        let proposer = &self.context.agreement().proposal().proposer;
+        matches!(*self.job, Job::Sign(_))
+            && aggregator(self.context.committee(), proposer) == Some(self.context.me())
     }
 
     fn identity_of(&self, party: quorate_sharing::PartyIndex) -> Option<Identity> {
@@ -175,6 +179,7 @@ impl Engine {
     ) {
         let ended = self.advance(part, &mut *session, &mut inbound).await;
         clearing.over();
+        let is_done = matches!(ended, Ended::Done(_));
         match ended {
             Ended::Done(output) => {
                 self.barrier.reached(part.job.operation(), Step::Finished);
@@ -191,29 +196,25 @@ impl Engine {
             }
         }
         drop(busy);
-        if lock(&self.sessions).len() > MAX_LINGERING {
+        if is_done && part.is_aggregated_here() {
+            // Who put a signature together has heard everything from everybody, and so have they.
             return;
         }
-        let until =
-            Instant::now() + self.config.round_timeout.saturating_mul(2).saturating_add(LINGER_MARGIN);
-        let mut repeat = Instant::now() + RETRANSMIT;
-        loop {
-            tokio::select! {
-                () = sleep_until(until) => return,
-                () = sleep_until(repeat) => {
-                    session.retransmit();
-                    repeat = Instant::now() + RETRANSMIT;
-                }
-                message = inbound.recv() => match message {
-                    Some((from, envelope, _)) => receive(part, &mut *session, &from, &envelope),
-                    None => return,
-                },
+        session.retire();
+        // What has come in since the end; then nothing more comes into the inbox.
+        let mut rest = Vec::new();
+        {
+            let mut sessions = lock(&self.sessions);
+            sessions.remove(&part.session());
+            // The same is true when the signature is heard of.
+            let request = (is_done && matches!(*part.job, Job::Sign(_))).then(|| part.verified.request_id());
+            self.linger(&part.context, session, request);
+            while let Ok((from, envelope, _)) = inbound.try_recv() {
+                rest.push((from, envelope));
             }
-            while let Some(action) = session.next_action() {
-                if let ErasedAction::Send { to, bytes } = action {
-                    self.pass_on(part, to, &bytes);
-                }
-            }
+        }
+        for (from, envelope) in rest {
+            self.answer_late(&from, part.session(), &envelope);
         }
     }
 

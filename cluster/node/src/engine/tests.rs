@@ -2,6 +2,7 @@
 
 mod invitations;
 mod keygens;
+mod late;
 mod members;
 mod words;
 

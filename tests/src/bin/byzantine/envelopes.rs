@@ -173,6 +173,14 @@ impl<P: Rewritten> ErasedSession for Tampering<P> {
         self.session.expire();
     }
 
+    fn retire(&mut self) {
+        self.session.retire();
+    }
+
+    fn size(&self) -> usize {
+        self.session.size()
+    }
+
     fn waiting_for(&self) -> Vec<PartyIndex> {
         self.session.waiting_for()
     }

@@ -109,14 +109,10 @@ impl<P: Protocol> Session<P> {
         if self.ended {
             return;
         }
-        self.ended = true;
+        self.end();
         self.phase = Phase::Finished;
         self.held = None;
         self.differing.clear();
-        // Nobody reads these any more; what they hold of others need not live on.
-        self.inbox.clear();
-        self.early.clear();
-        self.shown.clear();
         self.actions.push_back(Action::Abort(abort));
     }
 }

@@ -40,10 +40,10 @@ impl<P: Protocol> Session<P> {
 
     /// Shows everybody what this party holds of `round`, once.
     fn open_dispute(&mut self, round: u8) {
-        let me = self.context.me();
-        if !self.echoes.contains_key(&round) || self.record.find(Kind::Dispute, round, me).is_some() {
+        if !self.echoes.contains_key(&round) || self.has_opened_dispute(round) {
             return;
         }
+        let me = self.context.me();
         let originals = Originals::new(&self.record, self.context.agreement(), round, me);
         let Ok(body) = originals.to_wire() else { return };
         let header = self.header(Kind::Dispute, round, None);
@@ -52,6 +52,18 @@ impl<P: Protocol> Session<P> {
         }
     }
 
+    fn has_opened_dispute(&self, round: u8) -> bool {
+        self.record.find(Kind::Dispute, round, self.context.me()).is_some()
+    }
+
+    /// Whether this is a dispute to which this party has its own to show, and has not yet.
+    pub(super) fn can_open_dispute(&self, header: &Header) -> bool {
+        let Header { kind, round, .. } = *header;
+        kind == Kind::Dispute && self.echoes.contains_key(&round) && !self.has_opened_dispute(round)
+    }
+
+    /// A dispute is kept as long as the session runs, for it may be evidence; so one that is larger than any honest one is
+    /// not taken at all. Who answers with such a thing has not answered.
     pub(super) fn receive_dispute(&mut self, envelope: &Arc<Envelope>) {
         let Header { round, sender, .. } = envelope.header;
         if self.is_over() {
@@ -60,7 +72,8 @@ impl<P: Protocol> Session<P> {
         let closed = self.echoes.contains_key(&round);
         // Others may have closed the current round before us.
         let closing = round == self.round && self.expected.consistency != Consistency::Unchecked;
-        if !(closed || closing) || !self.record.insert(Arc::clone(envelope)) {
+        let usable = (closed || closing) && !envelope.exceeds(Originals::MAX_BYTES);
+        if !usable || !self.record.insert(Arc::clone(envelope)) {
             return self.strike(sender);
         }
         let originals = Originals::shown_in(envelope, self.context.agreement());

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use quorate_sharing::PartyIndex;
 
-use super::{Action, Held, MAX_MESSAGES_PER_PEER, Session};
+use super::{Action, Held, Late, MAX_MESSAGES_PER_PEER, Session};
 use crate::abort::Abort;
 use crate::envelope::{Envelope, Header, Kind, Part};
 use crate::protocol::{Outgoing, Protocol};
@@ -25,12 +25,58 @@ impl<P: Protocol> Session<P> {
     ///
     /// A party that has repeated itself so often that peers might take it for a flood is silent instead.
     pub fn retransmit(&mut self) {
-        let recent = self.sent.len().saturating_sub(2);
-        let again: Vec<Sent> = self.sent.iter().skip(recent).chain(&self.notices).cloned().collect();
-        let total = u32::try_from(again.len()).unwrap_or(u32::MAX).saturating_add(self.outgoing);
-        if total <= MAX_MESSAGES_PER_PEER / 2 {
+        let again: Vec<Sent> = self.recent().cloned().collect();
+        if self.leaves_room(&again, 0) {
             again.iter().for_each(|sent| self.send(sent));
         }
+    }
+
+    /// Repeats the same to one peer that is heard of after the end: it may be behind, for want of a message that was lost.
+    ///
+    /// Only its first, second, fourth, eighth… message is answered. So parties that have all ended soon fall silent, and a
+    /// peer that is behind for long is answered at pauses that double.
+    pub(super) fn answer(&mut self, to: PartyIndex) {
+        let again: Vec<_> = self.recent().flatten().filter(|(peer, _)| *peer == to).cloned().collect();
+        let Late { heard, answers } = self.late.entry(to).or_default();
+        *heard = heard.saturating_add(1);
+        let (is_due, answered) = (heard.is_power_of_two(), *answers);
+        if !is_due || !self.leaves_room(&again, answered) {
+            return;
+        }
+        let count = u32::try_from(again.len()).unwrap_or(u32::MAX);
+        self.late.entry(to).or_default().answers = answered.saturating_add(count);
+        self.actions.extend(again.into_iter().map(|(to, bytes)| Action::Send { to, bytes }));
+    }
+
+    /// The messages of the last two rounds, disputes and evidence.
+    fn recent(&self) -> impl Iterator<Item = &Sent> {
+        self.sent.iter().skip(self.sent.len().saturating_sub(2)).chain(&self.notices)
+    }
+
+    /// Whether a peer that has got so many messages besides those that all have got can take these too.
+    fn leaves_room<T>(&self, more: &[T], answers: u32) -> bool {
+        let more = u32::try_from(more.len()).unwrap_or(u32::MAX);
+        more.saturating_add(self.outgoing).saturating_add(answers) <= MAX_MESSAGES_PER_PEER / 2
+    }
+
+    /// Drops what is never repeated again.
+    pub(super) fn forget_long_ago(&mut self) {
+        self.sent.drain(..self.sent.len().saturating_sub(2));
+    }
+
+    /// The bytes of all that may be repeated. What is the same for all is held once.
+    pub(super) fn sent_size(&self) -> usize {
+        let size = |sent: &Sent| {
+            let first = sent.first().map(|(_, bytes)| bytes);
+            let own = sent
+                .iter()
+                .skip(1)
+                .filter(|(_, bytes)| first.is_some_and(|first| !Arc::ptr_eq(first, bytes)));
+            own.map(|(_, bytes)| bytes.len())
+                .sum::<usize>()
+                .saturating_add(first.map_or(0, |bytes| bytes.len()))
+        };
+        self.sent.iter().chain(&self.notices).map(size).fold(0, usize::saturating_add)
     }
 
     /// Signs the messages of the current round.
@@ -112,7 +158,7 @@ impl<P: Protocol> Session<P> {
             self.sent.push(sealed.sent);
         }
         if let Some(done) = done {
-            self.ended = true;
+            self.end();
             self.actions.push_back(done);
         }
     }

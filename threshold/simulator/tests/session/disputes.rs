@@ -164,3 +164,45 @@ fn each_forgery_is_verified_once() {
     table.deliver_all();
     table.assert_done();
 }
+
+/// A dispute of party 2 about round 1 with so many bytes in it.
+fn padded(table: &Table, bytes: usize) -> Envelope {
+    table.seal(2, table.header(2, Kind::Dispute, 1), Part::Whole(vec![0; bytes]), Part::Absent)
+}
+
+#[test]
+fn a_dispute_that_is_larger_than_an_honest_one_is_not_kept() {
+    let size_after = |bytes: usize| {
+        let mut table = Table::new(3);
+        table.reach(2);
+        let before = table.session(1).size();
+        let dispute = padded(&table, bytes);
+        table.give(2, 1, &dispute);
+        assert!(table.aborts.is_empty());
+        let gained = table.session(1).size() - before;
+        table.deliver_all();
+        table.assert_done();
+        gained
+    };
+    assert!(size_after(128 * 1024) >= 128 * 1024);
+    assert!(size_after(128 * 1024 + 1) < 1024);
+    assert!(size_after(1_000_000) < 1024);
+}
+
+#[test]
+fn a_liar_that_answers_with_too_large_a_dispute_has_not_answered() {
+    for dispute_first in [false, true] {
+        let mut table = Table::new(3);
+        table.reach(2);
+        let lie = table.forge(2, table.find(2, 1, Kind::Round, 2).envelope(), |envelope| {
+            envelope.header.echo = Some([1; 32]);
+        });
+        let answer = padded(&table, 200_000);
+        let order = if dispute_first { [&answer, &lie] } else { [&lie, &answer] };
+        order.into_iter().for_each(|envelope| table.give(2, 1, envelope));
+        assert!(table.aborts.is_empty());
+        assert_eq!(table.session(1).waiting_for(), [p(2)]);
+        table.expire_all();
+        table.assert_attributes(1, &[2], "did not show the broadcasts");
+    }
+}

@@ -507,7 +507,7 @@ fn a_liar_that_shows_anything_but_what_it_signed_is_convicted() {
         dispute(&[], &[]),
         Part::Whole(Vec::new()),
         Part::Whole(vec![0xff; 300]),
-        Part::Whole(vec![1; 200_000]),
+        Part::Whole(vec![1; 100_000]),
     ];
     for body in bodies {
         for (dispute_first, false_echo) in

@@ -9,6 +9,7 @@ mod evidence;
 mod faults;
 mod fuzz;
 mod honest;
+mod late;
 mod local;
 mod table;
 mod toy;

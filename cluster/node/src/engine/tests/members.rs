@@ -104,8 +104,9 @@ async fn a_finished_session_can_be_asked_for_two_more_rounds() {
     let settings = Settings { round: Duration::from_millis(1500), ..Settings::default() };
     let cluster = Cluster::new(2, settings).await;
     cluster.keygen(0, "k", "w", &[0, 1]).await.unwrap();
-    let sessions = |place: usize| lock(&cluster.engine(place).sessions).len();
+    let lingering = |place: usize| lock(&cluster.engine(place).lingering).len();
     tokio::time::sleep(2 * settings.round).await;
-    assert!((0..2).all(|place| sessions(place) == 1));
-    eventually("they are gone", || (0..2).all(|place| sessions(place) == 0)).await;
+    assert!((0..2).all(|place| lingering(place) == 1));
+    assert!((0..2).all(|place| lock(&cluster.engine(place).sessions).is_empty()));
+    eventually("they are gone", || (0..2).all(|place| lingering(place) == 0)).await;
 }
