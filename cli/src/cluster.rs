@@ -3,14 +3,18 @@
 use std::path::PathBuf;
 
 use anyhow::Context;
-use quorate_client::Client;
+use quorate_client::{Client, ClientError};
 use quorate_keys::SigningIdentity;
 use quorate_node::identity::{self, IdentityKind};
 use quorate_node::peers::Peers;
-use quorate_request::ClusterId;
+use quorate_request::{ClusterId, ErrorCode};
 use rand_core::OsRng;
 
+use crate::failure::Failure;
 use crate::passphrase::Source;
+
+/// The cluster that is named where a gateway signs: nobody's.
+const NO_CLUSTER: ClusterId = ClusterId::from_bytes([0; 32]);
 
 /// Which cluster, and as whom.
 #[derive(Debug, Clone, clap::Args)]
@@ -28,15 +32,22 @@ pub(crate) struct Target {
     #[arg(long, value_name = "FILE", env = "QUORATE_INITIATOR", requires = "peers")]
     initiator: Option<PathBuf>,
     /// The cluster's peers file, for its id.
-    #[arg(long, value_name = "FILE", env = "QUORATE_PEERS")]
+    #[arg(long, value_name = "FILE", env = "QUORATE_PEERS", requires = "initiator")]
     peers: Option<PathBuf>,
     #[command(flatten)]
     passphrase: Source,
 }
 
 impl Target {
-    /// A client of the cluster.
-    pub(crate) fn client(&self) -> anyhow::Result<Client> {
+    /// Asks the cluster, and says what to do where the answer shows that it was asked in the wrong way.
+    pub(crate) async fn ask<T>(
+        &self,
+        question: impl AsyncFnOnce(&Client) -> Result<T, ClientError>,
+    ) -> anyhow::Result<T> {
+        question(&self.client()?).await.map_err(|error| self.explained(error))
+    }
+
+    fn client(&self) -> anyhow::Result<Client> {
         let (cluster, initiator) = match (&self.initiator, &self.peers) {
             (Some(file), Some(peers)) => {
                 let peers = Peers::load(peers)?;
@@ -44,8 +55,52 @@ impl Target {
                 (*peers.cluster(), initiator)
             }
             // A gateway signs for itself; this signature means nothing to it.
-            _ => (ClusterId::from_bytes([0; 32]), SigningIdentity::generate(&mut OsRng)),
+            _ => (NO_CLUSTER, SigningIdentity::generate(&mut OsRng)),
         };
         Client::new(self.api.clone(), cluster, initiator).context("--api")
+    }
+
+    fn explained(&self, error: ClientError) -> anyhow::Error {
+        // A gateway would have signed for its own cluster; only a node takes our signature at its word.
+        let asked_for_none = error.api().is_some_and(|body| {
+            body.code == ErrorCode::WrongCluster && body.message.contains(&NO_CLUSTER.to_string())
+        });
+        if self.initiator.is_none() && asked_for_none {
+            let api: Vec<_> =
+                self.api.iter().map(|uri| uri.to_string().trim_end_matches('/').to_owned()).collect();
+            let text = format!(
+                "{} is a node, not a gateway, and takes signed requests only: give --initiator with the key to sign \
+                 with, and --peers with the cluster's peers file",
+                api.join(", ")
+            );
+            return Failure::Usage(text).into();
+        }
+        error.into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use quorate_request::ErrorBody;
+
+    fn refused(message: &str) -> ClientError {
+        let code = ErrorCode::WrongCluster;
+        ClientError::Api { status: code.status(), error: Box::new(ErrorBody::new(code, message)) }
+    }
+
+    #[test]
+    fn a_node_that_was_taken_for_a_gateway_is_named() {
+        let source = Source { passphrase_file: None };
+        let api = vec![http::Uri::from_static("http://10.0.0.1:8080")];
+        let mut target = Target { api, initiator: None, peers: None, passphrase: source };
+        let told = |target: &Target, message: &str| target.explained(refused(message)).to_string();
+        let none = format!("the request is for cluster {NO_CLUSTER}, this is cluster 0x12");
+        let text = told(&target, &none);
+        assert!(text.contains("http://10.0.0.1:8080 is a node") && text.contains("--initiator"), "{text}");
+        // A gateway of another cluster is another matter, and so is a wrong peers file.
+        assert!(told(&target, "the request is for cluster 0x34, this is cluster 0x12").contains("0x34"));
+        target.initiator = Some("initiator.json".into());
+        assert!(told(&target, &none).contains("this is cluster"));
     }
 }

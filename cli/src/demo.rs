@@ -7,6 +7,7 @@ use quorate_keys::Scheme;
 use quorate_node::Joints;
 use quorate_request::{Hex, KeygenRequest, SignRequest, SignResponse};
 
+use crate::failure::Failure;
 use crate::local::{LocalCluster, ScratchFolder};
 use crate::node::forbid_core_dumps;
 use crate::{judge, output};
@@ -14,10 +15,10 @@ use crate::{judge, output};
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// How many nodes.
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(2..=100))]
     nodes: u16,
     /// How many of them must sign; a majority if left out.
-    #[arg(long)]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(2..=100))]
     threshold: Option<u16>,
 }
 
@@ -28,7 +29,12 @@ fn say(line: &str) -> anyhow::Result<()> {
 pub(crate) async fn run(arguments: Arguments, joints: Joints) -> anyhow::Result<()> {
     forbid_core_dumps();
     let total = arguments.nodes;
-    let threshold = arguments.threshold.unwrap_or(total / 2 + 1);
+    let majority = total / 2 + 1;
+    let threshold = arguments.threshold.unwrap_or(majority);
+    if !(majority..=total).contains(&threshold) {
+        let text = format!("--threshold {threshold} of {total} nodes: a majority is {majority} to {total}");
+        return Err(Failure::Usage(text).into());
+    }
     let scratch = ScratchFolder::new()?;
     say(&format!("Starting {total} nodes, each with an identity and an encrypted store of its own …"))?;
     let started = Instant::now();

@@ -18,7 +18,7 @@ use crate::output;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// How many nodes.
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(2..=100))]
     nodes: u16,
     /// Port of the gateway on loopback; 0 for any free one.
     #[arg(long, default_value_t = 8080)]

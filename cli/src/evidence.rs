@@ -7,7 +7,8 @@ use clap::Subcommand;
 use quorate_session::{Evidence, Registry, Wire};
 use serde::Serialize;
 
-use crate::output::{self, NotVerified};
+use crate::failure::Failure;
+use crate::output;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -26,6 +27,7 @@ pub(crate) struct Verify {
 
 #[derive(Serialize)]
 struct Report {
+    valid: bool,
     proven: bool,
     culprit: String,
     party: u16,
@@ -34,24 +36,23 @@ struct Report {
     finding: String,
 }
 
+/// What is printed of evidence that proves nothing.
+#[derive(Serialize)]
+struct Unproven {
+    valid: bool,
+    reason: String,
+}
+
 pub(crate) fn run(command: &Command, registry: &Registry) -> anyhow::Result<()> {
     let Command::Verify(arguments) = command;
-    let file = arguments.file.display();
-    let length = std::fs::metadata(&arguments.file).with_context(|| file.to_string())?.len();
-    if length > Evidence::MAX_BYTES as u64 {
-        return Err(NotVerified(format!("{file}: {length} bytes are more than evidence can have")).into());
-    }
-    let bytes = std::fs::read(&arguments.file).with_context(|| file.to_string())?;
-    let evidence = Evidence::from_wire(&bytes)
-        .map_err(|error| NotVerified(format!("{file} is no evidence of this release: {error}")))?;
-    let verdict = registry.judge(&evidence).map_err(|error| NotVerified(format!("{file}: {error}")))?;
-    let report = Report {
-        proven: true,
-        culprit: verdict.culprit.to_string(),
-        party: verdict.party.get(),
-        protocol: evidence.protocol.to_string(),
-        session: verdict.session.to_string(),
-        finding: verdict.finding,
+    let report = match judge(arguments, registry)? {
+        Ok(report) => report,
+        Err(reason) => {
+            if arguments.json {
+                output::print(true, &Unproven { valid: false, reason: reason.clone() }, String::new)?;
+            }
+            return Err(Failure::NotVerified(format!("{}: {reason}", arguments.file.display())).into());
+        }
     };
     output::print(arguments.json, &report, || {
         format!(
@@ -59,4 +60,31 @@ pub(crate) fn run(command: &Command, registry: &Registry) -> anyhow::Result<()> 
             report.finding, report.culprit, report.party, report.protocol, report.session
         )
     })
+}
+
+/// What the file proves, or why it proves nothing.
+fn judge(arguments: &Verify, registry: &Registry) -> anyhow::Result<Result<Report, String>> {
+    let file = arguments.file.display();
+    let length = std::fs::metadata(&arguments.file).with_context(|| file.to_string())?.len();
+    if length > Evidence::MAX_BYTES as u64 {
+        return Ok(Err(format!("{length} bytes are more than evidence can have")));
+    }
+    let bytes = std::fs::read(&arguments.file).with_context(|| file.to_string())?;
+    let evidence = match Evidence::from_wire(&bytes) {
+        Ok(evidence) => evidence,
+        Err(error) => return Ok(Err(format!("no evidence of this release: {error}"))),
+    };
+    let verdict = match registry.judge(&evidence) {
+        Ok(verdict) => verdict,
+        Err(error) => return Ok(Err(error.to_string())),
+    };
+    Ok(Ok(Report {
+        valid: true,
+        proven: true,
+        culprit: verdict.culprit.to_string(),
+        party: verdict.party.get(),
+        protocol: evidence.protocol.to_string(),
+        session: verdict.session.to_string(),
+        finding: verdict.finding,
+    }))
 }

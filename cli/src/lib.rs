@@ -1,7 +1,8 @@
 //! The quorate command line: every command in a file of its own.
 //!
 //! Exit codes: 0 success, 1 failure, 2 usage, 3 a file or setting is wrong, 4 the cluster refused the request, 5 the
-//! cluster could not serve it (unreachable, too few nodes, time-out), 6 a verification failed.
+//! cluster could not serve it (unreachable, too few nodes, time-out), 6 a verification failed. With `--json` an error is
+//! one line of JSON with `code` and `message`, the last one on standard error.
 // Results go to standard output; everything else goes through the log, to standard error.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
@@ -9,6 +10,7 @@ mod cluster;
 mod demo;
 mod dev;
 mod evidence;
+mod failure;
 mod identity;
 mod judge;
 mod local;
@@ -28,10 +30,10 @@ use quorate_node::Joints;
 
 /// Threshold signing: wallets whose private key never exists anywhere.
 #[derive(Debug, Parser)]
-#[command(name = "quorate", version, propagate_version = true)]
+#[command(name = "quorate", version, propagate_version = true, after_help = failure::EXIT_CODES)]
 struct Arguments {
     /// Say more: once for details, twice for everything.
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, display_order = 900)]
     verbose: u8,
     #[command(subcommand)]
     command: Command,
@@ -69,23 +71,22 @@ enum Command {
 
 /// Runs the command line. Tests hand in other joints for the nodes that it starts.
 pub fn main(arguments: impl IntoIterator<Item = OsString>, joints: Joints) -> ExitCode {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    // Looked for by hand: it counts when the rest can't be read, too.
+    let json = arguments.iter().take_while(|word| *word != "--").any(|word| word == "--json");
     let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
-        Err(error) => {
-            // Help and version are "errors" that go to standard output. A closed pipe is not worth a message.
-            error.print().ok();
-            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
-        }
+        Err(error) => return failure::arguments(&error, json),
     };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return output::fail(&anyhow::Error::new(error).context("the runtime can't start")),
+        Err(error) => return failure::fail(&anyhow::anyhow!("the runtime can't start: {error}"), json),
     };
     let result = runtime.block_on(run(arguments, joints));
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => output::fail(&error),
+        Err(error) => failure::fail(&error, json),
     }
 }
 
@@ -102,8 +103,14 @@ async fn run(arguments: Arguments, joints: Joints) -> anyhow::Result<()> {
         }
         Command::Node(command) => node::run(command, verbose, joints).await,
         Command::Peers(command) => peers::run(command),
-        Command::Identity(command) => identity::run(command),
-        Command::Initiator(command) => identity::run_initiator(command),
+        Command::Identity(command) => {
+            output::log(verbose, "warn", false);
+            identity::run(command)
+        }
+        Command::Initiator(command) => {
+            output::log(verbose, "warn", false);
+            identity::run_initiator(command)
+        }
         Command::Wallet(command) => {
             output::log(verbose, "warn", false);
             wallet::run(command).await

@@ -1,6 +1,9 @@
 //! A whole cluster on this machine: nodes with separate identities and encrypted stores, real mutual TLS on loopback.
 
+use std::fs::OpenOptions;
+use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -14,6 +17,8 @@ use quorate_node::store::{KdfParams, Passphrase, Store};
 use quorate_node::{Joints, Node, Sockets};
 use rand_core::{OsRng, RngCore};
 use tokio::net::TcpListener;
+
+use crate::failure::Failure;
 
 /// How long the nodes may take to find each other.
 const READY: Duration = Duration::from_secs(30);
@@ -38,9 +43,6 @@ pub(crate) struct LocalNode {
 impl LocalCluster {
     /// Starts `count` nodes with their files in `folder`: those of an earlier run, or new ones.
     pub(crate) async fn start(folder: &Path, count: u16, joints: &Joints) -> anyhow::Result<Self> {
-        if !(2..=100).contains(&count) {
-            bail!("a cluster has 2 to 100 nodes, not {count}");
-        }
         std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
         let passphrase = passphrase(folder)?;
         let identities =
@@ -117,9 +119,15 @@ fn passphrase(folder: &Path) -> anyhow::Result<Passphrase> {
     if !file.exists() {
         let mut bytes = [0; 32];
         OsRng.fill_bytes(&mut bytes);
-        std::fs::write(&file, hex::encode(bytes)).with_context(|| file.display().to_string())?;
+        write_private(&file, hex::encode(bytes).as_bytes())?;
     }
     Ok(quorate_node::config::PassphraseSource::File(file).read()?)
+}
+
+/// Writes a file that its owner alone may read.
+fn write_private(file: &Path, content: &[u8]) -> anyhow::Result<()> {
+    let opened = OpenOptions::new().write(true).create_new(true).mode(0o600).open(file);
+    opened.and_then(|mut opened| opened.write_all(content)).with_context(|| file.display().to_string())
 }
 
 fn node_folder(folder: &Path, number: u16) -> PathBuf {
@@ -167,12 +175,10 @@ fn peers(folder: &Path, identities: &[Identity], sockets: &[Sockets]) -> anyhow:
     let peers = if file.exists() {
         let before = Peers::load(&file)?;
         if before.len() != nodes.len() {
-            bail!(
-                "{} is a cluster of {} nodes: start it with --nodes {}",
-                folder.display(),
-                before.len(),
-                before.len()
-            );
+            let count = before.len();
+            let text =
+                format!("{} is a cluster of {count} nodes: start it with --nodes {count}", folder.display());
+            return Err(Failure::Usage(text).into());
         }
         std::fs::remove_file(&file).with_context(|| file.display().to_string())?;
         Peers::new(*before.cluster(), nodes)?
@@ -196,4 +202,24 @@ fn config(folder: &Path, number: u16, initiator: Identity) -> anyhow::Result<Con
         .set("listen", "127.0.0.1:0")
         .set("api_listen", "127.0.0.1:0");
     Ok(Config::load(None, std::iter::empty(), &overrides)?)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn the_passphrase_is_its_owners_and_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let content = || {
+            passphrase(folder.path()).unwrap();
+            std::fs::read(folder.path().join(PASSPHRASE_FILE)).unwrap()
+        };
+        assert_eq!(content(), content());
+        let mode = std::fs::metadata(folder.path().join(PASSPHRASE_FILE)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
 }

@@ -1,7 +1,9 @@
 //! `node init|start|status`.
 
+use std::fs::File;
+use std::io::Write;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Subcommand;
@@ -16,6 +18,7 @@ use rand_core::OsRng;
 use serde::Serialize;
 
 use crate::cluster::Target;
+use crate::failure::Failure;
 use crate::{output, passphrase};
 
 /// The configuration that `node init` writes.
@@ -121,34 +124,38 @@ struct Settings<'a> {
 }
 
 fn init(arguments: &Init) -> anyhow::Result<()> {
-    let passphrase = arguments.passphrase.choose()?;
-    std::fs::create_dir_all(&arguments.data).with_context(|| arguments.data.display().to_string())?;
     let data = std::path::absolute(&arguments.data)?;
-    let identity_path = data.join(IDENTITY_FILE);
-    let made = identity::generate(
-        &identity_path,
-        IdentityKind::Node,
-        &passphrase,
-        KdfParams::default(),
-        &mut OsRng,
-    )?;
-    let db_path = data.join(STORE_FILE);
-    drop(Store::create(&db_path, &passphrase, KdfParams::default())?);
-    let config = data.join(CONFIG_FILE);
+    let [identity_path, db_path, config] =
+        [IDENTITY_FILE, STORE_FILE, CONFIG_FILE].map(|name| data.join(name));
+    // All of them first: a node is made as a whole or not at all.
+    refuse_leftovers(&[&identity_path, &db_path, &config])?;
+    let passphrase = arguments.passphrase.choose()?;
     let settings = Settings {
         node_id: arguments.name.as_str(),
-        data_dir: data,
+        data_dir: data.clone(),
         peers_path: std::path::absolute(&arguments.peers)?,
-        identity_path,
-        db_path,
+        identity_path: identity_path.clone(),
+        db_path: db_path.clone(),
         listen: arguments.listen,
         api_listen: arguments.api_listen,
         passphrase_file: arguments.passphrase.file()?,
         initiators: &arguments.initiators,
     };
-    std::fs::write(&config, serde_norway::to_string(&settings)?)
-        .with_context(|| config.display().to_string())?;
-    let made = Made { identity: made.identity(), config };
+    let settings = serde_norway::to_string(&settings)?;
+
+    std::fs::create_dir_all(&data).with_context(|| data.display().to_string())?;
+    let mut files = Files(Vec::new());
+    let kdf = KdfParams::default();
+    let identity = identity::generate(&identity_path, IdentityKind::Node, &passphrase, kdf, &mut OsRng)?;
+    files.0.push(identity_path);
+    drop(Store::create(&db_path, &passphrase, kdf)?);
+    files.0.push(db_path);
+    let mut opened = File::create_new(&config).with_context(|| config.display().to_string())?;
+    files.0.push(config.clone());
+    opened.write_all(settings.as_bytes()).with_context(|| config.display().to_string())?;
+    files.0.clear();
+
+    let made = Made { identity: identity.identity(), config };
     output::print(arguments.json, &made, || {
         format!(
             "identity  {}\nconfig    {}\n\nNext: put the identity into the cluster's peers file \
@@ -158,6 +165,39 @@ fn init(arguments: &Init) -> anyhow::Result<()> {
             made.config.display()
         )
     })
+}
+
+/// Nothing is written over, and a node is not made around what is there.
+fn refuse_leftovers(files: &[&Path]) -> anyhow::Result<()> {
+    let mut there = Vec::new();
+    for file in files {
+        if file.try_exists().with_context(|| file.display().to_string())? {
+            there.push(file.display().to_string());
+        }
+    }
+    if there.is_empty() {
+        return Ok(());
+    }
+    let advice = if there.len() == files.len() {
+        "this folder has its node, start it with `quorate node start`, or choose another --data"
+    } else {
+        "choose another --data, or move it away if it is left of a set-up that was cut short"
+    };
+    Err(Failure::Setting(format!("{} exists already and is never overwritten: {advice}", there.join(", ")))
+        .into())
+}
+
+/// The files of a node that is being made: removed, unless it is finished.
+struct Files(Vec<PathBuf>);
+
+impl Drop for Files {
+    fn drop(&mut self) {
+        for file in &self.0 {
+            if let Err(error) = std::fs::remove_file(file) {
+                tracing::warn!(file = %file.display(), %error, "could not be removed");
+            }
+        }
+    }
 }
 
 async fn start(arguments: Start, verbose: u8, joints: Joints) -> anyhow::Result<()> {
@@ -205,14 +245,12 @@ struct Report {
 }
 
 async fn status(arguments: Status) -> anyhow::Result<()> {
-    let client = arguments.target.client()?;
-    let health = client.health().await?;
-    let report = Report {
-        node: health.node,
-        version: health.version,
-        readiness: client.ready().await?,
-        nodes: client.nodes().await?,
-    };
+    let asked = arguments.target.ask(async |client| {
+        let health = client.health().await?;
+        let (node, version) = (health.node, health.version);
+        Ok(Report { node, version, readiness: client.ready().await?, nodes: client.nodes().await? })
+    });
+    let report = asked.await?;
     output::print(arguments.json, &report, || {
         let rows: Vec<_> = report.nodes.iter().map(row).collect();
         let mut text = format!(

@@ -1,56 +1,9 @@
-//! How results, errors and logs are written.
+//! How results and logs are written.
 
 use std::io::{IsTerminal, Write};
-use std::process::ExitCode;
 
-use quorate_client::ClientError;
-use quorate_node::NodeError;
-use quorate_node::config::ConfigError;
-use quorate_node::identity::IdentityError;
-use quorate_node::peers::PeersError;
-use quorate_node::store::StoreError;
 use serde::Serialize;
 use tracing_subscriber::EnvFilter;
-
-/// Something that was verified does not hold.
-#[derive(Debug)]
-pub(crate) struct NotVerified(pub(crate) String);
-
-impl std::fmt::Display for NotVerified {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for NotVerified {}
-
-/// Prints an error and gives the exit code of its kind.
-pub(crate) fn fail(error: &anyhow::Error) -> ExitCode {
-    // Nobody is left to tell when standard error is closed.
-    writeln!(std::io::stderr(), "error: {error:#}").ok();
-    ExitCode::from(code(error))
-}
-
-fn code(error: &anyhow::Error) -> u8 {
-    let mut causes = error.chain();
-    causes.find_map(code_of).unwrap_or(1)
-}
-
-fn code_of(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
-    if cause.is::<NotVerified>() {
-        return Some(6);
-    }
-    if let Some(error) = cause.downcast_ref::<ClientError>() {
-        let refused = error.api().is_some_and(|body| body.code.status().is_client_error());
-        return Some(if refused { 4 } else { 5 });
-    }
-    let configuration = cause.is::<NodeError>()
-        || cause.is::<ConfigError>()
-        || cause.is::<PeersError>()
-        || cause.is::<IdentityError>()
-        || cause.is::<StoreError>();
-    configuration.then_some(3)
-}
 
 /// Prints a value as one line of JSON, or as `people` want to read it.
 pub(crate) fn print(
@@ -63,7 +16,8 @@ pub(crate) fn print(
     match writeln!(out, "{text}").and_then(|()| out.flush()) {
         // The reader has seen enough.
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        written => Ok(written?),
+        // Not a file that somebody named: no exit code of its own.
+        written => written.map_err(|error| anyhow::anyhow!("standard output: {error}")),
     }
 }
 

@@ -3,16 +3,18 @@
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use quorate_node::config::PassphraseSource;
 use quorate_node::store::Passphrase;
+
+use crate::failure::Failure;
 
 /// Where a passphrase comes from.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Source {
     /// A file that holds the passphrase. Otherwise the environment variable QUORATE_PASSPHRASE, or a prompt.
     #[arg(long, value_name = "FILE")]
-    passphrase_file: Option<PathBuf>,
+    pub(crate) passphrase_file: Option<PathBuf>,
 }
 
 impl Source {
@@ -31,7 +33,7 @@ impl Source {
         }
         let first = ask("New passphrase: ")?;
         if *first != *ask("Once more: ")? {
-            bail!("the two passphrases differ");
+            return Err(Failure::Setting("the two passphrases differ".into()).into());
         }
         Ok(Passphrase::new(first.as_bytes().to_vec())?)
     }
@@ -59,7 +61,8 @@ pub(crate) fn prompt(text: &str) -> anyhow::Result<Passphrase> {
 
 fn ask(text: &str) -> anyhow::Result<Zeroizing> {
     if !std::io::stdin().is_terminal() {
-        bail!("no passphrase: use --passphrase-file or the environment variable QUORATE_PASSPHRASE");
+        let text = "no passphrase: use --passphrase-file or the environment variable QUORATE_PASSPHRASE";
+        return Err(Failure::Setting(text.into()).into());
     }
     Ok(Zeroizing(rpassword::prompt_password(text)?))
 }

@@ -1,13 +1,12 @@
 //! `peers generate|list`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
 
-use anyhow::{Context, anyhow};
 use clap::Subcommand;
 use quorate_keys::Identity;
 use quorate_node::identity::{self, IdentityKind};
-use quorate_node::peers::{Peer, Peers};
+use quorate_node::peers::{NodeName, Peer, PeerAddress, Peers};
 use quorate_request::ClusterId;
 use rand_core::OsRng;
 use serde::Serialize;
@@ -47,9 +46,16 @@ pub(crate) struct List {
 
 #[derive(Debug, Clone)]
 struct Entry {
-    name: String,
-    identity: String,
-    address: String,
+    name: NodeName,
+    identity: Named,
+    address: PeerAddress,
+}
+
+/// How an entry names an identity.
+#[derive(Debug, Clone)]
+enum Named {
+    Directly(Identity),
+    InFile(PathBuf),
 }
 
 impl FromStr for Entry {
@@ -59,20 +65,26 @@ impl FromStr for Entry {
         let form = || format!("{text:?} is not NAME=IDENTITY@HOST:PORT");
         let (name, rest) = text.split_once('=').ok_or_else(form)?;
         let (identity, address) = rest.rsplit_once('@').ok_or_else(form)?;
-        Ok(Self { name: name.into(), identity: identity.into(), address: address.into() })
+        let identity = if identity.starts_with("0x") {
+            Named::Directly(identity.parse().map_err(|error| format!("the identity: {error}"))?)
+        } else {
+            Named::InFile(identity.into())
+        };
+        Ok(Self {
+            name: name.parse().map_err(|error| format!("{error}"))?,
+            identity,
+            address: address.parse().map_err(|error| format!("{error}"))?,
+        })
     }
 }
 
 impl Entry {
-    fn peer(&self) -> anyhow::Result<Peer> {
-        let identity = if self.identity.starts_with("0x") {
-            self.identity.parse::<Identity>().with_context(|| format!("node {}", self.name))?
-        } else {
-            identity::stated_identity(Path::new(&self.identity), IdentityKind::Node)?
+    fn peer(self) -> anyhow::Result<Peer> {
+        let identity = match self.identity {
+            Named::Directly(identity) => identity,
+            Named::InFile(file) => identity::stated_identity(&file, IdentityKind::Node)?,
         };
-        let name = self.name.parse().map_err(|error| anyhow!("{error}"))?;
-        let address = self.address.parse().map_err(|error| anyhow!("{error}"))?;
-        Ok(Peer { name, identity, address })
+        Ok(Peer { name: self.name, identity, address: self.address })
     }
 }
 
@@ -92,7 +104,7 @@ struct Row {
 pub(crate) fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Generate(arguments) => {
-            let nodes = arguments.nodes.iter().map(Entry::peer).collect::<anyhow::Result<Vec<_>>>()?;
+            let nodes = arguments.nodes.into_iter().map(Entry::peer).collect::<anyhow::Result<Vec<_>>>()?;
             let peers = Peers::generate(nodes, &mut OsRng)?;
             peers.save_new(&arguments.out)?;
             show(&peers, arguments.json)

@@ -1,11 +1,11 @@
 //! `verify`.
 
-use anyhow::bail;
 use quorate_keys::{PublicKey, Scheme, Signature};
 use quorate_request::Hex;
 use serde::Serialize;
 
-use crate::output::{self, NotVerified};
+use crate::failure::Failure;
+use crate::output;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -35,18 +35,19 @@ struct Verdict {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let key = PublicKey::from_bytes(arguments.scheme, arguments.public_key.as_bytes())?;
+    let key = PublicKey::from_bytes(arguments.scheme, arguments.public_key.as_bytes())
+        .map_err(|error| Failure::Usage(format!("--public-key for {}: {error}", arguments.scheme)))?;
     let message = match (&arguments.message, &arguments.message_hex) {
         (Some(text), None) => text.as_bytes(),
         (None, Some(hex)) => hex.as_bytes(),
-        _ => bail!("give exactly one of --message and --message-hex"),
+        _ => return Err(Failure::Usage("give exactly one of --message and --message-hex".into()).into()),
     };
     let valid = key.verify(message, &arguments.signature).is_ok();
     if arguments.json {
         output::print(true, &Verdict { valid }, String::new)?;
     }
     if !valid {
-        return Err(NotVerified("the signature does not verify".into()).into());
+        return Err(Failure::NotVerified("the signature does not verify".into()).into());
     }
     if arguments.json { Ok(()) } else { output::print(false, &(), || "the signature verifies".into()) }
 }

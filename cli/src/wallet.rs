@@ -4,6 +4,7 @@ use clap::Subcommand;
 use quorate_request::{KeygenRequest, RequestId, WalletId, WalletView};
 
 use crate::cluster::Target;
+use crate::failure::Failure;
 use crate::output;
 
 #[derive(Debug, Subcommand)]
@@ -19,10 +20,10 @@ pub(crate) enum Command {
 #[derive(Debug, clap::Args)]
 pub(crate) struct Create {
     /// How many nodes must sign together: the minimum number of signers.
-    #[arg(long)]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(2..=100))]
     threshold: u16,
     /// How many nodes hold a share.
-    #[arg(long)]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(2..=100))]
     total: u16,
     /// Curve: ed25519 or secp256k1.
     #[arg(long, default_value = "ed25519")]
@@ -75,6 +76,10 @@ pub(crate) async fn run(command: Command) -> anyhow::Result<()> {
 }
 
 async fn create(arguments: Create) -> anyhow::Result<()> {
+    if arguments.threshold > arguments.total {
+        let text = format!("--threshold {} is more than --total {}", arguments.threshold, arguments.total);
+        return Err(Failure::Usage(text).into());
+    }
     let request = KeygenRequest {
         session_id: arguments.session_id,
         threshold: arguments.threshold,
@@ -84,7 +89,7 @@ async fn create(arguments: Create) -> anyhow::Result<()> {
         wallet_id: arguments.id,
         parties: arguments.parties,
     };
-    let made = arguments.target.client()?.keygen(request).await?;
+    let made = arguments.target.ask(async |client| client.keygen(request).await).await?;
     output::print(arguments.json, &made, || {
         format!(
             "wallet      {}\npublic key  {}\nthreshold   {} of {}\nholders     {}",
@@ -98,7 +103,7 @@ async fn create(arguments: Create) -> anyhow::Result<()> {
 }
 
 async fn list(arguments: List) -> anyhow::Result<()> {
-    let wallets = arguments.target.client()?.wallets().await?;
+    let wallets = arguments.target.ask(async |client| client.wallets().await).await?;
     output::print(arguments.json, &wallets, || {
         if wallets.is_empty() {
             return "no wallets yet; make one with `quorate wallet create --threshold 2 --total 3`".into();
@@ -118,7 +123,7 @@ async fn list(arguments: List) -> anyhow::Result<()> {
 }
 
 async fn show(arguments: Show) -> anyhow::Result<()> {
-    let wallet = arguments.target.client()?.wallet(&arguments.wallet).await?;
+    let wallet = arguments.target.ask(async |client| client.wallet(&arguments.wallet).await).await?;
     output::print(arguments.json, &wallet, || {
         format!(
             "wallet      {}\nscheme      {} on {}, protocol {}\npublic key  {}\ngroup key   {}\nchain code  {}\n\

@@ -1,5 +1,7 @@
 //! The targets: one file each in `targets/`, one line each here.
 
+mod acceptance;
+mod certificate;
 mod committee;
 mod config_file;
 mod derivation_path;
@@ -13,8 +15,11 @@ mod keygen_message;
 mod peer_frame;
 mod peers_file;
 mod proposal;
+mod refusal;
 mod sign_body;
 mod signing_message;
+mod signing_setup;
+mod start;
 
 use std::{
     collections::BTreeMap,
@@ -29,6 +34,8 @@ use crate::{Outcome, Target};
 
 /// Every target that is run.
 pub const ALL: &[Target] = &[
+    acceptance::TARGET,
+    certificate::TARGET,
     committee::TARGET,
     config_file::TARGET,
     derivation_path::TARGET,
@@ -41,8 +48,11 @@ pub const ALL: &[Target] = &[
     peer_frame::TARGET,
     peers_file::TARGET,
     proposal::TARGET,
+    refusal::TARGET,
     sign_body::TARGET,
     signing_message::TARGET,
+    signing_setup::TARGET,
+    start::TARGET,
 ];
 
 /// The target of this name.

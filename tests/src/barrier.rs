@@ -96,7 +96,22 @@ impl Barrier for Ordered {
                 kill_process(getpid(), Signal::KILL).ok();
                 std::thread::sleep(Duration::from_secs(3600));
             }
-            Fate::Stop => drop(kill_process(getpid(), Signal::STOP)),
+            Fate::Stop => {
+                kill_process(getpid(), Signal::STOP).ok();
+                // Another thread may take the signal, on a busy machine a good while later. Once it has, this one does
+                // not come back from the kernel before SIGCONT.
+                while is_stop_pending() {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+            }
         }
     }
+}
+
+/// Whether no thread of this process has taken a SIGSTOP yet.
+fn is_stop_pending() -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let pending = status.lines().find_map(|line| line.strip_prefix("ShdPnd:"));
+    let pending = pending.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    pending.is_some_and(|mask| mask >> (Signal::STOP.as_raw() - 1) & 1 == 1)
 }

@@ -63,10 +63,15 @@ impl PassphraseSource {
             Self::File(path) => path,
         };
         let failed = |source| ConfigError::File { path: path.clone(), source };
-        if std::fs::metadata(&path).map_err(failed)?.len() > MAX_PASSPHRASE {
+        let metadata = std::fs::metadata(&path).map_err(failed)?;
+        if metadata.len() > MAX_PASSPHRASE {
             return Err(failed(io::Error::other(format!(
                 "a passphrase file has at most {MAX_PASSPHRASE} bytes"
             ))));
+        }
+        #[cfg(unix)]
+        if std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o044 != 0 {
+            tracing::warn!(path = %path.display(), "the passphrase file can be read by others: set it to mode 0600");
         }
         let content = Zeroizing::new(std::fs::read(&path).map_err(failed)?);
         let line = content.strip_suffix(b"\n").unwrap_or(&content);
@@ -97,7 +102,7 @@ pub struct Config {
     pub passphrase: PassphraseSource,
     /// Keys that may request.
     pub initiators: Vec<Identity>,
-    /// The threshold of a key generation that names none.
+    /// The threshold that the cluster is meant for, checked at start against the number of nodes.
     pub threshold: Option<u16>,
     /// How many nodes the operator counts on; checked against the peers file.
     pub total_nodes: Option<u16>,

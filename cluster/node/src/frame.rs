@@ -2,6 +2,8 @@
 //!
 //! The transport vouches for the sender of a frame. Whatever must be shown to a third party is signed on its own.
 
+use std::fmt;
+
 use borsh::{BorshDeserialize, BorshSerialize};
 use quorate_keygen::{Certificate, Refusal};
 use quorate_keys::{Identity, Signature};
@@ -112,6 +114,17 @@ pub(crate) enum Reason {
     Busy(String),
     /// This member can't sign: its share is missing or damaged.
     Unable(String),
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused { code, message } => write!(f, "{message} ({code})"),
+            Self::Conflict => f.write_str("the request id was used for another request"),
+            Self::Done(_) => f.write_str("the request has its result"),
+            Self::Busy(why) | Self::Unable(why) => f.write_str(why),
+        }
+    }
 }
 
 /// A signature that a request led to.

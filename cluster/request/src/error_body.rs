@@ -182,6 +182,22 @@ mod tests {
     }
 
     #[test]
+    fn every_code_and_path_is_documented() {
+        use crate::paths;
+        let page = include_str!("../../../docs/api.md");
+        for code in ErrorCode::ALL {
+            let row = format!("| `{code}` | {} |", code.status().as_u16());
+            assert!(page.contains(&row), "docs/api.md lacks {row}");
+        }
+        let nested = [paths::WALLETS, paths::SESSIONS].map(|path| format!("{path}/{{id}}"));
+        let plain = [paths::KEYGEN, paths::SIGN, paths::WALLETS, paths::NODES, paths::HEALTH, paths::READY];
+        for path in plain.map(str::to_owned).iter().chain(&nested) {
+            assert!(page.contains(&format!(" {path}`")), "docs/api.md lacks {path}");
+        }
+        assert!(page.contains(&format!("{} bytes", crate::MAX_BODY_BYTES)));
+    }
+
+    #[test]
     fn an_error_body_leaves_out_what_it_does_not_know() {
         let body = ErrorBody::new(ErrorCode::UnknownWallet, "no such wallet");
         assert_eq!(

@@ -2,10 +2,17 @@
 //!
 //! Each is `None` when it can't be made any more; a target without seeds fails the tests.
 
-use quorate_keys::{Secret, SigningIdentity};
+use quorate_keys::{ChainCode, GroupKey, Secret, SigningIdentity};
 use quorate_request::{ClusterId, Operation, SignedRequest};
-use quorate_session::{Proposal, ProtocolId, SessionId, setup_digest};
-use quorate_sharing::{Committee, Member, PartyIndex, Threshold};
+use quorate_session::{
+    Acceptance, Accepted, Envelope, Header, IdentityVerifier, Kind, Part, Proposal, Proposing, ProtocolId,
+    SessionId, SignedProposal, Start, setup_digest,
+};
+use quorate_sharing::{
+    Commitment, Committee, Curve, Member, PartyIndex, Polynomial, PublicShares, Threshold,
+};
+use rand_chacha::ChaCha8Rng;
+use rand_core::SeedableRng;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 pub(super) fn identity(seed: u8) -> SigningIdentity {
@@ -38,6 +45,57 @@ pub(super) fn proposal() -> Option<Proposal> {
 
 pub(super) fn session() -> Option<SessionId> {
     borsh::from_slice(&[7; 32]).ok()
+}
+
+/// One with a recipient, one for all.
+pub(super) fn envelopes() -> Option<[Envelope; 2]> {
+    let direct = Header {
+        session: session()?,
+        epoch: 3,
+        attempt: 1,
+        sender: PartyIndex::new(1).ok()?,
+        recipient: Some(PartyIndex::new(2).ok()?),
+        kind: Kind::Round,
+        round: 2,
+        echo: Some([4; 32]),
+    };
+    let broadcast = Header { recipient: None, kind: Kind::Confirmation, echo: None, ..direct };
+    let sender = identity(1);
+    Some([
+        Envelope::seal(direct, Part::Digest([6; 32]), Part::Whole(b"for you".to_vec()), &sender),
+        Envelope::seal(broadcast, Part::Whole(b"for all".to_vec()), Part::Absent, &sender),
+    ])
+}
+
+/// The acceptances of all members of the proposal's committee, and the start that they make.
+pub(super) fn start() -> Option<(Vec<Acceptance>, Start)> {
+    let proposal = proposal()?;
+    let mut proposing = Proposing::new(&proposal).ok()?;
+    let signed = SignedProposal::sign(proposal, &identity(9)).ok()?;
+    let rng = &mut ChaCha8Rng::seed_from_u64(1);
+    let mut acceptances = Vec::new();
+    let mut start = None;
+    for member in [1, 2, 3].map(identity) {
+        let accepted = Accepted::accept(signed.clone(), &member.identity(), &member, &IdentityVerifier, rng);
+        let (_, acceptance) = accepted.ok()?;
+        start = proposing.accept(acceptance.clone(), &IdentityVerifier).ok()?;
+        acceptances.push(acceptance);
+    }
+    Some((acceptances, start?))
+}
+
+/// A key that three parties share.
+pub(super) fn public_shares<C: Curve>() -> Option<PublicShares> {
+    let committee = committee(2, 3)?;
+    let polynomial = Polynomial::<C>::random(committee.threshold(), &mut ChaCha8Rng::seed_from_u64(1));
+    let commitment = Commitment::of(&polynomial);
+    Some(PublicShares {
+        group_key: GroupKey::from_bytes(C::ID, &C::encode(&commitment.constant())).ok()?,
+        chain_code: ChainCode::new([7; 32]),
+        epoch: 3,
+        verifying_shares: commitment.verifying_shares(committee.indices()),
+        committee,
+    })
 }
 
 pub(super) fn cluster() -> ClusterId {

@@ -16,6 +16,7 @@ use quorate_tests::{Cluster, Program, judge};
 use crate::{cluster, observed, program};
 
 const SECTION: &str = "A Byzantine node";
+const FALSE_COMPLAINT: &str = "complained about a share that is right";
 /// How long evidence may take to reach everybody.
 const SPREADS: Duration = Duration::from_secs(10);
 
@@ -89,15 +90,18 @@ fn nobody_is_convicted(cluster: &Cluster) {
 }
 
 /// In key generation a node cheats; all nodes are needed, so there is no wallet, and the answer says why.
-async fn cheats_in_key_generation(cheat: &str, curve: &str, finding: &str) -> Cluster {
-    let cluster = cluster_with(&format!("{cheat}:keygen"), 3).await;
-    let refused = asking(&cluster, 1).keygen(keygen("together", 2, 3, curve)).await.unwrap_err();
+async fn cheats_in_key_generation(cheat: &str, count: usize, curve: &str, finding: &str) -> Cluster {
+    let cluster = cluster_with(&format!("{cheat}:keygen"), count).await;
+    let of = |count: usize| (u16::try_from(count / 2 + 1).unwrap(), u16::try_from(count).unwrap());
+    let (threshold, total) = of(count);
+    let refused = asking(&cluster, 1).keygen(keygen("together", threshold, total, curve)).await.unwrap_err();
     let refused = refused.api().unwrap_or_else(|| panic!("{refused}"));
-    assert_eq!(refused.culprits, ["node3"], "{refused:?}");
+    assert_eq!(refused.culprits, [cheater(&cluster).name.clone()], "{refused:?}");
     everybody_convicts_the_cheater(&cluster, finding).await;
     // Without it, all goes on.
-    let parties = Some(vec!["node1".to_owned(), "node2".to_owned()]);
-    let request = KeygenRequest { parties, ..keygen("without", 2, 2, curve) };
+    let parties = Some(honest(&cluster).iter().map(|node| node.name.clone()).collect());
+    let (threshold, total) = of(count - 1);
+    let request = KeygenRequest { parties, ..keygen("without", threshold, total, curve) };
     let wallet = asking(&cluster, 2).keygen(request).await.unwrap();
     let signed = asking(&cluster, 1).sign(sign(&wallet.wallet_id, b"without")).await.unwrap();
     judge::check(curve, b"without", &signed);
@@ -105,7 +109,7 @@ async fn cheats_in_key_generation(cheat: &str, curve: &str, finding: &str) -> Cl
         SECTION,
         &[
             &format!("{cheat} in key generation"),
-            "3 nodes",
+            &format!("{count} nodes"),
             "named by all, evidence verified offline; a key and a signature without it",
         ],
     );
@@ -114,32 +118,48 @@ async fn cheats_in_key_generation(cheat: &str, curve: &str, finding: &str) -> Cl
 
 #[tokio::test]
 async fn a_dealer_of_wrong_shares_is_convicted() {
-    cheats_in_key_generation("wrong-share", "ed25519", "a wrong share").await;
+    cheats_in_key_generation("wrong-share", 3, "ed25519", "a wrong share").await;
+}
+
+#[tokio::test]
+async fn a_dealer_of_five_with_wrong_shares_is_convicted() {
+    cheats_in_key_generation("wrong-share", 5, "ed25519", "a wrong share").await;
 }
 
 #[tokio::test]
 async fn a_dealer_with_a_wrong_proof_is_convicted() {
-    cheats_in_key_generation("wrong-proof", "secp256k1", "does not know the polynomial").await;
+    cheats_in_key_generation("wrong-proof", 3, "secp256k1", "does not know the polynomial").await;
 }
 
 #[tokio::test]
 async fn a_dealer_with_a_long_vector_is_convicted() {
-    cheats_in_key_generation("long-vector", "ed25519", "an invalid vector of coefficients").await;
+    cheats_in_key_generation("long-vector", 3, "ed25519", "an invalid vector of coefficients").await;
 }
 
 #[tokio::test]
 async fn a_false_complaint_convicts_its_author() {
-    cheats_in_key_generation("false-complaint", "secp256k1", "complained about").await;
+    cheats_in_key_generation("false-complaint", 3, "secp256k1", FALSE_COMPLAINT).await;
+}
+
+/// The lie that only arithmetic shows: everything in the complaint is genuine, and the share is right.
+#[tokio::test]
+async fn a_complaint_about_a_genuine_delivery_convicts_its_author() {
+    cheats_in_key_generation("genuine-complaint", 3, "ed25519", FALSE_COMPLAINT).await;
+}
+
+#[tokio::test]
+async fn a_complaint_of_one_of_five_about_a_genuine_delivery_convicts_its_author() {
+    cheats_in_key_generation("genuine-complaint", 5, "secp256k1", FALSE_COMPLAINT).await;
 }
 
 #[tokio::test]
 async fn a_dealer_that_says_different_things_is_convicted() {
-    cheats_in_key_generation("equivocate", "ed25519", "contradicting messages in round 1").await;
+    cheats_in_key_generation("equivocate", 3, "ed25519", "contradicting messages in round 1").await;
 }
 
 #[tokio::test]
 async fn a_dealer_that_sends_garbage_is_convicted_and_mutated_evidence_is_refused() {
-    let cluster = cheats_in_key_generation("garbage", "ed25519", "undecodable message in round 1").await;
+    let cluster = cheats_in_key_generation("garbage", 3, "ed25519", "undecodable message in round 1").await;
     let file = evidence_of(cluster.node(1)).remove(0);
     let bytes = std::fs::read(&file).unwrap();
     let registry = quorate_node::registry();

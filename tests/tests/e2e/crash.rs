@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use quorate_client::RetryPolicy;
 use quorate_node::config::PassphraseSource;
 use quorate_node::store::{Store, Table};
-use quorate_request::{KeygenRequest, KeygenResponse, SignRequest, SignResponse, WalletId};
+use quorate_request::{
+    ErrorBody, ErrorCode, KeygenRequest, KeygenResponse, SignRequest, SignResponse, WalletId,
+};
 use quorate_session::Wire;
 use quorate_sharing::KeyShare;
 use quorate_tests::barrier::{Fate, Order};
@@ -24,27 +26,32 @@ const COLUMNS: &[&str] =
 
 /// A cluster whose wallets all nodes hold, with a majority as threshold.
 #[derive(Clone, Copy)]
-struct Size(usize);
+struct Size {
+    count: usize,
+    curve: &'static str,
+}
 
-const THREE: Size = Size(3);
-const FIVE: Size = Size(5);
+const THREE: Size = Size { count: 3, curve: "ed25519" };
+const THREE_BIP340: Size = Size { count: 3, curve: "secp256k1" };
+const FIVE: Size = Size { count: 5, curve: "ed25519" };
 
 impl Size {
     fn threshold(self) -> usize {
-        self.0 / 2 + 1
+        self.count / 2 + 1
     }
 
     fn nodes(self) -> Vec<usize> {
-        (1..=self.0).collect()
+        (1..=self.count).collect()
     }
 
     fn describe(self) -> String {
-        format!("{} of {}", self.threshold(), self.0)
+        let scheme = if self.curve == "secp256k1" { ", BIP-340" } else { "" };
+        format!("{} of {}{scheme}", self.threshold(), self.count)
     }
 
     fn keygen(self, name: &str) -> KeygenRequest {
         let count = |nodes: usize| u16::try_from(nodes).unwrap();
-        keygen(name, count(self.threshold()), count(self.0), "ed25519")
+        keygen(name, count(self.threshold()), count(self.count), self.curve)
     }
 }
 
@@ -58,6 +65,9 @@ const SIGN_PROPOSER: &[&str] =
     &["proposed", "accepted", "started", "round-1", "storing", "stored", "finished", "settled"];
 /// At another signer.
 const SIGN_MEMBER: &[&str] = &["accepted", "started", "round-1", "storing", "stored", "round-2", "finished"];
+
+/// Around what is stored.
+const STORED: &[&str] = &["accepted", "storing", "stored", "settled"];
 
 /// A client that does not give up while a node comes back.
 fn patient() -> RetryPolicy {
@@ -178,15 +188,21 @@ async fn signs_with_all(
 }
 
 /// All signatures of a cluster: one nonce for one signature.
-#[derive(Default)]
-struct Signatures(BTreeMap<[u8; 32], [u8; 64]>);
+struct Signatures {
+    curve: &'static str,
+    by_nonce: BTreeMap<[u8; 32], [u8; 64]>,
+}
 
 impl Signatures {
+    fn new(size: Size) -> Self {
+        Self { curve: size.curve, by_nonce: BTreeMap::new() }
+    }
+
     fn take(&mut self, message: &[u8], signed: &SignResponse) {
-        judge::check("ed25519", message, signed);
+        judge::check(self.curve, message, signed);
         let signature = *signed.signature.as_bytes();
         let commitment = signature[..32].try_into().unwrap();
-        let before = self.0.insert(commitment, signature);
+        let before = self.by_nonce.insert(commitment, signature);
         assert!(before.is_none_or(|before| before == signature), "a nonce was used for two signatures");
     }
 }
@@ -220,10 +236,17 @@ async fn settled(cluster: &Cluster) -> usize {
     nonces
 }
 
+/// What a client may be told that asked while a node was killed: that it takes all nodes, or that there is no result yet.
+fn refusal(body: &ErrorBody) -> String {
+    let allowed = [ErrorCode::NotEnoughSigners, ErrorCode::TimedOut];
+    assert!(allowed.contains(&body.code), "{body:?}");
+    format!("{} {}", body.code.status().as_u16(), body.code)
+}
+
 async fn killed_in_key_generation(size: Size, role: &str, victim: usize, steps: &[&str]) {
     report::columns(SECTION, COLUMNS);
-    let cluster = cluster(size.0).start().await;
-    let mut signatures = Signatures::default();
+    let cluster = cluster(size.count).start().await;
+    let mut signatures = Signatures::new(size);
     let mut rows = Vec::new();
     for step in steps {
         let id = format!("{role}-{step}");
@@ -244,7 +267,7 @@ async fn killed_in_key_generation(size: Size, role: &str, victim: usize, steps: 
                 assert_eq!(first.public_key, made.public_key, "{id}: a repeat gave another wallet");
                 "the wallet".to_owned()
             }
-            Err(error) => error.api().map_or("no answer".to_owned(), |body| format!("503 {}", body.code)),
+            Err(error) => error.api().map_or("no answer".to_owned(), refusal),
         };
         consistent(&cluster, size, &made).await;
         signs_with_all(&cluster, size, victim, &made.wallet_id, &id, &mut signatures).await;
@@ -260,9 +283,9 @@ async fn killed_in_key_generation(size: Size, role: &str, victim: usize, steps: 
 
 async fn killed_in_signing(size: Size, role: &str, victim: usize, steps: &[&str]) {
     report::columns(SECTION, COLUMNS);
-    let cluster = cluster(size.0).start().await;
+    let cluster = cluster(size.count).start().await;
     let wallet = cluster.client(&size.nodes()).keygen(size.keygen("w")).await.unwrap().wallet_id;
-    let mut signatures = Signatures::default();
+    let mut signatures = Signatures::new(size);
     let mut rows = Vec::new();
     let rounds = if slow() { 5 } else { 1 };
     for (round, step) in (0..rounds).flat_map(|round| steps.iter().map(move |step| (round, step))) {
@@ -277,20 +300,24 @@ async fn killed_in_signing(size: Size, role: &str, victim: usize, steps: &[&str]
         let gone_on = if first.committee.contains(name) { "with it" } else { "without it" };
         let got = format!("a signature {gone_on}, attempt {}", first.attempt);
         cluster.restart(victim).await;
-        let mut after = "the repeat gives the same everywhere".to_owned();
-        for node in size.nodes() {
-            let again = cluster.client_with(&[node], patient()).sign(request.clone()).await.unwrap();
-            if node == victim && left.result {
-                // Nobody had been told of this one.
-                signatures.take(&message, &again);
-                if again.signature != first.signature {
-                    after = "the repeat gives the same at the others, at it the valid one that it had stored"
-                        .into();
-                }
-            } else {
-                assert_eq!(again.signature, first.signature, "{id}: another result at node{node}");
-            }
+        let repeat =
+            async |node| cluster.client_with(&[node], patient()).sign(request.clone()).await.unwrap();
+        let mut given = vec![first.signature];
+        if left.result {
+            // Nobody had been told of this one, which it has kept and tells from now on.
+            let kept = repeat(victim).await;
+            signatures.take(&message, &kept);
+            given.push(kept.signature);
         }
+        for node in size.nodes() {
+            let again = repeat(node).await;
+            assert!(given.contains(&again.signature), "{id}: another result at node{node}");
+        }
+        let after = if given.iter().any(|signature| *signature != first.signature) {
+            "the repeat gives that, or the valid one that it had stored, and no third"
+        } else {
+            "the repeat gives the same everywhere"
+        };
         signs_with_all(&cluster, size, victim, &wallet, id.as_str(), &mut signatures).await;
         rows.push((format!("sign:{step}"), left.describe(false), got, after));
     }
@@ -360,15 +387,32 @@ async fn a_signer_is_killed_at_every_step() {
     killed_in_signing(THREE, "member", 2, SIGN_MEMBER).await;
 }
 
+#[tokio::test]
+async fn a_signer_with_bip340_is_killed_where_something_is_stored() {
+    killed_in_signing(THREE_BIP340, "member", 2, &["storing", "stored", "finished"]).await;
+}
+
 /// Of a larger committee: where something is stored, or about to be.
 #[tokio::test]
-async fn one_of_five_is_killed_in_key_generation() {
-    let steps: &[&str] = if slow() { KEYGEN } else { &["accepted", "storing", "stored", "settled"] };
+async fn the_proposer_of_five_is_killed_in_key_generation() {
+    let steps: &[&str] = if slow() { KEYGEN } else { STORED };
     killed_in_key_generation(FIVE, "proposer", 1, steps).await;
 }
 
 #[tokio::test]
-async fn one_of_five_is_killed_in_signing() {
+async fn a_member_of_five_is_killed_in_key_generation() {
+    let steps: &[&str] = if slow() { &KEYGEN[1..] } else { STORED };
+    killed_in_key_generation(FIVE, "member", 2, steps).await;
+}
+
+#[tokio::test]
+async fn the_proposer_of_five_is_killed_in_signing() {
+    let steps: &[&str] = if slow() { SIGN_PROPOSER } else { STORED };
+    killed_in_signing(FIVE, "proposer", 1, steps).await;
+}
+
+#[tokio::test]
+async fn a_member_of_five_is_killed_in_signing() {
     let steps: &[&str] = if slow() { SIGN_MEMBER } else { &["round-1", "stored", "finished"] };
     killed_in_signing(FIVE, "member", 2, steps).await;
 }

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use quorate_node::config::PassphraseSource;
 use quorate_node::peers::Peers;
+use quorate_node::store::{Store, Table};
 use quorate_request::{SignRequest, WalletId};
 use quorate_tests::cluster::{keygen, sign};
 use quorate_tests::node::NodeProcess;
@@ -16,6 +18,8 @@ use crate::{cluster, observed, program};
 
 const SECTION: &str = "Files and certificates";
 const PATIENCE: Duration = Duration::from_secs(20);
+/// Set to 1 where tests may not mount a file system: a full disk is not tested there.
+const NO_MOUNT: &str = "QUORATE_NO_MOUNT";
 
 /// Signs with these nodes, all of them.
 async fn signs(cluster: &Cluster, wallet: &WalletId, nodes: &[usize], message: &str) {
@@ -167,13 +171,20 @@ async fn a_wrong_passphrase_and_a_truncated_store_are_named() {
     );
 }
 
+/// The session of the key generation that made the wallet: its rows are named after it. The node must not run.
+fn keygen_of(node: &NodeProcess, wallet: &WalletId) -> Vec<u8> {
+    let passphrase = PassphraseSource::File(node.passphrase_file()).read().unwrap();
+    let store = Store::open(&node.store(), &passphrase).unwrap();
+    store.get(Table::Meta, format!("name/{wallet}")).unwrap().expect("a wallet").value.expose().clone()
+}
+
 /// Flips a bit in every copy of a record in the file.
-fn corrupt(store: &Path, table: &str, key: &str) {
+fn corrupt(store: &Path, table: &str, key: &[u8]) {
     let record = {
         let database = Database::open(store).unwrap();
         let table =
             database.begin_read().unwrap().open_table(TableDefinition::<&[u8], &[u8]>::new(table)).unwrap();
-        table.get(key.as_bytes()).unwrap().unwrap().value().to_vec()
+        table.get(key).unwrap().unwrap().value().to_vec()
     };
     let mut bytes = fs::read(store).unwrap();
     let places: Vec<_> =
@@ -193,7 +204,8 @@ async fn a_corrupted_share_is_named_and_the_others_sign() {
     let node = cluster.node(3);
     stop(node).await;
     let kept = fs::read(node.store()).unwrap();
-    corrupt(&node.store(), "shares", "broken");
+    let key = keygen_of(node, &broken);
+    corrupt(&node.store(), "shares", &key);
     node.start();
     cluster.ready().await;
 
@@ -206,10 +218,13 @@ async fn a_corrupted_share_is_named_and_the_others_sign() {
     let refused = refused.api().unwrap_or_else(|| panic!("{refused}"));
     assert_eq!(refused.code.status().as_u16(), 503, "{refused:?}");
     assert!(refused.message.contains("node3"), "{refused:?}");
-    logs(node, "shares/broken").await;
+    let record = format!("shares/0x{}", hex::encode(&key));
+    logs(node, &record).await;
     let log = node.log();
-    let line = log.lines().find(|line| line.contains("shares/broken")).unwrap();
-    assert!(line.contains(node.store().to_str().unwrap()), "{line}");
+    let line = log.lines().find(|line| line.contains(&record)).unwrap();
+    for named in ["wallet=broken", node.store().to_str().unwrap(), "restore it from a backup"] {
+        assert!(line.contains(named), "{named}: {line}");
+    }
     for number in 0..8 {
         let message = format!("without the damaged share {number}");
         let signed = cluster.client(&[number % 3 + 1]).sign(sign(&broken, message.as_bytes())).await.unwrap();
@@ -225,7 +240,7 @@ async fn a_corrupted_share_is_named_and_the_others_sign() {
         SECTION,
         &[
             "corrupted record",
-            "the node names shares/broken and the file, and signs with its other wallets; the other nodes sign; a restored file signs again",
+            "the node names the wallet, the record and the file, and signs with its other wallets; the other nodes sign; a restored file signs again",
         ],
     );
 }
@@ -234,22 +249,22 @@ async fn a_corrupted_share_is_named_and_the_others_sign() {
 struct Disk(PathBuf);
 
 impl Disk {
-    /// A megabyte; nothing where this process may not mount.
+    /// A megabyte; nothing when this process can't mount and was told that this is no fault.
+    ///
+    /// # Panics
+    /// When it can't mount and was not told so.
     fn mount(folder: &Path) -> Option<Self> {
         fs::create_dir(folder).unwrap();
         let mounted =
             Command::new("mount").args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"]).arg(folder).output();
-        match mounted {
-            Ok(output) if output.status.success() => Some(Self(folder.to_owned())),
-            Ok(output) => {
-                println!("skipped: mount: {}", String::from_utf8_lossy(&output.stderr).trim());
-                None
-            }
-            Err(error) => {
-                println!("skipped: mount: {error}");
-                None
-            }
-        }
+        let reason = match mounted {
+            Ok(output) if output.status.success() => return Some(Self(folder.to_owned())),
+            Ok(output) => String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+            Err(error) => error.to_string(),
+        };
+        let told = std::env::var_os(NO_MOUNT).is_some_and(|value| value == "1");
+        assert!(told, "no tmpfs can be mounted here ({reason}): set {NO_MOUNT}=1 to go without a full disk");
+        None
     }
 }
 
@@ -264,7 +279,7 @@ async fn a_full_disk_is_named_and_nothing_is_lost() {
     let cluster = cluster(3).make().await;
     let node = cluster.node(3);
     let Some(disk) = Disk::mount(&node.folder.join("disk")) else {
-        observed(SECTION, &["disk full", "skipped: this process may not mount a tmpfs"]);
+        observed(SECTION, &["disk full", &format!("SKIPPED: {NO_MOUNT}=1, no tmpfs can be mounted")]);
         return;
     };
     let store = disk.0.join("store.redb");

@@ -234,7 +234,11 @@ impl BorshDeserialize for Agreement {
 
 /// An [`Agreement`] in which this party contributed fresh bytes of its own.
 ///
-/// [`Accepted::start`] is the only way to get one, so each can be used for one run only.
+/// [`Accepted::start`] is the only way to get one.
+///
+/// # Security
+/// One session for each. Nothing here hinders the caller from making two of one context: they would sign contradicting
+/// messages, and so convict this party. A caller makes one per start, and none after a restart.
 #[derive(Debug)]
 pub struct SessionContext {
     agreement: Agreement,

@@ -173,7 +173,7 @@ impl Envelope {
 
 impl Header {
     /// The round whose broadcasts [`Header::echo`] is about.
-    fn echoed_round(&self) -> Option<u8> {
+    pub(crate) fn echoed_round(&self) -> Option<u8> {
         match self.kind {
             Kind::Round => self.round.checked_sub(1),
             Kind::Confirmation => Some(self.round),

@@ -215,12 +215,11 @@ impl Evidence {
         if stated.peek().is_none() {
             return Err(NotProven::because("the accused signed no digest of the round"));
         }
-        let presented = record
+        let dispute = record
             .find(Kind::Dispute, round, self.accused)
-            .and_then(|dispute| dispute.broadcast.whole())
+            .filter(|dispute| dispute.broadcast.whole().is_some())
             .ok_or_else(|| NotProven::because("the accused presented no broadcasts of the round"))?;
-        let actual = Originals::from_wire(presented)
-            .ok()
+        let actual = Originals::shown_in(dispute, &self.agreement)
             .and_then(|originals| originals.echo(&self.agreement, round, &IdentityVerifier));
         if actual.is_none() || stated.any(|echo| echo != actual) {
             Ok(self.claim.to_string())

@@ -1,6 +1,6 @@
 //! The signed envelopes of a session: what its messages say, and what is shown to others.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use borsh::{BorshDeserialize, BorshSerialize};
@@ -8,7 +8,7 @@ use quorate_keys::Transcript;
 use quorate_sharing::PartyIndex;
 
 use crate::agreement::Agreement;
-use crate::envelope::{Envelope, Kind, Part};
+use crate::envelope::{Envelope, Header, Kind, Part};
 use crate::keyring::EnvelopeVerifier;
 use crate::wire::Wire;
 
@@ -137,8 +137,34 @@ impl Originals {
         }
     }
 
-    pub(crate) fn all(&self) -> impl Iterator<Item = &Envelope> {
-        self.broadcasts.iter().chain(&self.statements)
+    /// What a dispute shows, if it is what an honest party would show: of each member at most its broadcast of the round
+    /// and, of others than the disputing party, its statements about the round. So nobody can show more forgeries than
+    /// there are places, and make others verify them.
+    pub(crate) fn shown_in(dispute: &Envelope, agreement: &Agreement) -> Option<Self> {
+        let originals = Self::from_wire(dispute.broadcast.whole()?).ok()?;
+        let Header { round, sender: author, .. } = dispute.header;
+        let mut places = BTreeSet::new();
+        let mut is_new = |header: &Header| {
+            agreement.committee().contains(header.sender)
+                && places.insert((header.kind, header.round, header.sender))
+        };
+        let broadcasts = originals
+            .broadcasts
+            .iter()
+            .map(|envelope| &envelope.header)
+            .all(|header| header.kind == Kind::Round && header.round == round && is_new(header));
+        let statements =
+            originals.statements.iter().map(|envelope| &envelope.header).all(|header| {
+                header.sender != author && header.echoed_round() == Some(round) && is_new(header)
+            });
+        (broadcasts && statements).then_some(originals)
+    }
+
+    /// All of them.
+    pub(crate) fn into_all(self) -> Vec<Envelope> {
+        let Self { mut broadcasts, statements } = self;
+        broadcasts.extend(statements);
+        broadcasts
     }
 
     /// The digest of a full set of broadcasts of one round of this session, rightly signed. [`Record::echo`] looks at
@@ -166,7 +192,6 @@ mod tests {
 
     use super::*;
     use crate::agreement::Proposal;
-    use crate::envelope::Header;
     use crate::protocol::ProtocolId;
 
     fn p(index: u16) -> PartyIndex {

@@ -93,6 +93,8 @@ pub struct Session<P: Protocol> {
     strikes: BTreeMap<PartyIndex, u32>,
     /// Peers whose evidence was judged: no second piece of theirs is.
     accusers: BTreeSet<PartyIndex>,
+    /// What peers show in their disputes about a round, as far as nothing in its place was here to compare it with.
+    shown: BTreeMap<(u8, PartyIndex), Vec<Envelope>>,
     /// Digests of the broadcasts of finished rounds that were to be consistent.
     echoes: BTreeMap<u8, [u8; 32]>,
     /// Parties whose digest of the last round differs from ours; nothing advances while there are any.
@@ -143,6 +145,7 @@ impl<P: Protocol> Session<P> {
             messages: BTreeMap::new(),
             strikes: BTreeMap::new(),
             accusers: BTreeSet::new(),
+            shown: BTreeMap::new(),
             echoes: BTreeMap::new(),
             differing: BTreeSet::new(),
             actions: VecDeque::new(),
@@ -261,7 +264,7 @@ impl<P: Protocol> Session<P> {
         match envelope.header.kind {
             Kind::Round => self.receive_round(envelope),
             Kind::Confirmation => self.receive_confirmation(envelope),
-            Kind::Dispute => self.receive_dispute(envelope),
+            Kind::Dispute => self.receive_dispute(&envelope),
             Kind::Evidence => self.receive_evidence(&envelope),
         }
         self.proceed(rng);

@@ -1,7 +1,7 @@
 //! The wire encoding: one version byte, then [borsh](https://borsh.io), with a size cap per type.
 //!
-//! Borsh is canonical (one encoding per value) and refuses trailing bytes, so bytes that were signed can be
-//! compared as bytes.
+//! Borsh is canonical (one encoding per value; of maps, with its feature `de_strict_order`) and refuses trailing bytes, so
+//! bytes that were signed can be compared as bytes.
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use quorate_sharing::{KeyShare, PublicShares};

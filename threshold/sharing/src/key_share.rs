@@ -151,6 +151,7 @@ mod tests {
         a_key_share_reads_what_it_writes,
         a_share_that_does_not_fit_is_refused,
         wrong_encodings_are_refused,
+        verifying_shares_have_one_encoding,
     );
 
     fn key<C: Curve>() -> (Polynomial<C>, PublicShares) {
@@ -214,5 +215,30 @@ mod tests {
         assert!(read(&KeyShare::new(surplus, party(2), secret())).is_err());
         let bytes = borsh::to_vec(&KeyShare::new(public, party(2), secret())).unwrap();
         assert!(KeyShare::try_from_slice(&bytes[..bytes.len() - 1]).is_err());
+    }
+
+    fn verifying_shares_have_one_encoding<C: Curve>() {
+        let (_, public) = key::<C>();
+        let read = |shares: &[(PartyIndex, Vec<u8>)]| {
+            let PublicShares { group_key, chain_code, epoch, committee, .. } = &public;
+            PublicShares::try_from_slice(
+                &borsh::to_vec(&(group_key, chain_code, epoch, committee, shares)).unwrap(),
+            )
+        };
+        let shares: Vec<_> = public.verifying_shares.clone().into_iter().collect();
+        assert_eq!(read(&shares).unwrap(), public);
+        for (one, other) in [(0, 1), (1, 2), (0, 2)] {
+            let mut swapped = shares.clone();
+            swapped.swap(one, other);
+            assert!(read(&swapped).is_err());
+        }
+        for at in 0..shares.len() {
+            let mut doubled = shares.clone();
+            doubled.insert(at, shares[at].clone());
+            assert!(read(&doubled).is_err());
+            // Of two that differ, one would win.
+            doubled[at].1[5] ^= 1;
+            assert!(read(&doubled).is_err());
+        }
     }
 }

@@ -23,7 +23,7 @@ use crate::polynomial::Polynomial;
 ///     nonce.prove(challenge, polynomial)
 /// }
 /// ```
-/// ```compile_fail
+/// ```compile_fail,E0382
 /// # use quorate_sharing::{Challenge, Ed25519, Polynomial, ProofNonce};
 /// fn twice(nonce: ProofNonce<Ed25519>, challenge: &Challenge<Ed25519>, polynomial: &Polynomial<Ed25519>) -> [u8; 32] {
 ///     nonce.prove(challenge, polynomial);

@@ -306,3 +306,20 @@ fn a_threshold_below_a_majority_needs_the_opt_in_by_name() {
     let text = ThresholdRefused::Minority(2, 5).to_string();
     assert!(text.contains("majority (3)") && text.contains("allow_minority_threshold"), "{text}");
 }
+
+#[test]
+fn every_setting_is_documented() {
+    let page = include_str!("../../../../docs/configuration.md");
+    for setting in settings::SETTINGS {
+        let older = setting.environment_names().into_iter().skip(1);
+        let names = std::iter::once(setting.key).chain(setting.aliases.iter().copied()).map(str::to_owned);
+        for name in names.chain(older) {
+            assert!(page.contains(&format!("`{name}`")), "docs/configuration.md lacks {name}");
+        }
+    }
+    let (_, rest) = page.split_once("```yaml\n").unwrap();
+    let (example, _) = rest.split_once("```").unwrap();
+    let home = Home::new();
+    let config = Config::load(Some(&home.file(example)), [], &Overrides::new()).unwrap();
+    assert_eq!((config.initiators.len(), config.total_nodes), (1, Some(3)));
+}

@@ -87,7 +87,7 @@ impl Engine {
         match self.accept(from, invite).await {
             Ok(frame) => frame,
             Err(reason) => {
-                tracing::info!(proposer = %self.name(&from), ?reason, "declined a proposal");
+                tracing::info!(proposer = %self.name(&from), "declined a proposal: {reason}");
                 Frame::Decline(Decline { proposal, reason })
             }
         }
@@ -206,7 +206,11 @@ impl Engine {
             && let Err(error) = self.wallets.share(&job.wallet)
         {
             tracing::error!(wallet = %job.wallet.id, %error, "this node can't sign");
-            return Err(Reason::Unable(error.to_string()));
+            // Where what is damaged lies is for this node's operator to know.
+            return Err(Reason::Unable(format!(
+                "can't use its share of wallet {}; its log says why",
+                job.wallet.id
+            )));
         }
         Ok(())
     }

@@ -106,14 +106,14 @@ impl Engine {
                 Attempted::Refused(node, reason) => {
                     tracing::warn!(
                         request = verified.request_id().as_str(),
-                        "node {} refuses: {reason:?}",
+                        "node {} refuses: {reason}",
                         self.name(&node)
                     );
                     trouble.refusals.insert(node, reason);
                     continue;
                 }
                 Attempted::Absent(nodes, why) => {
-                    trouble.last = format!("{} {why}", self.names(&nodes).join(", "));
+                    trouble.last = format!("{}: {why}", self.names(&nodes).join(", "));
                     trouble.strike(&nodes, ABSENCE);
                     trouble.absent.extend(nodes);
                 }

@@ -21,21 +21,30 @@ const FLOOD: usize = 400;
 /// What this node has sent in all its sessions.
 static SENT: Mutex<VecDeque<(SessionId, Arc<[u8]>)>> = Mutex::new(VecDeque::new());
 
-/// What others broadcast in round 1, for a cheat that must answer it.
+/// What others sent in each round, for a cheat that must answer it.
 #[derive(Clone, Default)]
-pub(crate) struct Heard(Arc<Mutex<BTreeMap<PartyIndex, Vec<u8>>>>);
+pub(crate) struct Heard(Arc<Mutex<BTreeMap<(u8, PartyIndex), Envelope>>>);
 
 impl Heard {
+    /// The broadcasts of round 1.
     pub(crate) fn broadcasts(&self) -> BTreeMap<PartyIndex, Vec<u8>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let heard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = heard.iter().filter(|((round, _), _)| *round == 1);
+        first
+            .filter_map(|((_, party), envelope)| Some((*party, envelope.broadcast.whole()?.to_vec())))
+            .collect()
+    }
+
+    /// What one party sent in a round, as it was signed.
+    pub(crate) fn envelope(&self, round: u8, party: PartyIndex) -> Option<Envelope> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&(round, party)).cloned()
     }
 
     fn note(&self, bytes: &[u8]) {
-        let Ok(Envelope { header, broadcast: Part::Whole(body), .. }) = Envelope::from_wire(bytes) else {
-            return;
-        };
-        if header.kind == Kind::Round && header.round == 1 {
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(header.sender, body);
+        let Ok(envelope) = Envelope::from_wire(bytes) else { return };
+        if envelope.header.kind == Kind::Round && envelope.broadcast.whole().is_some() {
+            let place = (envelope.header.round, envelope.header.sender);
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(place, envelope);
         }
     }
 }

@@ -9,12 +9,14 @@
 // It stands outside the product and ends on the spot when a test is wrong.
 #![allow(clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
+mod complaint;
 mod dealing;
 mod envelopes;
 mod forgery;
 mod plan;
 mod registry;
 mod rewrite;
+mod tape;
 mod witness;
 
 use std::path::PathBuf;

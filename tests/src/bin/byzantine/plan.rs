@@ -11,8 +11,10 @@ pub(crate) enum Cheat {
     WrongProof,
     /// Key generation: one coefficient too many.
     LongVector,
-    /// Key generation: complains about a peer that did nothing.
+    /// Key generation: complains about a peer that did nothing, with a delivery that it never signed.
     FalseComplaint,
+    /// The same, with all that belongs to a complaint: the peer's own delivery, which is right, and the key to it.
+    GenuineComplaint,
     /// Tells one peer something else in round 1 than all others.
     Equivocate,
     /// Signs bytes that are no message.
@@ -49,6 +51,7 @@ impl FromStr for Plan {
             "wrong-proof" => Cheat::WrongProof,
             "long-vector" => Cheat::LongVector,
             "false-complaint" => Cheat::FalseComplaint,
+            "genuine-complaint" => Cheat::GenuineComplaint,
             "equivocate" => Cheat::Equivocate,
             "garbage" => Cheat::Garbage,
             "replay" => Cheat::Replay,

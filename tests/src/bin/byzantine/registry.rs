@@ -17,6 +17,7 @@ use crate::envelopes::{Heard, Tampering};
 use crate::forgery;
 use crate::plan::Cheat;
 use crate::rewrite::Rewritten;
+use crate::tape::Tape;
 
 /// The protocols of a node that cheats in `operation`, or in all.
 pub(crate) fn cheating(cheat: Cheat, operation: Option<String>) -> Registry {
@@ -73,13 +74,16 @@ where
         }
         tracing::warn!(session = %context.session(), cheat = ?self.cheat, "cheating");
         let heard = Heard::default();
-        let rewrite = P::rewrite(self.cheat, &context, &heard, rng).unwrap_or_else(|| Box::new(|_, _| ()));
+        // Some cheats must know what the honest part of the session draws.
+        let mut tape = Tape::record(rng);
+        let rewrite = P::rewrite(self.cheat, &context, &heard, rng, tape.clone());
+        let rewrite = rewrite.unwrap_or_else(|| Box::new(|_, _| ()));
         let session = Session::<Cheating<P>>::new(
             Arc::clone(&context),
             setup,
             (secret, rewrite),
             keyring.clone(),
-            rng,
+            &mut tape,
         )?;
         Ok(Box::new(Tampering::<P>::new(
             self.cheat,

@@ -1,25 +1,28 @@
 //! Cheating in a protocol's messages.
 
-use borsh::BorshDeserialize;
 use quorate_frost::{Frost, Suite};
-use quorate_keygen::{Complaint, Keygen};
-use quorate_session::{Envelope, Header, Kind, Outgoing, Part, Protocol, SessionContext};
-use quorate_sharing::{Curve, Disclosure};
+use quorate_keygen::Keygen;
+use quorate_session::{Outgoing, Protocol, SessionContext};
+use quorate_sharing::Curve;
 use quorate_simulator::Rewrite;
 use rand_core::CryptoRngCore;
 
+use crate::complaint;
 use crate::dealing::ForgedOpening;
 use crate::envelopes::Heard;
 use crate::plan::Cheat;
+use crate::tape::Tape;
 
 /// A protocol in which one can cheat.
 pub(crate) trait Rewritten: Protocol {
-    /// What to do to outgoing messages; nothing when the cheat is not one in messages of this protocol.
+    /// What to do to outgoing messages; nothing when the cheat is not one in messages of this protocol. The session will
+    /// draw what is on the tape.
     fn rewrite(
         cheat: Cheat,
         context: &SessionContext,
         heard: &Heard,
         rng: &mut dyn CryptoRngCore,
+        tape: Tape,
     ) -> Option<Rewrite<Self::Message>>;
 
     /// Another valid message of the round, for the peer that is told something else.
@@ -32,6 +35,7 @@ impl<C: Curve> Rewritten for Keygen<C> {
         context: &SessionContext,
         heard: &Heard,
         rng: &mut dyn CryptoRngCore,
+        tape: Tape,
     ) -> Option<Rewrite<quorate_keygen::Message>> {
         use quorate_keygen::Message;
         match cheat {
@@ -49,13 +53,14 @@ impl<C: Curve> Rewritten for Keygen<C> {
             }
             Cheat::LongVector => Some(ForgedOpening::<C>::too_long(context, rng).rewrite(heard.clone())),
             Cheat::FalseComplaint => {
-                let complaint = false_complaint(context)?;
+                let complaint = complaint::unsigned(context)?;
                 Some(Box::new(move |round, send| {
                     if round == quorate_keygen::ACKNOWLEDGE {
                         *send = Outgoing::broadcast(Message::Complaint(Box::new(complaint.clone())));
                     }
                 }))
             }
+            Cheat::GenuineComplaint => Some(complaint::genuine::<C>(context, tape, heard.clone())),
             _ => None,
         }
     }
@@ -72,31 +77,13 @@ impl<C: Curve> Rewritten for Keygen<C> {
     }
 }
 
-/// A complaint about a peer's delivery, with a delivery that the peer never signed.
-fn false_complaint(context: &SessionContext) -> Option<Complaint> {
-    let accused = context.others().pop()?;
-    let header = Header {
-        session: context.session(),
-        epoch: context.agreement().epoch(),
-        attempt: context.agreement().proposal().attempt,
-        sender: accused,
-        recipient: Some(context.me()),
-        kind: Kind::Round,
-        round: 2,
-        echo: None,
-    };
-    let unsigned = borsh::to_vec(&(header, Part::Whole(vec![1]), Part::Whole(vec![2]), [0_u8; 64])).ok()?;
-    let envelope = Envelope::try_from_slice(&unsigned).ok()?;
-    let disclosure = Disclosure::try_from_slice(&[1; 96]).ok()?;
-    Some(Complaint { accused, envelope, disclosure })
-}
-
 impl<S: Suite> Rewritten for Frost<S> {
     fn rewrite(
         cheat: Cheat,
         _: &SessionContext,
         _: &Heard,
         rng: &mut dyn CryptoRngCore,
+        _: Tape,
     ) -> Option<Rewrite<quorate_frost::Message>> {
         use quorate_frost::Message;
         if cheat != Cheat::WrongShare {

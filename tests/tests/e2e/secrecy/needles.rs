@@ -13,8 +13,8 @@ pub(super) struct Needles {
 }
 
 impl Needles {
-    /// Adds a secret: as it is and reversed, and each in hex of both cases and in the limbs that curve25519-dalek computes
-    /// with. Half of it is as good as found.
+    /// Adds a secret: as it is and reversed, and each in hex of both cases, in Base64, and in the limbs that
+    /// curve25519-dalek computes with. Half of it is as good as found.
     pub(super) fn add(&mut self, name: &str, secret: &[u8; 32]) {
         let mut reversed = *secret;
         reversed.reverse();
@@ -24,6 +24,10 @@ impl Needles {
                 let upper = lower.to_uppercase();
                 for pattern in [half.to_vec(), lower.into_bytes(), upper.into_bytes()] {
                     self.insert(format!("{name}{order}"), pattern);
+                }
+                // The groups of three bytes may begin at any of its first three.
+                for skipped in 0..3 {
+                    self.insert(format!("{name}{order}"), base64(&half[skipped..]));
                 }
             }
             for half in limbs(bytes).chunks_exact(16) {
@@ -59,6 +63,14 @@ impl Needles {
     }
 }
 
+/// The whole groups of three bytes in the standard alphabet (RFC 4648, section 4).
+fn base64(bytes: &[u8]) -> Vec<u8> {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let groups = bytes.chunks_exact(3).map(|group| u32::from_be_bytes([0, group[0], group[1], group[2]]));
+    let sextets = groups.flat_map(|group| [18, 12, 6, 0].map(|shift| group >> shift & 63));
+    sextets.map(|sextet| ALPHABET[sextet as usize]).collect()
+}
+
 /// Five limbs of 52 bits, each in eight bytes, of a little-endian number.
 fn limbs(bytes: &[u8; 32]) -> Vec<u8> {
     let limb = |number: usize| {
@@ -84,6 +96,10 @@ fn a_needle_is_found_in_every_writing_and_nowhere_else() {
         limbs(&secret),
         hex::encode(secret).into_bytes(),
         hex::encode_upper(reversed).into_bytes(),
+        base64(&secret),
+        base64(&[b"a", &secret[..]].concat()),
+        base64(&[b"ab", &reversed[..]].concat()),
+        base64(&[b"abc", &secret[16..], b"!!"].concat()),
     ] {
         assert_eq!(
             needles.found_in(&[b"before ", &hay[..], b" after"].concat()),
@@ -91,5 +107,7 @@ fn a_needle_is_found_in_every_writing_and_nowhere_else() {
         );
         assert_eq!(needles.found_in(&hay), BTreeSet::from(["it".into()]));
     }
+    // A vector of RFC 4648, section 10.
+    assert_eq!(base64(b"foobar"), b"Zm9vYmFy");
     assert!(needles.found_in(&secret[1..16]).is_empty() && needles.found_in(&[0; 1000]).is_empty());
 }

@@ -78,34 +78,39 @@ pub(super) struct Secrets {
 }
 
 impl Secrets {
-    /// Rebuilds the secrets of one wallet from all its shares, of which any two make the key.
-    pub(super) fn rebuild<C: Signing>(&mut self, shares: &[KeyShare; 3], randomness: &Path, curve: &str) {
+    /// Rebuilds the secrets of one wallet from all its five shares, of which any three make the key, and no fewer.
+    pub(super) fn rebuild<C: Signing>(&mut self, shares: &[KeyShare; 5], randomness: &Path, curve: &str) {
         let public = shares[0].public();
         let threshold = public.committee.threshold();
-        assert_eq!(threshold.count(), 2);
+        assert_eq!(threshold.count(), 3);
         let values: BTreeMap<PartyIndex, C::Scalar> = shares
             .iter()
             .map(|share| (share.index(), *share.secret_share::<C>().unwrap().expose()))
             .collect();
-        assert_eq!(values.len(), 3);
+        let indices: Vec<_> = values.keys().copied().collect();
+        assert_eq!(indices.iter().map(|index| index.get()).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
         let interpolated = |indices: &[PartyIndex]| {
             let terms =
                 indices.iter().map(|index| lagrange_at_zero::<C>(*index, indices).unwrap() * values[index]);
             terms.fold(<C::Scalar as ff::Field>::ZERO, |sum, term| sum + term)
         };
-        let indices: Vec<_> = values.keys().copied().collect();
-        let key = interpolated(&indices[..2]);
+        let key = interpolated(&indices[..3]);
         let fits = |key: &C::Scalar| C::encode(&C::mul_base(key)) == public.group_key.as_bytes();
-        for pair in [[0, 1], [0, 2], [1, 2]] {
-            let pair = pair.map(|at| indices[at]);
-            assert!(
-                fits(&interpolated(&pair)) && interpolated(&pair) == key,
-                "t stores don't rebuild the key"
-            );
+        let mut others = Vec::new();
+        let mut counts = [0; 6];
+        for chosen in 1..1_usize << 5 {
+            let chosen: Vec<_> = (0..5).filter(|at| chosen >> at & 1 == 1).map(|at| indices[at]).collect();
+            counts[chosen.len()] += 1;
+            let made = interpolated(&chosen);
+            if chosen.len() >= 3 {
+                assert!(fits(&made) && made == key, "t stores don't rebuild the key: {chosen:?}");
+            } else {
+                assert!(!fits(&made) && made != key, "t - 1 stores rebuild the key: {chosen:?}");
+                assert!(!others.contains(&made), "fewer than t stores agree: {chosen:?}");
+                others.push(made);
+            }
         }
-        for index in &indices {
-            assert!(!fits(&interpolated(&[*index])), "t - 1 stores rebuild the key");
-        }
+        assert_eq!(counts, [0, 5, 10, 10, 5, 1]);
         let mut add = |name: String, scalar: &C::Scalar| {
             self.named.push((format!("{curve} {name}"), C::scalar_to_bytes(scalar)));
         };
@@ -119,13 +124,19 @@ impl Secrets {
 
         // What the dealers of the key generation sent: the sums of it are the shares.
         let mut dealt: BTreeMap<PartyIndex, C::Scalar> = BTreeMap::new();
+        let mut constants = <C::Scalar as ff::Field>::ZERO;
         for (dealer, noted) in notes(randomness, &format!("keygen-{curve}-1-")) {
             let polynomial = Polynomial::<C>::random(threshold, &mut Replay(noted));
-            // A line through its first two values: f(2) - f(1), and f(1) less that.
-            let [first, second] = [indices[0], indices[1]].map(|index| polynomial.evaluate(index));
-            assert_eq!([indices[0].get(), indices[1].get()], [1, 2]);
-            add(format!("constant of dealer {dealer}"), &(first - (second - first)));
-            add(format!("slope of dealer {dealer}"), &(second - first));
+            // A parabola through its first three values, by their differences.
+            let [first, second, third] = [0, 1, 2].map(|at| polynomial.evaluate(indices[at]));
+            let two = <C::Scalar as ff::Field>::ONE + <C::Scalar as ff::Field>::ONE;
+            let square = ((third - second) - (second - first)) * ff::Field::invert(&two).unwrap();
+            let linear = (second - first) - (square + square + square);
+            let coefficients = [first - square - linear, linear, square];
+            for (power, coefficient) in coefficients.iter().enumerate() {
+                add(format!("coefficient {power} of dealer {dealer}"), coefficient);
+            }
+            constants += coefficients[0];
             for index in &indices {
                 let part = polynomial.evaluate(*index);
                 add(format!("part of share {index} from dealer {dealer}"), &part);
@@ -134,9 +145,10 @@ impl Secrets {
             }
         }
         assert_eq!(dealt, values, "the dealings were not recomputed");
+        assert_eq!(constants, key, "the coefficients were not recomputed");
 
         let signings = notes(randomness, &format!("frost-{}-1-", C::SIGNS));
-        assert!(signings.len() >= 12, "two signers of six signatures");
+        assert!(signings.len() >= 18, "three signers of six signatures");
         for (number, (signer, noted)) in signings.into_iter().enumerate() {
             let share = values[&PartyIndex::new(signer).unwrap()];
             let shares = if C::NEGATES { vec![share, -share] } else { vec![share] };

@@ -13,13 +13,15 @@ fn agree<S: Suite>(seed: u64, tweak: Option<&TaprootTweak>) {
     let dealt = generate_with_dealer::<S::Ciphersuite, _>(5, 3, IdentifierList::Default, &mut rng(seed));
     let (shares, public) = dealt.unwrap();
     let public: PublicKeyPackage<S::Ciphersuite> = S::finish_public(public, tweak);
+    // Parties 2 to 5, or 1, 3 and 5.
+    let odd = (seed & 1) as usize;
     let keys: Vec<KeyPackage<S::Ciphersuite>> = shares
         .into_values()
-        .skip(1)
-        .step_by(1 + (seed as usize & 1))
+        .skip(1 - odd)
+        .step_by(1 + odd)
         .map(|share| S::finish_key(KeyPackage::try_from(share).unwrap(), tweak))
         .collect();
-    let keys = if keys.len() < 3 { return } else { keys };
+    assert_eq!(keys.len(), 4 - odd);
     let message = seed.to_le_bytes();
 
     let mut ours = BTreeMap::new();

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod batch;
+mod bip340;
 mod cheaters;
 mod compile_fail;
 mod crates;
@@ -10,6 +11,7 @@ mod evidence;
 mod honest;
 mod keys;
 mod outside;
+mod secrecy;
 mod setup;
 mod vectors;
 mod wallet;

@@ -7,7 +7,7 @@ use quorate_frost::{
 };
 use quorate_keys::{ChainCode, DerivationPath, Secret};
 use quorate_session::{Protocol, SessionContext, Wire};
-use quorate_sharing::{Committee, KeyShare, PublicShares};
+use quorate_sharing::{Committee, KeyShare, PartyIndex, PublicShares};
 use quorate_simulator::Cast;
 
 use crate::{Scene, party, rng};
@@ -144,6 +144,27 @@ fn the_largest_setup_fits_and_a_larger_one_does_not() {
     assert_eq!(Setup::from_wire(&bytes).unwrap(), setup);
     let larger = Setup { message: vec![1; Setup::MAX_BYTES], ..setup };
     assert!(larger.to_wire().is_err());
+}
+
+#[test]
+fn a_setup_has_one_encoding() {
+    let scene = Scene::<Bip340Suite>::new(2, 3, 1);
+    let setup = scene.setup(1);
+    let encode = |shares: &[(PartyIndex, Vec<u8>)]| {
+        let PublicShares { group_key, chain_code, epoch, committee, .. } = &setup.key;
+        let Setup { aggregator, message, path, tweak, .. } = &setup;
+        let key = (group_key, chain_code, epoch, committee, shares);
+        let body = borsh::to_vec(&(key, aggregator, message, path, tweak)).unwrap();
+        [&[quorate_session::WIRE_VERSION], &body[..]].concat()
+    };
+    let shares: Vec<_> = setup.key.verifying_shares.clone().into_iter().collect();
+    assert_eq!(encode(&shares), setup.to_wire().unwrap());
+    let mut swapped = shares.clone();
+    swapped.swap(0, 1);
+    assert!(Setup::from_wire(&encode(&swapped)).is_err());
+    let mut doubled = shares.clone();
+    doubled.insert(1, shares[0].clone());
+    assert!(Setup::from_wire(&encode(&doubled)).is_err());
 }
 
 #[test]

@@ -2,9 +2,13 @@
 
 use ff::Field;
 use quorate_keys::Scheme;
-use quorate_sharing::{Curve, Ed25519, KeyShare, PartyIndex, PublicShares, Secp256k1, lagrange_at_zero};
+use quorate_sharing::{Curve, Ed25519, KeyShare, Polynomial, PublicShares, Secp256k1, lagrange_at_zero};
 use quorate_simulator::Cast;
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng;
 
+use crate::cast::{five, party, simulation};
+use crate::dealer::{Dealer, Script};
 use crate::drive::Group;
 use crate::on_every_curve;
 
@@ -75,20 +79,37 @@ fn a_large_committee_makes_a_key() {
     }
 }
 
+/// The key and the chain code of a session in which all parties but one always deal the same. That one deals a polynomial
+/// with this constant, and this part of the chain code.
+fn with_part<C: Curve>(dealer: u16, constant: C::Scalar, part: [u8; 32]) -> (PublicShares, C::Scalar) {
+    let cast = five();
+    let mut simulation = simulation::<C>(&cast, 1);
+    let mut rng = ChaCha20Rng::seed_from_u64(2);
+    let polynomial = Polynomial::with_constant(&constant, cast.committee().threshold(), &mut rng);
+    let script =
+        Script { polynomial: Some(polynomial), ..Script::opening(move |_, open| open.chain_code = part) };
+    simulation.replace::<Dealer<C>>(party(dealer), (), script);
+    let shares: Vec<_> = simulation.run().results().into_values().collect();
+    let public = shares[0].public().clone();
+    assert!(shares.iter().all(|share| *share.public() == public));
+    let private = rebuild::<C>(&choose(&shares, 3)[0]);
+    assert!(is_private_key::<C>(&private, &public));
+    (public, private)
+}
+
 fn every_party_contributes_to_the_key_and_to_the_chain_code<C: Curve>() {
-    let cast = Cast::new(2, 3, 1);
-    let keys = (0..4).map(|seed| {
-        let mut group = Group::<C>::new(&cast, 0, seed);
-        group.run();
-        let (public, _) = group.results();
-        (public.group_key.to_string(), *public.chain_code.as_bytes())
-    });
-    let keys: std::collections::BTreeSet<_> = keys.collect();
-    assert_eq!(keys.len(), 4);
-    assert_eq!(
-        keys.iter().map(|(_, chain_code)| chain_code).collect::<std::collections::BTreeSet<_>>().len(),
-        4
-    );
+    let [one, other] = [C::Scalar::from(17), C::Scalar::from(4_000)];
+    for dealer in 1..=5 {
+        let (public, private) = with_part::<C>(dealer, one, [1; 32]);
+        assert_eq!(with_part::<C>(dealer, one, [1; 32]), (public.clone(), private), "all else is the same");
+        let (with_key, other_private) = with_part::<C>(dealer, other, [1; 32]);
+        assert_ne!(with_key.group_key, public.group_key, "dealer {dealer}");
+        assert_eq!(other_private - private, other - one, "dealer {dealer}");
+        assert_eq!(with_key.chain_code, public.chain_code);
+        let (with_code, same_private) = with_part::<C>(dealer, one, [2; 32]);
+        assert_ne!(with_code.chain_code, public.chain_code, "dealer {dealer}");
+        assert_eq!((with_code.group_key, same_private), (public.group_key, private));
+    }
 }
 
 fn the_key_is_of_the_epoch_that_was_agreed_upon<C: Curve>() {
@@ -112,10 +133,6 @@ fn indices_need_not_be_consecutive<C: Curve>() {
         assert!(is_private_key::<C>(&rebuild::<C>(&signers), public));
     }
     assert_eq!(shares.iter().map(KeyShare::index).collect::<Vec<_>>(), [2, 5, 7].map(party));
-}
-
-fn party(index: u16) -> PartyIndex {
-    PartyIndex::new(index).unwrap()
 }
 
 /// The private key signs under the public one, as libraries that we did not write see it.

@@ -63,6 +63,7 @@ mod openings;
 mod proofs;
 mod refusals;
 mod rounds;
+mod samples;
 mod schedule;
 
 /// One test on every curve.

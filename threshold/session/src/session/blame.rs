@@ -116,6 +116,7 @@ impl<P: Protocol> Session<P> {
         // Nobody reads these any more; what they hold of others need not live on.
         self.inbox.clear();
         self.early.clear();
+        self.shown.clear();
         self.actions.push_back(Action::Abort(abort));
     }
 }

@@ -52,7 +52,7 @@ impl<P: Protocol> Session<P> {
         }
     }
 
-    pub(super) fn receive_dispute(&mut self, envelope: Arc<Envelope>) {
+    pub(super) fn receive_dispute(&mut self, envelope: &Arc<Envelope>) {
         let Header { round, sender, .. } = envelope.header;
         if self.is_over() {
             return self.open_dispute(round);
@@ -60,10 +60,19 @@ impl<P: Protocol> Session<P> {
         let closed = self.echoes.contains_key(&round);
         // Others may have closed the current round before us.
         let closing = round == self.round && self.expected.consistency != Consistency::Unchecked;
-        if !(closed || closing) || !self.record.insert(envelope) {
+        if !(closed || closing) || !self.record.insert(Arc::clone(envelope)) {
             return self.strike(sender);
         }
+        let originals = Originals::shown_in(envelope, self.context.agreement());
+        let is_usable = originals.is_some();
+        if let Some(originals) = originals {
+            self.shown.insert((round, sender), originals.into_all());
+        }
+        // It is an answer all the same: who signed a false digest is convicted by what it shows, whatever that is.
         self.examine_disputes(round);
+        if !is_usable {
+            self.strike(sender);
+        }
     }
 
     /// Looks for lies in what is here of a dispute about `round`, and takes part in it.
@@ -89,16 +98,22 @@ impl<P: Protocol> Session<P> {
         }
     }
 
-    /// Something that `peer` shows, signed, against something signed by the same author that is here.
-    fn contradiction(&self, round: u8, peer: PartyIndex) -> Option<(Arc<Envelope>, Envelope)> {
-        let dispute = self.record.find(Kind::Dispute, round, peer)?;
-        let originals = Originals::from_wire(dispute.broadcast.whole()?).ok()?;
-        originals.all().find_map(|shown| {
+    /// Something that `peer` shows, signed, against something signed by the same author that is here. Each is compared
+    /// once, when both are here: what is here is never replaced.
+    fn contradiction(&mut self, round: u8, peer: PartyIndex) -> Option<(Arc<Envelope>, Envelope)> {
+        let shown = self.shown.get_mut(&(round, peer))?;
+        let mut found = None;
+        shown.retain(|shown| {
             let Header { kind, round, sender, .. } = shown.header;
-            let held = self.record.find(kind, round, sender)?;
-            let genuine = held.contradicts(shown)
+            let Some(held) = self.record.find(kind, round, sender) else { return true };
+            let genuine = found.is_none()
+                && held.contradicts(shown)
                 && shown.is_signed_in(self.context.agreement(), &*self.keyring.verifier);
-            genuine.then(|| (Arc::clone(held), shown.clone()))
-        })
+            if genuine {
+                found = Some((Arc::clone(held), shown.clone()));
+            }
+            false
+        });
+        found
     }
 }

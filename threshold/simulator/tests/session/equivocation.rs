@@ -452,7 +452,10 @@ fn forged_originals_frame_nobody() {
     for forged in [other, table.seal(2, header, Part::Digest([9; 32]), Part::Absent)] {
         assert_ne!(broadcasts[0], forged);
         broadcasts[0] = forged;
-        for (statements, lists) in [(Vec::new(), broadcasts.clone()), (broadcasts.clone(), Vec::new())] {
+        // Or another digest of the right ones.
+        let header = Header { echo: Some([9; 32]), ..table.header(1, Kind::Confirmation, 1) };
+        let statement = table.seal(2, header, Part::Absent, Part::Absent);
+        for (statements, lists) in [(vec![], broadcasts.clone()), (vec![statement], vec![])] {
             let mut table = Table::new(3);
             table.reach(2);
             let header = table.header(2, Kind::Dispute, 1);

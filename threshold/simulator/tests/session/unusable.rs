@@ -209,15 +209,29 @@ fn strangers_and_echoes_of_oneself_are_not_heard() {
 fn a_second_dispute_of_one_round_counts() {
     let mut table = Table::new(3);
     table.reach(2);
-    let dispute = |table: &Table, body| {
-        table.seal(1, table.header(1, Kind::Dispute, 1), Part::Whole(vec![body]), Part::Absent)
+    let dispute = |table: &Table, body: &[u8]| {
+        table.seal(1, table.header(1, Kind::Dispute, 1), Part::Whole(body.to_vec()), Part::Absent)
     };
-    table.give(1, 2, &dispute(&table, 0));
+    // One that shows nothing.
+    table.give(1, 2, &dispute(&table, &[1, 0, 0, 0, 0, 0, 0, 0, 0]));
     for _ in 0..MAX_STRIKES {
-        table.give(1, 2, &dispute(&table, 1));
+        table.give(1, 2, &dispute(&table, &[1]));
     }
     assert!(table.aborts.is_empty());
-    table.give(1, 2, &dispute(&table, 1));
+    table.give(1, 2, &dispute(&table, &[1]));
+    table.assert_attributes(2, &[1], "unusable");
+}
+
+#[test]
+fn a_dispute_that_cannot_be_read_counts() {
+    let mut table = Table::new(3);
+    table.reach(2);
+    for _ in 0..MAX_STRIKES {
+        table.hand(1, 2, b"garbage");
+    }
+    let dispute = table.seal(1, table.header(1, Kind::Dispute, 1), Part::Whole(vec![0]), Part::Absent);
+    assert!(table.aborts.is_empty());
+    table.give(1, 2, &dispute);
     table.assert_attributes(2, &[1], "unusable");
 }
 

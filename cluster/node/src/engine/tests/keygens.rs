@@ -155,10 +155,11 @@ async fn a_wallet_that_no_initiator_of_this_node_asked_for_is_refused() {
 async fn a_share_becomes_active_even_if_its_initiator_has_gone_since() {
     let mut cluster = Cluster::new(3, Settings::default()).await;
     let (hub, cut_off) = (cluster.hub.clone(), cluster.identity(1));
-    // All have acknowledged; one does not hear of it any more.
+    // One has stored its share, and is cut off and stopped before anybody hears of it.
     cluster.deed(1, move |operation, step| {
-        if (operation, step) == ("keygen", Step::Round(3)) {
+        if (operation, step) == ("keygen", Step::Stored) {
             hub.isolate(&cut_off);
+            panic!("a fault planted by the test");
         }
     });
     let request = cluster.keygen_request("k", "w", 2, &[0, 1, 2]);
