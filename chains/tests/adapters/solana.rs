@@ -374,7 +374,8 @@ fn addresses_are_base58_of_32_bytes() {
         "",
         "1",
         "0",
-        &address[1..],
+        // With 43 digits it could still be 32 bytes.
+        &address[2..],
         &format!("{address}1"),
         &format!("1{address}"),
         "2KW2XRd9kwqet15Aha2oK3tYvd3nWbTFH1MBiRAv1BE0",
