@@ -1,5 +1,7 @@
 //! What a transaction does, for people and policies.
 
+mod text;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
@@ -9,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::context::Expected;
 use crate::error::PrepareError;
 
-/// What a transaction does. As JSON it is what the API and the command line show.
+/// What a transaction does. As JSON it is what the API gives, as [`lines`](Self::lines) what people read.
 ///
 /// Everything the transaction does is in `transfers`, `fee`, `calls` or `opaque`. Texts of strangers are escaped: no
 /// control characters are in them.
@@ -291,6 +293,11 @@ impl Explain {
             None => Ok(()),
         }
     }
+}
+
+/// Whether a character moves a cursor, hides or reorders what follows, or joins with what is before.
+fn unprintable(character: char) -> bool {
+    !matches!(character, '"' | '\'' | '\\') && character.escape_debug().len() > 1
 }
 
 /// A stranger's text without anything that moves a cursor or hides what follows.

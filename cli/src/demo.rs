@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use anyhow::{Context, bail};
+use aws_lc_rs::digest::{SHA256, digest};
 use quorate_keys::Scheme;
 use quorate_node::Joints;
 use quorate_request::{Hex, KeygenRequest, SignRequest, SignResponse};
@@ -100,19 +101,24 @@ async fn sign(
     path: Option<&str>,
 ) -> anyhow::Result<bool> {
     let started = Instant::now();
+    // Bitcoin signs hashes, and the judge of its signatures takes nothing else.
+    let (what, signed_bytes) = match scheme {
+        Scheme::Bip340 => ("SHA-256 of ", digest(&SHA256, message.as_bytes()).as_ref().to_vec()),
+        _ => ("", message.as_bytes().to_vec()),
+    };
     let request = SignRequest {
         wallet_id: Some(wallet.clone()),
-        message: Some(Hex::from(message.as_bytes().to_vec())),
+        message: Some(Hex::from(signed_bytes.clone())),
         derivation_path: path.map(Into::into),
         ..SignRequest::default()
     };
     let signed: SignResponse = cluster.client.sign(request).await.context("signing")?;
     let took = started.elapsed().as_millis();
     let with = path.map_or_else(String::new, |path| format!(" with the child key {path}"));
-    say(&format!("  signed   {message:?}{with} by {} in {took} ms", signed.committee.join(" and ")))?;
+    say(&format!("  signed   {what}{message:?}{with} by {} in {took} ms", signed.committee.join(" and ")))?;
     say(&format!("           {}", signed.signature))?;
     let accepted =
-        judge::accepts(scheme, signed.public_key.as_bytes(), message.as_bytes(), signed.signature.as_bytes());
+        judge::accepts(scheme, signed.public_key.as_bytes(), &signed_bytes, signed.signature.as_bytes());
     let verdict = if accepted { "verified" } else { "REFUSED" };
     say(&format!("  {verdict} by {}", judge::name(scheme)))?;
     Ok(accepted)

@@ -75,15 +75,11 @@ impl Transaction {
         Ok(Self { chain, prepared })
     }
 
-    pub(crate) fn prepared(&self) -> &Prepared {
-        &self.prepared
-    }
-
     /// Shows what the transaction does, and asks whether it shall be signed.
     pub(crate) fn confirm(&self, yes: bool, quiet: bool) -> anyhow::Result<()> {
         let mut err = std::io::stderr().lock();
         if !quiet {
-            writeln!(err, "{}\n", serde_json::to_string_pretty(self.prepared.explain())?)?;
+            writeln!(err, "{}\n", self.prepared.explain())?;
         }
         if yes {
             return Ok(());

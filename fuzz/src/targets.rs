@@ -2,12 +2,14 @@
 
 mod acceptance;
 mod certificate;
+mod chain_name;
 mod committee;
 mod config_file;
 mod derivation_path;
 mod envelope;
 mod evidence;
 mod examples;
+mod explanation;
 mod forwarded_request;
 mod http_request;
 mod keygen_body;
@@ -15,10 +17,12 @@ mod keygen_message;
 mod peer_frame;
 mod peers_file;
 mod proposal;
+mod psbt;
 mod refusal;
 mod sign_body;
 mod signing_message;
 mod signing_setup;
+mod solana_transaction;
 mod start;
 
 use std::{
@@ -28,6 +32,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use quorate_chains::Explain;
 use quorate_session::Wire;
 
 use crate::{Outcome, Target};
@@ -36,11 +41,13 @@ use crate::{Outcome, Target};
 pub const ALL: &[Target] = &[
     acceptance::TARGET,
     certificate::TARGET,
+    chain_name::TARGET,
     committee::TARGET,
     config_file::TARGET,
     derivation_path::TARGET,
     envelope::TARGET,
     evidence::TARGET,
+    explanation::TARGET,
     forwarded_request::TARGET,
     http_request::TARGET,
     keygen_body::TARGET,
@@ -48,10 +55,12 @@ pub const ALL: &[Target] = &[
     peer_frame::TARGET,
     peers_file::TARGET,
     proposal::TARGET,
+    psbt::TARGET,
     refusal::TARGET,
     sign_body::TARGET,
     signing_message::TARGET,
     signing_setup::TARGET,
+    solana_transaction::TARGET,
     start::TARGET,
 ];
 
@@ -98,4 +107,16 @@ fn wire<T: Wire>(input: &[u8]) -> Outcome {
         }
         Err(error) => Outcome::refused(&error),
     }
+}
+
+/// What holds for every explanation: it is the same after a way through JSON, and its lines are lines.
+fn explained(explain: &Explain) {
+    let json = serde_json::to_string(explain).unwrap_or_default();
+    assert_eq!(
+        serde_json::from_str(&json).ok().as_ref(),
+        Some(explain),
+        "what is written is read as the same"
+    );
+    let lines = explain.lines();
+    assert!(!lines.iter().any(|line| line.contains(char::is_control)), "a line that is none");
 }

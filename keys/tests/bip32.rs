@@ -72,7 +72,7 @@ proptest! {
         indices in prop::collection::vec(0_u32..1 << 31, 0..6),
     ) {
         let secp = Secp256k1::new();
-        let private = secp256k1::SecretKey::from_byte_array(secret).unwrap();
+        let private = secp256k1::SecretKey::from_slice(&secret).unwrap();
         let key = GroupKey::from_bytes(Curve::Secp256k1, &private.public_key(&secp).serialize()).unwrap();
         let path = DerivationPath::new(indices).unwrap();
         let derived = derive(&key, &ChainCode::new(chain_code), &path).unwrap();

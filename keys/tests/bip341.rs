@@ -44,8 +44,7 @@ fn every_key_path_spending_of_bip341_uses_the_same_tweak() {
             let (tweak, output) = taproot::tweak(&internal, root.as_ref()).unwrap();
             assert_eq!(tweak, bytes32(&input["intermediary"]["tweak"]));
             // The output key is the public side of the tweaked private key.
-            let private =
-                SecretKey::from_byte_array(bytes32(&input["intermediary"]["tweakedPrivkey"])).unwrap();
+            let private = SecretKey::from_slice(&bytes32(&input["intermediary"]["tweakedPrivkey"])).unwrap();
             let (expected, _) = private.x_only_public_key(&Secp256k1::new());
             assert_eq!(output.as_bytes(), expected.serialize());
             judged += 1;
@@ -65,7 +64,7 @@ proptest! {
     #[test]
     fn libsecp256k1_finds_the_same_output_key(secret in prop::array::uniform32(1_u8..), root: Option<[u8; 32]>) {
         let secp = Secp256k1::new();
-        let (internal, _) = SecretKey::from_byte_array(secret).unwrap().x_only_public_key(&secp);
+        let (internal, _) = SecretKey::from_slice(&secret).unwrap().x_only_public_key(&secp);
         let ours = PublicKey::from_bytes(Scheme::Bip340, &internal.serialize()).unwrap();
         let (tweak, output) = taproot::tweak(&ours, root.as_ref()).unwrap();
         let tweak = Scalar::from_be_bytes(tweak).unwrap();
@@ -76,7 +75,7 @@ proptest! {
 
     #[test]
     fn libsecp256k1_reads_the_same_keys(bytes: [u8; 32], tag: u8) {
-        let x_only = XOnlyPublicKey::from_byte_array(bytes).is_ok();
+        let x_only = XOnlyPublicKey::from_slice(&bytes).is_ok();
         prop_assert_eq!(PublicKey::from_bytes(Scheme::Bip340, &bytes).is_ok(), x_only);
         let tag = if tag < 128 { 2 + (tag & 1) } else { tag };
         let compressed = [&[tag][..], &bytes].concat();

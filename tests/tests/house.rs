@@ -60,8 +60,8 @@ const ROOMS: &[Room] = &[
     room(CLIENT,    &[KEYS, REQUEST, HTTP],                                           &[]),
     room(CLI,       &[KEYS, SHARING, SESSION, KEYGEN, FROST, CHAINS, REQUEST, TRANSPORT, NODE, CLIENT], &[]),
     // What is never shipped looks at everything.
-    room("fuzz",    &[KEYS, SHARING, SESSION, SIMULATOR, KEYGEN, FROST, REQUEST, TRANSPORT, NODE, CLIENT, CLI], &[]),
-    room("tests",   &[KEYS, SHARING, SESSION, SIMULATOR, KEYGEN, FROST, REQUEST, TRANSPORT, NODE, CLIENT, CLI], &[]),
+    room("fuzz",    &[KEYS, SHARING, SESSION, SIMULATOR, KEYGEN, FROST, CHAINS, REQUEST, TRANSPORT, NODE, CLIENT, CLI], &[]),
+    room("tests",   &[KEYS, SHARING, SESSION, SIMULATOR, KEYGEN, FROST, CHAINS, REQUEST, TRANSPORT, NODE, CLIENT, CLI], &[]),
 ];
 
 /// Development only: no shipped crate may have these in its code.

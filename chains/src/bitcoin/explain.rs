@@ -67,7 +67,7 @@ fn output_meaning(
         explain.warn(WarningKind::Burned, format!("{place} destroys {} satoshis", output.value.to_sat()));
     } else if script_address(net, script).is_none() {
         let (reason, data) = ("a script without an address".to_owned(), hex::encode(script.as_bytes()));
-        explain.opaque.push(Opaque { place: place.clone(), reason, program: None, data });
+        explain.opaque.push(Opaque { place, reason, program: None, data });
     } else if script.is_witness_program() && !(script.is_p2wpkh() || script.is_p2wsh() || script.is_p2tr()) {
         explain.warn(WarningKind::Burned, format!("{place}: whoever comes first can spend it"));
     }

@@ -52,7 +52,7 @@ enum Program {
 #[rustfmt::skip]
 const PROGRAMS: &[(&str, Program)] = &[
     ("11111111111111111111111111111111",             Program::System),
-    ("TokenkegQfeZyiNwAJbNbGKPFXCWuBVf9Ss623VQ5DA",  Program::Token),
+    ("TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA",  Program::Token),
     ("TokenzQdBNbLqP5VEhdkAS6EPFLC1PHnBqCXEpPxuEb",  Program::Token2022),
     ("ATokenGPvbdGVxr1b2hvZbsiqW5xWH25efTNsLJA8knL", Program::AssociatedToken),
     ("ComputeBudget111111111111111111111111111111",  Program::ComputeBudget),

@@ -11,7 +11,9 @@ use quorate_chains::{
 };
 use quorate_keys::{ChainCode, Curve, DerivationPath, GroupKey, PublicKey, Scheme, Signature};
 
-use crate::support::{Wallet, bitcoin_accepts, chain, code, complete, flips, out, partial, psbt, taproot};
+use crate::support::{
+    Change, Wallet, bitcoin_accepts, chain, code, complete, flips, out, partial, psbt, taproot,
+};
 
 pub(crate) fn wallet() -> Wallet {
     Wallet::bitcoin([7; 32])
@@ -139,12 +141,12 @@ fn a_previous_transaction_is_proof_of_what_is_spent() {
     assert!(with(|_| ()).is_ok());
     // It may stand alone.
     assert!(with(|psbt| psbt.inputs[1].witness_utxo = None).is_ok());
-    let lies: [(&str, fn(&mut Psbt)); 5] = [
+    let lies: [Change<Psbt>; 5] = [
         ("another transaction", |psbt| psbt.inputs[1].non_witness_utxo = Some(previous(0))),
         ("no such output", |psbt| psbt.unsigned_tx.input[1].previous_output.vout = 2),
         ("largest number", |psbt| psbt.unsigned_tx.input[1].previous_output.vout = u32::MAX),
         ("another amount", |psbt| {
-            psbt.inputs[1].witness_utxo.as_mut().unwrap().value = Amount::from_sat(50_001)
+            psbt.inputs[1].witness_utxo.as_mut().unwrap().value = Amount::from_sat(50_001);
         }),
         ("another script", |psbt| {
             psbt.inputs[1].witness_utxo.as_mut().unwrap().script_pubkey = taproot(&other(), None);
@@ -193,7 +195,7 @@ fn inputs_of_others_are_refused_or_left() {
     let signature = bad.inputs[0].tap_key_sig.as_mut().unwrap();
     let mut bytes = signature.signature.serialize();
     bytes[63] ^= 1;
-    signature.signature = bitcoin::secp256k1::schnorr::Signature::from_slice(&bytes).unwrap();
+    signature.signature = secp256k1::schnorr::Signature::from_slice(&bytes).unwrap();
     let refused = chain("bitcoin").prepare(&bad.serialize(), &leave(&other()));
     assert_eq!(refused, Err(PrepareError::PresentSignature { slot: 0 }));
     let refused = chain("bitcoin").prepare(&bad.serialize(), &wallet().context());
@@ -220,7 +222,7 @@ fn a_transaction_in_which_nothing_is_the_wallets_is_refused() {
 
 #[test]
 fn an_input_that_names_the_wallets_key_must_spend_its_script() {
-    let lies: [(&str, fn(&mut Psbt)); 4] = [
+    let lies: [Change<Psbt>; 4] = [
         ("another script", |psbt| {
             psbt.inputs[1].witness_utxo = Some(out(taproot(&other(), None), 50_000));
             psbt.inputs[1].tap_internal_key = Some(internal(&wallet()));
@@ -265,7 +267,7 @@ fn a_key_with_a_script_tree_signs_with_its_tweak() {
 fn derived(
     path: &str,
 ) -> (WalletRoot, DerivationPath, Wallet, (Vec<bitcoin::TapLeafHash>, bitcoin::bip32::KeySource)) {
-    let secret = secp256k1::SecretKey::from_byte_array([7; 32]).unwrap();
+    let secret = secp256k1::SecretKey::from_slice(&[7; 32]).unwrap();
     let key = secret.public_key(&secp256k1::Secp256k1::new()).serialize();
     let key = GroupKey::from_bytes(Curve::Secp256k1, &key).unwrap();
     let root = WalletRoot { key, chain_code: ChainCode::new([3; 32]) };
@@ -499,7 +501,7 @@ fn what_is_final_or_wrongly_signed_already_is_refused() {
     let signature = wallet().sign(&prepared.requests()[0]);
     let present = |input: usize, sighash_type| {
         changed(|psbt| {
-            let signature = bitcoin::secp256k1::schnorr::Signature::from_slice(signature.as_bytes()).unwrap();
+            let signature = secp256k1::schnorr::Signature::from_slice(signature.as_bytes()).unwrap();
             psbt.inputs[input].tap_key_sig = Some(bitcoin::taproot::Signature { signature, sighash_type });
         })
     };

@@ -16,14 +16,18 @@ fn golden(name: &str, chain: Chain, tx: &[u8], context: &Context) {
     let prepared = chain.prepare(tx, context).unwrap();
     let json = serde_json::to_string_pretty(prepared.explain()).unwrap() + "\n";
     assert_eq!(serde_json::from_str::<Explain>(&json).unwrap(), *prepared.explain(), "{name}");
+    let text = format!("{}\n", prepared.explain());
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/explain");
-    let file = folder.join(name.replace([' ', ','], "-").replace("--", "-") + ".json");
-    if std::env::var_os("QUORATE_BLESS").is_some() {
-        std::fs::create_dir_all(folder).unwrap();
-        std::fs::write(&file, &json).unwrap();
+    let name = name.replace([' ', ','], "-").replace("--", "-");
+    for (ending, told) in [("json", json), ("txt", text)] {
+        let file = folder.join(format!("{name}.{ending}"));
+        if std::env::var_os("QUORATE_BLESS").is_some() {
+            std::fs::create_dir_all(&folder).unwrap();
+            std::fs::write(&file, &told).unwrap();
+        }
+        let expected = std::fs::read_to_string(&file).unwrap_or_default();
+        assert_eq!(told, expected, "{}: if this is meant, QUORATE_BLESS=1 writes it", file.display());
     }
-    let expected = std::fs::read_to_string(&file).unwrap_or_default();
-    assert_eq!(json, expected, "{}: if this is meant, QUORATE_BLESS=1 writes it", file.display());
 }
 
 #[test]

@@ -1,4 +1,6 @@
 //! What the chains' own JavaScript libraries say to transactions that were assembled here.
+//!
+//! Without Node.js and the libraries these tests fail, and say how to get them.
 
 use std::io::Write;
 use std::path::Path;
@@ -16,15 +18,25 @@ use crate::{bitcoin as taproot_tests, solana};
 /// For every element none when its library accepts it, else why not.
 fn judge(elements: &[Value]) -> Vec<Option<String>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/js");
-    assert!(folder.join("node_modules").exists(), "npm ci --ignore-scripts in {}", folder.display());
+    let lacking = |what: &str| -> String {
+        let folder = folder.display();
+        format!(
+            "{what}: ./check installs it, or install Node.js 20.18 or newer and run `npm ci --ignore-scripts` in {folder}"
+        )
+    };
+    assert!(
+        folder.join("node_modules").exists(),
+        "{}",
+        lacking("the chains' JavaScript libraries are missing")
+    );
     let mut node = Command::new("node")
         .arg("accept.js")
-        .current_dir(folder)
+        .current_dir(&folder)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
-        .stderr(Stdio::null())
+        .stderr(Stdio::inherit())
         .spawn()
-        .expect("node");
+        .unwrap_or_else(|error| panic!("{}", lacking(&format!("node does not start ({error})"))));
     let input = serde_json::to_vec(elements).unwrap();
     // Nothing comes out before everything is in.
     node.stdin.take().unwrap().write_all(&input).unwrap();
@@ -58,7 +70,6 @@ fn bitcoin_element(transaction: &[u8], prevouts: &[TxOut]) -> Value {
 }
 
 #[test]
-#[ignore = "needs node, and npm ci --ignore-scripts in chains/tests/js"]
 fn solana_web3_js_accepts_what_is_signed_and_nothing_with_a_bit_changed() {
     let wallet = solana::wallet();
     let alone = solana::cases().into_iter().filter(|case| {
@@ -81,7 +92,6 @@ fn solana_web3_js_accepts_what_is_signed_and_nothing_with_a_bit_changed() {
 }
 
 #[test]
-#[ignore = "needs node, and npm ci --ignore-scripts in chains/tests/js"]
 fn bitcoinjs_lib_accepts_what_is_signed_and_nothing_with_a_bit_changed() {
     let (wallet, other) = (taproot_tests::wallet(), taproot_tests::other());
     let spent = [out(taproot(&wallet, None), 100_000), out(taproot(&wallet, Some([5; 32])), 50_000)];

@@ -9,7 +9,7 @@ use quorate_chains::{
 use quorate_keys::{PublicKey, Scheme, Signature};
 use serde::Deserialize;
 
-use crate::support::{Wallet, chain, code, complete, flips, partial};
+use crate::support::{Change, Wallet, chain, code, complete, flips, partial};
 
 #[derive(Deserialize)]
 pub(crate) struct Case {
@@ -374,7 +374,8 @@ fn addresses_are_base58_of_32_bytes() {
         "",
         "1",
         "0",
-        &address[1..],
+        // With 43 digits it could still be 32 bytes.
+        &address[2..],
         &format!("{address}1"),
         &format!("1{address}"),
         "2KW2XRd9kwqet15Aha2oK3tYvd3nWbTFH1MBiRAv1BE0",
@@ -475,7 +476,7 @@ fn a_nonce_counts_only_in_front_if_it_is_advanced_by_a_signer() {
         durable
     };
     assert!(durable(&raw));
-    let variants: [(&str, fn(&mut Raw)); 6] = [
+    let variants: [Change<Raw>; 6] = [
         ("second", |raw| raw.instructions.swap(0, 1)),
         ("somebody else's to advance", |raw| raw.instructions[0].1[2] = 2),
         ("an account that is read only", |raw| raw.instructions[0].1[0] = 3),

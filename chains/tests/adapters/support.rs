@@ -6,8 +6,11 @@ use bitcoin::{Amount, OutPoint, ScriptBuf, Sequence, Transaction, TxIn, TxOut, T
 use ed25519_dalek::Signer;
 use quorate_chains::{Chain, Context, PrepareError, Prepared, Signed, SigningRequest, Tweak};
 use quorate_keys::{PublicKey, Scheme, Signature};
-use secp256k1::{Keypair, Scalar, Secp256k1, XOnlyPublicKey};
+use secp256k1::{Keypair, Message, Scalar, Secp256k1, XOnlyPublicKey};
 use sha2::{Digest, Sha256};
+
+/// What is changed, and how.
+pub(crate) type Change<T> = (&'static str, fn(&mut T));
 
 pub(crate) fn chain(name: &str) -> Chain {
     quorate_chains::find(name).unwrap()
@@ -33,7 +36,7 @@ impl Wallet {
     }
 
     pub(crate) fn bitcoin(secret: [u8; 32]) -> Self {
-        Self::Bitcoin(Keypair::from_seckey_byte_array(&Secp256k1::new(), secret).unwrap())
+        Self::Bitcoin(Keypair::from_seckey_slice(&Secp256k1::new(), &secret).unwrap())
     }
 
     pub(crate) fn key(&self) -> PublicKey {
@@ -68,8 +71,9 @@ impl Wallet {
                     "TapTweak",
                     &[&internal[..], root.as_ref().map_or(&[], |root| &root[..])].concat(),
                 );
+                let payload = Message::from_digest_slice(payload).unwrap();
                 let pair = pair.add_xonly_tweak(&context, &Scalar::from_be_bytes(tweak).unwrap()).unwrap();
-                Signature::from_bytes(context.sign_schnorr_no_aux_rand(payload, &pair).serialize())
+                Signature::from_bytes(context.sign_schnorr_no_aux_rand(&payload, &pair).serialize())
             }
         }
     }
@@ -139,9 +143,9 @@ pub(crate) fn bitcoin_accepts(transaction: &[u8], prevouts: &[TxOut]) -> bool {
         message.extend(hash(transaction.output.iter().map(serialize)));
         message.push(0);
         message.extend(u32::try_from(index).unwrap().to_le_bytes());
-        let key = XOnlyPublicKey::from_byte_array(script[2..].try_into().unwrap());
-        let signature = secp256k1::schnorr::Signature::from_byte_array(witness[0][..64].try_into().unwrap());
-        let digest = tagged("TapSighash", &message);
+        let key = XOnlyPublicKey::from_slice(&script[2..]);
+        let signature = secp256k1::schnorr::Signature::from_slice(&witness[0][..64]).unwrap();
+        let digest = Message::from_digest(tagged("TapSighash", &message));
         if key.is_err() || Secp256k1::new().verify_schnorr(&signature, &digest, &key.unwrap()).is_err() {
             return false;
         }

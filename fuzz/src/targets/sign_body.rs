@@ -18,6 +18,10 @@ pub(super) const TARGET: Target = Target {
         "derivation_path",
         "tweak",
         "taproot",
+        "chain",
+        "transaction",
+        "allow",
+        "foreign_inputs",
         "null",
         "0x",
     ],
@@ -39,7 +43,7 @@ fn run(input: &[u8]) -> Outcome {
                 "what is written is read as the same"
             );
             // What is made of it must not panic either.
-            let _ = (body.wallet().is_ok(), body.message().is_ok());
+            let _ = (body.wallet().is_ok(), body.subject().is_ok());
             Outcome::accepted()
         }
         Err(error) => Outcome::refused(&error),

@@ -66,7 +66,7 @@ async fn five_nodes_make_wallets_and_sign_with_them() {
                     }
                 }
             }
-            let judge = if curve == "ed25519" { "AWS-LC" } else { "libsecp256k1" };
+            let judge = if curve == "ed25519" { "AWS-LC" } else { "libsecp256k1, k256" };
             let seen = format!(
                 "plain, derived{} signatures accepted by {judge}",
                 if curve == "ed25519" { "" } else { ", tweaked" }

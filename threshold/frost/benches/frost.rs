@@ -176,11 +176,11 @@ fn suite<S: Suite>(criterion: &mut Criterion) {
 /// BIP-340 signatures of different keys, verified together and one by one.
 fn batch(criterion: &mut Criterion) {
     const COUNT: u8 = 64;
-    let context = secp256k1::Secp256k1::new();
+    let context = secp256k1_any_length::Secp256k1::new();
     let signatures: Vec<_> = (1..=COUNT)
         .map(|seed| {
-            let secret = secp256k1::SecretKey::from_byte_array([seed; 32]).expect("a secret key");
-            let pair = secp256k1::Keypair::from_secret_key(&context, &secret);
+            let secret = secp256k1_any_length::SecretKey::from_byte_array([seed; 32]).expect("a secret key");
+            let pair = secp256k1_any_length::Keypair::from_secret_key(&context, &secret);
             let key = PublicKey::from_bytes(Scheme::Bip340, &pair.x_only_public_key().0.serialize());
             let signature = context.sign_schnorr_no_aux_rand(&[seed; 32], &pair);
             (key.expect("a key"), [seed; 32], Signature::from_bytes(signature.to_byte_array()))

@@ -79,12 +79,12 @@ mod tests {
     use super::*;
     use rand_chacha::ChaCha20Rng;
     use rand_core::SeedableRng;
-    use secp256k1::{Keypair, SecretKey};
+    use secp256k1_any_length::{Keypair, SecretKey};
 
     #[test]
     fn right_signatures_are_not_looked_at_one_by_one() {
         let mut rng = ChaCha20Rng::seed_from_u64(1);
-        let context = secp256k1::Secp256k1::new();
+        let context = secp256k1_any_length::Secp256k1::new();
         let signed: Vec<_> = (1..20)
             .map(|seed| {
                 let pair =

@@ -5,7 +5,7 @@ use quorate_frost::{Signed, verify_batch};
 use quorate_keys::{PublicKey, Scheme, Signature};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{RngCore, SeedableRng};
-use secp256k1::{Keypair, Secp256k1, SecretKey};
+use secp256k1_any_length::{Keypair, Secp256k1, SecretKey};
 
 struct Sample {
     key: PublicKey,

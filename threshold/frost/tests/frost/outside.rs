@@ -1,6 +1,7 @@
 //! Libraries that we did not write, as judges of signatures.
 
 use quorate_keys::{PublicKey, Scheme, Signature};
+use secp256k1_any_length as secp256k1;
 
 /// Whether every judge accepts.
 pub(crate) fn accepts(key: &PublicKey, message: &[u8], signature: &Signature) -> bool {

@@ -144,11 +144,13 @@ fn the_rebuilt_private_key_signs_under_the_group_key() {
     let (public, shares) = group.results();
     let private = Secp256k1::scalar_to_bytes(&rebuild::<Secp256k1>(&choose(&shares, 3)[0]));
     let library = ::secp256k1::Secp256k1::new();
-    let keypair = ::secp256k1::Keypair::from_seckey_byte_array(&library, private).unwrap();
+    let keypair = ::secp256k1::Keypair::from_seckey_slice(&library, &private).unwrap();
     assert_eq!(keypair.public_key().serialize(), public.group_key.as_bytes());
     let key = public.group_key.public_key(Scheme::Bip340).unwrap();
-    let signature = library.sign_schnorr_no_aux_rand(b"message", &keypair).to_byte_array();
-    key.verify(b"message", &quorate_keys::Signature::from_bytes(signature)).unwrap();
+    let message = [7; 32];
+    let signature = library.sign_schnorr_no_aux_rand(&::secp256k1::Message::from_digest(message), &keypair);
+    let signature = signature.serialize();
+    key.verify(&message, &quorate_keys::Signature::from_bytes(signature)).unwrap();
 
     let mut group = Group::<Ed25519>::new(&cast, 0, 1);
     group.run();
