@@ -14,7 +14,7 @@ use axum::routing::{get, post};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use quorate_request::{
     ErrorBody, ErrorCode, Hex, MAX_BODY_BYTES, Operation, RequestError, SessionResult, SignedRequest, Verified, WalletId,
-    WalletRef,
+    WalletRef, paths,
 };
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
@@ -26,9 +26,6 @@ use crate::frame::Sought;
 
 /// How long a client may take to send a body.
 const BODY_TIME: Duration = Duration::from_secs(10);
-
-/// Wallets in one answer.
-const PAGE: usize = 1000;
 
 /// The routes of a node.
 pub(crate) fn router(engine: Arc<Engine>) -> Router {
@@ -161,7 +158,7 @@ async fn wallets(State(engine): State<Arc<Engine>>, uri: Uri, request: Request) 
     });
     wallets.sort_by(|left, right| left.id.cmp(&right.id));
     // Wallets of one name are never parted: the next page begins with another name.
-    let end = wallets.get(PAGE - 1).map(|last| last.id.clone());
+    let end = wallets.get(paths::WALLETS_PAGE - 1).map(|last| last.id.clone());
     let page = wallets.iter().take_while(|wallet| end.as_ref().is_none_or(|end| wallet.id <= *end));
     let views: Vec<_> = page.map(|wallet| engine.wallet_view(wallet)).collect();
     Ok(json(StatusCode::OK, &views))

@@ -6,6 +6,8 @@ pub const KEYGEN: &str = "/api/v1/keygen";
 pub const SIGN: &str = "/api/v1/sign";
 /// `GET`: all wallets; `/{id}` below it: one of them.
 pub const WALLETS: &str = "/api/v1/wallets";
+/// How many wallets one answer lists; those of one name are never parted, so it can be a few more.
+pub const WALLETS_PAGE: usize = 1000;
 /// `GET`, with `/{id}` below it: what became of a request.
 pub const SESSIONS: &str = "/api/v1/sessions";
 /// `GET`: the nodes of the cluster as the answering node sees them.

@@ -281,7 +281,7 @@ async fn sign(State(node): State<NodeState>, headers: HeaderMap, body: Bytes) ->
         let session_id = verified.request_id().clone();
         let result = node.once(&verified, |request: SignRequest| {
             request.wallet().map_err(|error| ErrorBody::from(&error))?;
-            request.message().map_err(|error| ErrorBody::from(&error))?;
+            request.subject().map_err(|error| ErrorBody::from(&error))?;
             Ok(SignResponse {
                 session_id,
                 wallet_id: "w1".parse().unwrap(),
@@ -293,6 +293,9 @@ async fn sign(State(node): State<NodeState>, headers: HeaderMap, body: Bytes) ->
                 attempt: 1,
                 absent: vec![],
                 culprits: vec![],
+                signatures: vec![],
+                signed_transaction: None,
+                tx_id: None,
             })
         })?;
         node.misbehave().await?;
@@ -310,7 +313,7 @@ fn view(id: &str) -> WalletView {
         public_key: [2; 32].into(),
         group_key: [2; 32].into(),
         chain_code: [3; 32].into(),
-        address: None,
+        addresses: vec![],
         threshold: 2,
         total: 3,
         parties: parties(),
