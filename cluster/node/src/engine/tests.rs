@@ -2,6 +2,7 @@
 
 mod invitations;
 mod keygens;
+mod lies;
 mod members;
 mod refusals;
 mod rivals;
