@@ -1,6 +1,7 @@
 //! The node's state, and the dispatch of frames to where they belong.
 
 mod attempt;
+mod doubts;
 mod early;
 mod exchange;
 mod exclusion;
@@ -35,11 +36,11 @@ use crate::peers::Peers;
 use crate::store::Store;
 use crate::wallets::Wallets;
 use attempt::Answer;
+use doubts::Doubts;
 use early::EarlyFrames;
 use exclusion::Exclusions;
 use lingering::{Known, Lingering};
 use member::{Promise, TakenPart};
-use recovery::Doubts;
 use run::Inbox;
 
 /// Frames of one peer, other than envelopes of running sessions, that may be worked on at a time.
@@ -277,7 +278,7 @@ impl Engine {
             Frame::Signed(signed) => self.signed(from, signed).await,
             Frame::Evidence(evidence) => self.accused(from, *evidence).await,
             Frame::Certified(certified) => self.certified(from, *certified).await,
-            Frame::Inquire(session) => self.inquired(from, session),
+            Frame::Inquire(agreement) => self.inquired(from, &agreement).await,
             Frame::Acknowledged(envelope) => self.acknowledged(from, *envelope).await,
             Frame::Refused(refusal) => self.refused(from, &refusal).await,
             Frame::Withdrawn(proposal) => self.withdrawn(from, &proposal),

@@ -7,7 +7,7 @@ use std::fmt;
 use borsh::{BorshDeserialize, BorshSerialize};
 use quorate_keygen::{Certificate, Refusal};
 use quorate_keys::{Identity, Signature};
-use quorate_session::{Acceptance, Envelope, Evidence, SessionId, SignedProposal, Start, Wire};
+use quorate_session::{Acceptance, Agreement, Envelope, Evidence, SessionId, SignedProposal, Start, Wire};
 use quorate_sharing::PublicShares;
 
 use crate::wallets::Census;
@@ -39,8 +39,8 @@ pub(crate) enum Frame {
     /// A wallet that is active, with the proof.
     Certified(Box<Certified>),
     /// From a member that stored a share and does not know whether all did, or from the proposer: what became of this
-    /// session?
-    Inquire(SessionId),
+    /// session? All that was agreed upon, as the session's name alone does not tell which promise led to it.
+    Inquire(Box<Agreement>),
     /// In answer: this party's own signed acknowledgement.
     Acknowledged(Box<Envelope>),
     /// In answer: this party never acknowledged, and now never will.
@@ -68,11 +68,12 @@ impl Wire for Frame {
     const MAX_BYTES: usize = 1024 * 1024;
 }
 
-/// A wallet as a client named it.
+/// A wallet as a client named it, or as nodes do.
 #[derive(Debug, Clone, BorshSerialize, BorshDeserialize)]
 pub(crate) enum Sought {
     Name(String),
     Key(Vec<u8>),
+    Session(SessionId),
 }
 
 /// A proposal with the signed request that it serves.

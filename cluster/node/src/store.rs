@@ -25,7 +25,7 @@ mod volume;
 mod writer;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use batch::{Batch, Precondition, Record, Scan, Table};
 pub use envelope::{EmptyPassphrase, EnvelopeError, KdfParams, Passphrase};

@@ -2,7 +2,12 @@
 
 use quorate_keygen::Refusal;
 use quorate_keys::{Secret, Signature, SigningIdentity};
-use quorate_session::{SessionId, Wire, WireError};
+use quorate_session::{
+    Accepted, Agreement, IdentityVerifier, Proposal, Proposing, ProtocolId, SessionId, SignedProposal, Wire,
+    WireError,
+};
+use quorate_sharing::{Committee, Member, PartyIndex, Threshold};
+use rand_core::OsRng;
 
 use crate::frame::{Decline, Frame, GivenUp, Reason, Signed, Sought};
 use crate::wallets::Census;
@@ -21,6 +26,7 @@ pub fn frames() -> Vec<Vec<u8>> {
     let identity = SigningIdentity::from_seed(&Secret::new([1; 32]));
     let me = identity.identity();
     let Ok(session) = borsh::from_slice::<SessionId>(&[7; 32]) else { return Vec::new() };
+    let Some(agreement) = agreement(&identity) else { return Vec::new() };
     let signed = Signed {
         request_id: "a request".into(),
         fingerprint: [2; 32],
@@ -35,13 +41,45 @@ pub fn frames() -> Vec<Vec<u8>> {
         Frame::Session { session, envelope: b"an envelope".to_vec() },
         Frame::Signed(signed),
         Frame::GivenUp(GivenUp { proposal: [6; 32], silent: vec![me], reason: "silence".into() }),
-        Frame::Inquire(session),
+        Frame::Inquire(Box::new(agreement)),
         Frame::Refused(Refusal::promise(session, &identity)),
         Frame::Withdrawn([8; 32]),
         Frame::AreYouThere([9; 32]),
         Frame::Census(Census::default()),
         Frame::Missing { bucket: 7, have: vec![session] },
         Frame::Seek(Sought::Name("wallet".into())),
+        Frame::Seek(Sought::Session(session)),
     ];
     frames.iter().filter_map(|frame| frame.to_wire().ok()).collect()
+}
+
+/// What two parties agree upon.
+fn agreement(proposer: &SigningIdentity) -> Option<Agreement> {
+    let other = SigningIdentity::from_seed(&Secret::new([2; 32]));
+    let parties = [(1, proposer), (2, &other)];
+    let members = parties.iter().map(|(index, identity)| {
+        Some(Member { index: PartyIndex::new(*index).ok()?, identity: identity.identity() })
+    });
+    let committee = Committee::new(Threshold::new(2).ok()?, members.collect::<Option<_>>()?).ok()?;
+    let proposal = Proposal {
+        cluster: [1; 32],
+        request: [2; 32],
+        operation: "keygen".into(),
+        protocol: ProtocolId::new("keygen", "ed25519", 1),
+        setup: [3; 32],
+        epoch: 0,
+        committee,
+        proposer: proposer.identity(),
+        attempt: 1,
+        expires: 0,
+    };
+    let signed = SignedProposal::sign(proposal.clone(), proposer).ok()?;
+    let mut proposing = Proposing::new(&proposal).ok()?;
+    let mut start = None;
+    for (_, party) in parties {
+        let (me, signed) = (party.identity(), signed.clone());
+        let (_, accepted) = Accepted::accept(signed, &me, party, &IdentityVerifier, &mut OsRng).ok()?;
+        start = proposing.accept(accepted, &IdentityVerifier).ok()?;
+    }
+    start?.agreement(&proposal).ok()
 }

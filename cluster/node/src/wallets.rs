@@ -3,12 +3,13 @@
 //! A wallet is its key; the name is the client's word for it. Two keys can be certified under one name, by committees that
 //! have no honest member in common, or through a member that refuses a key generation and acknowledges it all the same.
 //! Then both are kept. A wallet that came though a refusal of it was known gives the name up to the other one; without such a
-//! reason the name alone means neither of them.
+//! reason the name alone means neither of them. Two wallets of one key are told apart in [`known`].
 
 mod census;
+mod known;
 mod pending;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use borsh::{BorshDeserialize, BorshSerialize};
@@ -26,6 +27,8 @@ use crate::job;
 use crate::protocols;
 use crate::store::{Batch, Store, StoreError, Table};
 pub(crate) use census::Census;
+use known::Known;
+use pending::Pending;
 pub(crate) use pending::{PendingShare, Waiting};
 
 /// What is public of an active wallet, with the proof that all its holders stored their shares.
@@ -52,6 +55,12 @@ impl Wire for WalletRecord {
     const MAX_BYTES: usize = 256 * 1024;
 }
 
+/// Wallets of one request that are kept if this node holds no share of them. An honest member acknowledges a second one only
+/// when it knows a refusal of the first: so many only come about when most of their members are corrupted, or cut off
+/// from each other again and again. A committee is as large as the request says, so that who has none but corrupted members
+/// at hand can only crowd out wallets that are all theirs.
+const MOST_OF_ONE_REQUEST: usize = 8;
+
 /// Why something about wallets did not work.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum WalletError {
@@ -67,36 +76,10 @@ pub(crate) enum WalletError {
 pub(crate) struct Wallets {
     store: Arc<Store>,
     known: RwLock<Known>,
-    pending: RwLock<HashMap<SessionId, Arc<Waiting>>>,
-    /// Held while a wallet is activated, or its share set aside: the same certificate comes from several sides at once.
-    activating: tokio::sync::Mutex<()>,
-}
-
-#[derive(Default)]
-struct Known {
-    by_id: HashMap<String, Vec<Named>>,
-    by_key: HashMap<Vec<u8>, Arc<Wallet>>,
-    by_session: HashMap<SessionId, Arc<Wallet>>,
-    by_bucket: HashMap<u8, Vec<Arc<Wallet>>>,
-    census: Census,
-}
-
-/// A wallet among those of its name.
-struct Named {
-    wallet: Arc<Wallet>,
-    /// Whether a refusal of it was known before it came.
-    refused: bool,
-}
-
-impl Known {
-    fn insert(&mut self, wallet: Arc<Wallet>, refused: bool) {
-        let session = wallet.session();
-        self.by_key.insert(wallet.public_key.as_bytes().to_vec(), Arc::clone(&wallet));
-        self.by_session.insert(session, Arc::clone(&wallet));
-        self.by_bucket.entry(Census::bucket_of(&session)).or_default().push(Arc::clone(&wallet));
-        self.census.add(&session);
-        self.by_id.entry(wallet.id.as_str().to_owned()).or_default().push(Named { wallet, refused });
-    }
+    pending: RwLock<Pending>,
+    /// Held while it is written down what becomes of a key generation here: its share stored, set aside, or activated. The same
+    /// certificate comes from several sides at once, and a refusal may come with it.
+    deciding: tokio::sync::Mutex<()>,
 }
 
 /// Several wallets have one name.
@@ -128,7 +111,8 @@ impl Wallets {
     /// The store's; damaged records are left out and logged, they don't keep the node from serving the others.
     pub(crate) fn load(store: Arc<Store>) -> Result<Self, StoreError> {
         let mut known = Known::default();
-        let refused: HashSet<_> = store.keys(Table::Meta, "refusal/")?.into_iter().collect();
+        let refused = pending::refused(&store)?;
+        let held: HashSet<_> = store.keys(Table::Shares, "")?.into_iter().collect();
         let scan = store.scan(Table::Wallets, "")?;
         for damaged in scan.damaged {
             tracing::error!(record = %damaged, "a wallet's record is damaged: restore this node from a backup");
@@ -139,28 +123,28 @@ impl Wallets {
                 .and_then(Wallet::new);
             match decoded {
                 Ok(wallet) => {
-                    let refused = refused.contains(pending::refusal_key(&wallet.session()).as_bytes());
-                    known.insert(Arc::new(wallet), refused);
+                    let session = wallet.session();
+                    let held = held.contains(session.as_bytes().as_slice());
+                    known.insert(Arc::new(wallet), held, refused.contains(&session));
                 }
                 Err(error) => {
                     tracing::error!(session = hex::encode(session), %error, "a wallet's record can't be read");
                 }
             }
         }
-        let waiting = pending::load(&store)?.into_iter();
-        let pending = waiting.map(|waiting| (waiting.agreement.session(), waiting)).collect();
+        let pending = pending::load(&store)?;
         Ok(Self {
             store,
             known: RwLock::new(known),
             pending: RwLock::new(pending),
-            activating: tokio::sync::Mutex::default(),
+            deciding: tokio::sync::Mutex::default(),
         })
     }
 
     /// All wallets, by name.
     pub(crate) fn all(&self) -> Vec<Arc<Wallet>> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        let mut all: Vec<_> = known.by_session.values().cloned().collect();
+        let mut all: Vec<_> = known.all().cloned().collect();
         all.sort_by_key(|wallet| (wallet.id.to_string(), wallet.session()));
         all
     }
@@ -173,7 +157,7 @@ impl Wallets {
         match reference {
             WalletRef::PublicKey(key) => {
                 let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-                Ok(known.by_key.get(key).cloned())
+                Ok(known.of_key(key).cloned())
             }
             WalletRef::Id(id) => match self.named(id).as_slice() {
                 [] => Ok(None),
@@ -186,11 +170,7 @@ impl Wallets {
 
     /// The wallets that this name means: one, except after a fault of others.
     pub(crate) fn named(&self, id: &WalletId) -> Vec<Arc<Wallet>> {
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        let named = known.by_id.get(id.as_str()).map(Vec::as_slice).unwrap_or_default();
-        let refused = named.iter().all(|named| named.refused);
-        let meant = named.iter().filter(|named| named.refused == refused);
-        meant.map(|named| Arc::clone(&named.wallet)).collect()
+        self.known.read().unwrap_or_else(PoisonError::into_inner).named(id)
     }
 
     /// Evidence against a member that refused the key generation of an active wallet, if one is known to have done so.
@@ -201,7 +181,7 @@ impl Wallets {
 
     /// The wallet that a key generation made.
     pub(crate) fn of_session(&self, session: &SessionId) -> Option<Arc<Wallet>> {
-        self.known.read().unwrap_or_else(PoisonError::into_inner).by_session.get(session).cloned()
+        self.known.read().unwrap_or_else(PoisonError::into_inner).of_session(session).cloned()
     }
 
     /// This node's share.
@@ -238,7 +218,7 @@ impl Wallets {
         let invalid = |detail: String| WalletError::Invalid { wallet: name.clone(), detail };
         let WalletRecord { public, certificate, .. } = &wallet.record;
         certificate.certifies(public).map_err(|error| invalid(error.to_string()))?;
-        let _one_at_a_time = self.activating.lock().await;
+        let _one_at_a_time = self.deciding.lock().await;
         if let Some(known) = self.of_session(&session) {
             let same = known.record.public == *public && known.record.request == wallet.record.request;
             return if same {
@@ -247,21 +227,22 @@ impl Wallets {
                 Err(invalid("another wallet is certified by this session".into()))
             };
         }
-        let held = self.pending_of(&session)?;
-        match &held {
-            Some(pending) if pending.share.public() != public => {
-                return Err(invalid("the certificate is for another key than this node's share".into()));
-            }
+        let pending = self.pending_of(&session)?;
+        if pending.as_ref().is_some_and(|pending| pending.share.public() != public) {
+            return Err(invalid("the certificate is for another key than this node's share".into()));
+        }
+        let held = pending.is_some() || self.store.contains(Table::Shares, session.as_bytes())?;
+        if !held && public.committee.index_of(me).is_some() {
             // It acknowledged, so it had one.
-            None if public.committee.index_of(me).is_some()
-                && !self.store.contains(Table::Shares, session.as_bytes())? =>
-            {
-                tracing::error!(wallet = name, "this node's share is gone: restore it from a backup");
-            }
-            _ => {}
+            tracing::error!(wallet = name, "this node's share is gone: restore it from a backup");
+        }
+        let of_one_request =
+            || self.known.read().unwrap_or_else(PoisonError::into_inner).made_by(&wallet.fingerprint);
+        if !held && of_one_request() >= MOST_OF_ONE_REQUEST {
+            return Err(invalid(format!("{MOST_OF_ONE_REQUEST} wallets of its request are known already")));
         }
         let mut batch = self.record_new(Batch::new(), &wallet)?;
-        if let Some(pending) = &held {
+        if let Some(pending) = &pending {
             let share = pending.share.to_wire().map_err(|error| invalid(error.to_string()))?;
             let (epoch, share) = (wallet.record.public.epoch, Secret::new(share));
             batch = batch
@@ -269,10 +250,18 @@ impl Wallets {
                 .delete(Table::Pending, session.as_bytes());
         }
         batch = self.take_name(batch, &name, &session)?;
-        let refused = self.store.contains(Table::Meta, pending::refusal_key(&session))?;
+        let refused = pending::is_refused(&self.store, &wallet.record.certificate)?;
         self.store.commit(batch).await?;
         let wallet = Arc::new(wallet);
-        self.known.write().unwrap_or_else(PoisonError::into_inner).insert(Arc::clone(&wallet), refused);
+        let rival = self.known.write().unwrap_or_else(PoisonError::into_inner).insert(
+            Arc::clone(&wallet),
+            held,
+            refused,
+        );
+        if let Some(rival) = rival {
+            let sessions = format!("{session} and {}", rival.session());
+            tracing::error!(key = %wallet.public_key, sessions, "two wallets have this key: the committee of one has no honest member");
+        }
         self.pending.write().unwrap_or_else(PoisonError::into_inner).remove(&session);
         let meant = self.named(&wallet.id);
         if meant.len() != 1 || meant.iter().any(|meant| meant.session() != session) {
@@ -284,7 +273,15 @@ impl Wallets {
 }
 
 impl Wallets {
-    /// Adds a new wallet's record to a batch. A damaged record of it is replaced: peers have told what it was.
+    /// Notes that a member refused the key generation of a wallet, as kept evidence shows: a wallet of the same name that
+    /// nobody refused is the one that is meant.
+    pub(crate) async fn note_refused(&self, session: &SessionId) {
+        // Who activates it looks for the evidence first: not in between.
+        let _one_at_a_time = self.deciding.lock().await;
+        self.known.write().unwrap_or_else(PoisonError::into_inner).refuse(session);
+    }
+
+    /// Adds a new wallet's record to a batch. One of it that can't be read is replaced: peers have told what it was.
     fn record_new(&self, batch: Batch, wallet: &Wallet) -> Result<Batch, WalletError> {
         let bytes = wallet.record.to_wire().map_err(|error| WalletError::Invalid {
             wallet: wallet.id.to_string(),
@@ -292,23 +289,23 @@ impl Wallets {
         })?;
         let (session, epoch, bytes) = (wallet.session(), wallet.record.public.epoch, Secret::new(bytes));
         Ok(match self.store.get(Table::Wallets, session.as_bytes()) {
-            Err(StoreError::DamagedRecord { .. }) => {
+            Ok(None) => batch.insert(Table::Wallets, session.as_bytes(), epoch, bytes),
+            Ok(Some(_)) | Err(StoreError::DamagedRecord { .. }) => {
                 batch.put(Table::Wallets, session.as_bytes(), epoch, bytes)
             }
             Err(error) => return Err(error.into()),
-            Ok(_) => batch.insert(Table::Wallets, session.as_bytes(), epoch, bytes),
         })
     }
 
     /// What this node holds, in short.
     pub(crate) fn census(&self) -> Census {
-        self.known.read().unwrap_or_else(PoisonError::into_inner).census.clone()
+        self.known.read().unwrap_or_else(PoisonError::into_inner).census().clone()
     }
 
     /// The wallets in one bucket of the census.
     pub(crate) fn bucket(&self, bucket: u8) -> Vec<Arc<Wallet>> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        known.by_bucket.get(&bucket).cloned().unwrap_or_default()
+        known.bucket(bucket).to_vec()
     }
 }
 

@@ -97,6 +97,20 @@ impl Certificate {
     }
 }
 
+/// The digest of the key that a party acknowledges with an envelope; none if the envelope is no genuine acknowledgement
+/// in this key generation.
+#[must_use]
+pub fn acknowledged_key(agreement: &Agreement, envelope: &Envelope) -> Option<[u8; 32]> {
+    let header = &envelope.header;
+    let genuine = header.kind == Kind::Round
+        && header.round == ACKNOWLEDGE
+        && envelope.is_signed_in(agreement, &IdentityVerifier);
+    match Message::from_wire(envelope.broadcast.whole()?) {
+        Ok(Message::Ready(key)) if genuine => Some(key),
+        _ => None,
+    }
+}
+
 /// Why a certificate is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

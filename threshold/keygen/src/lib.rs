@@ -37,7 +37,7 @@ mod proof;
 mod protocol;
 mod refusal;
 
-pub use certificate::{Certificate, CertificateError};
+pub use certificate::{Certificate, CertificateError, acknowledged_key};
 pub use message::{ACKNOWLEDGE, Commit, Complaint, Fault, Message, Open};
 pub use protocol::{Acknowledging, Committing, Contribution, Keygen, Opening, ReceivedDealing};
 pub use refusal::{Refusal, is_complaint};

@@ -62,6 +62,26 @@ impl Refusal {
         }
     }
 
+    /// The refusal that convicts a party according to evidence, which was judged; none if it is another fault.
+    #[must_use]
+    pub fn shown_by(evidence: &Evidence) -> Option<Self> {
+        let agreement = &evidence.agreement;
+        match &evidence.claim {
+            Claim::Fault { fault, .. } => match Fault::from_wire(fault) {
+                Ok(Fault::BrokenPromise { promise }) => {
+                    let party = agreement.committee().member(evidence.accused)?.identity;
+                    Some(Self::Promise { session: agreement.session(), party, signature: promise })
+                }
+                _ => None,
+            },
+            Claim::Equivocation { first, second } => {
+                let complaint = [first, second].into_iter().find(|shown| is_complaint(agreement, shown))?;
+                Some(Self::Complaint(complaint.clone()))
+            }
+            _ => None,
+        }
+    }
+
     /// Evidence against the party that gave it, if the party's acknowledgement is in a certificate all the same.
     #[must_use]
     pub fn contradiction(&self, certificate: &Certificate) -> Option<Evidence> {

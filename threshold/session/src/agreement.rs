@@ -214,6 +214,12 @@ impl Agreement {
     pub fn epoch(&self) -> u64 {
         self.proposal.epoch
     }
+
+    /// What a party contributed to the session id.
+    #[must_use]
+    pub fn fresh_of(&self, party: PartyIndex) -> Option<&[u8; 32]> {
+        self.fresh.iter().find(|(index, _)| *index == party).map(|(_, fresh)| fresh)
+    }
 }
 
 impl BorshSerialize for Agreement {
@@ -319,6 +325,12 @@ impl Accepted {
     #[must_use]
     pub fn proposal(&self) -> &Proposal {
         &self.proposal
+    }
+
+    /// What this party contributes to the session id.
+    #[must_use]
+    pub fn fresh(&self) -> &[u8; 32] {
+        &self.acceptance.fresh
     }
 
     /// Begins the session. The promise is used up; a faulty start gives it back.

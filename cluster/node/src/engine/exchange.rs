@@ -63,7 +63,7 @@ impl Engine {
         }
     }
 
-    /// Tells a peer of the wallet that a client asked it for.
+    /// Tells a peer of the wallet that it was asked for.
     pub(super) fn sought(&self, from: &Identity, sought: &Sought) {
         for wallet in self.holding(sought).iter().take(WALLETS) {
             self.send(from, &Frame::Certified(Box::new(wallet.certified())));
@@ -76,6 +76,7 @@ impl Engine {
             Sought::Key(key) => {
                 self.wallets.find(WalletRef::PublicKey(key)).ok().flatten().into_iter().collect()
             }
+            Sought::Session(session) => self.wallets.of_session(session).into_iter().collect(),
         }
     }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
+use quorate_keygen::Refusal;
 use quorate_keys::{Identity, Secret};
 use quorate_session::{Evidence, SessionId, Verdict, Wire};
 
@@ -149,6 +150,9 @@ impl Engine {
             Ok(true) => {
                 let culprit = self.name(&verdict.culprit);
                 tracing::error!(%culprit, session = %verdict.session, "convicted: {}", verdict.finding);
+                if Refusal::shown_by(&evidence).is_some() {
+                    self.wallets.note_refused(&verdict.session).await;
+                }
                 self.send_all(&Frame::Evidence(Box::new(evidence)));
             }
             Err(error) => tracing::error!(%error, "evidence could not be stored"),

@@ -54,6 +54,25 @@ pub(super) struct TakenPart {
     cancel: watch::Sender<bool>,
 }
 
+/// A start that is being looked at.
+struct Starting<'a> {
+    engine: &'a Engine,
+    proposal: [u8; 32],
+}
+
+impl<'a> Starting<'a> {
+    fn new(engine: &'a Engine, proposal: [u8; 32]) -> Self {
+        lock(&engine.doubts).starting.insert(proposal);
+        Self { engine, proposal }
+    }
+}
+
+impl Drop for Starting<'_> {
+    fn drop(&mut self) {
+        lock(&self.engine.doubts).starting.remove(&self.proposal);
+    }
+}
+
 impl TakenPart {
     /// Whether a proposer has to wait: while another one's attempt is live, and after it as long as others came before
     /// it. Otherwise a node that keeps proposing, and never starts, could keep all others from it.
@@ -195,10 +214,9 @@ impl Engine {
                 self.send(&from, &Frame::Certified(Box::new(wallet.certified())));
                 return Err(Reason::Done(Box::new(None)));
             }
-            let waiting = self.wallets.waiting();
-            if let Some(waiting) = waiting.iter().find(|waiting| waiting.wallet == keygen.wallet.as_str()) {
+            if let Some(waiting) = self.wallets.waiting_for(&keygen.wallet) {
                 self.inquire(&waiting.agreement);
-                let silent = self.unheard(waiting);
+                let silent = self.unheard(&waiting);
                 return Err(Reason::Busy(format!(
                     "the name {} is held by an earlier key generation until {} says what became of it; start that node, or choose another name",
                     waiting.wallet,
@@ -299,6 +317,9 @@ impl Engine {
             taken.insert(id.clone(), part);
         }
         let digest = *accepted.digest();
+        if matches!(*job, Job::Keygen(_)) {
+            lock(&self.doubts).accepted(*accepted.fresh());
+        }
         let promise = Promise { accepted, verified, job, setup, cancelled };
         lock(&self.promises).insert(digest, promise);
         let engine = Arc::clone(self);
@@ -340,14 +361,18 @@ impl Engine {
 
     /// All members have accepted: begins the session.
     pub(super) fn started(self: &Arc<Self>, from: Identity, start: &Start) {
-        let promise = {
+        // Between promise and session it is among the starting ones: who asks about it never finds it in none of them.
+        let (promise, starting) = {
             let mut promises = lock(&self.promises);
             match promises.get(&start.proposal) {
                 None => return tracing::debug!(peer = %self.name(&from), "a start without a promise"),
                 Some(promise) if promise.accepted.proposal().proposer != from => {
                     return tracing::warn!(peer = %self.name(&from), "a start that is not by the proposer");
                 }
-                Some(_) => promises.remove(&start.proposal),
+                Some(_) => {
+                    let starting = Starting::new(self, start.proposal);
+                    (promises.remove(&start.proposal), starting)
+                }
             }
         };
         let Some(Promise { accepted, verified, job, setup, cancelled }) = promise else { return };
@@ -357,6 +382,8 @@ impl Engine {
             // The proposer gathered the acceptances: a faulty start is its own doing, and ends its attempt.
             Err((_, error)) => {
                 tracing::warn!(peer = %self.name(&from), %error, "refused a start");
+                // Before the next proposal can be accepted.
+                drop(starting);
                 self.part_over(verified.request_id().as_str(), &digest);
             }
         }

@@ -4,76 +4,39 @@
 //! (a member complained, or promised never to acknowledge: nobody waits for the share any more). No time-out ever decides. A refusal can
 //! be a lie, so even then the share is only set aside: should the certificate come after all, it counts.
 //!
-//! A refusal need not be durable to be kept: a session ends with the process that runs it, and a node can't enter one
-//! again, because its own fresh bytes are in the session's name. So memory decides between the two.
+//! # Why no honest node signs both
+//! What can acknowledge a session here moves one way: a promise with this node's fresh bytes (`promises`), a start that is
+//! being looked at (`starting`), a running session (`sessions`), the pending share in the store, the wallet in the store. Each
+//! place is entered before the one behind is left, and whoever wants to refuse looks into them in that order, into the store
+//! behind all writes that were handed to it ([`Engine::never_acknowledges`]). What is in none of them can't come to be there: a
+//! promise that is made later has other fresh bytes, and so leads to another session. So nothing about a refusal needs to be
+//! remembered, here or on disk, and nobody can make this node forget it.
+//!
+//! The rows say it across restarts, damaged ones as well as others. What they can't say is that one has vanished: when an older
+//! store was put back, or a torn commit was rolled back. So a node that has not itself accepted the proposal since its start
+//! first seeks the certificate from the others, and refuses when a majority was there to be asked and none was shown. Where
+//! the only memory of an acknowledgement vanishes before there is a certificate, nothing helps: `SECURITY.md` says so.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use quorate_keygen::{Certificate, Refusal, is_complaint};
+use quorate_keygen::{Certificate, Refusal, acknowledged_key, is_complaint};
 use quorate_keys::Identity;
-use quorate_session::{Agreement, Envelope, IdentityVerifier, SessionId};
-use quorate_sharing::{Member, PartyIndex};
+use quorate_session::{Agreement, Envelope, Proposing, SessionId};
+use quorate_sharing::Member;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::attempt::Answer;
-use super::member::Promise;
+use super::doubts::Search;
 use super::{Engine, lock};
-use crate::frame::{Certified, Frame};
-use crate::job::Job;
-use crate::wallets::{Waiting, Wallet};
+use crate::frame::{Certified, Frame, Sought};
+use crate::wallets::{Waiting, Wallet, WalletError};
 
 /// How often a node asks about its pending shares.
 const ASK_EVERY: Duration = Duration::from_secs(2);
 /// How often a proposer asks about a key generation that failed for it.
 const ASK_AGAIN: Duration = Duration::from_millis(500);
-/// Refusals remembered.
-const REFUSALS: usize = 4096;
-
-/// What this node knows about key generations in doubt.
-#[derive(Default)]
-pub(super) struct Doubts {
-    /// Acknowledgements gathered for pending shares.
-    gathered: HashMap<SessionId, BTreeMap<PartyIndex, Arc<Envelope>>>,
-    /// Sessions that this node has acknowledged, or is about to.
-    acknowledged: HashSet<SessionId>,
-    /// Sessions that it has promised never to acknowledge. Old ones may go: nothing runs under their names.
-    refused: VecDeque<SessionId>,
-    /// Attempts of this node as a proposer that wait for a refusal.
-    unresolved: HashMap<SessionId, (Agreement, watch::Sender<bool>)>,
-}
-
-impl Doubts {
-    /// Whether this node may acknowledge the session: from now on it can't refuse.
-    pub(super) fn acknowledge(&mut self, session: SessionId) -> bool {
-        !self.refused.contains(&session) && {
-            self.acknowledged.insert(session);
-            true
-        }
-    }
-
-    /// The acknowledgement could not be stored, and will not be given.
-    pub(super) fn retract(&mut self, session: &SessionId) {
-        self.acknowledged.remove(session);
-        self.refuse(*session);
-    }
-
-    /// Whether this node may refuse the session: from now on it can't acknowledge.
-    fn refuse(&mut self, session: SessionId) -> bool {
-        if self.acknowledged.contains(&session) {
-            return false;
-        }
-        if !self.refused.contains(&session) {
-            if self.refused.len() == REFUSALS {
-                self.refused.pop_front();
-            }
-            self.refused.push_back(session);
-        }
-        true
-    }
-}
 
 /// What became of an attempt that failed for its proposer.
 pub(super) enum Resolved {
@@ -100,7 +63,7 @@ impl Engine {
 
     /// Asks the members of a key generation what became of it.
     pub(super) fn inquire(&self, agreement: &Agreement) {
-        let frame = Frame::Inquire(agreement.session());
+        let frame = Frame::Inquire(Box::new(agreement.clone()));
         for member in agreement.committee().members() {
             if member.identity != self.me {
                 self.send(&member.identity, &frame);
@@ -119,38 +82,93 @@ impl Engine {
         self.names(silent.map(|member| &member.identity))
     }
 
-    /// Answers: with the certificate, with this node's acknowledgement, or with the promise never to give one.
-    pub(super) fn inquired(&self, from: Identity, session: SessionId) {
-        if let Some(wallet) = self.wallets.of_session(&session) {
-            return self.send(&from, &Frame::Certified(Box::new(wallet.certified())));
-        }
-        if let Some(waiting) = self.wallets.waiting_of(&session) {
-            return match &waiting.set_aside {
-                Some(refusal) => self.send(&from, &Frame::Refused(refusal.clone())),
-                None => self.send(&from, &Frame::Acknowledged(Box::new(waiting.acknowledgement.clone()))),
-            };
-        }
-        // What runs here, or is about to start, may yet acknowledge.
-        let with_it = |promise: &Promise| {
-            let committee = &promise.accepted.proposal().committee;
-            matches!(*promise.job, Job::Keygen(_)) && committee.index_of(&from).is_some()
-        };
-        let promised = lock(&self.promises).values().any(with_it);
-        // A pending share that can't be read was acknowledged all the same.
-        let pending = !self.wallets.is_not_pending(&session);
-        if pending || promised || self.is_running(&session) || !lock(&self.doubts).refuse(session) {
+    /// Answers a member or the proposer: with the certificate, with this node's acknowledgement, or with the promise never
+    /// to give one.
+    pub(super) async fn inquired(&self, from: Identity, agreement: &Agreement) {
+        let session = agreement.session();
+        let committee = agreement.committee();
+        let asks = agreement.proposal().proposer == from || committee.index_of(&from).is_some();
+        // Nobody waits for the word of a node that was no member.
+        let mine = committee.index_of(&self.me).and_then(|me| agreement.fresh_of(me));
+        let Some(fresh) = mine.filter(|_| asks) else { return };
+        if self.answered(&from, &session) {
             return;
         }
-        self.send(&from, &Frame::Refused(Refusal::promise(session, &self.identity)));
+        let Ok(proposing) = Proposing::new(agreement.proposal()) else { return };
+        let proposal = *proposing.digest();
+        if self.may_yet_acknowledge(&proposal, &session) {
+            return;
+        }
+        if !lock(&self.doubts).may_ask(from) {
+            return tracing::debug!(peer = %self.name(&from), "ignored a question: it asks too many");
+        }
+        if !self.never_acknowledges(&proposal, &session).await {
+            // It may have got there since.
+            self.answered(&from, &session);
+            return;
+        }
+        if self.has_sought(fresh, session) {
+            self.send(&from, &Frame::Refused(Refusal::promise(session, &self.identity)));
+        }
+    }
+
+    /// Answers with what is known of a session here, if anything is.
+    fn answered(&self, to: &Identity, session: &SessionId) -> bool {
+        let waiting = self.wallets.waiting_of(session);
+        // In this order: a share that becomes active is among the wallets before it stops to wait.
+        let frame = match (self.wallets.of_session(session), waiting) {
+            (Some(wallet), _) => Frame::Certified(Box::new(wallet.certified())),
+            (None, Some(waiting)) => match &waiting.set_aside {
+                Some(refusal) => Frame::Refused(refusal.clone()),
+                None => Frame::Acknowledged(Box::new(waiting.acknowledgement.clone())),
+            },
+            (None, None) => return false,
+        };
+        self.send(to, &frame);
+        true
+    }
+
+    /// Whether the session runs here, or can still begin. A promise is known by the proposal: its session has no name yet.
+    pub(super) fn may_yet_acknowledge(&self, proposal: &[u8; 32], session: &SessionId) -> bool {
+        lock(&self.promises).contains_key(proposal)
+            || lock(&self.doubts).starting.contains(proposal)
+            || self.is_running(session)
+    }
+
+    /// Whether this node has not acknowledged the session and never will; `false` also when the store can't tell.
+    ///
+    /// The order of the questions is what makes the answer true: see the head of this file.
+    pub(super) async fn never_acknowledges(&self, proposal: &[u8; 32], session: &SessionId) -> bool {
+        !self.may_yet_acknowledge(proposal, session) && self.wallets.has_no_trace_of(session).await
+    }
+
+    /// Whether this node took part since its start, or the others were asked for a certificate of the session and have
+    /// none. If they were not, they are.
+    fn has_sought(&self, fresh: &[u8; 32], session: SessionId) -> bool {
+        let majority = self.reachable().len().saturating_mul(2) > self.peers.len();
+        {
+            let mut doubts = lock(&self.doubts);
+            match doubts.search(&session) {
+                _ if doubts.has_accepted(fresh) => return true,
+                Search::InVain => return true,
+                Search::None if majority => doubts.seek(session),
+                Search::None | Search::Open => return false,
+            }
+        }
+        self.send_all(&Frame::Seek(Sought::Session(session)));
+        false
     }
 
     /// Takes another member's acknowledgement; with those of all, the share becomes active.
     pub(super) async fn acknowledged(self: &Arc<Self>, from: Identity, envelope: Envelope) {
         let session = envelope.header.session;
         let Some(waiting) = self.wallets.waiting_of(&session) else { return };
-        let member = waiting.agreement.committee().member(envelope.header.sender);
+        let agreement = &waiting.agreement;
+        let member = agreement.committee().member(envelope.header.sender);
+        let own = acknowledged_key(agreement, &waiting.acknowledgement);
         let genuine = member.is_some_and(|member| member.identity == from)
-            && envelope.is_signed_in(&waiting.agreement, &IdentityVerifier);
+            && own.is_some()
+            && acknowledged_key(agreement, &envelope) == own;
         if !genuine {
             return tracing::warn!(peer = %self.name(&from), %session, "refused an acknowledgement");
         }
@@ -162,11 +180,10 @@ impl Engine {
             gathered.insert(own.header.sender, own);
             gathered.values().cloned().collect()
         };
-        if gathered.len() < waiting.agreement.committee().len() {
+        if gathered.len() < agreement.committee().len() {
             return;
         }
-        lock(&self.doubts).gathered.remove(&session);
-        match Certificate::new(waiting.agreement.clone(), &gathered) {
+        match Certificate::new(agreement.clone(), &gathered) {
             Ok(certificate) => {
                 let certified = waiting.certified(certificate);
                 self.send_all(&Frame::Certified(Box::new(certified.clone())));
@@ -191,33 +208,38 @@ impl Engine {
         if !ours {
             return tracing::warn!(peer = %self.name(&from), "refused the wallet of another cluster");
         }
+        // Somebody has shown it, even if it is no wallet for this node.
+        if certified.certificate.verify().is_ok() {
+            lock(&self.doubts).found(&session);
+        }
         // This node checked the request of a share that it holds before it took part: the initiator may have gone since.
         let waiting = self.wallets.waiting_of(&session);
         let verified = match waiting.is_some_and(|waiting| waiting.is_for(&certified.request)) {
             true => Ok(()),
             false => self.authority.verify_made(&certified.request),
         };
-        let activated = match verified {
-            Ok(()) => self.wallets.activate(certified, &self.me).await.map_err(|error| error.to_string()),
-            Err(error) => Err(error),
+        let refused = |error: &dyn std::fmt::Display| {
+            tracing::warn!(peer = %self.name(&from), %error, "refused a certificate");
         };
-        match activated {
+        if let Err(error) = verified {
+            return refused(&error);
+        }
+        match self.wallets.activate(certified, &self.me).await {
             Ok(_) => {
                 self.settle_doubts(&session).await;
                 self.tell_active(from, &session);
             }
-            Err(error) => tracing::warn!(peer = %self.name(&from), error, "refused a certificate"),
+            Err(error @ WalletError::Store(_)) => {
+                tracing::error!(%session, %error, "this node could not keep a wallet that others have certified");
+            }
+            Err(error) => refused(&error),
         }
     }
 
     /// The wallet is active: nobody asks about its key generation any more. Who refused it, and acknowledged it all the
     /// same, is convicted.
     pub(super) async fn settle_doubts(&self, session: &SessionId) {
-        {
-            let mut doubts = lock(&self.doubts);
-            doubts.gathered.remove(session);
-            doubts.acknowledged.remove(session);
-        }
+        lock(&self.doubts).gathered.remove(session);
         if let Some(evidence) = self.wallets.contradiction(session) {
             self.accused(self.me, evidence).await;
         }
@@ -236,6 +258,7 @@ impl Engine {
     pub(super) async fn refused(&self, from: Identity, refusal: &Refusal) {
         let session = refusal.session();
         if let Some(wallet) = self.wallets.of_session(&session) {
+            // Not `settle_doubts`: this refusal is not in the store.
             if let Some(evidence) = refusal.contradiction(&wallet.record.certificate) {
                 self.accused(self.me, evidence).await;
             }
@@ -252,8 +275,11 @@ impl Engine {
         };
         // Durable first: should the certificate come all the same, this is what convicts the party, and why the wallet is
         // not the one of its name.
-        if let Err(error) = self.wallets.set_aside(refusal).await {
-            return tracing::error!(%error, "a refusal could not be stored");
+        match self.wallets.set_aside(refusal).await {
+            Err(error) => return tracing::error!(%error, "a refusal could not be stored"),
+            Ok(true) => {}
+            // The certificate was faster.
+            Ok(false) => return self.settle_doubts(&session).await,
         }
         if let Some((_, void)) = lock(&self.doubts).unresolved.get(&session) {
             void.send_replace(true);
@@ -289,7 +315,7 @@ impl Engine {
             if let Some(wallet) = self.wallets.of_session(&session) {
                 break Resolved::Active(wallet);
             }
-            if self.abstains(agreement) {
+            if self.abstains(agreement).await {
                 break Resolved::Void;
             }
             self.inquire(agreement);
@@ -302,17 +328,18 @@ impl Engine {
             }
         };
         lock(&self.doubts).unresolved.remove(&session);
-        resolved
+        // A wallet is a wallet, whoever has refused it meanwhile.
+        self.wallets.of_session(&session).map_or(resolved, Resolved::Active)
     }
 
-    /// Whether this node is a member itself and refuses, or knows a member's refusal.
-    fn abstains(&self, agreement: &Agreement) -> bool {
+    /// Whether this node is a member itself and never acknowledges, or knows a member's refusal.
+    async fn abstains(&self, agreement: &Agreement) -> bool {
         let session = agreement.session();
         if let Some(waiting) = self.wallets.waiting_of(&session) {
             return waiting.set_aside.is_some();
         }
+        let Ok(proposing) = Proposing::new(agreement.proposal()) else { return false };
         agreement.committee().index_of(&self.me).is_some()
-            && !self.is_running(&session)
-            && lock(&self.doubts).refuse(session)
+            && self.never_acknowledges(proposing.digest(), &session).await
     }
 }

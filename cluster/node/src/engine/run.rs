@@ -304,9 +304,6 @@ impl Engine {
                 let mine = |envelope: &Arc<Envelope>| envelope.header.sender == part.context.me();
                 let acknowledgement = acknowledgements.into_iter().find(mine);
                 let acknowledgement = acknowledgement.ok_or("the session has no acknowledgement to send")?;
-                if !lock(&self.doubts).acknowledge(part.session()) {
-                    return Err("this node has said that it will not acknowledge this session".into());
-                }
                 let pending = PendingShare {
                     wallet: job.wallet.as_str().to_owned(),
                     request: part.verified.request().encode(),
@@ -314,11 +311,7 @@ impl Engine {
                     acknowledgement: Envelope::clone(&acknowledgement),
                     share,
                 };
-                let stored = self.wallets.store_pending(remembered, &pending).await;
-                if stored.is_err() && self.wallets.is_not_pending(&part.session()) {
-                    lock(&self.doubts).retract(&part.session());
-                }
-                stored.map_err(|error| error.to_string())
+                self.wallets.store_pending(remembered, &pending).await.map_err(|error| error.to_string())
             }
         }
     }

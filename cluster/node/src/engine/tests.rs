@@ -3,11 +3,14 @@
 mod invitations;
 mod keygens;
 mod late;
+mod lies;
 mod members;
+mod refusals;
+mod rivals;
 mod words;
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
@@ -174,11 +177,23 @@ impl Cluster {
 
     /// Starts a stopped node again on what it had stored, trusting another initiator if one is given.
     async fn restart(&mut self, place: usize, settings: Settings, initiator: Option<Identity>) {
+        self.restart_on(place, settings, initiator, |_| ()).await;
+    }
+
+    /// The same, after something has happened to its store.
+    async fn restart_on(
+        &mut self,
+        place: usize,
+        settings: Settings,
+        initiator: Option<Identity>,
+        happens: impl FnOnce(&Path),
+    ) {
         let member = self.members.remove(place);
         member.tasks.iter().for_each(JoinHandle::abort);
         member.engine.transport.close().await;
         member.engine.store.close().await;
         let Member { identity, data_dir, .. } = member;
+        happens(&data_dir.join("node.db"));
         let trusted = initiator.unwrap_or_else(|| self.initiator.identity());
         let member = self.member(place, identity, data_dir, settings, trusted);
         self.members.insert(place, member);
@@ -336,19 +351,22 @@ impl Hand {
         Invite { proposal, request: request.encode() }
     }
 
-    /// Invites the others, accepts itself, and puts the start together without sending it.
+    /// Invites the others, accepts itself if it is a member, and puts the start together without sending it.
     async fn gather(&mut self, invite: &Invite) -> Start {
         let proposal = &invite.proposal.proposal;
         let mut proposing = Proposing::new(proposal).unwrap();
-        let (_, own) = Accepted::accept(
-            invite.proposal.clone(),
-            &self.identity(),
-            &*self.identity,
-            &IdentityVerifier,
-            &mut OsRng,
-        )
-        .unwrap();
-        let mut start = proposing.accept(own, &IdentityVerifier).unwrap();
+        let mut start = None;
+        if proposal.committee.index_of(&self.identity()).is_some() {
+            let (_, own) = Accepted::accept(
+                invite.proposal.clone(),
+                &self.identity(),
+                &*self.identity,
+                &IdentityVerifier,
+                &mut OsRng,
+            )
+            .unwrap();
+            start = proposing.accept(own, &IdentityVerifier).unwrap();
+        }
         for member in proposal.committee.members().iter().filter(|member| member.identity != self.identity())
         {
             self.send(&member.identity, &Frame::Invite(Box::new(invite.clone())));

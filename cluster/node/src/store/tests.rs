@@ -1,6 +1,6 @@
 //! The store as a whole: what it keeps, what it names, what it survives.
 
-mod damage;
+pub(crate) mod damage;
 mod disk_full;
 mod kill;
 

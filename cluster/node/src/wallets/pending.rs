@@ -4,17 +4,19 @@
 //! first is known to lead to nothing. So of two concurrent ones with a common honest member at most one is certified.
 //! The wallet keeps the name that the share held.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError};
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use quorate_keygen::{Certificate, Refusal};
 use quorate_keys::Secret;
-use quorate_session::{Agreement, Envelope, SessionId, Wire};
+use quorate_request::WalletId;
+use quorate_session::{Agreement, Envelope, Evidence, SessionId, Wire};
 use quorate_sharing::{KeyShare, PublicShares};
 
 use super::{WalletError, Wallets};
 use crate::frame::Certified;
-use crate::store::{Batch, Store, StoreError, Table};
+use crate::store::{Batch, Found, Precondition, Record, Store, StoreError, Table};
 
 /// A share that this node stored and acknowledged while others may not have.
 #[derive(Debug, BorshSerialize, BorshDeserialize)]
@@ -68,13 +70,42 @@ impl Waiting {
     }
 }
 
+/// The shares without a certificate.
+#[derive(Default)]
+pub(super) struct Pending {
+    by_session: HashMap<SessionId, Arc<Waiting>>,
+    /// Those that hold a name. A share that was set aside holds none, and stays for ever: only its member's word says that no
+    /// certificate exists, and if it lied, the share is what saves the wallet.
+    by_name: HashMap<String, SessionId>,
+}
+
+impl Pending {
+    fn insert(&mut self, waiting: Waiting) {
+        let session = waiting.agreement.session();
+        if waiting.set_aside.is_none() {
+            self.by_name.insert(waiting.wallet.clone(), session);
+        } else if self.by_name.get(&waiting.wallet) == Some(&session) {
+            self.by_name.remove(&waiting.wallet);
+        }
+        self.by_session.insert(session, Arc::new(waiting));
+    }
+
+    pub(super) fn remove(&mut self, session: &SessionId) {
+        if let Some(waiting) = self.by_session.remove(session)
+            && self.by_name.get(&waiting.wallet) == Some(session)
+        {
+            self.by_name.remove(&waiting.wallet);
+        }
+    }
+}
+
 /// What waits according to the store. Damaged records are left out and logged.
-pub(super) fn load(store: &Store) -> Result<Vec<Arc<Waiting>>, StoreError> {
+pub(super) fn load(store: &Store) -> Result<Pending, StoreError> {
     let scan = store.scan(Table::Pending, "")?;
     for damaged in scan.damaged {
         tracing::error!(record = %damaged, "a pending share is damaged: restore this node from a backup");
     }
-    let mut waiting = Vec::new();
+    let mut waiting = Pending::default();
     for (_, record) in scan.records {
         let pending = match PendingShare::from_wire(record.value.expose()) {
             Ok(pending) => pending,
@@ -84,38 +115,74 @@ pub(super) fn load(store: &Store) -> Result<Vec<Arc<Waiting>>, StoreError> {
             }
         };
         let set_aside = refusal_of(store, &pending.agreement.session());
-        waiting.push(Arc::new(Waiting::new(&pending, set_aside)));
+        waiting.insert(Waiting::new(&pending, set_aside));
     }
     Ok(waiting)
+}
+
+/// What a wallet's name is to this node.
+#[derive(Debug, PartialEq, Eq)]
+enum Name {
+    Free,
+    /// Of this key generation: its wallet, or its share that waits.
+    HeldBy(SessionId),
+    /// Of one that can't be told any more.
+    Damaged,
 }
 
 impl Wallets {
     /// The shares that wait for a certificate, without those that were set aside.
     pub(crate) fn waiting(&self) -> Vec<Arc<Waiting>> {
         let pending = self.pending.read().unwrap_or_else(PoisonError::into_inner);
-        pending.values().filter(|waiting| waiting.set_aside.is_none()).cloned().collect()
+        pending.by_name.values().filter_map(|session| pending.by_session.get(session).cloned()).collect()
+    }
+
+    /// The share that waits for its certificate, and holds a name as long.
+    pub(crate) fn waiting_for(&self, name: &WalletId) -> Option<Arc<Waiting>> {
+        let pending = self.pending.read().unwrap_or_else(PoisonError::into_inner);
+        pending.by_session.get(pending.by_name.get(name.as_str())?).cloned()
     }
 
     /// The pending share of a session, set aside or not.
     pub(crate) fn waiting_of(&self, session: &SessionId) -> Option<Arc<Waiting>> {
-        self.pending.read().unwrap_or_else(PoisonError::into_inner).get(session).cloned()
+        self.pending.read().unwrap_or_else(PoisonError::into_inner).by_session.get(session).cloned()
     }
 
-    /// Whether the store says that there is no pending share of a session. If it can't be asked, it does not say so.
-    pub(crate) fn is_not_pending(&self, session: &SessionId) -> bool {
-        self.store.contains(Table::Pending, session.as_bytes()).is_ok_and(|contains| !contains)
+    /// Whether the store says, behind all writes that were handed to it, that this node never acknowledged a session. If it
+    /// can't tell, it does not say so. A damaged record is a trace as any other.
+    pub(crate) async fn has_no_trace_of(&self, session: &SessionId) -> bool {
+        // In the order in which a share moves from one to the others.
+        for table in [Table::Pending, Table::Shares, Table::Wallets] {
+            // The writer, who takes one batch after the other, is asked for the contrary: to be refused costs it no commit.
+            let present = Batch::new().require(table, session.as_bytes(), Precondition::Present);
+            match self.store.commit(present).await {
+                Err(StoreError::Precondition { found: Found::Absent, .. }) => {}
+                _ => return false,
+            }
+        }
+        true
     }
 
-    /// The pending share of a session with its secret.
+    /// The pending share of a session with its secret. One that can't be read is none, and stays where it is.
     pub(super) fn pending_of(&self, session: &SessionId) -> Result<Option<PendingShare>, StoreError> {
-        let record = self.store.get(Table::Pending, session.as_bytes())?;
-        Ok(record.and_then(|record| PendingShare::from_wire(record.value.expose()).ok()))
+        let read = match self.store.get(Table::Pending, session.as_bytes()) {
+            Ok(None) => return Ok(None),
+            Ok(Some(record)) => {
+                PendingShare::from_wire(record.value.expose()).map_err(|error| error.to_string())
+            }
+            Err(error @ StoreError::DamagedRecord { .. }) => Err(error.to_string()),
+            Err(error) => return Err(error),
+        };
+        if let Err(error) = &read {
+            tracing::error!(%session, error, "a pending share can't be read: restore this node from a backup");
+        }
+        Ok(read.ok())
     }
 
     /// Stores a share before it is acknowledged, and holds the wallet's name for it.
     ///
     /// # Errors
-    /// The name belongs to a wallet or to another session, or the store's.
+    /// The name belongs to a wallet or to another session, another member has refused this one, or the store's.
     pub(crate) async fn store_pending(
         &self,
         batch: Batch,
@@ -124,45 +191,67 @@ impl Wallets {
         let session = pending.agreement.session();
         let invalid = |detail: String| WalletError::Invalid { wallet: pending.wallet.clone(), detail };
         let value = pending.to_wire().map_err(|error| invalid(error.to_string()))?;
+        let _one_at_a_time = self.deciding.lock().await;
+        // What another member refused would hold its name, and nobody would free it again.
         let batch = batch
+            .require(Table::Meta, refusal_key(&session), Precondition::Absent)
             .insert(Table::Meta, name_key(&pending.wallet), 0, Secret::new(session.as_bytes().to_vec()))
             .put(Table::Pending, session.as_bytes(), pending.agreement.epoch(), Secret::new(value));
         match self.store.commit(batch).await {
             Ok(()) => {}
+            Err(StoreError::Precondition { .. }) if refusal_of(&self.store, &session).is_some() => {
+                return Err(invalid("another member has refused its key generation".into()));
+            }
             Err(StoreError::Precondition { .. }) => {
                 return Err(invalid("its name belongs to another key generation".into()));
             }
             Err(error) => return Err(error.into()),
         }
-        let waiting = Arc::new(Waiting::new(pending, None));
-        self.pending.write().unwrap_or_else(PoisonError::into_inner).insert(session, waiting);
+        let waiting = Waiting::new(pending, None);
+        self.pending.write().unwrap_or_else(PoisonError::into_inner).insert(waiting);
         Ok(())
     }
 
     /// Keeps a refusal. A share of that session does not wait for its certificate any more, and lets go of the wallet's
-    /// name; but it stays: should the refusal's party have lied, the certificate can still come.
-    pub(crate) async fn set_aside(&self, refusal: &Refusal) -> Result<(), WalletError> {
+    /// name; but it stays: should the refusal's party have lied, the certificate can still come. `false` if it has come.
+    pub(crate) async fn set_aside(&self, refusal: &Refusal) -> Result<bool, WalletError> {
         let session = refusal.session();
-        let _one_at_a_time = self.activating.lock().await;
-        if self.of_session(&session).is_some() || refusal_of(&self.store, &session).is_some() {
-            return Ok(());
+        let _one_at_a_time = self.deciding.lock().await;
+        if self.of_session(&session).is_some() {
+            return Ok(false);
+        }
+        if refusal_of(&self.store, &session).is_some() {
+            return Ok(true);
         }
         let waiting = self.waiting_of(&session);
         let invalid = |detail: String| WalletError::Invalid { wallet: "?".into(), detail };
         let bytes = refusal.to_wire().map_err(|error| invalid(error.to_string()))?;
         let mut batch = Batch::new().put(Table::Meta, refusal_key(&session), 0, Secret::new(bytes));
-        if let Some(waiting) = &waiting
-            && self.name_holder(&waiting.wallet)? == Some(session)
+        let name = match &waiting {
+            Some(waiting) => Some(name_key(&waiting.wallet)),
+            None => self.name_of_unreadable(&session)?,
+        };
+        if let Some(name) = name
+            && self.holder(&name)? == Name::HeldBy(session)
         {
-            batch = batch.delete(Table::Meta, name_key(&waiting.wallet));
+            batch = batch.delete(Table::Meta, name);
         }
         self.store.commit(batch).await?;
-        let mut pending = self.pending.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(entry) = pending.get_mut(&session) {
-            let changed = Waiting { set_aside: Some(refusal.clone()), ..Waiting::clone(entry) };
-            *entry = Arc::new(changed);
+        if let Some(waiting) = waiting {
+            let waiting = Waiting { set_aside: Some(refusal.clone()), ..Waiting::clone(&waiting) };
+            self.pending.write().unwrap_or_else(PoisonError::into_inner).insert(waiting);
         }
-        Ok(())
+        Ok(true)
+    }
+
+    /// The name that a pending share holds which can't be read: its row is all that tells.
+    fn name_of_unreadable(&self, session: &SessionId) -> Result<Option<String>, StoreError> {
+        if !self.store.contains(Table::Pending, session.as_bytes())? {
+            return Ok(None);
+        }
+        let names = self.store.scan(Table::Meta, NAME)?.records.into_iter();
+        let mut names = names.filter(|(_, holder)| holder.value.expose() == session.as_bytes());
+        Ok(names.next().and_then(|(name, _)| String::from_utf8(name).ok()))
     }
 
     /// Gives a wallet its name, unless another one has it.
@@ -172,17 +261,63 @@ impl Wallets {
         name: &str,
         session: &SessionId,
     ) -> Result<Batch, StoreError> {
-        Ok(match self.name_holder(name)? {
-            Some(_) => batch,
-            None => batch.insert(Table::Meta, name_key(name), 0, Secret::new(session.as_bytes().to_vec())),
+        let key = name_key(name);
+        Ok(match self.holder(&key)? {
+            Name::Free => batch.insert(Table::Meta, key, 0, Secret::new(session.as_bytes().to_vec())),
+            Name::HeldBy(_) => batch,
+            Name::Damaged => {
+                tracing::error!(
+                    wallet = name,
+                    "the record of whose name this is is damaged: it stays as it is"
+                );
+                batch
+            }
         })
     }
 
-    /// The key generation that has a name, for a wallet or a share that waits.
-    fn name_holder(&self, name: &str) -> Result<Option<SessionId>, StoreError> {
-        let holder = self.store.get(Table::Meta, name_key(name))?;
-        Ok(holder.and_then(|holder| SessionId::try_from_slice(holder.value.expose()).ok()))
+    fn holder(&self, name: &str) -> Result<Name, StoreError> {
+        Ok(match self.store.get(Table::Meta, name) {
+            Ok(None) => Name::Free,
+            Ok(Some(holder)) => {
+                SessionId::try_from_slice(holder.value.expose()).map_or(Name::Damaged, Name::HeldBy)
+            }
+            Err(StoreError::DamagedRecord { .. }) => Name::Damaged,
+            Err(error) => return Err(error),
+        })
     }
+}
+
+/// The sessions of which a refusal is known: for itself, or from the evidence against a member that acknowledged all the
+/// same.
+pub(super) fn refused(store: &Store) -> Result<HashSet<SessionId>, StoreError> {
+    let kept = store.scan(Table::Evidence, "")?.records.into_iter();
+    let shown = kept.filter_map(|(_, record)| refusal_in(&record)).map(|refusal| refusal.session());
+    let mut sessions: HashSet<_> = shown.collect();
+    for key in store.keys(Table::Meta, REFUSAL)? {
+        let session = key.strip_prefix(REFUSAL.as_bytes()).and_then(|session| hex::decode(session).ok());
+        sessions.extend(session.and_then(|session| SessionId::try_from_slice(&session).ok()));
+    }
+    Ok(sessions)
+}
+
+/// The same for the session of one certificate.
+pub(super) fn is_refused(store: &Store, certificate: &Certificate) -> Result<bool, StoreError> {
+    let session = certificate.session();
+    if store.contains(Table::Meta, refusal_key(&session))? {
+        return Ok(true);
+    }
+    for member in certificate.agreement().committee().members() {
+        // As `engine/exclusion.rs` keeps it.
+        let kept = store.get(Table::Evidence, format!("{}/{session}", member.identity));
+        if kept.ok().flatten().is_some_and(|record| refusal_in(&record).is_some()) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn refusal_in(evidence: &Record) -> Option<Refusal> {
+    Refusal::shown_by(&Evidence::from_wire(evidence.value.expose()).ok()?)
 }
 
 /// The refusal that is known of a key generation, if it can be read.
@@ -191,11 +326,15 @@ pub(super) fn refusal_of(store: &Store, session: &SessionId) -> Option<Refusal> 
     Refusal::from_wire(record.value.expose()).ok()
 }
 
+/// Rows of who has a wallet's name.
+const NAME: &str = "name/";
+/// Rows of what is known of sessions that a member refused.
+const REFUSAL: &str = "refusal/";
+
 fn name_key(wallet: &str) -> String {
-    format!("name/{wallet}")
+    format!("{NAME}{wallet}")
 }
 
-/// Row of what is known of a session that a member refused.
-pub(super) fn refusal_key(session: &SessionId) -> String {
-    format!("refusal/{session}")
+fn refusal_key(session: &SessionId) -> String {
+    format!("{REFUSAL}{session}")
 }

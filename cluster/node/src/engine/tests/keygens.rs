@@ -1,11 +1,10 @@
 //! Key generation when nodes are cut off, fast, slow, or lie about it.
 
 use super::*;
-use quorate_keygen::{Certificate, Refusal};
+use quorate_keygen::Certificate;
 use quorate_request::ErrorCode;
 
 use crate::frame::Certified;
-use crate::store::Table;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_two_key_generations_under_one_name_one_makes_the_wallet() {
@@ -211,142 +210,6 @@ async fn a_certificate_does_not_pass_for_another_request_or_key() {
     assert!(engine.wallets.all().is_empty());
     engine.certified(cluster.identity(0), one).await;
     assert_eq!(cluster.knows(3, "w1"), 1);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn questions_about_sessions_leave_nothing_behind() {
-    let cluster = Cluster::new(2, Settings::default()).await;
-    let mut hand = cluster.hand(1).await;
-    let engine = cluster.engine(0);
-    eventually("connected", || engine.reachable().len() == 2).await;
-    let before = engine.store.scan(Table::Meta, "").unwrap().records.len();
-    for n in 0..200u8 {
-        let session = borsh::from_slice(&[n; 32]).unwrap();
-        hand.send(&engine.me, &Frame::Inquire(session));
-        let refusal = hand
-            .next(|_, frame| match frame {
-                Frame::Refused(refusal) => Some(refusal),
-                _ => None,
-            })
-            .await;
-        assert_eq!(refusal, Refusal::promise(session, &cluster.members[0].identity));
-    }
-    assert_eq!(engine.store.scan(Table::Meta, "").unwrap().records.len(), before);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_session_that_is_about_to_start_is_not_refused_and_a_refused_one_is_never_acknowledged() {
-    let cluster = Cluster::new(2, Settings::default()).await;
-    let mut hand = cluster.hand(1).await;
-    let engine = cluster.engine(0);
-    eventually("connected", || engine.reachable().len() == 2).await;
-    let request = cluster.keygen_request("k", "w", 2, &[0, 1]);
-    let invite = hand.invitation(engine, &request, &[engine.me, hand.identity()], 1);
-    let start = hand.gather(&invite).await;
-    let session = start.agreement(&invite.proposal.proposal).unwrap().session();
-
-    let refused = |_, frame| matches!(frame, Frame::Refused(_)).then_some(());
-    hand.send(&engine.me, &Frame::Inquire(session));
-    tokio::time::timeout(Duration::from_millis(300), hand.next(refused)).await.unwrap_err();
-    hand.send(&engine.me, &Frame::Start(start));
-    hand.next(|_, frame| match frame {
-        Frame::Session { session: running, .. } if running == session => Some(()),
-        _ => None,
-    })
-    .await;
-    // While it runs there is no answer; when it has failed, for want of this member's messages, there is.
-    hand.send(&engine.me, &Frame::Inquire(session));
-    tokio::time::timeout(Duration::from_millis(300), hand.next(refused)).await.unwrap_err();
-    eventually("it ends", || !engine.is_running(&session)).await;
-    hand.send(&engine.me, &Frame::Inquire(session));
-    hand.next(refused).await;
-    assert!(!super::super::lock(&engine.doubts).acknowledge(session));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_false_refusal_loses_no_wallet() {
-    let settings = Settings { round: Duration::from_millis(500), request: Duration::from_secs(4) };
-    let cluster = Cluster::new(3, settings).await;
-    let (hub, cut_off) = (cluster.hub.clone(), cluster.identity(1));
-    cluster.deed(1, move |operation, step| {
-        if (operation, step) == ("keygen", Step::Stored) {
-            hub.isolate(&cut_off);
-        }
-    });
-    cluster.keygen(0, "k", "w", &[0, 1, 2]).await.unwrap_err();
-    let waiting = cluster.engine(0).wallets.waiting();
-    let session = waiting[0].agreement.session();
-    // Node 2 has acknowledged, and signs that it never will.
-    let lie = Refusal::promise(session, &cluster.members[2].identity);
-    cluster.engine(0).refused(cluster.identity(2), &lie).await;
-    assert!(cluster.engine(0).wallets.waiting().is_empty());
-    // Forged, and by no member: neither counts for anything.
-    let stranger = SigningIdentity::generate(&mut OsRng);
-    cluster.engine(2).refused(cluster.identity(0), &Refusal::promise(session, &stranger)).await;
-    assert_eq!(cluster.engine(2).wallets.waiting().len(), 1);
-
-    cluster.deed(1, |_, _| {});
-    cluster.hub.heal_all();
-    eventually("the certificate counts", || (0..3).all(|place| cluster.knows(place, "w") == 1)).await;
-    assert!(cluster.engine(0).wallets.waiting_of(&session).is_none());
-    // Who signed both is convicted, and nobody else. The others suffice.
-    let convicted = |place: usize, of| cluster.engine(place).exclusions.contains(&cluster.identity(of));
-    eventually("all convict node 2", || (0..3).all(|place| convicted(place, 2))).await;
-    assert!((0..3).all(|place| !convicted(place, 0) && !convicted(place, 1)));
-    for place in 0..3 {
-        let signed = cluster.sign(place, &format!("s{place}"), "w").await.unwrap();
-        assert_eq!(signed.committee, ["node0", "node1"]);
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_wallet_that_was_falsely_refused_does_not_contest_the_name_that_it_lost() {
-    let settings = Settings { round: Duration::from_millis(500), request: Duration::from_secs(4) };
-    let mut cluster = Cluster::new(4, settings).await;
-    let (hub, cut_off) = (cluster.hub.clone(), cluster.identity(1));
-    cluster.deed(1, move |operation, step| {
-        if (operation, step) == ("keygen", Step::Stored) {
-            hub.isolate(&cut_off);
-        }
-    });
-    cluster.keygen(0, "k", "w", &[0, 1, 2]).await.unwrap_err();
-    let session = cluster.engine(0).wallets.waiting()[0].agreement.session();
-    // As long as node 1 is not heard of, the name is held, and the client learns by whom.
-    let held = cluster.keygen(0, "k-2", "w", &[0, 3]).await.unwrap_err();
-    assert_eq!(held.code, ErrorCode::NotEnoughSigners);
-    assert!(held.message.contains("the name w is held") && held.message.contains("node1"), "{held:?}");
-    // Node 2 lies, and its lie frees the name at node 0.
-    let lie = Refusal::promise(session, &cluster.members[2].identity);
-    cluster.engine(0).refused(cluster.identity(2), &lie).await;
-    let second = cluster.keygen(0, "k-3", "w", &[0, 3]).await.unwrap();
-
-    cluster.deed(1, |_, _| {});
-    cluster.hub.heal_all();
-    let arrived = || (0..4).all(|place| cluster.engine(place).wallets.of_session(&session).is_some());
-    eventually("the first wallet is certified all the same", arrived).await;
-    let liar = cluster.identity(2);
-    let convicted = || (0..4).all(|place| cluster.engine(place).exclusions.contains(&liar));
-    eventually("the liar is convicted", convicted).await;
-    let first = cluster.engine(0).wallets.of_session(&session).unwrap().public_key.to_string();
-    let second = second.public_key.to_string();
-    assert_ne!(first, second);
-    // Where the lie was known the name means the second wallet, before and after a restart; elsewhere it means neither.
-    eventually("node 3 knows both", || cluster.knows(3, "w") == 2).await;
-    for restarted in [false, true] {
-        if restarted {
-            cluster.restart(0, settings, None).await;
-            eventually("peers are back", || cluster.engine(0).reachable().len() == 4).await;
-        }
-        let named = cluster.engine(0).wallets.named(&"w".parse().unwrap());
-        assert_eq!(named.len(), 1);
-        assert_eq!(named[0].public_key.to_string(), second);
-        for key in [&first, &second] {
-            let body = format!(r#"{{"public_key":"{key}","message_hash":"0x{}"}}"#, "ab".repeat(32));
-            let request = cluster.request(Operation::Sign, &format!("s-{restarted}-{key}"), &body);
-            let signed = sign_of(cluster.engine(0).submit(&request).await).unwrap();
-            assert_eq!(signed.public_key.to_string(), *key);
-        }
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

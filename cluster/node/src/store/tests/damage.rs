@@ -28,6 +28,15 @@ fn tamper(path: &Path, change: impl Fn(&redb::WriteTransaction)) {
     engine.close();
 }
 
+/// Alters one bit of a record of a store that is closed.
+pub(crate) fn flip(path: &Path, table: Table, key: &[u8]) {
+    tamper(path, |transaction| {
+        let mut row = take(transaction, table, key);
+        *row.last_mut().unwrap() ^= 1;
+        give(transaction, table, key, &row);
+    });
+}
+
 async fn filled(path: &Path) {
     let store = create(path);
     let batch = Batch::new()

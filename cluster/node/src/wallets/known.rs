@@ -1,0 +1,106 @@
+//! The wallets in memory, by everything that they are looked up by.
+//!
+//! A certificate says that all members of a committee acknowledged a key; if none of them is honest, they can acknowledge the
+//! key of another wallet, of which they hold nothing. An honest member is proof that it was made here, as its part of the key can't be
+//! foreseen. So of two wallets of one key the one is meant that this node holds a share of; else the one with the
+//! higher threshold: a committee of corrupted nodes alone is no larger than their number, which is below the
+//! threshold of the wallet that they want to replace. In whatever order they come, every node decides alike.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use quorate_request::WalletId;
+use quorate_session::SessionId;
+
+use super::{Census, Wallet};
+
+#[derive(Default)]
+pub(super) struct Known {
+    by_id: HashMap<String, Vec<Named>>,
+    /// The wallet that a key means, and whether this node holds a share of it.
+    by_key: HashMap<Vec<u8>, (Arc<Wallet>, bool)>,
+    by_session: HashMap<SessionId, Arc<Wallet>>,
+    by_bucket: HashMap<u8, Vec<Arc<Wallet>>>,
+    /// How many wallets a request made.
+    by_request: HashMap<[u8; 32], usize>,
+    census: Census,
+}
+
+/// A wallet among those of its name.
+struct Named {
+    wallet: Arc<Wallet>,
+    /// Whether a refusal of it is known.
+    refused: bool,
+}
+
+impl Known {
+    /// Adds a wallet; gives another one of the same key, if there is one.
+    pub(super) fn insert(&mut self, wallet: Arc<Wallet>, held: bool, refused: bool) -> Option<Arc<Wallet>> {
+        let session = wallet.session();
+        self.by_session.insert(session, Arc::clone(&wallet));
+        self.by_bucket.entry(Census::bucket_of(&session)).or_default().push(Arc::clone(&wallet));
+        self.census.add(&session);
+        let made = self.by_request.entry(wallet.fingerprint).or_default();
+        *made = made.saturating_add(1);
+        let named = Named { wallet: Arc::clone(&wallet), refused };
+        self.by_id.entry(wallet.id.as_str().to_owned()).or_default().push(named);
+
+        let key = wallet.public_key.as_bytes().to_vec();
+        let rival = self.by_key.get(&key).cloned();
+        if rival
+            .as_ref()
+            .is_none_or(|(rival, held_rival)| precedence(&wallet, held) > precedence(rival, *held_rival))
+        {
+            self.by_key.insert(key, (wallet, held));
+        }
+        rival.map(|(rival, _)| rival)
+    }
+
+    /// Notes that a refusal of a wallet is known.
+    pub(super) fn refuse(&mut self, session: &SessionId) {
+        let Some(wallet) = self.by_session.get(session) else { return };
+        let named = self.by_id.get_mut(wallet.id.as_str()).into_iter().flatten();
+        for named in named.filter(|named| named.wallet.session() == *session) {
+            named.refused = true;
+        }
+    }
+
+    /// The wallets that a name means: one, except after a fault of others.
+    pub(super) fn named(&self, id: &WalletId) -> Vec<Arc<Wallet>> {
+        let named = self.by_id.get(id.as_str()).map(Vec::as_slice).unwrap_or_default();
+        let refused = named.iter().all(|named| named.refused);
+        let meant = named.iter().filter(|named| named.refused == refused);
+        meant.map(|named| Arc::clone(&named.wallet)).collect()
+    }
+
+    pub(super) fn of_key(&self, key: &[u8]) -> Option<&Arc<Wallet>> {
+        self.by_key.get(key).map(|(wallet, _)| wallet)
+    }
+
+    pub(super) fn of_session(&self, session: &SessionId) -> Option<&Arc<Wallet>> {
+        self.by_session.get(session)
+    }
+
+    pub(super) fn all(&self) -> impl Iterator<Item = &Arc<Wallet>> {
+        self.by_session.values()
+    }
+
+    pub(super) fn bucket(&self, bucket: u8) -> &[Arc<Wallet>] {
+        self.by_bucket.get(&bucket).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// How many wallets a request made.
+    pub(super) fn made_by(&self, fingerprint: &[u8; 32]) -> usize {
+        self.by_request.get(fingerprint).copied().unwrap_or_default()
+    }
+
+    pub(super) fn census(&self) -> &Census {
+        &self.census
+    }
+}
+
+/// Which of two wallets of one key is meant: the greater one.
+fn precedence(wallet: &Wallet, held: bool) -> (bool, u16, usize, SessionId) {
+    let committee = &wallet.record.public.committee;
+    (held, committee.threshold().get(), committee.len(), wallet.session())
+}
