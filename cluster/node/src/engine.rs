@@ -130,7 +130,8 @@ impl Engine {
         }))
     }
 
-    /// Answers a client's request: with its first result, however often and wherever it is repeated.
+    /// Answers a client's request: with its first result, however often it is repeated, where this node or one of those
+    /// that it invites knows it.
     ///
     /// # Errors
     /// What the client is told.
