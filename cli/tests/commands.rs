@@ -196,7 +196,9 @@ fn a_passphrase_file_that_others_can_read_is_pointed_out() {
     let folder = TempDir::new().unwrap();
     let secret = folder.path().join("secret");
     std::fs::write(&secret, "open sesame\n").unwrap();
-    for (mode, warned) in [(0o644, true), (0o640, true), (0o600, false), (0o400, false)] {
+    for (mode, warned) in
+        [(0o644, true), (0o640, true), (0o620, true), (0o601, true), (0o600, false), (0o400, false)]
+    {
         std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(mode)).unwrap();
         let out = folder.path().join(format!("{mode:o}.json"));
         let secret = secret.to_str().unwrap();

@@ -70,8 +70,8 @@ impl PassphraseSource {
             ))));
         }
         #[cfg(unix)]
-        if std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o044 != 0 {
-            tracing::warn!(path = %path.display(), "the passphrase file can be read by others: set it to mode 0600");
+        if std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o077 != 0 {
+            tracing::warn!(path = %path.display(), "the passphrase file is not its owner's alone: set it to mode 0600");
         }
         let content = Zeroizing::new(std::fs::read(&path).map_err(failed)?);
         let line = content.strip_suffix(b"\n").unwrap_or(&content);
