@@ -110,6 +110,8 @@ pub struct Config {
     pub max_concurrent_keygen: usize,
     /// Signings at the same time.
     pub max_concurrent_signing: usize,
+    /// Requests of each kind that may wait for others to end.
+    pub max_waiting: usize,
     /// From a request to its answer, all attempts included.
     pub request_timeout: Duration,
     /// For a peer's message of a round, before it counts as silent.

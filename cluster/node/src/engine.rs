@@ -5,6 +5,7 @@ mod early;
 mod exchange;
 mod exclusion;
 mod member;
+mod places;
 mod proposer;
 mod recovery;
 mod run;
@@ -35,6 +36,7 @@ use attempt::Answer;
 use early::EarlyFrames;
 use exclusion::Exclusions;
 use member::{Promise, TakenPart};
+use places::Places;
 use recovery::Doubts;
 use run::Inbox;
 
@@ -82,8 +84,8 @@ pub(crate) struct Engine {
     doubts: Mutex<Doubts>,
     /// Whether the store took a write, and when that was tried.
     pub(crate) probed: tokio::sync::Mutex<Option<(Instant, Option<String>)>>,
-    keygens: Arc<Semaphore>,
-    signings: Arc<Semaphore>,
+    keygens: Places,
+    signings: Places,
     draining: AtomicBool,
     /// Requests and sessions in progress.
     busy: AtomicUsize,
@@ -108,8 +110,8 @@ impl Engine {
             authority: Authority::new(*peers.cluster(), config.initiators.clone()),
             ledger: Ledger::new(Arc::clone(&store)),
             exclusions: Exclusions::load(Arc::clone(&store), config.data_dir.join("evidence"))?,
-            keygens: Arc::new(Semaphore::new(config.max_concurrent_keygen)),
-            signings: Arc::new(Semaphore::new(config.max_concurrent_signing)),
+            keygens: Places::new(config.max_concurrent_keygen, config.max_waiting),
+            signings: Places::new(config.max_concurrent_signing, config.max_waiting),
             config,
             peers,
             transport,

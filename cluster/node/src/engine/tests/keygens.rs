@@ -30,7 +30,11 @@ async fn of_two_key_generations_under_one_name_one_makes_the_wallet() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_attempt_that_may_have_succeeded_is_not_followed_by_another() {
-    let settings = Settings { round: Duration::from_millis(500), request: Duration::from_secs(6) };
+    let settings = Settings {
+        round: Duration::from_millis(500),
+        request: Duration::from_secs(6),
+        ..Settings::default()
+    };
     let cluster = Cluster::new(5, settings).await;
     // Two of the five hold the wallet; the proposer is none of them. One stores its share and is cut off before it
     // can say so.
@@ -265,7 +269,11 @@ async fn a_session_that_is_about_to_start_is_not_refused_and_a_refused_one_is_ne
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_false_refusal_loses_no_wallet() {
-    let settings = Settings { round: Duration::from_millis(500), request: Duration::from_secs(4) };
+    let settings = Settings {
+        round: Duration::from_millis(500),
+        request: Duration::from_secs(4),
+        ..Settings::default()
+    };
     let cluster = Cluster::new(3, settings).await;
     let (hub, cut_off) = (cluster.hub.clone(), cluster.identity(1));
     cluster.deed(1, move |operation, step| {
@@ -301,7 +309,11 @@ async fn a_false_refusal_loses_no_wallet() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wallet_that_was_falsely_refused_does_not_contest_the_name_that_it_lost() {
-    let settings = Settings { round: Duration::from_millis(500), request: Duration::from_secs(4) };
+    let settings = Settings {
+        round: Duration::from_millis(500),
+        request: Duration::from_secs(4),
+        ..Settings::default()
+    };
     let mut cluster = Cluster::new(4, settings).await;
     let (hub, cut_off) = (cluster.hub.clone(), cluster.identity(1));
     cluster.deed(1, move |operation, step| {
