@@ -4,6 +4,7 @@ mod invitations;
 mod keygens;
 mod members;
 mod places;
+mod samples;
 mod words;
 
 use std::collections::BTreeSet;
