@@ -207,7 +207,9 @@ impl Drop for Files {
 }
 
 async fn start(arguments: Start, verbose: u8, joints: Joints) -> anyhow::Result<()> {
-    forbid_core_dumps();
+    if !joints.readable_memory {
+        forbid_core_dumps();
+    }
     let overrides =
         arguments.settings.into_iter().fold(Overrides::new(), |all, (key, value)| all.set(&key, value));
     let mut config = Config::load(arguments.config.as_deref(), std::env::vars(), &overrides)?;
@@ -227,6 +229,15 @@ pub(crate) fn forbid_core_dumps() {
     let none = Rlimit { current: Some(0), maximum: Some(0) };
     if let Err(error) = setrlimit(Resource::Core, none) {
         tracing::warn!(%error, "core dumps could not be turned off");
+    }
+    // That limit does not hold where a program collects core images (core_pattern with a pipe). This does, and keeps
+    // other processes of the same user from reading this one's memory.
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+        if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
+            tracing::warn!(%error, "the process's memory could not be closed to core dumps");
+        }
     }
 }
 
@@ -283,4 +294,19 @@ fn row(node: &NodeView) -> Vec<String> {
     };
     let heard = node.last_heard_ms.map_or_else(|| "-".into(), |ms| format!("{ms} ms"));
     vec![node.name.clone(), state.into(), heard, node.queued_frames.to_string(), node.identity.to_string()]
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use rustix::process::{DumpableBehavior, Resource, dumpable_behavior, getrlimit};
+
+    #[test]
+    fn no_core_image_is_made() {
+        forbid_core_dumps();
+        assert_eq!(getrlimit(Resource::Core).maximum, Some(0));
+        assert_eq!(dumpable_behavior().unwrap(), DumpableBehavior::NotDumpable);
+    }
 }
