@@ -100,17 +100,22 @@ fn welcome(endpoints: &Endpoints, scratch: bool) -> String {
         })
         .collect();
     let kept = if scratch { "deleted when this ends; keep it with --data DIR" } else { "kept" };
-    let (first, second) = ("node1", "node2");
+    // A majority, as nodes want it, of at least two.
+    let total = nodes.len();
+    let threshold = (total / 2 + 1).max(2);
+    let keygen = format!("{{\"threshold\": {threshold}, \"total\": {total}, \"curve\": \"ed25519\"}}");
+    // Of a wallet that all nodes hold, any will do.
+    let signers: Vec<_> = nodes.iter().take(threshold).map(|node| format!("\\\"{}\\\"", node.name)).collect();
     format!(
         "{table}\n\n\
          The gateway signs whatever this machine asks for: {gateway}\n\
          Data: {data} ({kept})\n\n\
          Make a wallet, then sign with it:\n\n  \
-         curl -s {gateway}/api/v1/keygen -d '{{\"threshold\": 2, \"total\": 3, \"curve\": \"ed25519\"}}'\n\n  \
-         KEY=$(curl -s {gateway}/api/v1/keygen -d '{{\"threshold\": 2, \"total\": 3, \"curve\": \"ed25519\"}}' \
+         curl -s {gateway}/api/v1/keygen -d '{keygen}'\n\n  \
+         KEY=$(curl -s {gateway}/api/v1/keygen -d '{keygen}' \
          | sed 's/.*\"public_key\":\"\\([^\"]*\\)\".*/\\1/')\n  \
          curl -s {gateway}/api/v1/sign -d \"{{\\\"public_key\\\": \\\"$KEY\\\", \
-         \\\"message_hash\\\": \\\"0x{hash}\\\", \\\"signers\\\": [\\\"{first}\\\", \\\"{second}\\\"]}}\"\n\n  \
+         \\\"message_hash\\\": \\\"0x{hash}\\\", \\\"signers\\\": [{signers}]}}\"\n\n  \
          curl -s {gateway}/api/v1/wallets\n  \
          curl -s {gateway}/api/v1/nodes\n\n\
          Or: quorate wallet list --api {gateway}\n\n\
@@ -118,5 +123,6 @@ fn welcome(endpoints: &Endpoints, scratch: bool) -> String {
         table = output::table(&["NODE", "API (signed requests)", "PEERS (mutual TLS)", "IDENTITY"], &rows),
         data = data.display(),
         hash = "11".repeat(32),
+        signers = signers.join(", "),
     )
 }

@@ -71,11 +71,11 @@ impl LocalCluster {
         Ok(())
     }
 
-    /// Stops all nodes, requests in progress first.
+    /// Stops all nodes, requests in progress first; at the same time, so that none complains that another is gone.
     pub(crate) async fn stop(self) {
-        for node in self.nodes {
-            node.node.stop().await;
-        }
+        let mut stopping: tokio::task::JoinSet<()> =
+            self.nodes.into_iter().map(|node| async move { node.node.stop().await }).collect();
+        while stopping.join_next().await.is_some() {}
     }
 }
 

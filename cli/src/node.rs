@@ -25,6 +25,7 @@ use crate::{output, passphrase};
 const CONFIG_FILE: &str = "node.yaml";
 const IDENTITY_FILE: &str = "identity.json";
 const STORE_FILE: &str = "store.redb";
+const PEERS_FILE: &str = "peers.yaml";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -44,9 +45,9 @@ pub(crate) struct Init {
     /// The folder of the node's files; made if there is none.
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
-    /// The cluster's peers file, as the node will find it.
-    #[arg(long, value_name = "FILE", default_value = "peers.yaml")]
-    peers: PathBuf,
+    /// The cluster's peers file, as the node will find it: peers.yaml in the folder of --data unless it is said.
+    #[arg(long, value_name = "FILE")]
+    peers: Option<PathBuf>,
     /// Where to listen for peers.
     #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:7000")]
     listen: SocketAddr,
@@ -105,6 +106,7 @@ pub(crate) async fn run(command: Command, verbose: u8, joints: Joints) -> anyhow
 struct Made {
     identity: Identity,
     config: PathBuf,
+    peers: PathBuf,
 }
 
 /// The settings that `node init` writes down.
@@ -129,11 +131,15 @@ fn init(arguments: &Init) -> anyhow::Result<()> {
         [IDENTITY_FILE, STORE_FILE, CONFIG_FILE].map(|name| data.join(name));
     // All of them first: a node is made as a whole or not at all.
     refuse_leftovers(&[&identity_path, &db_path, &config])?;
+    let peers_path = match &arguments.peers {
+        Some(path) => std::path::absolute(path)?,
+        None => data.join(PEERS_FILE),
+    };
     let passphrase = arguments.passphrase.choose()?;
     let settings = Settings {
         node_id: arguments.name.as_str(),
         data_dir: data.clone(),
-        peers_path: std::path::absolute(&arguments.peers)?,
+        peers_path: peers_path.clone(),
         identity_path: identity_path.clone(),
         db_path: db_path.clone(),
         listen: arguments.listen,
@@ -155,14 +161,14 @@ fn init(arguments: &Init) -> anyhow::Result<()> {
     opened.write_all(settings.as_bytes()).with_context(|| config.display().to_string())?;
     files.0.clear();
 
-    let made = Made { identity: identity.identity(), config };
+    let made = Made { identity: identity.identity(), config, peers: peers_path };
     output::print(arguments.json, &made, || {
         format!(
-            "identity  {}\nconfig    {}\n\nNext: put the identity into the cluster's peers file \
-             (`quorate peers generate`), then `quorate node start --config {}`.",
+            "identity  {}\nconfig    {config}\npeers     {}\n\nNext: put the identity into the cluster's peers file \
+             (`quorate peers generate`), put that file where `peers` says, then `quorate node start --config {config}`.",
             made.identity,
-            made.config.display(),
-            made.config.display()
+            made.peers.display(),
+            config = made.config.display()
         )
     })
 }
@@ -201,7 +207,9 @@ impl Drop for Files {
 }
 
 async fn start(arguments: Start, verbose: u8, joints: Joints) -> anyhow::Result<()> {
-    forbid_core_dumps();
+    if !joints.readable_memory {
+        forbid_core_dumps();
+    }
     let overrides =
         arguments.settings.into_iter().fold(Overrides::new(), |all, (key, value)| all.set(&key, value));
     let mut config = Config::load(arguments.config.as_deref(), std::env::vars(), &overrides)?;
@@ -221,6 +229,15 @@ pub(crate) fn forbid_core_dumps() {
     let none = Rlimit { current: Some(0), maximum: Some(0) };
     if let Err(error) = setrlimit(Resource::Core, none) {
         tracing::warn!(%error, "core dumps could not be turned off");
+    }
+    // That limit does not hold where a program collects core images (core_pattern with a pipe). This does, and keeps
+    // other processes of the same user from reading this one's memory.
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+        if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
+            tracing::warn!(%error, "the process's memory could not be closed to core dumps");
+        }
     }
 }
 
@@ -277,4 +294,19 @@ fn row(node: &NodeView) -> Vec<String> {
     };
     let heard = node.last_heard_ms.map_or_else(|| "-".into(), |ms| format!("{ms} ms"));
     vec![node.name.clone(), state.into(), heard, node.queued_frames.to_string(), node.identity.to_string()]
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use rustix::process::{DumpableBehavior, Resource, dumpable_behavior, getrlimit};
+
+    #[test]
+    fn no_core_image_is_made() {
+        forbid_core_dumps();
+        assert_eq!(getrlimit(Resource::Core).maximum, Some(0));
+        assert_eq!(dumpable_behavior().unwrap(), DumpableBehavior::NotDumpable);
+    }
 }

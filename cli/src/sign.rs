@@ -3,16 +3,16 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use quorate_keys::{DerivationPath, PublicKey, Scheme, Signature};
 use quorate_client::{Client, ClientError};
+use quorate_keys::{DerivationPath, PublicKey, Scheme, Signature};
 use quorate_request::{
     Allowance, Hex, HexArray, RequestId, SignRequest, SignResponse, Subject, Tweak, WalletId, WalletView,
 };
 
 use crate::cluster::Target;
 use crate::failure::Failure;
-use crate::transaction::{self, Transaction};
 use crate::output;
+use crate::transaction::{self, Transaction};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {

@@ -152,7 +152,9 @@ mod tests {
         }
         assert_eq!(text(b"not a transaction"), None);
         let missing = read(Path::new("/nowhere/tx")).unwrap_err();
-        assert!(matches!(missing.downcast_ref(), Some(Failure::Setting(text)) if text.contains("/nowhere/tx")));
+        assert!(
+            matches!(missing.downcast_ref(), Some(Failure::Setting(text)) if text.contains("/nowhere/tx"))
+        );
     }
 
     #[test]

@@ -184,6 +184,11 @@ fn a_node_is_made_as_a_whole_or_not_at_all() {
     let made = run(&init);
     assert_eq!(made.code, Some(0), "{}", made.stderr);
     assert_eq!(files(&data), ["identity.json", "node.yaml", "store.redb"]);
+    // Everything of a node is in its folder, the peers file too, unless it is said where that is.
+    let config = std::fs::read_to_string(data.join("node.yaml")).unwrap();
+    let peers_path = data.join("peers.yaml").display().to_string();
+    assert!(config.contains(&format!("peers_path: {peers_path}\n")), "{config}");
+    assert!(made.stdout.contains(&peers_path), "{}", made.stdout);
     let before = std::fs::read(data.join("identity.json")).unwrap();
     let again = run(&init);
     assert_eq!(again.code, Some(3));
@@ -196,14 +201,16 @@ fn a_passphrase_file_that_others_can_read_is_pointed_out() {
     let folder = TempDir::new().unwrap();
     let secret = folder.path().join("secret");
     std::fs::write(&secret, "open sesame\n").unwrap();
-    for (mode, warned) in [(0o644, true), (0o640, true), (0o600, false), (0o400, false)] {
+    for (mode, warned) in
+        [(0o644, true), (0o640, true), (0o620, true), (0o601, true), (0o600, false), (0o400, false)]
+    {
         std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(mode)).unwrap();
         let out = folder.path().join(format!("{mode:o}.json"));
         let secret = secret.to_str().unwrap();
         let ended =
             run(&["identity", "generate", "--out", out.to_str().unwrap(), "--passphrase-file", secret]);
         assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-        let said = ended.stderr.contains("read by others") && ended.stderr.contains(secret);
+        let said = ended.stderr.contains("not its owner's alone") && ended.stderr.contains(secret);
         assert_eq!(said, warned, "{mode:o}: {}", ended.stderr);
     }
 }

@@ -24,10 +24,7 @@ pub fn wiping_stack<T>(work: impl FnOnce() -> T) -> T {
 
 /// [`wiping_stack`], if `worked_on_secrets` says of the result that there is something to overwrite.
 #[inline(never)]
-pub fn wiping_stack_if<T>(
-    work: impl FnOnce() -> T,
-    worked_on_secrets: impl FnOnce(&T) -> bool,
-) -> T {
+pub fn wiping_stack_if<T>(work: impl FnOnce() -> T, worked_on_secrets: impl FnOnce(&T) -> bool) -> T {
     let result = in_own_frame(work);
     if worked_on_secrets(&result) {
         overwrite();

@@ -27,10 +27,12 @@ pub fn columns(section: &str, names: &[&str]) {
 /// Adds a row to a section, and rewrites the file in `folder` (`env!("CARGO_TARGET_TMPDIR")`).
 ///
 /// # Panics
-/// When the file can't be written.
+/// When the section's columns were not named, or other than as many as there are cells, or the file can't be written.
 pub fn row(folder: &str, section: &str, cells: &[&str]) {
     let cells: Vec<String> = cells.iter().map(|cell| cell.replace('|', "\\|").replace('\n', " ")).collect();
     let mut table = TABLE.lock().unwrap_or_else(PoisonError::into_inner);
+    let columns = table.get(section).map_or(0, |section| section.columns.len());
+    assert_eq!(columns, cells.len(), "the columns of {section:?} and a row of it: {cells:?}");
     // Direct, since print! is captured.
     writeln!(std::io::stdout(), "observed: {section} | {}", cells.join(" | ")).ok();
     table.entry(section.to_owned()).or_default().rows.push(cells);

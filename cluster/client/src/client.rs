@@ -7,8 +7,8 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode, Uri};
 use quorate_keys::{Identity, SigningIdentity};
 use quorate_request::{
-    ClusterId, ErrorBody, ErrorCode, Health, KeygenRequest, KeygenResponse, NodeView, Operation, Readiness, RequestId,
-    SessionView, SignRequest, SignResponse, SignedRequest, WalletId, WalletView, paths,
+    ClusterId, ErrorBody, ErrorCode, Health, KeygenRequest, KeygenResponse, NodeView, Operation, Readiness,
+    RequestId, SessionView, SignRequest, SignResponse, SignedRequest, WalletId, WalletView, paths,
 };
 use rand_core::OsRng;
 use serde::Serialize;

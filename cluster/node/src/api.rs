@@ -13,8 +13,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use quorate_request::{
-    ErrorBody, ErrorCode, Hex, MAX_BODY_BYTES, Operation, RequestError, SessionResult, SignedRequest, Verified, WalletId,
-    WalletRef, paths,
+    ErrorBody, ErrorCode, Hex, MAX_BODY_BYTES, Operation, RequestError, SessionResult, SignedRequest,
+    Verified, WalletId, WalletRef, paths,
 };
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;

@@ -70,8 +70,8 @@ impl PassphraseSource {
             ))));
         }
         #[cfg(unix)]
-        if std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o044 != 0 {
-            tracing::warn!(path = %path.display(), "the passphrase file can be read by others: set it to mode 0600");
+        if std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o077 != 0 {
+            tracing::warn!(path = %path.display(), "the passphrase file is not its owner's alone: set it to mode 0600");
         }
         let content = Zeroizing::new(std::fs::read(&path).map_err(failed)?);
         let line = content.strip_suffix(b"\n").unwrap_or(&content);
@@ -110,6 +110,8 @@ pub struct Config {
     pub max_concurrent_keygen: usize,
     /// Signings at the same time.
     pub max_concurrent_signing: usize,
+    /// Requests of each kind that may wait for others to end.
+    pub max_waiting: usize,
     /// From a request to its answer, all attempts included.
     pub request_timeout: Duration,
     /// For a peer's message of a round, before it counts as silent.

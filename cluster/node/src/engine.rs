@@ -7,6 +7,7 @@ mod exchange;
 mod exclusion;
 mod lingering;
 mod member;
+mod places;
 mod proposer;
 mod recovery;
 mod run;
@@ -41,6 +42,7 @@ use early::EarlyFrames;
 use exclusion::Exclusions;
 use lingering::{Known, Lingering};
 use member::{Promise, TakenPart};
+use places::Places;
 use run::Inbox;
 
 /// Frames of one peer, other than envelopes of running sessions, that may be worked on at a time.
@@ -90,8 +92,8 @@ pub(crate) struct Engine {
     doubts: Mutex<Doubts>,
     /// Whether the store took a write, and when that was tried.
     pub(crate) probed: tokio::sync::Mutex<Option<(Instant, Option<String>)>>,
-    keygens: Arc<Semaphore>,
-    signings: Arc<Semaphore>,
+    keygens: Places,
+    signings: Places,
     draining: AtomicBool,
     /// Requests and sessions in progress.
     busy: AtomicUsize,
@@ -116,8 +118,8 @@ impl Engine {
             authority: Authority::new(*peers.cluster(), config.initiators.clone()),
             ledger: Ledger::new(Arc::clone(&store)),
             exclusions: Exclusions::load(Arc::clone(&store), config.data_dir.join("evidence"))?,
-            keygens: Arc::new(Semaphore::new(config.max_concurrent_keygen)),
-            signings: Arc::new(Semaphore::new(config.max_concurrent_signing)),
+            keygens: Places::new(config.max_concurrent_keygen, config.max_waiting),
+            signings: Places::new(config.max_concurrent_signing, config.max_waiting),
             config,
             peers,
             transport,
@@ -139,7 +141,8 @@ impl Engine {
         }))
     }
 
-    /// Answers a client's request: with its first result, however often and wherever it is repeated.
+    /// Answers a client's request: with its first result, however often it is repeated, where this node or one of those
+    /// that it invites knows it.
     ///
     /// # Errors
     /// What the client is told.

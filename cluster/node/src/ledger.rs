@@ -162,7 +162,8 @@ impl Ledger {
         self.lock().get(id.as_str()).is_some_and(|request| matches!(&*request.done.borrow(), Some(Ok(_))))
     }
 
-    /// Notes the result of a request that another node proposed, in memory: its aggregator has it on disk.
+    /// Notes the result of a request that another node proposed, for whoever asks while this one runs. On disk it is only
+    /// what was [settled](Self::settle), as the aggregator does before it tells anybody, and the other members do after.
     pub(crate) fn learn(&self, verified: &Verified, result: SessionResult) {
         let id = verified.request_id();
         if self.lock().contains_key(id.as_str()) {

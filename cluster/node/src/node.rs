@@ -33,11 +33,19 @@ pub struct Joints {
     pub barrier: Arc<dyn Barrier>,
     /// How connections with peers are kept.
     pub transport: Options,
+    /// Leaves the process's memory to those whom the operating system lets read it, and to core dumps: for tests that search
+    /// it for secrets.
+    pub readable_memory: bool,
 }
 
 impl Default for Joints {
     fn default() -> Self {
-        Self { registry: protocols::registry(), barrier: Arc::new(NoBarrier), transport: Options::default() }
+        Self {
+            registry: protocols::registry(),
+            barrier: Arc::new(NoBarrier),
+            transport: Options::default(),
+            readable_memory: false,
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! What signers agree upon: a proposal comes with it, and evidence holds it.
 
-use quorate_frost::{Setup, Task, TaprootTweak};
+use quorate_frost::{Setup, TaprootTweak, Task};
 use quorate_session::Wire;
 use quorate_sharing::{Ed25519, PartyIndex, PublicShares, Secp256k1};
 
@@ -21,5 +21,7 @@ fn seeds() -> Vec<Vec<u8>> {
 fn setup(key: PublicShares, tweak: Option<TaprootTweak>) -> Option<Vec<u8>> {
     let aggregator = PartyIndex::new(2).ok()?;
     let path = "m/0/7".parse().ok()?;
-    Setup { key, aggregator, tasks: vec![Task { message: b"message".to_vec(), path, tweak }; 2] }.to_wire().ok()
+    Setup { key, aggregator, tasks: vec![Task { message: b"message".to_vec(), path, tweak }; 2] }
+        .to_wire()
+        .ok()
 }

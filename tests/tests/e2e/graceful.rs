@@ -1,8 +1,8 @@
 //! A node is told to stop while it signs.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use quorate_request::{SignRequest, SignResponse};
 use quorate_tests::cluster::sign;
@@ -13,14 +13,27 @@ use crate::{cluster, observed};
 const SECTION: &str = "SIGTERM during signing (3 nodes, 2 of 3)";
 const COLUMNS: &[&str] = &["load", "exit code", "observed"];
 
+/// How many signatures of each kind of client there are to be before the node is told to stop, and of those that go on after.
+const LOAD: usize = 12;
+const PATIENCE: Duration = Duration::from_secs(60);
+
 type Answered = Vec<(SignRequest, SignResponse)>;
 
-/// Signs one message after the other until told to stop, or refused; counts what went wrong.
+async fn reaches(count: &AtomicUsize, wanted: usize) {
+    let started = Instant::now();
+    while count.load(Ordering::Relaxed) < wanted {
+        assert!(started.elapsed() < PATIENCE, "{} signatures, not {wanted}", count.load(Ordering::Relaxed));
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Signs one message after the other until told to stop, or refused; counts the signatures.
 async fn keep_signing(
     client: quorate_client::Client,
     wallet: quorate_request::WalletId,
     name: String,
     stop: Arc<AtomicBool>,
+    count: Arc<AtomicUsize>,
 ) -> (Answered, Option<String>) {
     let mut answered = Vec::new();
     for number in 0.. {
@@ -30,7 +43,10 @@ async fn keep_signing(
         let id = format!("{name}-{number}");
         let request = SignRequest { session_id: Some(id.parse().unwrap()), ..sign(&wallet, id.as_bytes()) };
         match client.sign(request.clone()).await {
-            Ok(signed) => answered.push((request, signed)),
+            Ok(signed) => {
+                answered.push((request, signed));
+                count.fetch_add(1, Ordering::Relaxed);
+            }
             Err(error) => return (answered, Some(error.to_string())),
         }
     }
@@ -43,16 +59,22 @@ async fn no_acknowledged_signature_is_lost_when_a_node_is_told_to_stop() {
     let cluster = cluster(3).start().await;
     let wallet = cluster.wallet("w", 2, 3, "ed25519").await.wallet_id;
     let stop = Arc::new(AtomicBool::new(false));
-    let load =
-        |client, name: String| tokio::spawn(keep_signing(client, wallet.clone(), name, Arc::clone(&stop)));
-    let at_it: Vec<_> = (0..4).map(|number| load(cluster.client_once(1), format!("one-{number}"))).collect();
-    let anywhere: Vec<_> =
-        (0..4).map(|number| load(cluster.client(&[1, 2, 3]), format!("any-{number}"))).collect();
-    tokio::time::sleep(Duration::from_millis(700)).await;
+    let [count_at_it, count_anywhere] = [(); 2].map(|()| Arc::<AtomicUsize>::default());
+    let load = |client, name: String, count: &Arc<AtomicUsize>| {
+        tokio::spawn(keep_signing(client, wallet.clone(), name, Arc::clone(&stop), Arc::clone(count)))
+    };
+    let at_it: Vec<_> =
+        (0..4).map(|number| load(cluster.client_once(1), format!("one-{number}"), &count_at_it)).collect();
+    let anywhere: Vec<_> = (0..4)
+        .map(|number| load(cluster.client(&[1, 2, 3]), format!("any-{number}"), &count_anywhere))
+        .collect();
+    reaches(&count_at_it, LOAD).await;
+    reaches(&count_anywhere, LOAD).await;
     cluster.node(1).terminate();
     let status = cluster.node(1).ended().await;
     assert_eq!(status.code(), Some(0), "{status}; {}", cluster.node(1).log());
-    tokio::time::sleep(Duration::from_millis(700)).await;
+    let before = count_anywhere.load(Ordering::Relaxed);
+    reaches(&count_anywhere, before + LOAD).await;
     stop.store(true, Ordering::Relaxed);
 
     let (mut own, mut all) = (Vec::new(), Vec::new());
@@ -64,7 +86,6 @@ async fn no_acknowledged_signature_is_lost_when_a_node_is_told_to_stop() {
         assert_eq!(failed, None, "a client with three nodes to ask was let down");
         all.extend(answered);
     }
-    assert!(own.len() > 10 && all.len() > 10, "{} and {} signatures are no load", own.len(), all.len());
     cluster.restart(1).await;
     for (request, first) in &own {
         let again = cluster.client(&[1]).sign(request.clone()).await.unwrap();

@@ -92,9 +92,20 @@ async fn demo_ends_with_verified_signatures() {
 
 #[tokio::test]
 async fn the_printed_curl_lines_work_as_printed() {
+    // The default is three nodes.
+    the_curl_lines_work(&[], 2, 3).await;
+}
+
+#[tokio::test]
+async fn the_printed_curl_lines_fit_the_number_of_nodes() {
+    the_curl_lines_work(&["--nodes", "2"], 2, 2).await;
+    the_curl_lines_work(&["--nodes", "5"], 3, 5).await;
+}
+
+async fn the_curl_lines_work(arguments: &[&str], threshold: usize, total: usize) {
     report::columns(SECTION, COLUMNS);
     let scratch = TempDir::new().unwrap();
-    let mut dev = Dev::start(scratch.path(), &[]);
+    let mut dev = Dev::start(scratch.path(), arguments);
     let text = dev.read_to("Ctrl-C");
     let lines: Vec<_> =
         text.lines().filter(|line| line.starts_with("  curl ") || line.starts_with("  KEY=")).collect();
@@ -120,15 +131,20 @@ async fn the_printed_curl_lines_work_as_printed() {
         "{}",
         answers[1]
     );
-    assert_eq!(answers[1]["committee"], serde_json::json!(["node1", "node2"]));
+    let signers: Vec<_> = (1..=threshold).map(|number| format!("node{number}")).collect();
+    assert_eq!(answers[1]["committee"], serde_json::json!(signers));
+    assert_eq!(answers[0]["threshold"], threshold, "{}", answers[0]);
+    assert_eq!(answers[0]["parties"].as_array().unwrap().len(), total, "{}", answers[0]);
     assert_eq!(answers[2].as_array().unwrap().len(), 2, "{}", answers[2]);
-    assert_eq!(answers[3].as_array().unwrap().len(), 3, "{}", answers[3]);
-    observed(SECTION, &["dev, its curl lines in sh", "all answered, the signature verified by AWS-LC"]);
+    assert_eq!(answers[3].as_array().unwrap().len(), total, "{}", answers[3]);
+    let command = [&["dev"], arguments].concat().join(" ");
+    let observation = "all answered, the signature verified by AWS-LC";
+    observed(SECTION, &[&format!("{command}, its curl lines in sh"), observation]);
 
     assert!(!is_empty(scratch.path()));
     assert_eq!(dev.interrupt().await, Some(0));
     assert!(is_empty(scratch.path()), "dev left its folder behind");
-    observed(SECTION, &["dev, SIGINT", "exit 0, its folder is gone"]);
+    observed(SECTION, &[&format!("{command}, SIGINT"), "exit 0, its folder is gone"]);
 }
 
 #[tokio::test]

@@ -191,7 +191,7 @@ fn client_hello() -> Vec<u8> {
 /// Sends bytes and reads what comes back, if anything does.
 fn throw(address: &str, bytes: &[u8]) -> Vec<u8> {
     let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
     stream.write_all(bytes).ok();
     stream.shutdown(std::net::Shutdown::Write).ok();
     let mut answer = Vec::new();

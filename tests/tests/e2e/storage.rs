@@ -11,15 +11,22 @@ use quorate_node::store::{Store, Table};
 use quorate_request::{SignRequest, WalletId};
 use quorate_tests::cluster::{keygen, sign};
 use quorate_tests::node::NodeProcess;
-use quorate_tests::{Cluster, judge};
+use quorate_tests::{Cluster, judge, report};
 use redb::{Database, ReadableDatabase, TableDefinition};
 
-use crate::{cluster, observed, program};
+use crate::{cluster, program};
 
 const SECTION: &str = "Files and certificates";
+const COLUMNS: &[&str] = &["fault", "observed"];
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Set to 1 where tests may not mount a file system: a full disk is not tested there.
 const NO_MOUNT: &str = "QUORATE_NO_MOUNT";
+
+/// Adds a row to the fault table.
+fn observed(section: &str, cells: &[&str]) {
+    report::columns(section, COLUMNS);
+    crate::observed(section, cells);
+}
 
 /// Signs with these nodes, all of them.
 async fn signs(cluster: &Cluster, wallet: &WalletId, nodes: &[usize], message: &str) {

@@ -31,6 +31,14 @@ pub struct Signed<'a> {
 /// are verified here: a point of small order in a signature's commitment passes it, always (with the cofactor in the
 /// equation) or by chance (without).
 ///
+/// No signatures at all are a batch that verifies.
+///
+/// # Security
+/// Whoever made the signatures must not be able to predict the weights, or wrong ones can be made whose errors cancel: `rng`
+/// is one for cryptography, whose seed was not known when the batch was chosen. One wrong BIP-340 signature has the whole
+/// batch verified one by one, on top of the sum: who sends them makes each batch that it gets one into cost more than
+/// single verification. Timing depends on the signatures, which are public.
+///
 /// # Errors
 /// The places of the signatures that don't verify, in order.
 pub fn verify_batch(signed: &[Signed<'_>], rng: &mut dyn CryptoRngCore) -> Result<(), Vec<usize>> {
@@ -80,6 +88,11 @@ mod tests {
     use rand_chacha::ChaCha20Rng;
     use rand_core::SeedableRng;
     use secp256k1_any_length::{Keypair, SecretKey};
+
+    #[test]
+    fn no_signatures_verify() {
+        assert_eq!(verify_batch(&[], &mut ChaCha20Rng::seed_from_u64(1)), Ok(()));
+    }
 
     #[test]
     fn right_signatures_are_not_looked_at_one_by_one() {

@@ -60,7 +60,9 @@ impl fmt::Display for Fault {
         match self {
             Self::UnexpectedMessage { round } => write!(f, "sent an unexpected message in round {round}"),
             Self::Commitments => f.write_str("committed to invalid nonces"),
-            Self::MalformedShares => f.write_str("sent signature shares that are no scalars, or too few or many"),
+            Self::MalformedShares => {
+                f.write_str("sent signature shares that are no scalars, or too few or many")
+            }
             Self::WrongShare => f.write_str("sent a wrong signature share"),
         }
     }

@@ -87,7 +87,7 @@ fn every_setting_of_the_file_is_read() {
         "data_dir: state\ndb_path: /var/lib/q/shares.redb\nidentity_path: id.json\npeers_path: ../peers.yaml\n\
          listen: '127.0.0.1:7001'\napi_listen: '[::1]:8081'\npassphrase_file: secret\n\
          initiators: ['{one}', '{one}']\nevent_initiator_pubkey: '{two}'\nmpc_threshold: 2\ntotal_nodes: 3\n\
-         max_concurrent_keygen: 5\nmax_concurrent_signing: 6\nrequest_timeout: 1m\nround_timeout: 250ms\n\
+         max_concurrent_keygen: 5\nmax_concurrent_signing: 6\nmax_waiting: 0\nrequest_timeout: 1m\nround_timeout: 250ms\n\
          attempts: 7\nallow_minority_threshold: true\nlog_format: pretty\n"
     ))
     .unwrap();
@@ -98,6 +98,7 @@ fn every_setting_of_the_file_is_read() {
     assert_eq!(config.initiators, [one, two]);
     assert_eq!((config.threshold, config.total_nodes), (Some(2), Some(3)));
     assert_eq!((config.max_concurrent_keygen, config.max_concurrent_signing, config.attempts), (5, 6, 7));
+    assert_eq!(config.max_waiting, 0);
     assert_eq!(config.request_timeout, Duration::from_secs(60));
     assert_eq!(config.round_timeout, Duration::from_millis(250));
     assert!(config.allow_minority_threshold);

@@ -66,13 +66,12 @@ impl Engine {
             job => job?,
         };
         let deadline = Instant::now() + self.config.request_timeout;
-        let limit = match &job {
+        let places = match &job {
             Job::Keygen(_) => &self.keygens,
             Job::Sign(_) => &self.signings,
         };
-        let place = tokio::time::timeout_at(deadline, limit.acquire()).await;
-        let _place = place.ok().and_then(Result::ok).ok_or_else(|| {
-            let message = format!("as many {} requests as allowed are in progress", job.operation());
+        let _place = places.take(deadline).await.map_err(|why| {
+            let message = format!("of {} requests, {why}", job.operation());
             ErrorBody::new(ErrorCode::TooManySessions, message)
         })?;
         self.ledger.update(verified.request_id(), |view| view.wallet_id = Some(job.wallet_id().clone()));

@@ -361,7 +361,11 @@ impl Engine {
         for node in concerned.iter().filter(|node| **node != self.me) {
             self.send(node, &frame);
         }
-        self.answer_by_request(self.me, part.verified.request_id().as_str(), Answer::Signed(signed, Some(response)));
+        self.answer_by_request(
+            self.me,
+            part.verified.request_id().as_str(),
+            Answer::Signed(signed, Some(response)),
+        );
         Ok(())
     }
 

@@ -5,8 +5,10 @@ mod keygens;
 mod late;
 mod lies;
 mod members;
+mod places;
 mod refusals;
 mod rivals;
+mod samples;
 mod words;
 
 use std::collections::BTreeSet;
@@ -76,11 +78,13 @@ struct Cluster {
 struct Settings {
     round: Duration,
     request: Duration,
+    keygens: usize,
+    waiting: usize,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { round: Duration::from_secs(2), request: Duration::from_secs(20) }
+        Self { round: Duration::from_secs(2), request: Duration::from_secs(20), keygens: 4, waiting: 256 }
     }
 }
 
@@ -123,7 +127,9 @@ impl Cluster {
             .set("data_dir", data_dir.display())
             .set("initiators", initiator)
             .set("round_timeout", format!("{}ms", settings.round.as_millis()))
-            .set("request_timeout", format!("{}ms", settings.request.as_millis()));
+            .set("request_timeout", format!("{}ms", settings.request.as_millis()))
+            .set("max_concurrent_keygen", settings.keygens)
+            .set("max_waiting", settings.waiting);
         let config = Config::load(None, Vec::new(), &overrides).unwrap();
         let passphrase = Passphrase::new(b"open sesame".to_vec()).unwrap();
         let path = data_dir.join("node.db");

@@ -39,9 +39,9 @@ impl Transaction {
         if allow.contains(&Allowance::WeakSighashes) {
             context.sighashes = Sighashes::Any;
         }
-        let prepared = chain.prepare(transaction, &context).map_err(|error| {
-            refuse(ErrorCode::TransactionRefused, format!("{error} ({})", error.code()))
-        })?;
+        let prepared = chain
+            .prepare(transaction, &context)
+            .map_err(|error| refuse(ErrorCode::TransactionRefused, format!("{error} ({})", error.code())))?;
         let signatures = prepared.requests().len();
         if signatures > MAX_SIGNATURES {
             let message = format!(
@@ -59,7 +59,9 @@ impl Transaction {
             let tweak = match request.tweak {
                 None => None,
                 Some(quorate_chains::Tweak::Taproot(merkle_root)) => Some(TaprootTweak { merkle_root }),
-                Some(_) => return Err(refuse(ErrorCode::TransactionRefused, "it needs a tweak unknown here")),
+                Some(_) => {
+                    return Err(refuse(ErrorCode::TransactionRefused, "it needs a tweak unknown here"));
+                }
             };
             let message = match &request.payload {
                 Payload::Digest(digest) => digest.to_vec(),

@@ -52,7 +52,6 @@ impl VerifiedHead {
 }
 
 impl Verified {
-
     /// The request as it was signed, to be forwarded unchanged.
     pub fn request(&self) -> &SignedRequest {
         &self.request

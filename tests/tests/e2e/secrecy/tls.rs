@@ -101,7 +101,7 @@ fn records(bytes: &[u8]) -> Vec<(&[u8], &[u8])> {
 /// The application data of one direction. A connection that ended before its handshake did has none.
 ///
 /// # Panics
-/// When a record does not open.
+/// When a record does not open, or can't, since the key log lacks the connection: what is not deciphered is not clean.
 pub(super) fn decrypt(log: &KeyLog, connection: &Connection, side: Side) -> Vec<u8> {
     let (client, server) = (connection.of(Side::Client), connection.of(Side::Server));
     if client.len() < RANDOM.end || server.len() < RANDOM.end + 1 {
@@ -114,7 +114,14 @@ pub(super) fn decrypt(log: &KeyLog, connection: &Connection, side: Side) -> Vec<
     let who = if side == Side::Client { "CLIENT" } else { "SERVER" };
     let labels = [format!("{who}_HANDSHAKE_TRAFFIC_SECRET"), format!("{who}_TRAFFIC_SECRET_0")];
     let epochs: Option<Vec<_>> = labels.iter().map(|label| log.secret(label, random)).collect();
-    let Some(epochs) = epochs else { return Vec::new() };
+    let Some(epochs) = epochs else {
+        // The client's part of a handshake is done when it has sent its first record of application data, which its
+        // Finished looks like; the server's comes before.
+        let of_client = records(&client);
+        let finished = of_client.iter().any(|(header, _)| header[0] == APPLICATION_DATA);
+        assert!(!finished, "the key log lacks a connection whose handshake was finished");
+        return Vec::new();
+    };
     let mut epochs = epochs.into_iter().map(|secret| Keys::new(suite, secret));
     let mut keys = epochs.next().unwrap();
     let mut data = Vec::new();

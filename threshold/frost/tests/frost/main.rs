@@ -12,15 +12,15 @@ mod honest;
 mod keys;
 mod outside;
 mod secrecy;
-mod several;
 mod setup;
+mod several;
 mod vectors;
 mod wallet;
 
 use std::collections::BTreeMap;
 
 use frost_core::{Ciphersuite, Field, Group};
-use quorate_frost::{Frost, Made, Message, Output, Setup, Suite, Task, TaprootTweak};
+use quorate_frost::{Frost, Made, Message, Output, Setup, Suite, TaprootTweak, Task};
 use quorate_keys::{PublicKey, Signature};
 use quorate_sharing::{Curve, PartyIndex};
 use quorate_simulator::{Cast, Faults, Simulation};

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use quorate_frost::{
-    Bip340Suite, Ed25519Suite, Frost, MAX_MESSAGE_BYTES, MAX_SIGNATURES, Made, Output, Setup, Suite, Task,
-    TaprootTweak,
+    Bip340Suite, Ed25519Suite, Frost, MAX_MESSAGE_BYTES, MAX_SIGNATURES, Made, Output, Setup, Suite,
+    TaprootTweak, Task,
 };
 use quorate_keys::{ChainCode, DerivationPath, Secret};
 use quorate_session::{Protocol, SessionContext, Wire};
@@ -49,7 +49,9 @@ fn no_signature_and_too_many_are_refused() {
 
 #[test]
 fn a_taproot_tweak_of_an_ed25519_key_is_refused() {
-    let reason = refused(|setup| setup.tasks.push(Task { tweak: Some(TaprootTweak { merkle_root: None }), ..Task::default() }));
+    let reason = refused(|setup| {
+        setup.tasks.push(Task { tweak: Some(TaprootTweak { merkle_root: None }), ..Task::default() })
+    });
     assert_eq!(reason, "scheme ed25519 has no Taproot tweak");
 }
 
@@ -185,7 +187,9 @@ fn outputs_survive_encoding() {
     let scene = Scene::<Bip340Suite>::new(2, 3, 1);
     let setup = scene.setup(1);
     let (public_key, signature) = scene.sign(&[1, 2], &setup, 1, quorate_simulator::Faults::default());
-    for output in [Output::Contributed, Output::Signatures(vec![Made { signature, public_key }; MAX_SIGNATURES])] {
+    for output in
+        [Output::Contributed, Output::Signatures(vec![Made { signature, public_key }; MAX_SIGNATURES])]
+    {
         assert_eq!(Output::from_wire(&output.to_wire().unwrap()).unwrap(), output);
     }
 }

@@ -29,7 +29,11 @@ async fn of_two_key_generations_under_one_name_one_makes_the_wallet() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_attempt_that_may_have_succeeded_is_not_followed_by_another() {
-    let settings = Settings { round: Duration::from_millis(500), request: Duration::from_secs(6) };
+    let settings = Settings {
+        round: Duration::from_millis(500),
+        request: Duration::from_secs(6),
+        ..Settings::default()
+    };
     let cluster = Cluster::new(5, settings).await;
     // Two of the five hold the wallet; the proposer is none of them. One stores its share and is cut off before it
     // can say so.

@@ -7,7 +7,8 @@ use super::super::lingering::Known;
 use super::super::lock;
 
 /// Finished sessions linger longer than [`eventually`] waits.
-const LONG: Settings = Settings { round: Duration::from_secs(10), request: Duration::from_secs(20) };
+const LONG: Settings =
+    Settings { round: Duration::from_secs(10), request: Duration::from_secs(20), ..Settings::default() };
 
 /// Two nodes that hold a wallet, and the session that made it.
 async fn with_a_wallet() -> (Cluster, SessionId) {

@@ -8,7 +8,7 @@ use super::super::run::WAITING;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_proposes_and_never_starts_keeps_nobody_from_signing() {
-    let settings = Settings { round: Duration::from_secs(2), request: Duration::from_secs(20) };
+    let settings = Settings::default();
     let cluster = Cluster::new(3, settings).await;
     cluster.keygen(0, "k", "w", &[0, 1, 2]).await.unwrap();
     let hand = cluster.hand(2).await;

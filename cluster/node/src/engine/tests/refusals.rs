@@ -47,7 +47,7 @@ pub(super) fn all_have_stored(stores: &[Arc<Store>]) {
 }
 
 pub(super) fn quick() -> Settings {
-    Settings { round: Duration::from_millis(500), request: Duration::from_secs(4) }
+    Settings { round: Duration::from_millis(500), request: Duration::from_secs(4), ..Settings::default() }
 }
 
 /// A key generation of nodes 0, 1 and 2 in which node 1 has stored its share and is cut off before it can say so.
