@@ -7,12 +7,13 @@ use super::super::lingering::Known;
 use super::super::lock;
 
 /// Finished sessions linger longer than [`eventually`] waits.
-const LONG: Settings =
-    Settings { round: Duration::from_secs(10), request: Duration::from_secs(20), ..Settings::default() };
+fn long() -> Settings {
+    Settings { round: Duration::from_secs(10), request: Duration::from_secs(20), ..Settings::default() }
+}
 
 /// Two nodes that hold a wallet, and the session that made it.
 async fn with_a_wallet() -> (Cluster, SessionId) {
-    let cluster = Cluster::new(2, LONG).await;
+    let cluster = Cluster::new(2, long()).await;
     cluster.keygen(0, "k", "w", &[0, 1]).await.unwrap();
     let session = cluster.engine(0).wallets.named(&"w".parse().unwrap())[0].certified().certificate;
     let session = session.agreement().session();
