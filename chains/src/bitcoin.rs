@@ -58,42 +58,45 @@ impl Adapter for Bitcoin {
         if owners.iter().all(Option::is_none) {
             return Err(PrepareError::NotOurs);
         }
-        let mut explain = explain::explain(net, &spending, &owners, &ownership);
         let mut requests = Vec::new();
+        let mut warnings = Vec::new();
         let mut hashes = SighashCache::new(&spending.psbt.unsigned_tx);
-        for ((index, input, prevout), owner) in spending.inputs().zip(owners) {
+        for ((index, input, prevout), owner) in spending.inputs().zip(&owners) {
             let Some(own) = owner else {
                 if context.foreign_inputs == ForeignInputs::Refuse {
                     return Err(PrepareError::ForeignInput { input: index });
                 }
                 if !check_foreign(&mut hashes, &spending, index, input, prevout)? {
-                    explain.warn(
+                    warnings.push((
                         WarningKind::ForeignInput,
                         format!("input {index} is not the wallet's, and its signature is not checked here"),
-                    );
+                    ));
                 }
                 continue;
             };
             let sighash = sighash(index, input, context.sighashes)?;
             if !matches!(sighash, TapSighashType::Default | TapSighashType::All) {
-                explain.warn(
-                    WarningKind::WeakSighash,
-                    format!(
-                        "input {index} is signed with {sighash}: others can change a part of the transaction"
-                    ),
+                let text = format!(
+                    "input {index} is signed with {sighash}: others can change a part of the transaction"
                 );
+                warnings.push((WarningKind::WeakSighash, text));
             }
             let digest = digest(&mut hashes, &spending, index, sighash)?;
             let request = SigningRequest {
                 scheme: Scheme::Bip340,
                 payload: Payload::Digest(digest),
-                path: own.key.path,
+                path: own.key.path.clone(),
                 key: own.key.key,
                 tweak: Some(Tweak::Taproot(own.merkle_root)),
                 slot: index,
             };
             check_own(index, input, sighash, &request)?;
             requests.push(request);
+        }
+        // Last, when nothing is left to refuse: it can be long.
+        let mut explain = explain::explain(net, &spending, &owners, &ownership)?;
+        for (kind, text) in warnings {
+            explain.warn(kind, text);
         }
         Ok(Prepared { net: net.id, explain, requests, body: tx.to_vec() })
     }
@@ -198,6 +201,12 @@ fn check_foreign(
     prevout: &TxOut,
 ) -> Result<bool, PrepareError> {
     let invalid = PrepareError::PresentSignature { slot: index };
+    if prevout.script_pubkey.is_witness_program()
+        && input.final_script_sig.as_ref().is_some_and(|script| !script.is_empty())
+    {
+        // Nothing but a witness spends it (BIP-141).
+        return Err(invalid);
+    }
     let Some(output_key) = output_key(&prevout.script_pubkey) else {
         // A Taproot signature for what is no Taproot output.
         return if input.tap_key_sig.is_some() { Err(invalid) } else { Ok(false) };

@@ -152,6 +152,12 @@ fn explain(
         programs::explain(net, message, index, instruction, &names, &mut budget, &mut explain)?;
     }
     if matches!(explain.lifetime, Lifetime::Blockhash { .. }) {
+        if programs::may_advance_nonce(message) {
+            // Validators could take it for durable: it would live longer than is said here.
+            return Err(PrepareError::unsupported(
+                "a first instruction that advances a nonce in another form",
+            ));
+        }
         explain.warn(
             WarningKind::ShortLived,
             "no durable nonce: the transaction is good for about a minute from when its blockhash was made",

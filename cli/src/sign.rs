@@ -1,5 +1,6 @@
 //! `sign`.
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -44,6 +45,9 @@ pub(crate) struct Arguments {
     /// Accept kinds of Bitcoin signature that leave parts of the transaction open to change by others.
     #[arg(long, requires = "tx")]
     allow_weak_sighashes: bool,
+    /// Accept parts of the transaction that can't be explained, such as instructions of unknown programs.
+    #[arg(long, requires = "tx")]
+    allow_opaque: bool,
     /// Sign the transaction without asking.
     #[arg(short, long, requires = "tx")]
     yes: bool,
@@ -96,6 +100,9 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     if arguments.allow_weak_sighashes {
         allow.push(Allowance::WeakSighashes);
     }
+    if arguments.allow_opaque {
+        allow.push(Allowance::Opaque);
+    }
     let mut request = SignRequest {
         session_id: arguments.session_id,
         public_key: arguments.public_key,
@@ -122,15 +129,23 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
             request.chain = Some(chain.net().id.into());
             request.transaction = Some(bytes.clone().into());
             let wallet = arguments.target.ask(async |client| wallet(client, &request).await).await?;
+            if request.public_key.as_ref().is_some_and(|asked| *asked != wallet.public_key) {
+                let text = "the cluster answered with another wallet than the one of this public key";
+                return Err(Failure::NotVerified(text.into()).into());
+            }
             request.public_key = Some(wallet.public_key.clone());
             request.wallet_id = None;
             let path = arguments.path.unwrap_or_default();
             let transaction = Transaction::new(chain, &bytes, &wallet, &path, &request.allow)?;
             transaction.confirm(arguments.yes, arguments.json)?;
+            // Before anything is signed: a file that can't be written must not cost the signature.
+            let out = arguments.out.as_deref().map(transaction::create).transpose()?;
             let signed = arguments.target.ask(async |client| client.sign(request.clone()).await).await?;
             transaction.check(&signed)?;
-            if let (Some(out), Some(bytes)) = (&arguments.out, &signed.signed_transaction) {
-                transaction::write(out, bytes.as_bytes())?;
+            if let (Some(mut out), Some(bytes)) = (out, &signed.signed_transaction)
+                && let Err(error) = out.write_all(bytes.as_bytes())
+            {
+                tracing::error!(%error, "the signed transaction could not be written to --out");
             }
             signed
         }

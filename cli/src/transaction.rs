@@ -2,7 +2,7 @@
 //! back. What is shown is what this machine has read, whoever serves the API.
 
 use std::io::{IsTerminal, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Context as _;
 use quorate_chains::{Chain, Context, ForeignInputs, Prepared, Sighashes, WalletRoot};
@@ -78,7 +78,7 @@ impl Transaction {
     /// Shows what the transaction does, and asks whether it shall be signed.
     pub(crate) fn confirm(&self, yes: bool, quiet: bool) -> anyhow::Result<()> {
         let mut err = std::io::stderr().lock();
-        if !quiet {
+        if !(quiet && yes) {
             writeln!(err, "{}\n", self.prepared.explain())?;
         }
         if yes {
@@ -110,6 +110,17 @@ impl Transaction {
         if answered != Some(assembled.transaction()) {
             return Err(wrong("the signed transaction is another one".into()).into());
         }
+        let requests = self.prepared.requests();
+        let keys_fit = requests.iter().zip(&signed.signatures).all(|(request, made)| {
+            request.verifying_key().is_ok_and(|key| key.as_bytes() == made.public_key.as_bytes())
+        });
+        let first = signed.signatures.first();
+        let first_fits = first.is_some_and(|first| {
+            first.signature == signed.signature && first.public_key == signed.public_key
+        });
+        if !keys_fit || !first_fits {
+            return Err(wrong("it names other keys than those that sign".into()).into());
+        }
         let id = match &assembled {
             quorate_chains::Signed::Complete { id, .. } => Some(id.as_str()),
             _ => None,
@@ -127,14 +138,19 @@ pub(crate) fn root(wallet: &WalletView) -> anyhow::Result<(WalletRoot, Scheme)> 
     let curve: Curve = wallet.curve.parse().with_context(of)?;
     let scheme: Scheme = wallet.scheme.parse().with_context(of)?;
     let key = GroupKey::from_bytes(curve, wallet.group_key.as_bytes()).with_context(of)?;
+    let public_key = key.public_key(scheme).with_context(of)?;
+    if public_key.as_bytes() != wallet.public_key.as_bytes() {
+        let text = format!("{} names a group key that is not that of its public key", of());
+        return Err(Failure::NotVerified(text).into());
+    }
     let chain_code = quorate_keys::ChainCode::new(*wallet.chain_code.as_bytes());
     Ok((WalletRoot { key, chain_code }, scheme))
 }
 
-/// Writes bytes to a file that must not exist yet.
-pub(crate) fn write(file: &PathBuf, bytes: &[u8]) -> anyhow::Result<()> {
-    let written = std::fs::File::create_new(file).and_then(|mut opened| opened.write_all(bytes));
-    written.map_err(|error| Failure::Setting(format!("{}: {error}", file.display())).into())
+/// Makes a file that must not exist yet.
+pub(crate) fn create(file: &Path) -> anyhow::Result<std::fs::File> {
+    let created = std::fs::File::create_new(file);
+    created.map_err(|error| Failure::Setting(format!("{}: {error}", file.display())).into())
 }
 
 #[cfg(test)]

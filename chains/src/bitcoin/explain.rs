@@ -3,15 +3,22 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ::bitcoin::absolute::LockTime;
+use ::bitcoin::hashes::{Hash, sha256};
 use ::bitcoin::{ScriptBuf, Transaction, TxOut, Weight};
 
 use super::ownership::{Own, Ownership};
 use super::psbt::Spending;
 use super::script_address;
+use crate::error::PrepareError;
 use crate::explain::{
     Account, Asset, Call, Explain, Fee, Lifetime, Opaque, Transfer, Units, WarningKind, printable,
 };
 use crate::net::Net;
+
+/// The most addresses that an explanation names as senders, over all its transfers.
+const MAX_NAMED: usize = 20_000;
+/// Bytes of a script without an address that stand in its place; of longer ones it is their digest.
+const SHOWN_SCRIPT: usize = 64;
 
 /// Satoshis per virtual byte that nobody ever had to pay.
 const ABSURD_RATE: u64 = 1000;
@@ -23,7 +30,7 @@ pub(super) fn explain(
     spending: &Spending,
     owners: &[Option<Own>],
     ownership: &Ownership,
-) -> Explain {
+) -> Result<Explain, PrepareError> {
     let transaction = &spending.psbt.unsigned_tx;
     let mut explain = Explain::new(net.id, lifetime(transaction));
     let inputs = spending.prevouts.iter().zip(owners);
@@ -34,12 +41,18 @@ pub(super) fn explain(
         })
         .collect();
     let from: Vec<Account> = from.into_iter().collect();
+    // Every transfer names all of them.
+    let named = from.len().saturating_mul(transaction.output.len());
+    if named > MAX_NAMED {
+        let what = "the number of different spent addresses times outputs";
+        return Err(PrepareError::TooLarge { what, got: named, limit: MAX_NAMED });
+    }
     for (index, (output, map)) in transaction.output.iter().zip(&spending.psbt.outputs).enumerate() {
         let own = ownership.of_output(map, output);
         output_meaning(net, index, output, own, &from, &mut explain);
     }
     explain.fee = Some(fee(spending, from, &mut explain));
-    explain
+    Ok(explain)
 }
 
 /// Adds what one output does.
@@ -91,8 +104,10 @@ fn pushed(data: &[u8]) -> Option<&[u8]> {
 }
 
 fn account(net: &Net, script: &ScriptBuf, own: bool) -> Account {
-    let address =
-        script_address(net, script).unwrap_or_else(|| format!("script:{}", hex::encode(script.as_bytes())));
+    let address = script_address(net, script).unwrap_or_else(|| match script.as_bytes() {
+        short if short.len() <= SHOWN_SCRIPT => format!("script:{}", hex::encode(short)),
+        long => format!("script-sha256:{}", hex::encode(sha256::Hash::hash(long).to_byte_array())),
+    });
     Account { address, own }
 }
 

@@ -167,22 +167,31 @@ fn token_warnings(transfer: &Transfer, place: &str, explain: &mut Explain) {
     }
 }
 
-/// Takes what the compute-budget program is told. Validators refuse a transaction that tells it one thing twice.
+/// Whether validators may take the transaction for one with a durable nonce: they look for the first instruction to be
+/// the system program's, and at the first four bytes of its data.
+pub(super) fn may_advance_nonce(message: &Message<'_>) -> bool {
+    message.instructions.first().is_some_and(|first| {
+        let address = message.program(first).map(base58).unwrap_or_default();
+        program(&address) == Program::System && first.data.starts_with(&[4, 0, 0, 0])
+    })
+}
+
+/// Takes what the compute-budget program is told. Validators refuse a transaction that tells it one thing twice, and
+/// read over bytes that follow: nobody's software writes any, so they are refused here, lest the fee be another one.
 fn tell(budget: &mut Budget, instruction: &Instruction<'_>) -> Result<(), PrepareError> {
+    let malformed = || PrepareError::malformed("a compute budget of another length than it has");
     let told = match instruction.data {
         [1, _, _, _, _] => 1,
         [2, units @ ..] => {
-            let Ok(units) = units.try_into() else { return Ok(()) };
-            budget.units = Some(u32::from_le_bytes(units));
+            budget.units = Some(u32::from_le_bytes(units.try_into().map_err(|_| malformed())?));
             2
         }
         [3, price @ ..] => {
-            let Ok(price) = price.try_into() else { return Ok(()) };
-            budget.price = u64::from_le_bytes(price);
+            budget.price = u64::from_le_bytes(price.try_into().map_err(|_| malformed())?);
             4
         }
         [4, _, _, _, _] => 8,
-        _ => return Ok(()),
+        _ => return Err(malformed()),
     };
     if budget.told & told != 0 {
         return Err(PrepareError::malformed("it sets one and the same compute budget twice"));

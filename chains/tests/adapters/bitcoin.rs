@@ -616,3 +616,36 @@ proptest! {
         prop_assert!(bitcoin_accepts(&transaction, &spent));
     }
 }
+
+/// Every transfer names all who pay, so a small transaction could have an explanation of gigabytes.
+#[test]
+fn an_explanation_stays_in_proportion_to_its_transaction() {
+    let mut psbt = payment();
+    let mut context = wallet().context();
+    context.foreign_inputs = ForeignInputs::Leave;
+    let (input, map) = (psbt.unsigned_tx.input[0].clone(), psbt.inputs[0].clone());
+    for number in 0..200_u32 {
+        let mut other = input.clone();
+        other.previous_output.vout = 1000 + number;
+        psbt.unsigned_tx.input.push(other);
+        let mut foreign = map.clone();
+        foreign.tap_internal_key = None;
+        foreign.tap_key_origins.clear();
+        let script = ScriptBuf::from_bytes([vec![0x51; 1000], number.to_le_bytes().to_vec()].concat());
+        foreign.witness_utxo = Some(out(script, 50_000));
+        psbt.inputs.push(foreign);
+    }
+    let explained = chain("bitcoin").prepare(&psbt.serialize(), &context).unwrap();
+    let json = serde_json::to_string(explained.explain()).unwrap();
+    assert!(json.len() < 200_000, "{} bytes", json.len());
+    let (output, map) = (psbt.unsigned_tx.output[0].clone(), psbt.outputs[0].clone());
+    for _ in 0..200 {
+        psbt.unsigned_tx.output.push(TxOut { value: Amount::ZERO, ..output.clone() });
+        psbt.outputs.push(map.clone());
+    }
+    let refused = chain("bitcoin").prepare(&psbt.serialize(), &context).unwrap_err();
+    assert_eq!(refused.code(), "transaction_too_large");
+    // Whose inputs are refused is not explained at all.
+    let refused = chain("bitcoin").prepare(&psbt.serialize(), &wallet().context()).unwrap_err();
+    assert_eq!(refused.code(), "foreign_input");
+}

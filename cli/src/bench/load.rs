@@ -33,6 +33,8 @@ pub(super) struct Load {
 pub(super) struct Measured {
     /// In microseconds.
     pub(super) latencies: Histogram<u64>,
+    /// Answers that came while it was measured.
+    pub(super) in_time: u64,
     /// How often which failure came.
     pub(super) failures: BTreeMap<String, u64>,
     /// Beats of an open loop on which nothing was asked, because too much was waiting.
@@ -64,25 +66,27 @@ where
             let clients: Vec<_> = clients.iter().cycle().take(count.into()).cloned().collect();
             (closed(&clients, until, ask).await, 0)
         }
-        Pace::Open { rate } => open(clients, load.started, until, rate, ask).await,
+        Pace::Open { rate } => open(clients, (load.started, from, until), rate, ask).await,
     };
     // Two figures after the point are more than a machine repeats.
     let mut latencies = Histogram::new(3).unwrap_or_else(|_| unreachable!("three digits are allowed"));
     latencies.auto(true);
     let mut failures: BTreeMap<String, u64> = BTreeMap::new();
+    let mut in_time = 0_u64;
     for Answered { due, at, failure } in answered {
-        let counts = match load.pace {
-            Pace::Closed { .. } => (from..until).contains(&at),
-            Pace::Open { .. } => (from..until).contains(&due),
-        };
+        // Latency is that of all requests that were due in time, however late the answer; what counts for the rate is
+        // when the answer came.
+        if failure.is_none() && (from..until).contains(&at) {
+            in_time += 1;
+        }
         match failure {
-            _ if !counts => {}
+            _ if !(from..until).contains(&due) => {}
             // Its range grows as needed.
             None => drop(latencies.record(micros(at - due))),
             Some(failure) => *failures.entry(failure).or_default() += 1,
         }
     }
-    Measured { latencies, failures, skipped, elapsed: load.duration }
+    Measured { latencies, in_time, failures, skipped, elapsed: load.duration }
 }
 
 async fn closed<F, A>(clients: &[Client], until: Instant, ask: F) -> Vec<Answered>
@@ -109,8 +113,7 @@ where
 
 async fn open<F, A>(
     clients: &[Client],
-    started: Instant,
-    until: Instant,
+    (started, from, until): (Instant, Instant, Instant),
     rate: u32,
     ask: F,
 ) -> (Vec<Answered>, u64)
@@ -133,7 +136,9 @@ where
             answered.extend(done.ok());
         }
         let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
-            skipped += 1;
+            if due >= from {
+                skipped += 1;
+            }
             continue;
         };
         let asked = ask(client.clone(), number);

@@ -75,7 +75,7 @@ struct NodeUsage {
     memory_mib: f64,
     /// The most that was ever resident.
     peak_mib: f64,
-    /// Processor time, of all cores together, for each answer.
+    /// Processor time for each answer, of all cores together, warm-up and its answers (taken to come as fast) included.
     cpu_ms_per_answer: f64,
 }
 
@@ -133,10 +133,10 @@ impl Report {
     }
 
     pub(super) fn measured(&mut self, measured: &Measured) {
-        let Measured { latencies, failures, skipped, elapsed } = measured;
+        let Measured { latencies, in_time, failures, skipped, elapsed } = measured;
         self.seconds = elapsed.as_secs_f64();
-        self.answered = latencies.len();
-        self.per_second = latencies.len() as f64 / self.seconds;
+        self.answered = *in_time;
+        self.per_second = *in_time as f64 / self.seconds;
         self.failures.clone_from(failures);
         self.skipped = *skipped;
         if latencies.is_empty() {
@@ -171,7 +171,8 @@ impl Report {
             name: after.name.clone(),
             memory_mib: mib(after.memory_kib),
             peak_mib: mib(after.peak_kib),
-            cpu_ms_per_answer: ((after.cpu - before.cpu).as_secs_f64() * 1e5 / answers).round() / 100.0,
+            cpu_ms_per_answer: (after.cpu.saturating_sub(before.cpu).as_secs_f64() * 1e5 / answers).round()
+                / 100.0,
         };
         self.nodes = before.iter().zip(after).map(node).collect();
     }

@@ -102,6 +102,8 @@ pub(crate) struct Engine {
 /// The live attempt of a request that this node proposes.
 struct Proposed {
     digest: [u8; 32],
+    /// Fingerprint of the request: another node may know another request of this id.
+    fingerprint: [u8; 32],
     sender: mpsc::Sender<(Identity, Answer)>,
 }
 

@@ -89,8 +89,12 @@ impl Ledger {
         } else if let Some(result) = self.known(id, &fingerprint)? {
             return Ok(Admission::Done(Box::new(result)));
         }
-        if live.len() > REMEMBERED {
-            live.retain(|_, request| request.done.borrow().is_none());
+        if live.len() >= REMEMBERED {
+            // Results are in the store.
+            live.retain(|_, request| !matches!(&*request.done.borrow(), Some(Ok(_))));
+            if live.len() >= REMEMBERED {
+                live.retain(|_, request| request.done.borrow().is_none());
+            }
         }
         let view = SessionView {
             session_id: id.clone(),

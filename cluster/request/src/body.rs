@@ -107,6 +107,8 @@ pub enum Allowance {
     ForeignInputs,
     /// Kinds of Bitcoin signature that leave parts of the transaction open to change by others.
     WeakSighashes,
+    /// Parts that no node can explain: unknown programs, accounts in lookup tables, scripts without an address.
+    Opaque,
 }
 
 /// What a request asks to sign.

@@ -85,7 +85,8 @@ pub struct SignResponse {
     /// the form in which it came.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signed_transaction: Option<Hex>,
-    /// The name under which the network will know the transaction; absent while signatures of others are missing.
+    /// The name under which the network will know the transaction; absent while an input or signer has nothing. What others
+    /// have put in is verified only where the adapter can.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tx_id: Option<String>,
 }

@@ -143,8 +143,9 @@ impl Engine {
         };
         let request = verified.request_id().as_str();
         let (sender, mut answers) = mpsc::channel(ANSWERS);
+        let fingerprint = verified.request().fingerprint();
         lock(&self.proposals)
-            .insert(request.to_owned(), super::Proposed { digest: *proposing.digest(), sender });
+            .insert(request.to_owned(), super::Proposed { digest: *proposing.digest(), fingerprint, sender });
         let _seat = Seat { engine: self, request };
 
         self.invite(&invite, verified, job, chosen);
@@ -261,19 +262,21 @@ impl Engine {
                 let missing = self.members(committee, &proposing.missing());
                 return Err(Attempted::Absent(missing, "did not answer a proposal".into()));
             };
-            if committee.index_of(&from).is_none() {
-                continue;
-            }
+            let is_member = committee.index_of(&from).is_some();
             match answer {
+                // The result of an earlier attempt counts, whoever brings it.
+                Answer::Signed(signed, checked) => match self.result(verified, job, signed, checked, from) {
+                    Attempted::Signed(result) => return Err(Attempted::Signed(result)),
+                    failed if is_member => return Err(failed),
+                    _ => {}
+                },
+                _ if !is_member => {}
                 Answer::Accepted(acceptance) => match proposing.accept(acceptance, &verifier) {
                     Ok(None) => {}
                     Ok(Some(start)) => return Ok(start),
                     Err(error) => tracing::warn!(peer = %self.name(&from), %error, "refused an acceptance"),
                 },
                 Answer::Declined(reason) => return Err(self.declined(verified, job, from, reason)),
-                Answer::Signed(signed, checked) => {
-                    return Err(self.result(verified, job, signed, checked, from));
-                }
                 Answer::Active(wallet) if made_by(verified, job, &wallet) => {
                     return Err(Attempted::Active(wallet));
                 }
@@ -307,10 +310,12 @@ impl Engine {
         checked: Option<SignResponse>,
         from: Identity,
     ) -> Attempted {
+        // What was checked was checked against the request that it names.
+        let ours = signed.fingerprint == verified.request().fingerprint();
         let response = match (checked, job) {
-            (Some(response), _) => Some(response),
+            (Some(response), Job::Sign(_)) if ours => Some(response),
             (None, Job::Sign(job)) => self.sign_response(verified, job, &signed).ok(),
-            (None, Job::Keygen(_)) => None,
+            _ => None,
         };
         match response {
             Some(response) => Attempted::Signed(Box::new(CheckedResult { signed, response })),
@@ -357,7 +362,8 @@ impl Engine {
                 Answer::Signed(signed, checked) => {
                     match self.result(verified, job, signed, checked, from) {
                         Attempted::Signed(mut result) => {
-                            if result.signed.attempt == proposal.attempt {
+                            // What the aggregator of this attempt says of its committee is known here.
+                            if result.signed.attempt == proposal.attempt && chosen.contains(&from) {
                                 result.response.committee = self.names(&chosen);
                                 result.signed.committee = chosen.into_iter().collect();
                             }
@@ -428,7 +434,11 @@ impl Engine {
 
     /// Hands an answer to the live attempt of a request, if this node proposes one.
     pub(super) fn answer_by_request(&self, from: Identity, request: &str, answer: Answer) {
-        let sender = lock(&self.proposals).get(request).map(|proposed| proposed.sender.clone());
+        let of_another = |proposed: &super::Proposed| matches!(&answer, Answer::Signed(signed, _) if signed.fingerprint != proposed.fingerprint);
+        let sender = lock(&self.proposals)
+            .get(request)
+            .filter(|proposed| !of_another(proposed))
+            .map(|proposed| proposed.sender.clone());
         if let Some(sender) = sender {
             sender.try_send((from, answer)).ok();
         }

@@ -416,7 +416,10 @@ impl Engine {
 
     /// Keeps a result that another node has reached. The request's own proposer, if that is this node, adds to it first.
     async fn learned(&self, verified: &Verified, result: SessionResult) {
-        let proposes = lock(&self.proposals).contains_key(verified.request_id().as_str());
+        let fingerprint = verified.request().fingerprint();
+        let proposes = lock(&self.proposals)
+            .get(verified.request_id().as_str())
+            .is_some_and(|proposed| proposed.fingerprint == fingerprint);
         self.ledger.learn(verified, result.clone());
         self.linger_no_more(verified.request_id());
         if !proposes && let Err(error) = self.ledger.settle(verified, &result).await {

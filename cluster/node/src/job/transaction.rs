@@ -10,6 +10,9 @@ use quorate_request::{Allowance, ErrorBody, ErrorCode};
 use super::refuse;
 use crate::wallets::Wallet;
 
+/// The longest path to the key of a transaction: it is followed anew for each of its signatures.
+const MAX_PATH: usize = 10;
+
 /// A transaction that was read and waits for signatures.
 #[derive(Debug, Clone)]
 pub(crate) struct Transaction {
@@ -29,6 +32,11 @@ impl Transaction {
     ) -> Result<Self, ErrorBody> {
         let chain = quorate_chains::find(chain)
             .map_err(|error| refuse(ErrorCode::UnknownChain, error.to_string()))?;
+        if path.len() > MAX_PATH {
+            let message =
+                format!("a transaction's path has at most {MAX_PATH} steps, this one {}", path.len());
+            return Err(refuse(ErrorCode::InvalidDerivationPath, message));
+        }
         let public = &wallet.record.public;
         let root = WalletRoot { key: public.group_key, chain_code: public.chain_code };
         let mut context = Context::of_wallet(root, wallet.scheme, path)
@@ -42,6 +50,13 @@ impl Transaction {
         let prepared = chain
             .prepare(transaction, &context)
             .map_err(|error| refuse(ErrorCode::TransactionRefused, format!("{error} ({})", error.code())))?;
+        if let Some(part) = prepared.explain().opaque.first()
+            && !allow.contains(&Allowance::Opaque)
+        {
+            let message =
+                format!("{} can't be explained ({}), and opaque is not allowed", part.place, part.reason);
+            return Err(refuse(ErrorCode::TransactionRefused, message));
+        }
         let signatures = prepared.requests().len();
         if signatures > MAX_SIGNATURES {
             let message = format!(
