@@ -24,7 +24,7 @@ use quorate_request::SignedRequest;
 use quorate_request::{ErrorBody, ErrorCode, RequestId, SessionResult, Verified};
 use quorate_session::{IdentityVerifier, Keyring, Registry, SessionId, Wire};
 use quorate_transport::{Incoming, SendError, Transport};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
 use crate::authority::Authority;
 use crate::barrier::Barrier;
@@ -48,6 +48,13 @@ const PEER_TASKS: usize = 256;
 const LAST_WORD: Duration = Duration::from_secs(1);
 /// How often expired requests are forgotten.
 const FORGET_EVERY: Duration = Duration::from_secs(60);
+
+/// What a request for which nobody waits takes of [`UNWAITED`] for each begun so many bytes of its body.
+const UNWAITED_UNIT: usize = 16 * 1024;
+/// Places for requests for which nobody waits, who therefore hold no connection: so many, or 16 MiB of bodies.
+const UNWAITED: usize = 1024;
+/// Event streams at a time: each holds one of the connections of the API.
+const WATCHERS: usize = 128;
 
 /// What an engine is made of.
 pub(crate) struct Parts {
@@ -91,9 +98,21 @@ pub(crate) struct Engine {
     pub(crate) probed: tokio::sync::Mutex<Option<(Instant, Option<String>)>>,
     keygens: Arc<Semaphore>,
     signings: Arc<Semaphore>,
+    unwaited: Arc<Semaphore>,
+    pub(crate) watchers: Arc<Semaphore>,
+    /// Whether the node closes its API: event streams end then.
+    closing: watch::Sender<bool>,
     draining: AtomicBool,
     /// Requests and sessions in progress.
     busy: AtomicUsize,
+}
+
+/// A request that has been taken.
+enum Begun {
+    /// It has its result.
+    Done(Box<SessionResult>),
+    /// It is being worked on.
+    Running(watch::Receiver<Option<Ending>>),
 }
 
 /// The live attempt of a request that this node proposes.
@@ -117,6 +136,9 @@ impl Engine {
             exclusions: Exclusions::load(Arc::clone(&store), config.data_dir.join("evidence"))?,
             keygens: Arc::new(Semaphore::new(config.max_concurrent_keygen)),
             signings: Arc::new(Semaphore::new(config.max_concurrent_signing)),
+            unwaited: Arc::new(Semaphore::new(UNWAITED)),
+            watchers: Arc::new(Semaphore::new(WATCHERS)),
+            closing: watch::Sender::new(false),
             config,
             peers,
             transport,
@@ -154,26 +176,9 @@ impl Engine {
     /// What the client is told.
     pub(crate) async fn submit_verified(self: &Arc<Self>, verified: Verified) -> Ending {
         let id = verified.request_id().clone();
-        let mut running = match self.ledger.admit(&verified)? {
-            Admission::Done(result) => return Ok(*result),
-            Admission::Running(running) => running,
-            Admission::New => {
-                if self.draining.load(Ordering::Acquire) {
-                    let error =
-                        ErrorBody::new(ErrorCode::ShuttingDown, "this node is shutting down; ask another");
-                    self.ledger.end(&id, Err(error.clone()));
-                    return Err(error.with_session(id));
-                }
-                self.work_on(verified);
-                match self.ledger.watch(&id) {
-                    Some(running) => running,
-                    None => {
-                        return Err(
-                            ErrorBody::new(ErrorCode::Internal, "the request was lost").with_session(id)
-                        );
-                    }
-                }
-            }
+        let mut running = match self.begin(verified, None)? {
+            Begun::Done(result) => return Ok(*result),
+            Begun::Running(running) => running,
         };
         let patience = self.config.request_timeout.saturating_add(LAST_WORD);
         let ended = tokio::time::timeout(patience, running.wait_for(Option::is_some)).await;
@@ -191,8 +196,60 @@ impl Engine {
         }
     }
 
+    /// Takes a client's request without waiting for its result. Gives the result if it is there already.
+    ///
+    /// # Errors
+    /// What the client is told: also that too many requests are in progress for which nobody waits.
+    pub(crate) fn submit_unwaited(
+        self: &Arc<Self>,
+        verified: Verified,
+    ) -> Result<Option<SessionResult>, ErrorBody> {
+        let id = verified.request_id().clone();
+        let size = verified.request().body().len().div_ceil(UNWAITED_UNIT).max(1);
+        // A body that does not fit a u32 was refused long before.
+        let size = u32::try_from(size).unwrap_or(u32::MAX);
+        let place = Arc::clone(&self.unwaited).try_acquire_many_owned(size).ok();
+        let running = match self.begin(verified, Some(place))? {
+            Begun::Done(result) => return Ok(Some(*result)),
+            Begun::Running(running) => running,
+        };
+        let ending = running.borrow().clone();
+        ending.transpose().map_err(|error| error.with_session(id))
+    }
+
+    /// Admits a request, and works on it if it is new. `unwaited`: nobody will wait for it; it needs a place then.
+    fn begin(
+        self: &Arc<Self>,
+        verified: Verified,
+        unwaited: Option<Option<OwnedSemaphorePermit>>,
+    ) -> Result<Begun, ErrorBody> {
+        let id = verified.request_id().clone();
+        match self.ledger.admit(&verified)? {
+            Admission::Done(result) => return Ok(Begun::Done(result)),
+            Admission::Running(running) => return Ok(Begun::Running(running)),
+            Admission::New => {}
+        }
+        let refused = if self.is_draining() {
+            Some(ErrorBody::new(ErrorCode::ShuttingDown, "this node is shutting down; ask another"))
+        } else if matches!(unwaited, Some(None)) {
+            let message = "as many requests as allowed are in progress for which nobody waits";
+            Some(ErrorBody::new(ErrorCode::TooManySessions, message))
+        } else {
+            None
+        };
+        if let Some(error) = refused {
+            self.ledger.end(&id, Err(error.clone()));
+            return Err(error.with_session(id));
+        }
+        self.work_on(verified, unwaited.flatten());
+        match self.ledger.watch(&id) {
+            Some(running) => Ok(Begun::Running(running)),
+            None => Err(ErrorBody::new(ErrorCode::Internal, "the request was lost").with_session(id)),
+        }
+    }
+
     /// Works on a request in a task of its own: a client that goes away changes nothing.
-    fn work_on(self: &Arc<Self>, verified: Verified) {
+    fn work_on(self: &Arc<Self>, verified: Verified, place: Option<OwnedSemaphorePermit>) {
         let engine = Arc::clone(self);
         let busy = Busy::new(self);
         let answered = Answered { engine: Arc::clone(self), id: verified.request_id().clone() };
@@ -205,6 +262,7 @@ impl Engine {
             engine.ledger.end(&id, ending);
             drop(answered);
             drop(busy);
+            drop(place);
         });
     }
 
@@ -383,6 +441,16 @@ impl Engine {
         while self.busy.load(Ordering::Acquire) > 0 {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+    }
+
+    /// Ends what would go on for as long as somebody listens.
+    pub(crate) fn close(&self) {
+        self.closing.send_replace(true);
+    }
+
+    /// Becomes true when the node closes its API.
+    pub(crate) fn closing(&self) -> watch::Receiver<bool> {
+        self.closing.subscribe()
     }
 
     pub(crate) fn is_draining(&self) -> bool {

@@ -42,5 +42,5 @@ pub use operation::{InvalidOperation, Operation, ReadPath};
 pub use signed::{LABEL, MAX_BODY_BYTES, MAX_LIFETIME, SignedRequest, Verified, VerifiedHead, fields};
 pub use view::{
     AddressView, Health, KeygenResponse, NodeView, Readiness, RequestStatus, SessionResult, SessionView,
-    SignResponse, SignatureView, WalletStatus, WalletView,
+    SignResponse, SignatureView, Taken, WalletStatus, WalletView,
 };

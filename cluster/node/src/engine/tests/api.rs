@@ -1,0 +1,175 @@
+//! The HTTP API on engines that really work.
+
+use super::*;
+use axum::body::Body;
+use axum::response::Response;
+use http::{Method, Request, StatusCode, header};
+use http_body_util::BodyExt as _;
+use quorate_request::{ErrorCode, RequestStatus, SessionView, Taken, paths};
+use serde::de::DeserializeOwned;
+use tower::ServiceExt as _;
+
+impl Cluster {
+    /// Asks a node's API, signed.
+    async fn ask(&self, at: usize, target: &str, signed: &SignedRequest, accept: Option<&str>) -> Response {
+        let method = if signed.body().is_empty() { Method::GET } else { Method::POST };
+        let mut request = Request::new(Body::from(signed.body().clone()));
+        *request.headers_mut() = signed.to_http();
+        if let Some(accept) = accept {
+            request.headers_mut().insert(header::ACCEPT, accept.parse().unwrap());
+        }
+        *request.method_mut() = method;
+        *request.uri_mut() = target.parse().unwrap();
+        crate::api::router(Arc::clone(self.engine(at))).oneshot(request).await.unwrap()
+    }
+
+    async fn post(&self, at: usize, query: &str, signed: &SignedRequest) -> Response {
+        let target = match signed.operation() {
+            Operation::Keygen => paths::KEYGEN,
+            _ => paths::SIGN,
+        };
+        self.ask(at, &format!("{target}{query}"), signed, None).await
+    }
+
+    async fn read(&self, at: usize, target: &str, accept: Option<&str>) -> Response {
+        let id: u64 = rand_core::RngCore::next_u64(&mut OsRng);
+        let signed = self.request(Operation::read(target).unwrap(), &format!("read-{id}"), "");
+        self.ask(at, target, &signed, accept).await
+    }
+
+    async fn events(&self, at: usize, id: &str) -> Response {
+        self.read(at, &paths::session(&id.parse().unwrap()), Some(paths::EVENTS)).await
+    }
+}
+
+async fn json<T: DeserializeOwned>(response: Response) -> (StatusCode, T) {
+    let status = response.status();
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    (status, serde_json::from_slice(&body).unwrap_or_else(|error| panic!("{error}: {body:?}")))
+}
+
+async fn refused(response: Response) -> (StatusCode, ErrorCode) {
+    let (status, error) = json::<ErrorBody>(response).await;
+    (status, error.code)
+}
+
+/// All views of a stream, up to its end.
+async fn views(response: Response) -> Vec<SessionView> {
+    assert_eq!(response.status(), StatusCode::OK);
+    assert_eq!(response.headers()[header::CONTENT_TYPE], paths::EVENTS);
+    let whole = tokio::time::timeout(Duration::from_secs(20), response.into_body().collect());
+    let whole = String::from_utf8(whole.await.expect("it ends").unwrap().to_bytes().to_vec()).unwrap();
+    let event = |text: &str| {
+        let data = text.strip_prefix("event: session\ndata: ").unwrap_or_else(|| panic!("no event: {text}"));
+        serde_json::from_str(data).unwrap()
+    };
+    whole.split_terminator("\n\n").filter(|text| !text.starts_with(':')).map(event).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_nobody_waits_for_is_answered_at_once_and_done() {
+    let cluster = Cluster::new(3, Settings::default()).await;
+    let keygen = cluster.keygen_request("k", "w", 2, &[0, 1, 2]);
+    let (status, taken) = json::<Taken>(cluster.post(0, "?wait=false", &keygen).await).await;
+    assert_eq!((status, taken.session_id.as_str()), (StatusCode::ACCEPTED, "k"));
+    assert_eq!(taken.status, RequestStatus::Running);
+    // The identical request, waited for, gives the result; then it is there at once.
+    let (status, waited) = json::<KeygenResponse>(cluster.post(0, "?wait=true", &keygen).await).await;
+    assert_eq!((status, waited.wallet_id.as_str()), (StatusCode::OK, "w"));
+    let (status, at_once) = json::<KeygenResponse>(cluster.post(0, "?wait=false", &keygen).await).await;
+    assert_eq!((status, at_once), (StatusCode::OK, waited.clone()));
+    let (_, view) = json::<SessionView>(cluster.read(0, "/api/v1/sessions/k", None).await).await;
+    assert_eq!(view.result, Some(SessionResult::Keygen(waited)));
+
+    // What can't be done is found out later.
+    let unknown = cluster.sign_request("s", "nobody", "");
+    assert_eq!(cluster.post(0, "?wait=false", &unknown).await.status(), StatusCode::ACCEPTED);
+    let last = views(cluster.events(0, "s").await).await.pop().unwrap();
+    assert_eq!(last.status, RequestStatus::Failed);
+    assert_eq!(last.error.unwrap().code, ErrorCode::UnknownWallet);
+    // Another body under the id is refused at once.
+    let other = cluster.sign_request("k", "w", "");
+    let conflict = refused(cluster.post(0, "?wait=false", &other).await).await;
+    assert_eq!(conflict, (StatusCode::CONFLICT, ErrorCode::RequestConflict));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_query_that_means_nothing_is_refused() {
+    let cluster = Cluster::new(3, Settings::default()).await;
+    let request = cluster.keygen_request("k", "w", 2, &[0, 1, 2]);
+    for query in ["?wait", "?wait=", "?wait=0", "?wait=no", "?Wait=false", "?wait=false&wait=false", "?x=1"] {
+        let answer = refused(cluster.post(0, query, &request).await).await;
+        assert_eq!(answer, (StatusCode::BAD_REQUEST, ErrorCode::MalformedRequest), "{query}");
+    }
+    assert_eq!(cluster.read(0, "/api/v1/sessions/k", None).await.status(), StatusCode::NOT_FOUND);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_that_nobody_waits_for_are_bounded() {
+    let cluster = Cluster::new(3, Settings::default()).await;
+    let engine = cluster.engine(0);
+    let all = u32::try_from(engine.unwaited.available_permits()).unwrap();
+    let taken = Arc::clone(&engine.unwaited).try_acquire_many_owned(all).unwrap();
+    let request = cluster.keygen_request("k", "w", 2, &[0, 1, 2]);
+    let answer = refused(cluster.post(0, "?wait=false", &request).await).await;
+    assert_eq!(answer, (StatusCode::TOO_MANY_REQUESTS, ErrorCode::TooManySessions));
+    // It is as any failure: a repeat tries again, one that is waited for needs no place.
+    let (status, _) = json::<KeygenResponse>(cluster.post(0, "", &request).await).await;
+    assert_eq!(status, StatusCode::OK);
+    drop(taken);
+    let request = cluster.sign_request("s", "w", "");
+    assert_eq!(cluster.post(0, "?wait=false", &request).await.status(), StatusCode::ACCEPTED);
+    eventually("its place is free again", || engine.unwaited.available_permits() == all as usize).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_is_followed_until_it_has_ended() {
+    let cluster = Cluster::new(3, Settings::default()).await;
+    cluster.keygen(0, "k", "w", &[0, 1, 2]).await.unwrap();
+    let hand = cluster.hand(2).await;
+    eventually("connected", || cluster.engine(0).reachable().len() == 3).await;
+    // One that never answers is in the first committee.
+    let request = cluster.sign_request_led_by("w", 3, &[0, 2]);
+    let id = request.request_id().as_str().to_owned();
+    assert_eq!(cluster.post(0, "?wait=false", &request).await.status(), StatusCode::ACCEPTED);
+    let seen = views(cluster.events(0, &id).await).await;
+    let (last, before) = seen.split_last().unwrap();
+    assert!(
+        !before.is_empty() && before.iter().all(|view| view.status == RequestStatus::Running),
+        "{seen:?}"
+    );
+    assert!(before.iter().any(|view| view.attempt == 1 && view.committee == ["node0", "node2"]), "{seen:?}");
+    assert!(before.iter().any(|view| view.attempt == 2 && view.absent == ["node2"]), "{seen:?}");
+    assert_eq!((last.status, last.attempt), (RequestStatus::Completed, 2));
+    assert!(matches!(&last.result, Some(SessionResult::Sign(_))));
+    // Afterwards there is only the last.
+    assert_eq!(views(cluster.events(0, &id).await).await, std::slice::from_ref(last));
+    drop(hand);
+    let answer = refused(cluster.events(0, "nobody").await).await;
+    assert_eq!(answer, (StatusCode::NOT_FOUND, ErrorCode::UnknownSession));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_are_bounded_in_number_and_end_with_the_node() {
+    let cluster = Cluster::new(3, Settings::default()).await;
+    cluster.keygen(0, "k", "w", &[0, 1, 2]).await.unwrap();
+    let _hand = cluster.hand(2).await;
+    eventually("connected", || cluster.engine(0).reachable().len() == 3).await;
+    let request = cluster.sign_request_led_by("w", 3, &[0, 2]);
+    let id = request.request_id().as_str().to_owned();
+    assert_eq!(cluster.post(0, "?wait=false", &request).await.status(), StatusCode::ACCEPTED);
+    let engine = cluster.engine(0);
+    let mut open = Vec::new();
+    while engine.watchers.available_permits() > 0 {
+        open.push(cluster.events(0, &id).await);
+    }
+    let answer = refused(cluster.events(0, &id).await).await;
+    assert_eq!(answer, (StatusCode::TOO_MANY_REQUESTS, ErrorCode::TooManySessions));
+    drop(open.pop());
+    let followed = cluster.events(0, &id).await;
+    engine.close();
+    let seen = views(followed).await;
+    assert!(seen.iter().all(|view| view.status == RequestStatus::Running), "{seen:?}");
+    drop(open);
+    assert!(engine.watchers.available_permits() > 100);
+}
