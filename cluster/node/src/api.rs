@@ -40,6 +40,7 @@ pub(crate) fn router(engine: Arc<Engine>) -> Router {
         .route("/api/v1/nodes", get(nodes))
         .route("/health", get(health))
         .route("/ready", get(ready))
+        .route(paths::METRICS, get(metrics))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(engine)
@@ -238,6 +239,12 @@ async fn ready(State(engine): State<Arc<Engine>>) -> Response {
     let readiness = engine.readiness().await;
     let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     json(status, &readiness)
+}
+
+async fn metrics(State(engine): State<Arc<Engine>>) -> Answer {
+    let text =
+        engine.metrics_text().map_err(|failed| error(ErrorCode::Internal, format!("metrics: {failed}")))?;
+    Ok(([(header::CONTENT_TYPE, crate::metrics::CONTENT_TYPE)], text).into_response())
 }
 
 async fn not_found() -> Refusal {

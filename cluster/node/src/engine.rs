@@ -21,7 +21,7 @@ use bytes::Bytes;
 use quorate_keys::{Identity, SigningIdentity};
 #[cfg(test)]
 use quorate_request::SignedRequest;
-use quorate_request::{ErrorBody, ErrorCode, RequestId, SessionResult, Verified};
+use quorate_request::{ErrorBody, ErrorCode, Operation, RequestId, SessionResult, Verified};
 use quorate_session::{IdentityVerifier, Keyring, Registry, SessionId, Wire};
 use quorate_transport::{Incoming, SendError, Transport};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
@@ -31,6 +31,7 @@ use crate::barrier::Barrier;
 use crate::config::Config;
 use crate::frame::Frame;
 use crate::ledger::{Admission, Ending, Ledger};
+use crate::metrics::{Metrics, count};
 use crate::peers::Peers;
 use crate::store::Store;
 use crate::wallets::Wallets;
@@ -78,6 +79,7 @@ pub(crate) struct Engine {
     pub(crate) store: Arc<Store>,
     pub(crate) wallets: Wallets,
     pub(crate) ledger: Ledger,
+    pub(crate) metrics: Metrics,
     identity: Arc<SigningIdentity>,
     registry: Arc<Registry>,
     barrier: Arc<dyn Barrier>,
@@ -133,6 +135,7 @@ impl Engine {
             me: identity.identity(),
             authority: Authority::new(*peers.cluster(), config.initiators.clone()),
             ledger: Ledger::new(Arc::clone(&store)),
+            metrics: Metrics::default(),
             exclusions: Exclusions::load(Arc::clone(&store), config.data_dir.join("evidence"))?,
             keygens: Arc::new(Semaphore::new(config.max_concurrent_keygen)),
             signings: Arc::new(Semaphore::new(config.max_concurrent_signing)),
@@ -252,6 +255,11 @@ impl Engine {
     fn work_on(self: &Arc<Self>, verified: Verified, place: Option<OwnedSemaphorePermit>) {
         let engine = Arc::clone(self);
         let busy = Busy::new(self);
+        let working = self.metrics.working(match verified.operation() {
+            Operation::Keygen => "keygen",
+            Operation::Sign => "sign",
+            _ => "other",
+        });
         let answered = Answered { engine: Arc::clone(self), id: verified.request_id().clone() };
         tokio::spawn(async move {
             let id = verified.request_id().clone();
@@ -259,6 +267,8 @@ impl Engine {
             if let Err(error) = &ending {
                 tracing::warn!(request = id.as_str(), code = %error.code, "{}", error.message);
             }
+            engine.metrics.ended(&working, &ending);
+            drop(working);
             engine.ledger.end(&id, ending);
             drop(answered);
             drop(busy);
@@ -272,13 +282,15 @@ impl Engine {
         let mut dropped: HashMap<Identity, u64> = HashMap::new();
         // A peer that floods this node does not fill its log: the first, second, fourth, eighth… is told.
         let mut drop_frame = |engine: &Self, from: &Identity, reason: &dyn std::fmt::Display| {
-            let count = dropped.entry(*from).or_default();
-            *count = count.saturating_add(1);
-            if count.is_power_of_two() {
-                tracing::warn!(peer = %engine.name(from), count, "dropped a frame: {reason}");
+            count(&engine.metrics.frames.dropped_receiving);
+            let times = dropped.entry(*from).or_default();
+            *times = times.saturating_add(1);
+            if times.is_power_of_two() {
+                tracing::warn!(peer = %engine.name(from), count = *times, "dropped a frame: {reason}");
             }
         };
         while let Some((from, bytes)) = incoming.next().await {
+            count(&self.metrics.frames.received);
             let frame = match Frame::from_wire(&bytes) {
                 Ok(frame) => frame,
                 Err(error) => {
@@ -388,8 +400,12 @@ impl Engine {
 
     fn send_bytes(&self, to: &Identity, bytes: Bytes) {
         match self.transport.send(to, bytes) {
-            Ok(()) | Err(SendError::Closed) => {}
-            Err(error) => tracing::debug!(%error, "a frame was not sent"),
+            Ok(()) => count(&self.metrics.frames.sent),
+            Err(SendError::Closed) => {}
+            Err(error) => {
+                count(&self.metrics.frames.dropped_sending);
+                tracing::debug!(%error, "a frame was not sent");
+            }
         }
     }
 
@@ -415,6 +431,16 @@ impl Engine {
     fn keyring(&self) -> Keyring {
         let signer: Arc<SigningIdentity> = Arc::clone(&self.identity);
         Keyring { signer, verifier: Arc::new(IdentityVerifier) }
+    }
+
+    /// How many protocol runs this node takes part in.
+    pub(crate) fn sessions_running(&self) -> usize {
+        lock(&self.sessions).values().filter(|inbox| inbox.is_running()).count()
+    }
+
+    /// How many nodes are left out of committees for good.
+    pub(crate) fn culprits_excluded(&self) -> usize {
+        self.exclusions.count()
     }
 
     /// The nodes with which frames can be exchanged now, this one included.

@@ -18,6 +18,8 @@ pub const NODES: &str = "/api/v1/nodes";
 pub const HEALTH: &str = "/health";
 /// `GET`, unsigned: can the node serve requests (quorum reachable, store writable)?
 pub const READY: &str = "/ready";
+/// `GET`, unsigned, of a node only: what it counts, in Prometheus' text format 0.0.4.
+pub const METRICS: &str = "/metrics";
 
 /// The target of an operation whose result nobody waits for. The query is not signed: whether a client waits changes
 /// nothing of what is done.

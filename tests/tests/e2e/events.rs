@@ -6,11 +6,23 @@ use quorate_client::Begun;
 use quorate_request::{RequestStatus, SessionResult, SignRequest};
 use quorate_tests::cluster::{keygen, sign};
 use quorate_tests::{judge, report};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 use crate::{cluster, observed};
 
 const SECTION: &str = "Nobody waits for the answer (3 nodes, 2 of 3)";
 const COLUMNS: &[&str] = &["asked", "observed"];
+
+/// What a scraper reads.
+async fn metrics(address: &str) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let request = format!("GET /metrics HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).await.unwrap();
+    text
+}
 
 #[tokio::test]
 async fn a_request_is_begun_followed_and_found_done() {
@@ -47,6 +59,18 @@ async fn a_request_is_begun_followed_and_found_done() {
     judge::check("ed25519", b"message", signed);
     assert_eq!(client.begin_sign(request).await.unwrap(), Begun::Completed(signed.clone()));
     observed(SECTION, &["sign, one node suspended", "202, then events up to the signature; a repeat: 200"]);
+
+    let metrics = metrics(&cluster.node(1).api).await;
+    for line in [
+        r#"quorate_sessions_total{operation="keygen",outcome="completed"} 1"#,
+        r#"quorate_sessions_total{operation="sign",outcome="completed"} 1"#,
+        r#"quorate_peer_up{peer="node2"} 1"#,
+        "quorate_wallets 1",
+    ] {
+        assert!(metrics.lines().any(|found| found == line), "{line} is missing:\n{metrics}");
+    }
+    assert!(metrics.starts_with("HTTP/1.1 200") && metrics.contains("text/plain; version=0.0.4"));
+    observed(SECTION, &["/metrics", "both requests, peers, wallets, store, process"]);
 
     // Events do not hold up a node that is told to stop.
     cluster.node(3).pause().await;

@@ -173,3 +173,55 @@ async fn events_are_bounded_in_number_and_end_with_the_node() {
     drop(open);
     assert!(engine.watchers.available_permits() > 100);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn metrics_count_what_happened_and_name_no_wallet_and_no_request() {
+    let cluster = Cluster::new(3, Settings::default()).await;
+    cluster.keygen(0, "the-keygen", "the-wallet", &[0, 1, 2]).await.unwrap();
+    cluster.sign(0, "the-signing", "the-wallet").await.unwrap();
+    cluster.sign(0, "the-failure", "the-other-wallet").await.unwrap_err();
+    let request = Request::get(paths::METRICS).body(Body::empty()).unwrap();
+    let response = crate::api::router(Arc::clone(cluster.engine(0))).oneshot(request).await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+    assert_eq!(response.headers()[header::CONTENT_TYPE], "text/plain; version=0.0.4; charset=utf-8");
+    let text = String::from_utf8(response.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap();
+    for line in [
+        "# TYPE quorate_sessions_total counter",
+        r#"quorate_sessions_total{operation="keygen",outcome="completed"} 1"#,
+        r#"quorate_sessions_total{operation="sign",outcome="completed"} 1"#,
+        r#"quorate_sessions_total{operation="sign",outcome="unknown_wallet"} 1"#,
+        r#"quorate_attempts_total{operation="sign"} 1"#,
+        r#"quorate_request_duration_seconds_count{operation="sign"} 2"#,
+        r#"quorate_requests_running{operation="sign"} 0"#,
+        r#"quorate_peer_up{peer="node1"} 1"#,
+        r#"quorate_frames_dropped_total{direction="sent"} 0"#,
+        "quorate_culprits_excluded 0",
+        "quorate_wallets 1",
+        "# TYPE quorate_store_commit_duration_seconds histogram",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line} is missing:\n{text}");
+    }
+    for name in [
+        "quorate_frames_sent_total",
+        "quorate_frames_received_total",
+        "quorate_store_fsyncs_total",
+        "quorate_store_commit_duration_seconds_count",
+        "process_cpu_seconds_total",
+        "process_start_time_seconds",
+        "process_resident_memory_bytes",
+    ] {
+        let sample = text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<f64>().ok());
+        assert!(sample.is_some_and(|value| value > 0.0), "{name}: {sample:?}\n{text}");
+    }
+    assert!(!text.contains("the-"), "{text}");
+    // Each metric is described once, and every sample's name belongs to one that is.
+    let described: Vec<&str> =
+        text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
+    let unique: BTreeSet<&str> = described.iter().copied().collect();
+    assert_eq!(unique.len(), described.len());
+    for sample in text.lines().filter(|line| !line.starts_with('#')) {
+        let name = sample.split(['{', ' ']).next().unwrap();
+        let bare = ["_bucket", "_sum", "_count"].iter().find_map(|end| name.strip_suffix(end));
+        assert!(unique.contains(name) || bare.is_some_and(|bare| unique.contains(bare)), "{sample}");
+    }
+}
