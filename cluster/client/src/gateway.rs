@@ -25,7 +25,7 @@ use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
-use quorate_request::{ErrorBody, ErrorCode, Operation, RequestId, paths};
+use quorate_request::{ErrorBody, ErrorCode, Operation, RequestId, openapi, paths};
 use serde::Deserialize;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -106,6 +106,7 @@ fn routes(gateway: Gateway, exposure: Exposure) -> Router {
         .route(&format!("{}/{{id}}", paths::WALLETS), get(read))
         .route(&format!("{}/{{id}}", paths::SESSIONS), get(session))
         .route(paths::NODES, get(read))
+        .route(paths::OPENAPI, get(async || json(StatusCode::OK, openapi::DOCUMENT)))
         .route(paths::HEALTH, get(node_health))
         .route(paths::READY, get(node_ready))
         .route(&health(paths::HEALTH), get(node_health))

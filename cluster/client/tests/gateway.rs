@@ -66,6 +66,8 @@ async fn the_documented_unsigned_lines_work() {
         let (status, body) = curl_get(gateway.address, path).await;
         assert_eq!((status, body.pointer(pointer).unwrap().as_str()), (200, Some(expected)), "{path}");
     }
+    let (status, document) = curl_get(gateway.address, "/api/openapi.json").await;
+    assert_eq!((status, document["openapi"].as_str()), (200, Some("3.1.0")));
     for path in ["/ready", "/api/v1/ready"] {
         let (status, body) = curl_get(gateway.address, path).await;
         assert_eq!((status, body["ready"].as_bool()), (200, Some(true)), "{path}");

@@ -15,7 +15,7 @@ use axum::routing::{get, post};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use quorate_request::{
     ErrorBody, ErrorCode, Hex, MAX_BODY_BYTES, Operation, RequestError, RequestStatus, SessionResult,
-    SignedRequest, Taken, Verified, WalletId, WalletRef, paths,
+    SignedRequest, Taken, Verified, WalletId, WalletRef, openapi, paths,
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -41,6 +41,7 @@ pub(crate) fn router(engine: Arc<Engine>) -> Router {
         .route("/health", get(health))
         .route("/ready", get(ready))
         .route(paths::METRICS, get(metrics))
+        .route(paths::OPENAPI, get(document))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(engine)
@@ -245,6 +246,10 @@ async fn metrics(State(engine): State<Arc<Engine>>) -> Answer {
     let text =
         engine.metrics_text().map_err(|failed| error(ErrorCode::Internal, format!("metrics: {failed}")))?;
     Ok(([(header::CONTENT_TYPE, crate::metrics::CONTENT_TYPE)], text).into_response())
+}
+
+async fn document() -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], openapi::DOCUMENT).into_response()
 }
 
 async fn not_found() -> Refusal {

@@ -20,6 +20,8 @@ pub const HEALTH: &str = "/health";
 pub const READY: &str = "/ready";
 /// `GET`, unsigned, of a node only: what it counts, in Prometheus' text format 0.0.4.
 pub const METRICS: &str = "/metrics";
+/// `GET`, unsigned: the API as an OpenAPI document.
+pub const OPENAPI: &str = "/api/openapi.json";
 
 /// The target of an operation whose result nobody waits for. The query is not signed: whether a client waits changes
 /// nothing of what is done.

@@ -225,3 +225,23 @@ async fn metrics_count_what_happened_and_name_no_wallet_and_no_request() {
         assert!(unique.contains(name) || bare.is_some_and(|bare| unique.contains(bare)), "{sample}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_path_of_the_document_is_served() {
+    let cluster = Cluster::new(2, Settings::default()).await;
+    let served = async |method: &str, path: &str| {
+        let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
+        crate::api::router(Arc::clone(cluster.engine(0))).oneshot(request).await.unwrap()
+    };
+    let (status, document) = json::<serde_json::Value>(served("GET", paths::OPENAPI).await).await;
+    assert_eq!((status, document["openapi"].as_str()), (StatusCode::OK, Some("3.1.0")));
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        for method in methods.as_object().unwrap().keys() {
+            let target = path.replace("{id}", "x");
+            let response = served(&method.to_uppercase(), &target).await;
+            let unsigned = methods[method]["security"].as_array().unwrap().is_empty();
+            let expected = if unsigned { StatusCode::OK } else { StatusCode::UNAUTHORIZED };
+            assert_eq!(response.status(), expected, "{method} {path}");
+        }
+    }
+}
