@@ -107,6 +107,7 @@ fn routes(gateway: Gateway, exposure: Exposure) -> Router {
         .route(&format!("{}/{{id}}", paths::SESSIONS), get(session))
         .route(paths::NODES, get(read))
         .route(paths::OPENAPI, get(async || json(StatusCode::OK, openapi::DOCUMENT)))
+        .route(paths::DOCS, get(docs))
         .route(paths::HEALTH, get(node_health))
         .route(paths::READY, get(node_ready))
         .route(&health(paths::HEALTH), get(node_health))
@@ -146,6 +147,14 @@ async fn node_health(State(client): State<Client>) -> Response {
 
 async fn node_ready(State(client): State<Client>) -> Response {
     respond(client.read_unsigned(paths::READY).await, None)
+}
+
+async fn docs() -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, "text/html; charset=utf-8".to_owned()),
+        (header::CONTENT_SECURITY_POLICY, openapi::policy()),
+    ];
+    (headers, openapi::page()).into_response()
 }
 
 async fn not_found(uri: Uri) -> Response {

@@ -128,6 +128,15 @@ async fn events_pass_through_as_they_come() {
 }
 
 #[tokio::test]
+async fn the_page_of_the_api_is_served_under_a_strict_policy() {
+    let node = Node::start("node1", &Arc::new(Shared::default()), &[]).await;
+    let gateway = Gateway::start(client(&[&node.uri])).await;
+    let mut docs = events(gateway.address, "/api/docs").await;
+    let page = read_until(&mut docs, "</html>").await;
+    assert!(page.contains("content-security-policy: default-src 'none'") && page.contains("unknown_wallet"));
+}
+
+#[tokio::test]
 async fn a_callers_request_id_is_kept_and_a_repetition_gives_the_first_result() {
     let shared = Arc::new(Shared::default());
     let node = Node::start("node1", &shared, &[]).await;

@@ -42,6 +42,7 @@ pub(crate) fn router(engine: Arc<Engine>) -> Router {
         .route("/ready", get(ready))
         .route(paths::METRICS, get(metrics))
         .route(paths::OPENAPI, get(document))
+        .route(paths::DOCS, get(docs))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(engine)
@@ -250,6 +251,14 @@ async fn metrics(State(engine): State<Arc<Engine>>) -> Answer {
 
 async fn document() -> Response {
     ([(header::CONTENT_TYPE, "application/json")], openapi::DOCUMENT).into_response()
+}
+
+async fn docs() -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, "text/html; charset=utf-8".to_owned()),
+        (header::CONTENT_SECURITY_POLICY, openapi::policy()),
+    ];
+    (headers, openapi::page()).into_response()
 }
 
 async fn not_found() -> Refusal {

@@ -1,5 +1,9 @@
 //! The API as an OpenAPI 3.1 document, for programs that make clients and for people with their own reader.
 
+mod page;
+
+pub use page::{page, policy};
+
 /// The document: the same for nodes and gateways.
 pub const DOCUMENT: &str = include_str!("../openapi.json");
 
@@ -87,6 +91,7 @@ mod tests {
             paths::READY.to_owned(),
             paths::METRICS.to_owned(),
             paths::OPENAPI.to_owned(),
+            paths::DOCS.to_owned(),
         ];
         assert_eq!(keys(&document()["paths"]), BTreeSet::from(expected));
     }

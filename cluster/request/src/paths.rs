@@ -23,6 +23,9 @@ pub const METRICS: &str = "/metrics";
 /// `GET`, unsigned: the API as an OpenAPI document.
 pub const OPENAPI: &str = "/api/openapi.json";
 
+/// `GET`, unsigned: that document as a page for people.
+pub const DOCS: &str = "/api/docs";
+
 /// The target of an operation whose result nobody waits for. The query is not signed: whether a client waits changes
 /// nothing of what is done.
 pub fn without_waiting(operation: &str) -> String {
