@@ -1,4 +1,6 @@
-//! `node init|start|status`.
+//! `node init|start|status|check-config`.
+
+mod check_config;
 
 use std::fs::File;
 use std::io::Write;
@@ -33,6 +35,8 @@ pub(crate) enum Command {
     Init(Init),
     /// Run a node until it is interrupted.
     Start(Start),
+    /// Check a node's configuration and the files it names, and start nothing.
+    CheckConfig(check_config::Arguments),
     /// Ask a node how it is.
     Status(Status),
 }
@@ -95,6 +99,10 @@ pub(crate) async fn run(command: Command, verbose: u8, joints: Joints) -> anyhow
             init(&arguments)
         }
         Command::Start(arguments) => start(arguments, verbose, joints).await,
+        Command::CheckConfig(arguments) => {
+            output::log(verbose, "error", false);
+            check_config::run(arguments)
+        }
         Command::Status(arguments) => {
             output::log(verbose, "warn", false);
             status(arguments).await

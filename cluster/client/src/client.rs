@@ -4,18 +4,19 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, StatusCode, Uri};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use quorate_keys::{Identity, SigningIdentity};
 use quorate_request::{
     ClusterId, ErrorBody, ErrorCode, Health, KeygenRequest, KeygenResponse, NodeView, Operation, Readiness,
-    RequestId, SessionView, SignRequest, SignResponse, SignedRequest, WalletId, WalletView, paths,
+    RequestId, SessionView, SignRequest, SignResponse, SignedRequest, Taken, WalletId, WalletView, paths,
 };
 use rand_core::OsRng;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::{ClientError, InvalidEndpoint};
-use crate::exchange::{Answer, Exchange, Outgoing};
+use crate::events::SessionEvents;
+use crate::exchange::{Answer, Exchange, Opened, Outgoing};
 use crate::retry::RetryPolicy;
 
 /// How long a request is valid beyond the deadline of the call: room for clocks that differ.
@@ -83,6 +84,31 @@ impl Client {
         typed(&self.post(paths::SIGN, Operation::Sign, id, to_json(&request)?).await?)
     }
 
+    /// Has a wallet made, and does not wait for it: [`Client::watch`] or [`Client::session`] tell what becomes of it.
+    /// Repeated over nodes and by the caller as [`Client::keygen`] is. A node that dies may have forgotten a request that
+    /// was only taken: repeat it under its id, which does no harm.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn begin_keygen(
+        &self,
+        mut request: KeygenRequest,
+    ) -> Result<Begun<KeygenResponse>, ClientError> {
+        let id = request.session_id.get_or_insert_with(fresh_id).clone();
+        let target = paths::without_waiting(paths::KEYGEN);
+        begun(&self.post(&target, Operation::Keygen, id, to_json(&request)?).await?)
+    }
+
+    /// Has something signed, and does not wait for it, as [`Client::begin_keygen`] does not.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn begin_sign(&self, mut request: SignRequest) -> Result<Begun<SignResponse>, ClientError> {
+        let id = request.session_id.get_or_insert_with(fresh_id).clone();
+        let target = paths::without_waiting(paths::SIGN);
+        begun(&self.post(&target, Operation::Sign, id, to_json(&request)?).await?)
+    }
+
     /// All wallets.
     ///
     /// # Errors
@@ -130,6 +156,23 @@ impl Client {
     /// See [`ClientError`].
     pub async fn session(&self, id: &RequestId) -> Result<SessionView, ClientError> {
         typed(&self.read(&paths::session(id)).await?)
+    }
+
+    /// Follows a request: its view of now, and each time it changes, until it has ended. Ask the node that took the
+    /// request: others learn of it only when it has ended.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn watch(&self, id: &RequestId) -> Result<SessionEvents, ClientError> {
+        match self.open(&paths::session(id)).await? {
+            Opened::Events(body) => Ok(SessionEvents::new(body)),
+            Opened::Answer(answer) => {
+                let status = answer.status;
+                let view: SessionView = typed(&answer)?;
+                let reason = format!("session {} as one answer, not as events", view.session_id);
+                Err(ClientError::UnexpectedAnswer { status, reason })
+            }
+        }
     }
 
     /// The nodes of the cluster, as the answering node sees them.
@@ -202,6 +245,18 @@ impl Client {
         self.get(target, HeaderMap::new()).await
     }
 
+    /// Reads a path of the API, signed, as events.
+    pub(crate) async fn open(&self, target: &str) -> Result<Opened, ClientError> {
+        let operation =
+            Operation::read(target).map_err(|_| ClientError::InvalidRequest(format!("path {target:?}")))?;
+        let mut headers = self.signed(operation, fresh_id(), Bytes::new())?.to_http();
+        headers.insert(http::header::ACCEPT, HeaderValue::from_static(paths::EVENTS));
+        let timeout = self.inner.exchange.policy().read_timeout;
+        let target = target.to_owned();
+        let outgoing = Outgoing { method: Method::GET, target, headers, body: Bytes::new(), timeout };
+        self.inner.exchange.open(&outgoing).await
+    }
+
     async fn get(&self, target: &str, headers: HeaderMap) -> Result<Answer, ClientError> {
         let timeout = self.inner.exchange.policy().read_timeout;
         let target = target.to_owned();
@@ -234,6 +289,22 @@ pub(crate) fn fresh_id() -> RequestId {
 
 fn to_json(body: &impl Serialize) -> Result<Vec<u8>, ClientError> {
     serde_json::to_vec(body).map_err(|error| ClientError::InvalidRequest(error.to_string()))
+}
+
+/// A request that was taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Begun<T> {
+    /// It is being worked on, under this id.
+    Running(RequestId),
+    /// It had its result already.
+    Completed(T),
+}
+
+fn begun<T: DeserializeOwned>(answer: &Answer) -> Result<Begun<T>, ClientError> {
+    if answer.status == StatusCode::ACCEPTED {
+        return typed(answer).map(|taken: Taken| Begun::Running(taken.session_id));
+    }
+    typed(answer).map(Begun::Completed)
 }
 
 /// What an answer says: the value of a success, or the reason of a refusal.

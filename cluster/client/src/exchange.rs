@@ -7,9 +7,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::Incoming;
 use hyper_util::client::legacy::Client as HttpClient;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use quorate_request::paths;
 use tokio::time::{Instant, timeout_at};
 use tracing::debug;
 
@@ -17,7 +19,7 @@ use crate::error::{ClientError, InvalidEndpoint};
 use crate::retry::RetryPolicy;
 
 /// The largest answer that is read.
-const MAX_ANSWER_BYTES: usize = 8 * 1024 * 1024;
+pub(crate) const MAX_ANSWER_BYTES: usize = 8 * 1024 * 1024;
 /// How long a connection may take to come up. Nodes are near; a dead one must not cost a minute.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -28,6 +30,13 @@ pub struct Answer {
     pub status: StatusCode,
     /// The body, JSON.
     pub body: Bytes,
+}
+
+/// What a node answered: in full, or events as they come.
+#[derive(Debug)]
+pub(crate) enum Opened {
+    Answer(Answer),
+    Events(Incoming),
 }
 
 /// A request that can be repeated without harm.
@@ -75,6 +84,17 @@ impl Exchange {
 
     /// Asks one node after the other until one answers with something else than 503.
     pub(crate) async fn ask(&self, request: &Outgoing) -> Result<Answer, ClientError> {
+        match self.open(request).await? {
+            Opened::Answer(answer) => Ok(answer),
+            Opened::Events(_) => Err(ClientError::UnexpectedAnswer {
+                status: StatusCode::OK,
+                reason: "events, where one answer was asked for".to_owned(),
+            }),
+        }
+    }
+
+    /// [`Exchange::ask`], for what can be answered by events. The time-out is that of the answer's head then.
+    pub(crate) async fn open(&self, request: &Outgoing) -> Result<Opened, ClientError> {
         let deadline = Instant::now() + self.policy.deadline;
         let count = self.endpoints.len();
         let first = self.preferred.load(Ordering::Relaxed);
@@ -90,7 +110,7 @@ impl Exchange {
             made = attempt + 1;
             let until = deadline.min(Instant::now() + request.timeout);
             match timeout_at(until, self.ask_one(endpoint, request)).await {
-                Ok(Ok(answer)) if answer.status == StatusCode::SERVICE_UNAVAILABLE => {
+                Ok(Ok(Opened::Answer(answer))) if answer.status == StatusCode::SERVICE_UNAVAILABLE => {
                     debug!(%endpoint, target = request.target, "node is unavailable");
                     unavailable.insert(index);
                     unavailable_answer = Some(answer);
@@ -120,7 +140,7 @@ impl Exchange {
 
         // A node that says why it can't says more than a node that says nothing.
         match (unavailable_answer, failure) {
-            (Some(answer), _) => Ok(answer),
+            (Some(answer), _) => Ok(Opened::Answer(answer)),
             (None, Some((endpoint, reason))) => {
                 Err(ClientError::Unreachable { attempts: made, endpoint: endpoint.clone(), reason })
             }
@@ -128,7 +148,7 @@ impl Exchange {
         }
     }
 
-    async fn ask_one(&self, endpoint: &Uri, outgoing: &Outgoing) -> Result<Answer, String> {
+    async fn ask_one(&self, endpoint: &Uri, outgoing: &Outgoing) -> Result<Opened, String> {
         let mut parts = endpoint.clone().into_parts();
         parts.path_and_query = Some(outgoing.target.parse().map_err(|e| format!("{e}"))?);
         let uri = Uri::from_parts(parts).map_err(|e| e.to_string())?;
@@ -142,14 +162,22 @@ impl Exchange {
         }
         let response = self.http.request(request).await.map_err(|e| with_causes(&e))?;
         let status = response.status();
+        if status == StatusCode::OK && is_events(response.headers()) {
+            return Ok(Opened::Events(response.into_body()));
+        }
         let body = Limited::new(response.into_body(), MAX_ANSWER_BYTES);
         let body = body.collect().await.map_err(|e| with_causes(e.as_ref()))?.to_bytes();
-        Ok(Answer { status, body })
+        Ok(Opened::Answer(Answer { status, body }))
     }
 }
 
+fn is_events(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    kind.is_some_and(|kind| kind.split(';').next().unwrap_or_default().trim() == paths::EVENTS)
+}
+
 /// An error with all its causes: the reason stands at the end ("connection refused").
-fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
+pub(crate) fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(inner) = cause {

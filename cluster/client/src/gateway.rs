@@ -12,6 +12,7 @@
 //!   host, as happens when a page has its own name resolve to 127.0.0.1.
 
 mod body;
+mod events;
 mod guard;
 
 use std::io;
@@ -19,19 +20,20 @@ use std::net::SocketAddr;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::{FromRef, Request, State};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use http::{HeaderValue, StatusCode, Uri, header};
-use quorate_request::{ErrorBody, ErrorCode, Operation, RequestId, paths};
+use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use quorate_request::{ErrorBody, ErrorCode, Operation, RequestId, openapi, paths};
 use serde::Deserialize;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tracing::{info, warn};
 
 use crate::client::{Client, fresh_id};
 use crate::error::ClientError;
-use crate::exchange::Answer;
+use crate::exchange::{Answer, Opened};
 
 /// Where a gateway listens unless told otherwise.
 pub const DEFAULT_ADDRESS: SocketAddr =
@@ -64,12 +66,37 @@ pub async fn serve(
         return Err(io::Error::new(io::ErrorKind::InvalidInput, reason));
     }
     info!(%address, initiator = %client.initiator(), "gateway serves");
-    quorate_http::serve(listener, router(client, exposure), quorate_http::Limits::default(), shutdown).await;
+    let closing = watch::Sender::new(false);
+    let router = routes(Gateway { client, closing: closing.subscribe() }, exposure);
+    // Events would go on for as long as somebody listens.
+    let shutdown = async {
+        shutdown.await;
+        closing.send_replace(true);
+    };
+    quorate_http::serve(listener, router, quorate_http::Limits::default(), shutdown).await;
     Ok(())
 }
 
 /// The routes of a gateway, to be served or extended by the caller.
 pub fn router(client: Client, exposure: Exposure) -> Router {
+    routes(Gateway { client, closing: watch::Sender::new(false).subscribe() }, exposure)
+}
+
+/// What the routes share.
+#[derive(Clone)]
+struct Gateway {
+    client: Client,
+    /// Becomes true when the gateway stops; its sender may be gone, and then it never does.
+    closing: watch::Receiver<bool>,
+}
+
+impl FromRef<Gateway> for Client {
+    fn from_ref(gateway: &Gateway) -> Self {
+        gateway.client.clone()
+    }
+}
+
+fn routes(gateway: Gateway, exposure: Exposure) -> Router {
     // Health is served below the API as well, since its other paths are.
     let health = |path| format!("/api/v1{path}");
     Router::new()
@@ -77,8 +104,10 @@ pub fn router(client: Client, exposure: Exposure) -> Router {
         .route(paths::SIGN, post(sign))
         .route(paths::WALLETS, get(read))
         .route(&format!("{}/{{id}}", paths::WALLETS), get(read))
-        .route(&format!("{}/{{id}}", paths::SESSIONS), get(read))
+        .route(&format!("{}/{{id}}", paths::SESSIONS), get(session))
         .route(paths::NODES, get(read))
+        .route(paths::OPENAPI, get(async || json(StatusCode::OK, openapi::DOCUMENT)))
+        .route(paths::DOCS, get(docs))
         .route(paths::HEALTH, get(node_health))
         .route(paths::READY, get(node_ready))
         .route(&health(paths::HEALTH), get(node_health))
@@ -86,7 +115,7 @@ pub fn router(client: Client, exposure: Exposure) -> Router {
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(from_fn_with_state(exposure, guard::refuse_web_pages))
-        .with_state(client)
+        .with_state(gateway)
 }
 
 async fn keygen(State(client): State<Client>, request: Request) -> Response {
@@ -101,12 +130,31 @@ async fn read(State(client): State<Client>, uri: Uri) -> Response {
     respond(client.read(target(&uri)).await, None)
 }
 
+async fn session(State(gateway): State<Gateway>, uri: Uri, headers: HeaderMap) -> Response {
+    if !events::are_wanted(&headers) {
+        return respond(gateway.client.read(target(&uri)).await, None);
+    }
+    match gateway.client.open(target(&uri)).await {
+        Ok(Opened::Events(body)) => events::pass_on(body, gateway.closing),
+        Ok(Opened::Answer(answer)) => respond(Ok(answer), None),
+        Err(error) => respond(Err(error), None),
+    }
+}
+
 async fn node_health(State(client): State<Client>) -> Response {
     respond(client.read_unsigned(paths::HEALTH).await, None)
 }
 
 async fn node_ready(State(client): State<Client>) -> Response {
     respond(client.read_unsigned(paths::READY).await, None)
+}
+
+async fn docs() -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, "text/html; charset=utf-8".to_owned()),
+        (header::CONTENT_SECURITY_POLICY, openapi::policy()),
+    ];
+    (headers, openapi::page()).into_response()
 }
 
 async fn not_found(uri: Uri) -> Response {

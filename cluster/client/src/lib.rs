@@ -32,11 +32,13 @@
 
 mod client;
 mod error;
+mod events;
 mod exchange;
 pub mod gateway;
 mod retry;
 
-pub use client::Client;
+pub use client::{Begun, Client};
 pub use error::{ClientError, InvalidEndpoint};
+pub use events::SessionEvents;
 pub use exchange::Answer;
 pub use retry::RetryPolicy;

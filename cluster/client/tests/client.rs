@@ -6,7 +6,7 @@ mod support;
 use std::sync::Arc;
 use std::time::Duration;
 
-use quorate_client::{Client, ClientError, RetryPolicy};
+use quorate_client::{Begun, Client, ClientError, RetryPolicy};
 use quorate_keys::{Secret, SigningIdentity};
 use quorate_request::{ClusterId, ErrorCode, KeygenRequest, RequestStatus, SessionResult, SignRequest};
 use support::*;
@@ -25,6 +25,30 @@ fn keygen(session_id: Option<&str>) -> KeygenRequest {
 
 fn code(error: &ClientError) -> ErrorCode {
     error.api().unwrap_or_else(|| panic!("not a refusal: {error}")).code
+}
+
+#[tokio::test]
+async fn a_request_can_be_begun_and_followed() {
+    let shared = Arc::new(Shared::default());
+    let node = Node::start("node1", &shared, &[]).await;
+    let client = client(&[&node.uri]);
+    let begun = client.begin_keygen(keygen(Some("order-1"))).await.unwrap();
+    let id = "order-1".parse().unwrap();
+    assert_eq!(begun, Begun::Running(id));
+    let Begun::Running(id) = begun else { panic!() };
+    let mut events = client.watch(&id).await.unwrap();
+    assert_eq!(events.next().await.unwrap().unwrap().status, RequestStatus::Running);
+    // Given up while it waits, and asked again.
+    assert!(tokio::time::timeout(Duration::from_millis(200), events.next()).await.is_err());
+    shared.gate.notify_one();
+    let last = events.next().await.unwrap().unwrap();
+    assert!(matches!(last.result, Some(SessionResult::Keygen(_))));
+    assert_eq!(events.next().await.unwrap(), None);
+    let unknown = client.watch(&"order-2".parse().unwrap()).await.unwrap_err();
+    assert_eq!(code(&unknown), ErrorCode::UnknownSession);
+    // A node that goes away in between is an error, no end.
+    let mut events = client.watch(&id).await.unwrap();
+    assert!(events.next().await.unwrap().is_some());
 }
 
 #[tokio::test]

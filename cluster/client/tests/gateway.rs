@@ -66,10 +66,74 @@ async fn the_documented_unsigned_lines_work() {
         let (status, body) = curl_get(gateway.address, path).await;
         assert_eq!((status, body.pointer(pointer).unwrap().as_str()), (200, Some(expected)), "{path}");
     }
+    let (status, document) = curl_get(gateway.address, "/api/openapi.json").await;
+    assert_eq!((status, document["openapi"].as_str()), (200, Some("3.1.0")));
     for path in ["/ready", "/api/v1/ready"] {
         let (status, body) = curl_get(gateway.address, path).await;
         assert_eq!((status, body["ready"].as_bool()), (200, Some(true)), "{path}");
     }
+}
+
+/// What `curl -N -H 'Accept: text/event-stream'` reads, as it comes.
+async fn events(address: SocketAddr, path: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let request = format!(
+        "GET {path} HTTP/1.1\r\nHost: {address}\r\nAccept: text/event-stream\r\nConnection: close\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    stream
+}
+
+async fn read_until(stream: &mut TcpStream, wanted: &str) -> String {
+    let mut read = Vec::new();
+    let reading = async {
+        while !String::from_utf8_lossy(&read).contains(wanted) {
+            assert_ne!(stream.read_buf(&mut read).await.unwrap(), 0, "{}", String::from_utf8_lossy(&read));
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), reading).await.expect("in time");
+    String::from_utf8(read).unwrap()
+}
+
+#[tokio::test]
+async fn events_pass_through_as_they_come() {
+    let shared = Arc::new(Shared::default());
+    let node = Node::start("node1", &shared, &[]).await;
+    let mut gateway = Gateway::start(client(&[&node.uri])).await;
+    let named = KEYGEN.replace('{', r#"{"session_id": "order-1", "#);
+    let (status, taken) = curl_post(gateway.address, "/api/v1/keygen?wait=false", &named).await;
+    assert_eq!((status, taken["status"].as_str()), (202, Some("running")));
+    let (status, refused) = curl_post(gateway.address, "/api/v1/keygen?now=1", &named).await;
+    assert_eq!((status, refused["code"].as_str()), (400, Some("malformed_request")));
+
+    let path = "/api/v1/sessions/order-1";
+    let mut followed = events(gateway.address, path).await;
+    // The node holds back the last one.
+    let head = read_until(&mut followed, "event: session").await;
+    assert!(head.starts_with("HTTP/1.1 200") && head.contains("content-type: text/event-stream"), "{head}");
+    read_until(&mut followed, "\n:").await;
+    shared.gate.notify_one();
+    read_until(&mut followed, r#""status":"completed""#).await;
+    let mut unknown = events(gateway.address, "/api/v1/sessions/order-2").await;
+    assert!(read_until(&mut unknown, "unknown_session").await.starts_with("HTTP/1.1 404"));
+
+    // One that would go on ends with the gateway.
+    let mut followed = events(gateway.address, path).await;
+    read_until(&mut followed, "event: session").await;
+    drop(gateway.stop.take());
+    tokio::time::timeout(Duration::from_secs(5), gateway.task).await.unwrap().unwrap().unwrap();
+    let mut rest = String::new();
+    followed.read_to_string(&mut rest).await.ok();
+    assert!(!rest.contains("completed"));
+}
+
+#[tokio::test]
+async fn the_page_of_the_api_is_served_under_a_strict_policy() {
+    let node = Node::start("node1", &Arc::new(Shared::default()), &[]).await;
+    let gateway = Gateway::start(client(&[&node.uri])).await;
+    let mut docs = events(gateway.address, "/api/docs").await;
+    let page = read_until(&mut docs, "</html>").await;
+    assert!(page.contains("content-security-policy: default-src 'none'") && page.contains("unknown_wallet"));
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! The HTTP API: signed requests in, JSON out. It checks form and authority; what a request means is the engine's.
 
+mod events;
 mod views;
 
 use std::sync::Arc;
@@ -13,9 +14,10 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use quorate_request::{
-    ErrorBody, ErrorCode, Hex, MAX_BODY_BYTES, Operation, RequestError, SessionResult, SignedRequest,
-    Verified, WalletId, WalletRef, paths,
+    ErrorBody, ErrorCode, Hex, MAX_BODY_BYTES, Operation, RequestError, RequestStatus, SessionResult,
+    SignedRequest, Taken, Verified, WalletId, WalletRef, openapi, paths,
 };
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -38,6 +40,9 @@ pub(crate) fn router(engine: Arc<Engine>) -> Router {
         .route("/api/v1/nodes", get(nodes))
         .route("/health", get(health))
         .route("/ready", get(ready))
+        .route(paths::METRICS, get(metrics))
+        .route(paths::OPENAPI, get(document))
+        .route(paths::DOCS, get(docs))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(engine)
@@ -105,28 +110,54 @@ async fn collect(body: Body) -> Result<bytes::Bytes, Refusal> {
     }
 }
 
-async fn submit(
-    engine: &Arc<Engine>,
-    wanted: &Operation,
-    request: Request,
-) -> Result<SessionResult, Refusal> {
+/// How a client wants to be answered. No part of what is signed: it changes nothing of what is done.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Answering {
+    /// Whether to wait for the result.
+    #[serde(default = "yes")]
+    wait: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// Reads the query of a request; one with a parameter that does not exist is refused.
+fn query<T: DeserializeOwned>(uri: &Uri) -> Result<T, Refusal> {
+    let Query(query) = Query::try_from_uri(uri)
+        .map_err(|failed| error(ErrorCode::MalformedRequest, format!("the query: {failed}")))?;
+    Ok(query)
+}
+
+async fn submit(engine: &Arc<Engine>, wanted: &Operation, uri: &Uri, request: Request) -> Answer {
+    let Answering { wait } = query(uri)?;
     let verified = read(engine, request).await?;
     verified.require(wanted)?;
-    Ok(engine.submit_verified(verified).await?)
-}
-
-async fn keygen(State(engine): State<Arc<Engine>>, request: Request) -> Answer {
-    match submit(&engine, &Operation::Keygen, request).await? {
-        SessionResult::Keygen(response) => Ok(json(StatusCode::OK, &response)),
-        _ => Err(error(ErrorCode::Internal, "a result of another operation")),
+    let session_id = verified.request_id().clone();
+    let result = if wait {
+        Some(engine.submit_verified(verified).await?)
+    } else {
+        engine.submit_unwaited(verified)?
+    };
+    match result {
+        None => Ok(json(StatusCode::ACCEPTED, &Taken { session_id, status: RequestStatus::Running })),
+        Some(SessionResult::Keygen(response)) if *wanted == Operation::Keygen => {
+            Ok(json(StatusCode::OK, &response))
+        }
+        Some(SessionResult::Sign(response)) if *wanted == Operation::Sign => {
+            Ok(json(StatusCode::OK, &response))
+        }
+        Some(_) => Err(error(ErrorCode::Internal, "a result of another operation")),
     }
 }
 
-async fn sign(State(engine): State<Arc<Engine>>, request: Request) -> Answer {
-    match submit(&engine, &Operation::Sign, request).await? {
-        SessionResult::Sign(response) => Ok(json(StatusCode::OK, &response)),
-        _ => Err(error(ErrorCode::Internal, "a result of another operation")),
-    }
+async fn keygen(State(engine): State<Arc<Engine>>, uri: Uri, request: Request) -> Answer {
+    submit(&engine, &Operation::Keygen, &uri, request).await
+}
+
+async fn sign(State(engine): State<Arc<Engine>>, uri: Uri, request: Request) -> Answer {
+    submit(&engine, &Operation::Sign, &uri, request).await
 }
 
 /// Checks that an initiator signed for reading this path.
@@ -149,8 +180,7 @@ struct Listed {
 
 async fn wallets(State(engine): State<Arc<Engine>>, uri: Uri, request: Request) -> Answer {
     may_read(&engine, &uri, request).await?;
-    let Query(Listed { public_key, after }) = Query::try_from_uri(&uri)
-        .map_err(|failed| error(ErrorCode::MalformedRequest, format!("the query: {failed}")))?;
+    let Listed { public_key, after } = query(&uri)?;
     let mut wallets = engine.wallets.all();
     wallets.retain(|wallet| {
         public_key.as_ref().is_none_or(|key| wallet.public_key.as_bytes() == key.as_bytes())
@@ -186,11 +216,16 @@ async fn session(
     uri: Uri,
     request: Request,
 ) -> Answer {
+    let streamed = events::are_wanted(request.headers());
     may_read(&engine, &uri, request).await?;
     let unknown = || error(ErrorCode::UnknownSession, "this node knows no such session");
     let id = id.parse().map_err(|_| unknown())?;
+    if streamed && let Some(changes) = engine.ledger.watch_view(&id) {
+        return events::follow(&engine, changes);
+    }
     let view = engine.ledger.view(&id).map_err(|failed| error(ErrorCode::Internal, failed.to_string()))?;
-    Ok(json(StatusCode::OK, &view.ok_or_else(unknown)?))
+    let view = view.ok_or_else(unknown)?;
+    Ok(if streamed { events::once(&view) } else { json(StatusCode::OK, &view) })
 }
 
 async fn nodes(State(engine): State<Arc<Engine>>, uri: Uri, request: Request) -> Answer {
@@ -206,6 +241,24 @@ async fn ready(State(engine): State<Arc<Engine>>) -> Response {
     let readiness = engine.readiness().await;
     let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     json(status, &readiness)
+}
+
+async fn metrics(State(engine): State<Arc<Engine>>) -> Answer {
+    let text =
+        engine.metrics_text().map_err(|failed| error(ErrorCode::Internal, format!("metrics: {failed}")))?;
+    Ok(([(header::CONTENT_TYPE, crate::metrics::CONTENT_TYPE)], text).into_response())
+}
+
+async fn document() -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], openapi::DOCUMENT).into_response()
+}
+
+async fn docs() -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, "text/html; charset=utf-8".to_owned()),
+        (header::CONTENT_SECURITY_POLICY, openapi::policy()),
+    ];
+    (headers, openapi::page()).into_response()
 }
 
 async fn not_found() -> Refusal {

@@ -23,16 +23,17 @@ use bytes::Bytes;
 use quorate_keys::{Identity, SigningIdentity};
 #[cfg(test)]
 use quorate_request::SignedRequest;
-use quorate_request::{ErrorBody, ErrorCode, RequestId, SessionResult, Verified};
+use quorate_request::{ErrorBody, ErrorCode, Operation, RequestId, SessionResult, Verified};
 use quorate_session::{IdentityVerifier, Keyring, Registry, SessionId, Wire};
 use quorate_transport::{Incoming, SendError, Transport};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
 use crate::authority::Authority;
 use crate::barrier::Barrier;
 use crate::config::Config;
 use crate::frame::Frame;
 use crate::ledger::{Admission, Ending, Ledger};
+use crate::metrics::{Metrics, count};
 use crate::peers::Peers;
 use crate::store::Store;
 use crate::wallets::Wallets;
@@ -51,6 +52,13 @@ const PEER_TASKS: usize = 256;
 const LAST_WORD: Duration = Duration::from_secs(1);
 /// How often expired requests are forgotten.
 const FORGET_EVERY: Duration = Duration::from_secs(60);
+
+/// What a request for which nobody waits takes of [`UNWAITED`] for each begun so many bytes of its body.
+const UNWAITED_UNIT: usize = 16 * 1024;
+/// Places for requests for which nobody waits, who therefore hold no connection: so many, or 16 MiB of bodies.
+const UNWAITED: usize = 1024;
+/// Event streams at a time: each holds one of the connections of the API.
+const WATCHERS: usize = 128;
 
 /// What an engine is made of.
 pub(crate) struct Parts {
@@ -74,6 +82,7 @@ pub(crate) struct Engine {
     pub(crate) store: Arc<Store>,
     pub(crate) wallets: Wallets,
     pub(crate) ledger: Ledger,
+    pub(crate) metrics: Metrics,
     identity: Arc<SigningIdentity>,
     registry: Arc<Registry>,
     barrier: Arc<dyn Barrier>,
@@ -94,9 +103,21 @@ pub(crate) struct Engine {
     pub(crate) probed: tokio::sync::Mutex<Option<(Instant, Option<String>)>>,
     keygens: Places,
     signings: Places,
+    unwaited: Arc<Semaphore>,
+    pub(crate) watchers: Arc<Semaphore>,
+    /// Whether the node closes its API: event streams end then.
+    closing: watch::Sender<bool>,
     draining: AtomicBool,
     /// Requests and sessions in progress.
     busy: AtomicUsize,
+}
+
+/// A request that has been taken.
+enum Begun {
+    /// It has its result.
+    Done(Box<SessionResult>),
+    /// It is being worked on.
+    Running(watch::Receiver<Option<Ending>>),
 }
 
 /// The live attempt of a request that this node proposes.
@@ -119,9 +140,13 @@ impl Engine {
             me: identity.identity(),
             authority: Authority::new(*peers.cluster(), config.initiators.clone()),
             ledger: Ledger::new(Arc::clone(&store)),
+            metrics: Metrics::default(),
             exclusions: Exclusions::load(Arc::clone(&store), config.data_dir.join("evidence"))?,
             keygens: Places::new(config.max_concurrent_keygen, config.max_waiting),
             signings: Places::new(config.max_concurrent_signing, config.max_waiting),
+            unwaited: Arc::new(Semaphore::new(UNWAITED)),
+            watchers: Arc::new(Semaphore::new(WATCHERS)),
+            closing: watch::Sender::new(false),
             config,
             peers,
             transport,
@@ -160,26 +185,9 @@ impl Engine {
     /// What the client is told.
     pub(crate) async fn submit_verified(self: &Arc<Self>, verified: Verified) -> Ending {
         let id = verified.request_id().clone();
-        let mut running = match self.ledger.admit(&verified)? {
-            Admission::Done(result) => return Ok(*result),
-            Admission::Running(running) => running,
-            Admission::New => {
-                if self.draining.load(Ordering::Acquire) {
-                    let error =
-                        ErrorBody::new(ErrorCode::ShuttingDown, "this node is shutting down; ask another");
-                    self.ledger.end(&id, Err(error.clone()));
-                    return Err(error.with_session(id));
-                }
-                self.work_on(verified);
-                match self.ledger.watch(&id) {
-                    Some(running) => running,
-                    None => {
-                        return Err(
-                            ErrorBody::new(ErrorCode::Internal, "the request was lost").with_session(id)
-                        );
-                    }
-                }
-            }
+        let mut running = match self.begin(verified, None)? {
+            Begun::Done(result) => return Ok(*result),
+            Begun::Running(running) => running,
         };
         let patience = self.config.request_timeout.saturating_add(LAST_WORD);
         let ended = tokio::time::timeout(patience, running.wait_for(Option::is_some)).await;
@@ -197,10 +205,67 @@ impl Engine {
         }
     }
 
+    /// Takes a client's request without waiting for its result. Gives the result if it is there already.
+    ///
+    /// # Errors
+    /// What the client is told: also that too many requests are in progress for which nobody waits.
+    pub(crate) fn submit_unwaited(
+        self: &Arc<Self>,
+        verified: Verified,
+    ) -> Result<Option<SessionResult>, ErrorBody> {
+        let id = verified.request_id().clone();
+        let size = verified.request().body().len().div_ceil(UNWAITED_UNIT).max(1);
+        // A body that does not fit a u32 was refused long before.
+        let size = u32::try_from(size).unwrap_or(u32::MAX);
+        let place = Arc::clone(&self.unwaited).try_acquire_many_owned(size).ok();
+        let running = match self.begin(verified, Some(place))? {
+            Begun::Done(result) => return Ok(Some(*result)),
+            Begun::Running(running) => running,
+        };
+        let ending = running.borrow().clone();
+        ending.transpose().map_err(|error| error.with_session(id))
+    }
+
+    /// Admits a request, and works on it if it is new. `unwaited`: nobody will wait for it; it needs a place then.
+    fn begin(
+        self: &Arc<Self>,
+        verified: Verified,
+        unwaited: Option<Option<OwnedSemaphorePermit>>,
+    ) -> Result<Begun, ErrorBody> {
+        let id = verified.request_id().clone();
+        match self.ledger.admit(&verified)? {
+            Admission::Done(result) => return Ok(Begun::Done(result)),
+            Admission::Running(running) => return Ok(Begun::Running(running)),
+            Admission::New => {}
+        }
+        let refused = if self.is_draining() {
+            Some(ErrorBody::new(ErrorCode::ShuttingDown, "this node is shutting down; ask another"))
+        } else if matches!(unwaited, Some(None)) {
+            let message = "as many requests as allowed are in progress for which nobody waits";
+            Some(ErrorBody::new(ErrorCode::TooManySessions, message))
+        } else {
+            None
+        };
+        if let Some(error) = refused {
+            self.ledger.end(&id, Err(error.clone()));
+            return Err(error.with_session(id));
+        }
+        self.work_on(verified, unwaited.flatten());
+        match self.ledger.watch(&id) {
+            Some(running) => Ok(Begun::Running(running)),
+            None => Err(ErrorBody::new(ErrorCode::Internal, "the request was lost").with_session(id)),
+        }
+    }
+
     /// Works on a request in a task of its own: a client that goes away changes nothing.
-    fn work_on(self: &Arc<Self>, verified: Verified) {
+    fn work_on(self: &Arc<Self>, verified: Verified, place: Option<OwnedSemaphorePermit>) {
         let engine = Arc::clone(self);
         let busy = Busy::new(self);
+        let working = self.metrics.working(match verified.operation() {
+            Operation::Keygen => "keygen",
+            Operation::Sign => "sign",
+            _ => "other",
+        });
         let answered = Answered { engine: Arc::clone(self), id: verified.request_id().clone() };
         tokio::spawn(async move {
             let id = verified.request_id().clone();
@@ -208,9 +273,12 @@ impl Engine {
             if let Err(error) = &ending {
                 tracing::warn!(request = id.as_str(), code = %error.code, "{}", error.message);
             }
+            engine.metrics.ended(&working, &ending);
+            drop(working);
             engine.ledger.end(&id, ending);
             drop(answered);
             drop(busy);
+            drop(place);
         });
     }
 
@@ -220,13 +288,15 @@ impl Engine {
         let mut dropped: HashMap<Identity, u64> = HashMap::new();
         // A peer that floods this node does not fill its log: the first, second, fourth, eighth… is told.
         let mut drop_frame = |engine: &Self, from: &Identity, reason: &dyn std::fmt::Display| {
-            let count = dropped.entry(*from).or_default();
-            *count = count.saturating_add(1);
-            if count.is_power_of_two() {
-                tracing::warn!(peer = %engine.name(from), count, "dropped a frame: {reason}");
+            count(&engine.metrics.frames.dropped_receiving);
+            let times = dropped.entry(*from).or_default();
+            *times = times.saturating_add(1);
+            if times.is_power_of_two() {
+                tracing::warn!(peer = %engine.name(from), count = *times, "dropped a frame: {reason}");
             }
         };
         while let Some((from, bytes)) = incoming.next().await {
+            count(&self.metrics.frames.received);
             let frame = match Frame::from_wire(&bytes) {
                 Ok(frame) => frame,
                 Err(error) => {
@@ -336,8 +406,12 @@ impl Engine {
 
     fn send_bytes(&self, to: &Identity, bytes: Bytes) {
         match self.transport.send(to, bytes) {
-            Ok(()) | Err(SendError::Closed) => {}
-            Err(error) => tracing::debug!(%error, "a frame was not sent"),
+            Ok(()) => count(&self.metrics.frames.sent),
+            Err(SendError::Closed) => {}
+            Err(error) => {
+                count(&self.metrics.frames.dropped_sending);
+                tracing::debug!(%error, "a frame was not sent");
+            }
         }
     }
 
@@ -365,6 +439,16 @@ impl Engine {
         Keyring { signer, verifier: Arc::new(IdentityVerifier) }
     }
 
+    /// How many protocol runs this node takes part in.
+    pub(crate) fn sessions_running(&self) -> usize {
+        lock(&self.sessions).values().filter(|inbox| inbox.is_running()).count()
+    }
+
+    /// How many nodes are left out of committees for good.
+    pub(crate) fn culprits_excluded(&self) -> usize {
+        self.exclusions.count()
+    }
+
     /// The nodes with which frames can be exchanged now, this one included.
     pub(crate) fn reachable(&self) -> Vec<Identity> {
         let connected = self.transport.peers().into_iter().filter(quorate_transport::PeerState::is_connected);
@@ -389,6 +473,16 @@ impl Engine {
         while self.busy.load(Ordering::Acquire) > 0 {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+    }
+
+    /// Ends what would go on for as long as somebody listens.
+    pub(crate) fn close(&self) {
+        self.closing.send_replace(true);
+    }
+
+    /// Becomes true when the node closes its API.
+    pub(crate) fn closing(&self) -> watch::Receiver<bool> {
+        self.closing.subscribe()
     }
 
     pub(crate) fn is_draining(&self) -> bool {

@@ -40,7 +40,7 @@ impl Wire for Entry {
 /// A request in memory.
 struct Live {
     fingerprint: [u8; 32],
-    view: SessionView,
+    view: watch::Sender<SessionView>,
     done: watch::Sender<Option<Ending>>,
 }
 
@@ -108,7 +108,7 @@ impl Ledger {
             result: None,
             error: None,
         };
-        let done = watch::Sender::new(None);
+        let (view, done) = (watch::Sender::new(view), watch::Sender::new(None));
         live.insert(id.as_str().to_owned(), Live { fingerprint, view, done });
         Ok(Admission::New)
     }
@@ -208,16 +208,16 @@ impl Ledger {
     pub(crate) fn end(&self, id: &RequestId, ending: Ending) {
         let mut live = self.lock();
         let Some(request) = live.get_mut(id.as_str()) else { return };
-        match &ending {
+        request.view.send_modify(|view| match &ending {
             Ok(result) => {
-                request.view.status = RequestStatus::Completed;
-                request.view.result = Some(result.clone());
+                view.status = RequestStatus::Completed;
+                view.result = Some(result.clone());
             }
             Err(error) => {
-                request.view.status = RequestStatus::Failed;
-                request.view.error = Some(error.clone());
+                view.status = RequestStatus::Failed;
+                view.error = Some(error.clone());
             }
-        }
+        });
         request.done.send_replace(Some(ending));
     }
 
@@ -233,8 +233,13 @@ impl Ledger {
     /// Changes what is shown of a running request.
     pub(crate) fn update(&self, id: &RequestId, change: impl FnOnce(&mut SessionView)) {
         if let Some(request) = self.lock().get_mut(id.as_str()) {
-            change(&mut request.view);
+            request.view.send_modify(change);
         }
+    }
+
+    /// What is shown of a request, and every change of it: only of one in memory, where all are that run.
+    pub(crate) fn watch_view(&self, id: &RequestId) -> Option<watch::Receiver<SessionView>> {
+        self.lock().get(id.as_str()).map(|request| request.view.subscribe())
     }
 
     /// What is shown of a request.
@@ -243,7 +248,7 @@ impl Ledger {
     /// The store's.
     pub(crate) fn view(&self, id: &RequestId) -> Result<Option<SessionView>, StoreError> {
         if let Some(request) = self.lock().get(id.as_str()) {
-            return Ok(Some(request.view.clone()));
+            return Ok(Some(request.view.borrow().clone()));
         }
         let Some(record) = self.store.get(Table::Requests, id.as_str())? else { return Ok(None) };
         let operation =

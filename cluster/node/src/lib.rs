@@ -16,6 +16,7 @@ mod frame;
 pub mod identity;
 mod job;
 mod ledger;
+mod metrics;
 mod node;
 pub mod peers;
 mod protocols;

@@ -188,6 +188,7 @@ impl Node {
         if tokio::time::timeout(DRAIN, self.engine.drain()).await.is_err() {
             tracing::warn!("stopping with requests in progress; their clients can repeat them elsewhere");
         }
+        self.engine.close();
         self.stop.send_replace(true);
         self.transport.close().await;
         self.tasks.iter().for_each(JoinHandle::abort);

@@ -330,6 +330,11 @@ impl Store {
         }
     }
 
+    /// How long commits took.
+    pub(crate) fn commit_seconds(&self) -> prometheus_client::metrics::histogram::Histogram {
+        self.counters.commit_seconds.0.clone()
+    }
+
     /// Wraps the data key under another passphrase, with these parameters; no record is rewritten.
     ///
     /// # Security

@@ -194,7 +194,16 @@ mod tests {
             assert!(page.contains(&row), "docs/api.md lacks {row}");
         }
         let nested = [paths::WALLETS, paths::SESSIONS].map(|path| format!("{path}/{{id}}"));
-        let plain = [paths::KEYGEN, paths::SIGN, paths::WALLETS, paths::NODES, paths::HEALTH, paths::READY];
+        let plain = [
+            paths::KEYGEN,
+            paths::SIGN,
+            paths::WALLETS,
+            paths::NODES,
+            paths::HEALTH,
+            paths::READY,
+            paths::METRICS,
+            paths::OPENAPI,
+        ];
         for path in plain.map(str::to_owned).iter().chain(&nested) {
             assert!(page.contains(&format!(" {path}`")), "docs/api.md lacks {path}");
         }

@@ -19,7 +19,7 @@
 //! - [`SignedRequest`]: sign, read from HTTP, forward unchanged, verify into a [`Verified`] request.
 //! - [`KeygenRequest`], [`SignRequest`]: the typed bodies; what answers them, and the views of the API.
 //! - [`ErrorBody`], [`ErrorCode`]: the closed list of what the API can refuse, with its HTTP status.
-//! - [`paths`]: where the API is served.
+//! - [`paths`]: where the API is served; [`openapi`]: the API as a document.
 //!
 //! No clock, socket or randomness of the operating system is used here: the caller hands them in.
 
@@ -28,6 +28,7 @@ mod error;
 mod error_body;
 mod hex_bytes;
 mod id;
+pub mod openapi;
 mod operation;
 pub mod paths;
 mod signed;
@@ -42,5 +43,5 @@ pub use operation::{InvalidOperation, Operation, ReadPath};
 pub use signed::{LABEL, MAX_BODY_BYTES, MAX_LIFETIME, SignedRequest, Verified, VerifiedHead, fields};
 pub use view::{
     AddressView, Health, KeygenResponse, NodeView, Readiness, RequestStatus, SessionResult, SessionView,
-    SignResponse, SignatureView, WalletStatus, WalletView,
+    SignResponse, SignatureView, Taken, WalletStatus, WalletView,
 };

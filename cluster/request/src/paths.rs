@@ -10,12 +10,33 @@ pub const WALLETS: &str = "/api/v1/wallets";
 pub const WALLETS_PAGE: usize = 1000;
 /// `GET`, with `/{id}` below it: what became of a request.
 pub const SESSIONS: &str = "/api/v1/sessions";
+/// The media type under which a session is read as a stream of events: its view, each time it changes.
+pub const EVENTS: &str = "text/event-stream";
 /// `GET`: the nodes of the cluster as the answering node sees them.
 pub const NODES: &str = "/api/v1/nodes";
 /// `GET`, unsigned: does the process run?
 pub const HEALTH: &str = "/health";
 /// `GET`, unsigned: can the node serve requests (quorum reachable, store writable)?
 pub const READY: &str = "/ready";
+/// `GET`, unsigned, of a node only: what it counts, in Prometheus' text format 0.0.4.
+pub const METRICS: &str = "/metrics";
+/// `GET`, unsigned: the API as an OpenAPI document.
+pub const OPENAPI: &str = "/api/openapi.json";
+
+/// `GET`, unsigned: that document as a page for people.
+pub const DOCS: &str = "/api/docs";
+
+/// The target of an operation whose result nobody waits for. The query is not signed: whether a client waits changes
+/// nothing of what is done.
+pub fn without_waiting(operation: &str) -> String {
+    format!("{operation}?wait=false")
+}
+
+/// Whether the values of a request's `Accept` ask for events. Not signed: it changes only the form of the answer.
+pub fn accepts_events<'a>(accept: impl IntoIterator<Item = &'a str>) -> bool {
+    let mut kinds = accept.into_iter().flat_map(|value| value.split(','));
+    kinds.any(|kind| kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(EVENTS))
+}
 
 /// The path of one wallet.
 pub fn wallet(id: &crate::WalletId) -> String {
@@ -62,10 +83,19 @@ mod tests {
     }
 
     #[test]
+    fn events_are_sent_to_those_who_accept_them() {
+        assert!(accepts_events(["text/event-stream"]));
+        assert!(accepts_events(["*/*", "application/json;q=0.5, Text/Event-Stream; charset=utf-8"]));
+        assert!(!accepts_events(["*/*", "application/json", "text/event-streams"]));
+        assert!(!accepts_events([]));
+    }
+
+    #[test]
     fn a_wallet_path_is_the_id_below_the_wallets() {
         let id = "treasury-1".parse().unwrap();
         assert_eq!(wallet(&id), "/api/v1/wallets/treasury-1");
         assert_eq!(wallets_after(&id), "/api/v1/wallets?after=treasury-1");
         assert_eq!(wallets_of_key(&[0xab]), "/api/v1/wallets?public_key=0xab");
+        assert_eq!(without_waiting(SIGN), "/api/v1/sign?wait=false");
     }
 }

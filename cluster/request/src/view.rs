@@ -33,6 +33,15 @@ pub enum WalletStatus {
     Active,
 }
 
+/// A request was taken, and nobody waits for its result: read the session to learn it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Taken {
+    /// The request.
+    pub session_id: RequestId,
+    /// `running`.
+    pub status: RequestStatus,
+}
+
 /// A wallet was made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeygenResponse {

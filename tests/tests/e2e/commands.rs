@@ -235,3 +235,47 @@ async fn every_command_has_help() {
         ended.stderr
     );
 }
+
+#[tokio::test]
+async fn a_configuration_is_checked_without_starting_a_node() {
+    let cluster = cluster(2).make().await;
+    let node = cluster.node(1);
+    let config = node.config();
+    let check = ["node", "check-config", "--json", "--config", config.to_str().unwrap()];
+    let state = |report: &Value, what: &str| {
+        let checks = report["checks"].as_array().unwrap();
+        let check = checks.iter().find(|check| check["what"] == what).unwrap();
+        check["state"].as_str().unwrap().to_owned()
+    };
+    // Without the passphrase of commands, which would win over the file's.
+    let run = async |arguments: &[&str]| program().run_with(&[] as &[(&str, &str)], arguments).await;
+    let ended = run(&check).await;
+    assert_eq!(ended.code, Some(0), "{} {}", ended.stdout, ended.stderr);
+    let good: Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!((&good["ok"], &good["node_id"]), (&true.into(), &"node1".into()), "{good}");
+    for what in ["settings", "peers", "identity", "passphrase", "store", "initiators"] {
+        assert_eq!(state(&good, what), "ok", "{good}");
+    }
+    let initiator = cluster.initiator_file.to_str().unwrap();
+    let other = cluster.node(2).folder.join("identity.json");
+    for (setting, what) in [
+        (format!("identity_path={initiator}"), "identity"),
+        (format!("identity_path={}", other.display()), "identity"),
+        ("peers_path=/nowhere/peers.yaml".to_owned(), "peers"),
+        ("node_id=node9".to_owned(), "peers"),
+        ("total_nodes=7".to_owned(), "peers"),
+        ("db_path=/nowhere/store.redb".to_owned(), "store"),
+        (format!("passphrase_file={}", cluster.node(2).passphrase_file().display()), "passphrase"),
+    ] {
+        let ended = run(&[&check[..], &["--set", &setting]].concat()).await;
+        assert_eq!(ended.code, Some(3), "{setting}: {}", ended.stderr);
+        let report: Value = serde_json::from_str(&ended.stdout).unwrap();
+        assert_eq!((&report["ok"], state(&report, what).as_str()), (&false.into(), "error"), "{report}");
+    }
+    let ended = run(&[&check[..], &["--set", "max_concurent_keygen=1"]].concat()).await;
+    assert_eq!(ended.code, Some(3));
+    assert!(ended.stderr.contains("did you mean"), "{}", ended.stderr);
+    let ended = run(&check[..2]).await;
+    assert_eq!(ended.code, Some(3), "no configuration at all: {}", ended.stdout);
+    observed(SECTION, &["node check-config", "0; 3", "names the file or setting that is wrong"]);
+}

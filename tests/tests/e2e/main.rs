@@ -12,6 +12,7 @@ mod authority;
 mod byzantine;
 mod commands;
 mod crash;
+mod events;
 mod graceful;
 mod happy;
 mod local;

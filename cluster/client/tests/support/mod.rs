@@ -3,6 +3,7 @@
 #![allow(dead_code, unreachable_pub)]
 
 use std::collections::{BTreeMap, VecDeque};
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
@@ -10,15 +11,17 @@ use std::time::{Duration, SystemTime};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use futures_util::{StreamExt as _, stream};
 use http::{HeaderMap, StatusCode, Uri};
 use quorate_client::{Client, RetryPolicy};
 use quorate_keys::{Secret, SigningIdentity};
 use quorate_request::{
     Body, ClusterId, ErrorBody, ErrorCode, Health, KeygenRequest, KeygenResponse, MAX_BODY_BYTES, NodeView,
     Operation, Readiness, RequestId, RequestStatus, SessionResult, SessionView, SignRequest, SignResponse,
-    SignedRequest, Verified, WalletStatus, WalletView,
+    SignedRequest, Taken, Verified, WalletStatus, WalletView, paths,
 };
 use serde::Serialize;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -55,6 +58,8 @@ pub struct Shared {
     pub seen: Mutex<Vec<[u8; 32]>>,
     /// Bodies of all requests that were verified, in order.
     pub bodies: Mutex<Vec<Bytes>>,
+    /// What the last event of a session waits for.
+    pub gate: tokio::sync::Notify,
     /// How often something was really done.
     pub executed: Mutex<u32>,
 }
@@ -247,7 +252,7 @@ fn parties() -> Vec<String> {
     ["node1", "node2", "node3"].map(String::from).to_vec()
 }
 
-async fn keygen(State(node): State<NodeState>, headers: HeaderMap, body: Bytes) -> Response {
+async fn keygen(State(node): State<NodeState>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
     let work = async {
         let verified = node.admit(&headers, body, &Operation::Keygen)?;
         let session_id = verified.request_id().clone();
@@ -270,7 +275,16 @@ async fn keygen(State(node): State<NodeState>, headers: HeaderMap, body: Bytes) 
             })
         })?;
         node.misbehave().await?;
-        Ok(ok(&result))
+        match uri.query() {
+            None => Ok(ok(&result)),
+            Some("wait=false") => {
+                let session_id = verified.request_id().clone();
+                let taken =
+                    serde_json::to_vec(&Taken { session_id, status: RequestStatus::Running }).unwrap();
+                Ok((StatusCode::ACCEPTED, taken).into_response())
+            }
+            Some(_) => Err(refuse(&ErrorBody::new(ErrorCode::MalformedRequest, "the query"))),
+        }
     };
     either(work.await)
 }
@@ -364,7 +378,7 @@ async fn session(
         let unknown =
             || refuse(&ErrorBody::new(ErrorCode::UnknownSession, format!("there is no session {id}")));
         let result: KeygenResponse = serde_json::from_value(stored.ok_or_else(unknown)?).unwrap();
-        Ok(ok(&SessionView {
+        let view = SessionView {
             session_id: id.clone(),
             operation: "keygen".into(),
             status: RequestStatus::Completed,
@@ -375,7 +389,20 @@ async fn session(
             culprits: vec![],
             result: Some(SessionResult::Keygen(result)),
             error: None,
-        }))
+        };
+        let accept = headers.get("accept").map_or("", |value| value.to_str().unwrap());
+        if !paths::accepts_events([accept]) {
+            return Ok(ok(&view));
+        }
+        let running = SessionView { status: RequestStatus::Running, result: None, ..view.clone() };
+        let event = |view| Ok::<_, Infallible>(Event::default().event("session").json_data(&view).unwrap());
+        let shared = Arc::clone(&node.shared);
+        let last = async move {
+            shared.gate.notified().await;
+            event(view)
+        };
+        let events = stream::iter([event(running)]).chain(stream::once(last));
+        Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(Duration::from_millis(50))).into_response())
     })
     .await
 }

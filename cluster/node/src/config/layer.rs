@@ -12,6 +12,12 @@ const MAX_FILE: u64 = 1024 * 1024;
 /// Names further off than this are no help.
 const SIMILAR_ENOUGH: f64 = 0.6;
 
+/// Variables that differ from a setting's by no more than this are meant for it.
+const MISSPELT: usize = 2;
+/// Variables of commands and programs, which are no settings of a node.
+const NO_SETTINGS: &[&str] =
+    &["QUORATE_API", "QUORATE_CONFIG", "QUORATE_INITIATOR", "QUORATE_LOG", "QUORATE_PEERS"];
+
 /// A value as text, with the place it was found in.
 pub(super) struct Found {
     pub(super) text: Zeroizing<String>,
@@ -57,6 +63,16 @@ impl Layers {
             .iter()
             .flat_map(|setting| setting.environment_names().into_iter().map(move |name| (name, setting)))
             .collect();
+        let mut environment: Vec<(String, String)> = environment.into_iter().collect();
+        environment.sort_by(|one, other| one.0.cmp(&other.0));
+        for (name, _) in
+            environment.iter().filter(|(name, value)| !names.contains_key(name) && !value.is_empty())
+        {
+            if let Some(nearest) = misspelt(name, names.keys()) {
+                let origin = Origin::Environment(name.clone());
+                return Err(ConfigError::UnknownKey { origin, key: name.clone(), nearest: Some(nearest) });
+            }
+        }
         // In the order of their names, so that the same environment gives the same error.
         let ours: BTreeMap<String, Zeroizing<String>> = environment
             .into_iter()
@@ -149,6 +165,17 @@ fn unknown(origin: Origin, key: &str) -> ConfigError {
         .max_by(|one, other| one.0.total_cmp(&other.0))
         .map(|(_, name)| name.to_owned());
     ConfigError::UnknownKey { origin, key: key.chars().take(100).collect(), nearest }
+}
+
+/// The variable that one of ours, which does not exist, was meant to be. Other programs have variables too, also with our
+/// prefix, so that only what is nearly a setting is an error.
+fn misspelt<'a>(name: &str, known: impl Iterator<Item = &'a String>) -> Option<String> {
+    if !name.starts_with("QUORATE_") || NO_SETTINGS.contains(&name) {
+        return None;
+    }
+    let near = known.filter(|known| known.starts_with("QUORATE_"));
+    let near = near.map(|known| (strsim::damerau_levenshtein(name, known), known));
+    near.min().filter(|(distance, _)| *distance <= MISSPELT).map(|(_, known)| known.clone())
 }
 
 /// Nested settings get dotted names; lists become comma separated; nulls are as if not there.

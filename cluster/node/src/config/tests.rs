@@ -147,6 +147,24 @@ fn an_unknown_key_is_named_with_the_nearest_that_exists() {
 }
 
 #[test]
+fn a_misspelt_variable_is_named_with_the_one_that_is_meant() {
+    for (bad, meant) in [
+        ("QUORATE_MAX_CONCURENT_KEYGEN", "QUORATE_MAX_CONCURRENT_KEYGEN"),
+        ("QUORATE_NODEID", "QUORATE_NODE_ID"),
+        ("QUORATE_INITIATRS", "QUORATE_INITIATORS"),
+    ] {
+        let said = complaint(from_environment(&[("NODE_ID", "node1"), (bad, "1")]));
+        assert!(said.contains(&format!("variable {bad}")), "{said}");
+        assert!(said.ends_with(&format!("did you mean {meant:?}?")), "{said}");
+        // An empty one is as if not there.
+        assert!(from_environment(&[("NODE_ID", "node1"), (bad, "")]).is_ok());
+    }
+    for other in ["QUORATE_INITIATOR", "QUORATE_API", "QUORATE_PEERS", "QUORATE_LOG", "QUORATE_OF_ANOTHER"] {
+        assert!(from_environment(&[("NODE_ID", "node1"), (other, "1")]).is_ok(), "{other}");
+    }
+}
+
+#[test]
 fn what_is_not_built_in_is_refused_rather_than_ignored() {
     for name in
         ["NATS_URL", "CONSUL_ADDR", "CONSUL_ADDRESS", "BACKUP_ENABLED", "BACKUP_PERIOD_SECONDS", "BACKUP_DIR"]

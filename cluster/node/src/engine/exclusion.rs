@@ -68,6 +68,11 @@ impl Exclusions {
         self.store.contains(Table::Evidence, row(culprit, session))
     }
 
+    /// How many are convicted.
+    pub(super) fn count(&self) -> usize {
+        lock(&self.culprits).len()
+    }
+
     pub(super) fn contains(&self, identity: &Identity) -> bool {
         lock(&self.culprits).contains_key(identity)
     }

@@ -93,6 +93,7 @@ impl Engine {
                 view.absent = self.names(&trouble.absent);
                 view.culprits = self.names(&trouble.culprits);
             });
+            self.metrics.attempted(job.operation());
             let attempted = self.attempt(verified, &job, &chosen, attempt, deadline).await;
             self.note_convictions(&mut trouble);
             match attempted {

@@ -1,5 +1,6 @@
 //! Engines joined in memory, among them a hand that sends whatever a test likes.
 
+mod api;
 mod invitations;
 mod keygens;
 mod late;

@@ -5,11 +5,13 @@ use super::error::{Found, RecordName, StoreError};
 use super::record::{Place, RecordCipher, RecordFault};
 use super::{Precondition, Record, Table};
 use aws_lc_rs::constant_time::verify_slices_are_equal;
+use prometheus_client::metrics::histogram::Histogram;
 use rand_core::OsRng;
 use redb::{Database, Durability, ReadableTable, TableDefinition, WriteTransaction};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 use tokio::sync::{mpsc, oneshot};
 
 /// Bounds of one transaction, so that no caller waits for an endless group.
@@ -69,6 +71,17 @@ pub(super) struct Counters {
     pub(super) failed_commits: AtomicU64,
     pub(super) largest_group: AtomicU64,
     pub(super) sequence: AtomicU64,
+    pub(super) commit_seconds: CommitSeconds,
+}
+
+/// How long commits took, in seconds.
+#[derive(Debug, Clone)]
+pub(super) struct CommitSeconds(pub(super) Histogram);
+
+impl Default for CommitSeconds {
+    fn default() -> Self {
+        Self(Histogram::new([0.00025, 0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.064, 0.25, 1.0, 5.0]))
+    }
 }
 
 pub(super) struct Writer {
@@ -96,13 +109,14 @@ impl Writer {
     fn commit(&self, group: Vec<Job>) {
         let before = self.counters.sequence.load(Ordering::Acquire);
         let next = before.saturating_add(1);
+        let begun = Instant::now();
         let mut verdicts = Vec::with_capacity(group.len());
         let mut retried = false;
         let error = loop {
             let (generation, fault) = match self.transact(&group, next, &mut verdicts) {
                 Ok(applied) => {
                     if applied > 0 {
-                        self.landed(next, applied);
+                        self.landed(next, applied, begun);
                     }
                     return answer(group, verdicts);
                 }
@@ -125,7 +139,7 @@ impl Writer {
             match self.stored_sequence() {
                 Ok(sequence) if sequence == next => {
                     let applied = verdicts.iter().filter(|verdict| verdict.is_ok()).count();
-                    self.landed(next, applied as u64);
+                    self.landed(next, applied as u64, begun);
                     return answer(group, verdicts);
                 }
                 Ok(_) if not_ours && !retried => retried = true,
@@ -137,7 +151,8 @@ impl Writer {
         answer(group, failures);
     }
 
-    fn landed(&self, sequence: u64, batches: u64) {
+    fn landed(&self, sequence: u64, batches: u64, begun: Instant) {
+        self.counters.commit_seconds.0.observe(begun.elapsed().as_secs_f64());
         self.counters.sequence.store(sequence, Ordering::Release);
         self.counters.commits.fetch_add(1, Ordering::Relaxed);
         self.counters.batches.fetch_add(batches, Ordering::Relaxed);

@@ -1,0 +1,222 @@
+//! What the node counts, and how Prometheus reads it. No wallet's name, request's id or secret ever becomes a label: all
+//! labels are from closed lists, or names of nodes.
+
+mod process;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+use crate::engine::Engine;
+use crate::ledger::Ending;
+use process::Process;
+
+/// The media type of [`Engine::metrics_text`].
+pub(crate) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// Upper bounds of a request's time, in seconds: from a signature on an idle machine to the longest time-out that is usual.
+const REQUEST_SECONDS: [f64; 14] =
+    [0.0025, 0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.25, 2.5, 5.0, 15.0, 30.0];
+
+type Label<V> = [(&'static str, V); 1];
+
+/// What the node counts while it runs.
+pub(crate) struct Metrics {
+    /// By operation and outcome.
+    sessions: Family<[(&'static str, &'static str); 2], Counter>,
+    attempts: Family<Label<&'static str>, Counter>,
+    latency: Family<Label<&'static str>, Histogram>,
+    running: Family<Label<&'static str>, Gauge>,
+    pub(crate) frames: Frames,
+}
+
+/// Frames since the start. A frame for a peer that can't be queued is dropped, and one that comes and can't be used.
+#[derive(Default)]
+pub(crate) struct Frames {
+    pub(crate) sent: AtomicU64,
+    pub(crate) received: AtomicU64,
+    pub(crate) dropped_sending: AtomicU64,
+    pub(crate) dropped_receiving: AtomicU64,
+}
+
+/// Counts one more.
+pub(crate) fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self {
+            sessions: Family::default(),
+            attempts: Family::default(),
+            latency: Family::new_with_constructor(|| Histogram::new(REQUEST_SECONDS)),
+            running: Family::default(),
+            frames: Frames::default(),
+        }
+    }
+}
+
+impl Metrics {
+    /// A request is worked on from now on, until its [`Working`] is dropped.
+    pub(crate) fn working(&self, operation: &'static str) -> Working {
+        let running = self.running.get_or_create_owned(&[("operation", operation)]);
+        running.inc();
+        Working { operation, running, since: Instant::now() }
+    }
+
+    /// A request that was worked on has its ending.
+    pub(crate) fn ended(&self, work: &Working, ending: &Ending) {
+        let outcome = ending.as_ref().map_or_else(|error| error.code.as_str(), |_| "completed");
+        self.sessions.get_or_create(&[("operation", work.operation), ("outcome", outcome)]).inc();
+        let took = work.since.elapsed().as_secs_f64();
+        self.latency.get_or_create(&[("operation", work.operation)]).observe(took);
+    }
+
+    /// A committee is tried.
+    pub(crate) fn attempted(&self, operation: &'static str) {
+        self.attempts.get_or_create(&[("operation", operation)]).inc();
+    }
+}
+
+/// A request that is worked on.
+pub(crate) struct Working {
+    operation: &'static str,
+    running: Gauge,
+    since: Instant,
+}
+
+impl Drop for Working {
+    fn drop(&mut self) {
+        self.running.dec();
+    }
+}
+
+impl Engine {
+    /// All metrics as text.
+    ///
+    /// # Errors
+    /// Never for want of anything but memory.
+    pub(crate) fn metrics_text(&self) -> Result<String, std::fmt::Error> {
+        let mut registry = Registry::default();
+        let all = &mut registry;
+        let Metrics { sessions, attempts, latency, running, frames } = &self.metrics;
+        all.register(
+            "quorate_sessions",
+            "Requests that this node saw to their end, by outcome",
+            sessions.clone(),
+        );
+        all.register("quorate_attempts", "Committees that this node tried", attempts.clone());
+        all.register(
+            "quorate_request_duration_seconds",
+            "From the arrival of a request to its ending, all attempts included",
+            latency.clone(),
+        );
+        all.register("quorate_requests_running", "Requests that this node is working on", running.clone());
+        let counted = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let number = |count: usize| ConstGauge::new(u64::try_from(count).unwrap_or(u64::MAX));
+        all.register(
+            "quorate_protocol_sessions_running",
+            "Protocol runs that this node takes part in",
+            number(self.sessions_running()),
+        );
+        let up: Family<Label<String>, Gauge> = Family::default();
+        for peer in self.node_views().into_iter().filter(|view| !view.this_node) {
+            up.get_or_create(&[("peer", peer.name)]).set(i64::from(peer.connected));
+        }
+        all.register("quorate_peer_up", "Whether frames can be exchanged with a peer", up);
+        all.register(
+            "quorate_frames_sent",
+            "Frames queued for peers",
+            ConstCounter::new(counted(&frames.sent)),
+        );
+        all.register(
+            "quorate_frames_received",
+            "Frames that came from peers",
+            ConstCounter::new(counted(&frames.received)),
+        );
+        let dropped: Family<Label<&'static str>, Counter> = Family::default();
+        dropped.get_or_create(&[("direction", "sent")]).inc_by(counted(&frames.dropped_sending));
+        dropped.get_or_create(&[("direction", "received")]).inc_by(counted(&frames.dropped_receiving));
+        all.register("quorate_frames_dropped", "Frames that could not be queued, or not be used", dropped);
+        all.register(
+            "quorate_culprits_excluded",
+            "Nodes that are proven to have cheated and left out of committees",
+            number(self.culprits_excluded()),
+        );
+        all.register("quorate_wallets", "Wallets that this node knows", number(self.wallets.all().len()));
+        let store = self.store.metrics();
+        all.register("quorate_store_commits", "Transactions made durable", ConstCounter::new(store.commits));
+        all.register(
+            "quorate_store_commits_failed",
+            "Transactions that failed",
+            ConstCounter::new(store.failed_commits),
+        );
+        all.register(
+            "quorate_store_batches",
+            "Changes in those transactions",
+            ConstCounter::new(store.batches),
+        );
+        all.register(
+            "quorate_store_fsyncs",
+            "fsyncs, of commits and of opening",
+            ConstCounter::new(store.syncs),
+        );
+        all.register(
+            "quorate_store_commit_duration_seconds",
+            "How long transactions took to be made durable",
+            self.store.commit_seconds(),
+        );
+        let build: Family<Label<&'static str>, Gauge> = Family::default();
+        build.get_or_create(&[("version", env!("CARGO_PKG_VERSION"))]).set(1);
+        all.register("quorate_build_info", "The version of the software", build);
+        if let Some(process) = Process::read() {
+            process.register(all);
+        }
+        let mut text = String::new();
+        encode(&mut text, &registry)?;
+        Ok(plain(&text))
+    }
+}
+
+/// OpenMetrics, which the library writes, as the older text format, which every scraper reads: there a counter's
+/// description has the whole name of its samples, and the end is not marked.
+fn plain(openmetrics: &str) -> String {
+    let counters: Vec<&str> = openmetrics
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE ")?.strip_suffix(" counter"))
+        .collect();
+    let mut text = String::with_capacity(openmetrics.len());
+    for line in openmetrics.lines().filter(|line| *line != "# EOF") {
+        let described = line.strip_prefix("# ").and_then(|rest| {
+            let (kind, rest) = rest.split_once(' ')?;
+            let (name, rest) = rest.split_once(' ')?;
+            counters.contains(&name).then(|| format!("# {kind} {name}_total {rest}"))
+        });
+        text.push_str(described.as_deref().unwrap_or(line));
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counters_are_described_under_the_name_of_their_samples() {
+        let mut registry = Registry::default();
+        registry.register("a", "First", ConstCounter::new(1_u64));
+        registry.register("b", "Second", ConstGauge::new(2_u64));
+        let mut text = String::new();
+        encode(&mut text, &registry).unwrap();
+        let expected = "# HELP a_total First.\n# TYPE a_total counter\na_total 1\n\
+                        # HELP b Second.\n# TYPE b gauge\nb 2\n";
+        assert_eq!(plain(&text), expected);
+    }
+}

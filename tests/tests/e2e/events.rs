@@ -1,0 +1,86 @@
+//! Requests that nobody waits for, followed while they are worked on.
+
+use std::time::Duration;
+
+use quorate_client::Begun;
+use quorate_request::{RequestStatus, SessionResult, SignRequest};
+use quorate_tests::cluster::{keygen, sign};
+use quorate_tests::{judge, report};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use crate::{cluster, observed};
+
+const SECTION: &str = "Nobody waits for the answer (3 nodes, 2 of 3)";
+const COLUMNS: &[&str] = &["asked", "observed"];
+
+/// What a scraper reads.
+async fn metrics(address: &str) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let request = format!("GET /metrics HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).await.unwrap();
+    text
+}
+
+#[tokio::test]
+async fn a_request_is_begun_followed_and_found_done() {
+    report::columns(SECTION, COLUMNS);
+    let cluster = cluster(3).start().await;
+    let client = cluster.client(&[1]);
+    let Begun::Running(id) = client.begin_keygen(keygen("w", 2, 3, "ed25519")).await.unwrap() else {
+        panic!("done before it was begun");
+    };
+    let mut events = client.watch(&id).await.unwrap();
+    let mut last = None;
+    while let Some(view) = events.next().await.unwrap() {
+        last = Some(view);
+    }
+    let Some(SessionResult::Keygen(wallet)) = last.unwrap().result else { panic!("no wallet") };
+    assert_eq!(client.session(&id).await.unwrap().result, Some(SessionResult::Keygen(wallet.clone())));
+    observed(SECTION, &["keygen", "202, then events up to the wallet"]);
+
+    // A node that is stopped, not ended: the attempt with it takes a round's time.
+    cluster.known_everywhere(&wallet.wallet_id).await;
+    cluster.node(3).pause().await;
+    let request =
+        SignRequest { session_id: Some("s".parse().unwrap()), ..sign(&wallet.wallet_id, b"message") };
+    assert_eq!(client.begin_sign(request.clone()).await.unwrap(), Begun::Running("s".parse().unwrap()));
+    let mut events = client.watch(&"s".parse().unwrap()).await.unwrap();
+    let mut seen = Vec::new();
+    while let Some(view) = events.next().await.unwrap() {
+        seen.push(view);
+    }
+    cluster.node(3).resume();
+    let (last, before) = seen.split_last().unwrap();
+    assert!(before.iter().all(|view| view.status == RequestStatus::Running));
+    let Some(SessionResult::Sign(signed)) = &last.result else { panic!("no signature: {last:?}") };
+    judge::check("ed25519", b"message", signed);
+    assert_eq!(client.begin_sign(request).await.unwrap(), Begun::Completed(signed.clone()));
+    observed(SECTION, &["sign, one node suspended", "202, then events up to the signature; a repeat: 200"]);
+
+    let metrics = metrics(&cluster.node(1).api).await;
+    for line in [
+        r#"quorate_sessions_total{operation="keygen",outcome="completed"} 1"#,
+        r#"quorate_sessions_total{operation="sign",outcome="completed"} 1"#,
+        r#"quorate_peer_up{peer="node2"} 1"#,
+        "quorate_wallets 1",
+    ] {
+        assert!(metrics.lines().any(|found| found == line), "{line} is missing:\n{metrics}");
+    }
+    assert!(metrics.starts_with("HTTP/1.1 200") && metrics.contains("text/plain; version=0.0.4"));
+    observed(SECTION, &["/metrics", "both requests, peers, wallets, store, process"]);
+
+    // Events do not hold up a node that is told to stop.
+    cluster.node(3).pause().await;
+    cluster.node(2).pause().await;
+    let request = SignRequest { session_id: Some("t".parse().unwrap()), ..sign(&wallet.wallet_id, b"more") };
+    client.begin_sign(request).await.unwrap();
+    let mut events = client.watch(&"t".parse().unwrap()).await.unwrap();
+    assert_eq!(events.next().await.unwrap().unwrap().status, RequestStatus::Running);
+    cluster.node(1).terminate();
+    let ended = tokio::time::timeout(Duration::from_secs(25), cluster.node(1).ended()).await;
+    assert_eq!(ended.expect("in time").code(), Some(0));
+    observed(SECTION, &["SIGTERM, with events open", "exit code 0"]);
+}
