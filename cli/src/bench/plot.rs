@@ -55,7 +55,9 @@ pub(super) fn svg(title: &str, latencies: &Histogram<u64>) -> String {
         line(format_args!(
             r##"<line x1="{at:.1}" y1="{top}" x2="{at:.1}" y2="{floor}" stroke="#b5482f" stroke-dasharray="4 3"/>"##
         ));
-        line(format_args!(r##"<text x="{at:.1}" y="{label}" text-anchor="middle" fill="#b5482f">{name}</text>"##));
+        line(format_args!(
+            r##"<text x="{at:.1}" y="{label}" text-anchor="middle" fill="#b5482f">{name}</text>"##
+        ));
     }
     let (middle, below) = (LEFT + plot_width / 2.0, HEIGHT - 12.0);
     let p = |quantile| latencies.value_at_quantile(quantile) as f64 / 1000.0;

@@ -90,7 +90,8 @@ impl Usage {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
         // The name in parentheses may hold anything; utime and stime are the 12th and 13th field after it.
         let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-        let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<u64>().ok()).unwrap_or_default();
+        let ticks =
+            |at: usize| fields.get(at).and_then(|field| field.parse::<u64>().ok()).unwrap_or_default();
         let ticks = ticks(11).saturating_add(ticks(12));
         let per_second = rustix::param::clock_ticks_per_second().max(1);
         let cpu = Duration::from_secs_f64(ticks as f64 / per_second as f64);
@@ -164,7 +165,8 @@ impl Report {
 
     pub(super) fn nodes(&mut self, before: &[Usage], after: &[Usage]) {
         let mib = |kib: u64| (kib as f64 / 102.4).round() / 10.0;
-        let answers = self.answered.max(1) as f64 * (self.seconds + self.warm_up_seconds as f64) / self.seconds;
+        let answers =
+            self.answered.max(1) as f64 * (self.seconds + self.warm_up_seconds as f64) / self.seconds;
         let node = |(before, after): (&Usage, &Usage)| NodeUsage {
             name: after.name.clone(),
             memory_mib: mib(after.memory_kib),

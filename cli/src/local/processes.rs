@@ -63,14 +63,10 @@ impl ProcessCluster {
         Ok(cluster)
     }
 
-    async fn wait_until_ready(
-        &mut self,
-        folder: &Path,
-        count: u16,
-        started: Instant,
-    ) -> anyhow::Result<()> {
+    async fn wait_until_ready(&mut self, folder: &Path, count: u16, started: Instant) -> anyhow::Result<()> {
         for ((name, child), client) in self.nodes.iter_mut().zip(&self.clients) {
-            while !client.ready().await.is_ok_and(|readiness| readiness.ready && readiness.reachable == count) {
+            while !client.ready().await.is_ok_and(|readiness| readiness.ready && readiness.reachable == count)
+            {
                 if let Some(status) = child.try_wait()? {
                     let log = folder.join(&*name).join("log");
                     bail!("{name} ended with {status}: {}", std::fs::read_to_string(log).unwrap_or_default());
