@@ -75,11 +75,16 @@ impl Transaction {
         Ok(Self { chain, prepared })
     }
 
+    /// What the transaction does, in lines.
+    pub(crate) fn explained(&self) -> String {
+        self.prepared.explain().to_string()
+    }
+
     /// Shows what the transaction does, and asks whether it shall be signed.
     pub(crate) fn confirm(&self, yes: bool, quiet: bool) -> anyhow::Result<()> {
         let mut err = std::io::stderr().lock();
         if !quiet {
-            writeln!(err, "{}\n", self.prepared.explain())?;
+            writeln!(err, "{}\n", self.explained())?;
         }
         if yes {
             return Ok(());
@@ -152,7 +157,9 @@ mod tests {
         }
         assert_eq!(text(b"not a transaction"), None);
         let missing = read(Path::new("/nowhere/tx")).unwrap_err();
-        assert!(matches!(missing.downcast_ref(), Some(Failure::Setting(text)) if text.contains("/nowhere/tx")));
+        assert!(
+            matches!(missing.downcast_ref(), Some(Failure::Setting(text)) if text.contains("/nowhere/tx"))
+        );
     }
 
     #[test]
