@@ -12,13 +12,17 @@ mod authority;
 mod byzantine;
 mod commands;
 mod crash;
+mod gateway;
 mod graceful;
 mod happy;
+#[path = "../../../chains/tests/js/library.rs"]
+mod library;
 mod local;
 mod refusals;
 mod secrecy;
 mod silent;
 mod storage;
+mod transactions;
 
 use quorate_tests::{Program, Setup};
 
