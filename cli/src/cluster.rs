@@ -1,6 +1,6 @@
 //! How commands reach a cluster: signed to its nodes, or plainly to a gateway.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use quorate_client::{Client, ClientError};
@@ -63,16 +63,16 @@ impl Target {
     }
 
     fn client_of(&self, api: &[http::Uri]) -> anyhow::Result<Client> {
-        let (cluster, initiator) = match (&self.initiator, &self.peers) {
-            (Some(file), Some(peers)) => {
-                let peers = Peers::load(peers)?;
-                let initiator = identity::load(file, IdentityKind::Initiator, &self.passphrase.read()?)?;
-                (*peers.cluster(), initiator)
+        match (&self.initiator, &self.peers) {
+            (Some(initiator), Some(peers)) => {
+                signing_client(api, initiator, peers, &self.passphrase).map(|(_, client)| client)
             }
             // A gateway signs for itself; this signature means nothing to it.
-            _ => (NO_CLUSTER, SigningIdentity::generate(&mut OsRng)),
-        };
-        Client::new(api.to_vec(), cluster, initiator).context("--api")
+            _ => {
+                let nobody = SigningIdentity::generate(&mut OsRng);
+                Client::new(api.to_vec(), NO_CLUSTER, nobody).context("--api")
+            }
+        }
     }
 
     fn explained(&self, error: ClientError) -> anyhow::Error {
@@ -92,6 +92,18 @@ impl Target {
         }
         error.into()
     }
+}
+
+/// A client that signs with the key in a file, for the cluster of a peers file.
+pub(crate) fn signing_client(
+    api: &[http::Uri],
+    initiator: &Path,
+    peers: &Path,
+    passphrase: &Source,
+) -> anyhow::Result<(ClusterId, Client)> {
+    let cluster = *Peers::load(peers)?.cluster();
+    let initiator = identity::load(initiator, IdentityKind::Initiator, &passphrase.read()?)?;
+    Ok((cluster, Client::new(api.to_vec(), cluster, initiator).context("--api")?))
 }
 
 #[cfg(test)]

@@ -1,17 +1,21 @@
 //! `demo`: what Quorate does, in half a minute.
 
+mod payment;
+
 use std::time::Instant;
 
 use anyhow::{Context, bail};
 use aws_lc_rs::digest::{SHA256, digest};
-use quorate_keys::Scheme;
+use quorate_keys::{DerivationPath, Scheme};
 use quorate_node::Joints;
 use quorate_request::{Hex, KeygenRequest, SignRequest, SignResponse};
 
 use crate::failure::Failure;
 use crate::local::{LocalCluster, ScratchFolder};
 use crate::node::forbid_core_dumps;
+use crate::transaction::{self, Transaction};
 use crate::{judge, output};
+use payment::Payment;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -90,6 +94,45 @@ async fn show(
     let message = format!("Quorate demo: {scheme}");
     let mut accepted = sign(cluster, scheme, &wallet.wallet_id, &message, None).await?;
     accepted &= sign(cluster, scheme, &wallet.wallet_id, &message, Some("m/0/1")).await?;
+    accepted &= pay(cluster, scheme, &wallet.wallet_id).await?;
+    Ok(accepted)
+}
+
+/// Signs a transaction on the chain for a scheme, after saying what it does.
+async fn pay(
+    cluster: &LocalCluster,
+    scheme: Scheme,
+    wallet: &quorate_request::WalletId,
+) -> anyhow::Result<bool> {
+    let wallet = cluster.client.wallet(wallet).await?;
+    let payment = Payment::from(&wallet, scheme)?;
+    let chain = transaction::chain(payment.chain)?;
+    let path = DerivationPath::default();
+    let read = Transaction::new(chain, &payment.transaction, &wallet, &path, &[])?;
+    say(&format!("  a {} transaction, of coins that nobody has:", chain.net().name))?;
+    for line in read.explained().lines() {
+        say(&format!("    {line}"))?;
+    }
+    let started = Instant::now();
+    let request = SignRequest {
+        wallet_id: Some(wallet.wallet_id.clone()),
+        chain: Some(chain.net().id.into()),
+        transaction: Some(payment.transaction.clone().into()),
+        ..SignRequest::default()
+    };
+    let signed = cluster.client.sign(request).await.context("signing")?;
+    let took = started.elapsed().as_millis();
+    read.check(&signed)?;
+    let inputs = match signed.signatures.len() {
+        1 => String::new(),
+        count => format!(", {count} inputs"),
+    };
+    say(&format!("  signed   by {} in {took} ms{inputs}", signed.committee.join(" and ")))?;
+    say(&format!("           {}", signed.tx_id.as_deref().unwrap_or("incomplete")))?;
+    let accepted =
+        signed.signed_transaction.is_some_and(|transaction| payment.is_accepted(transaction.as_bytes()));
+    let verdict = if accepted { "verified" } else { "REFUSED" };
+    say(&format!("  {verdict} by {}", judge::name(scheme)))?;
     Ok(accepted)
 }
 

@@ -27,7 +27,8 @@ Exit codes:
 
 With --json an error is one line of JSON, the last one on standard error:
   {\"code\": \"unknown_wallet\", \"message\": \"…\"}
-The code is the cluster's, or else: failed, usage, configuration, unreachable, not_verified.";
+The code is the cluster's, or else: failed, usage, configuration, refused, unreachable,
+not_verified.";
 
 /// A failure that the command line itself finds.
 #[derive(Debug)]

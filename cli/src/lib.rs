@@ -6,15 +6,19 @@
 // Results go to standard output; everything else goes through the log, to standard error.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod address;
 mod bench;
+mod chains;
 mod cluster;
 mod demo;
 mod dev;
 mod evidence;
 mod failure;
+mod gateway;
 mod identity;
 mod judge;
 mod local;
+mod manual;
 mod node;
 mod output;
 mod passphrase;
@@ -47,6 +51,8 @@ enum Command {
     Demo(demo::Arguments),
     /// Run a whole cluster on this machine for development, behind a gateway on loopback.
     Dev(dev::Arguments),
+    /// Serve the plain HTTP API for callers who can't sign: it signs for them with its initiator key.
+    Gateway(gateway::Arguments),
     /// Set up, start and ask nodes.
     #[command(subcommand)]
     Node(node::Command),
@@ -59,10 +65,13 @@ enum Command {
     /// Keys that may request.
     #[command(subcommand)]
     Initiator(identity::InitiatorCommand),
-    /// Make and show wallets.
+    /// Make and show wallets, and their addresses.
     #[command(subcommand)]
     Wallet(wallet::Command),
-    /// Sign a message with a wallet.
+    /// The chains whose transactions can be signed.
+    #[command(subcommand)]
+    Chains(chains::Command),
+    /// Sign a message or a transaction with a wallet.
     Sign(sign::Arguments),
     /// Verify a signature, with no cluster.
     Verify(verify::Arguments),
@@ -72,6 +81,10 @@ enum Command {
     /// Judge evidence against a node, with no cluster.
     #[command(subcommand)]
     Evidence(evidence::Command),
+    /// Print a script for a shell, which then completes commands and options.
+    Completions(manual::Completions),
+    /// Write the manual pages of all commands.
+    Man(manual::Man),
 }
 
 /// Runs the command line. Tests hand in other joints for the nodes that it starts.
@@ -106,6 +119,10 @@ async fn run(arguments: Arguments, joints: Joints) -> anyhow::Result<()> {
             output::log(verbose, "warn", false);
             dev::run(arguments, joints).await
         }
+        Command::Gateway(arguments) => {
+            output::log(verbose, "warn", false);
+            gateway::run(arguments).await
+        }
         Command::Node(command) => node::run(command, verbose, joints).await,
         Command::Peers(command) => peers::run(command),
         Command::Identity(command) => {
@@ -128,7 +145,10 @@ async fn run(arguments: Arguments, joints: Joints) -> anyhow::Result<()> {
             output::log(verbose, "error", false);
             bench::run(command).await
         }
+        Command::Chains(command) => chains::run(&command),
         Command::Verify(arguments) => verify::run(&arguments),
         Command::Evidence(command) => evidence::run(&command, &joints.registry),
+        Command::Completions(arguments) => manual::completions(&arguments),
+        Command::Man(arguments) => manual::man(&arguments),
     }
 }

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use clap::ArgGroup;
 use quorate_client::{Client, ClientError};
 use quorate_keys::{DerivationPath, PublicKey, Scheme, Signature};
 use quorate_request::{
@@ -15,26 +16,36 @@ use crate::failure::Failure;
 use crate::output;
 use crate::transaction::{self, Transaction};
 
+/// The generated line is too long to be read.
+const USAGE: &str = "\
+quorate sign <--wallet NAME|--public-key HEX> <--message …|--message-hex …|--message-hash …>
+       quorate sign <--wallet NAME|--public-key HEX> --chain CHAIN --tx FILE";
+
 #[derive(Debug, clap::Args)]
+#[command(
+    override_usage = USAGE,
+    group(ArgGroup::new("whose").required(true).args(["wallet", "public_key"])),
+    group(ArgGroup::new("what").required(true).args(["message", "message_hex", "message_hash", "tx"]))
+)]
 pub(crate) struct Arguments {
     /// Name of the wallet.
-    #[arg(long, required_unless_present = "public_key", conflicts_with = "public_key")]
+    #[arg(long)]
     wallet: Option<WalletId>,
     /// Public key of the wallet, 0x and hexadecimal digits.
     #[arg(long, value_name = "HEX")]
     public_key: Option<Hex>,
     /// What to sign, 32 bytes in hexadecimal.
-    #[arg(long, value_name = "HEX", required_unless_present_any = ["message", "message_hex", "tx"])]
+    #[arg(long, value_name = "HEX")]
     message_hash: Option<HexArray<32>>,
     /// What to sign, as text.
-    #[arg(long, value_name = "TEXT", conflicts_with_all = ["message_hash", "message_hex", "tx"])]
+    #[arg(long, value_name = "TEXT")]
     message: Option<String>,
     /// What to sign, of any length, in hexadecimal.
-    #[arg(long, value_name = "HEX", conflicts_with_all = ["message_hash", "tx"])]
+    #[arg(long, value_name = "HEX")]
     message_hex: Option<Hex>,
     /// A transaction to sign: a file with its bytes, or hexadecimal or Base64 text; - reads standard input. It is shown
     /// before it is signed.
-    #[arg(long, value_name = "FILE", requires = "chain", conflicts_with_all = ["message_hash", "taproot"])]
+    #[arg(long, value_name = "FILE", requires = "chain", conflicts_with = "taproot")]
     tx: Option<PathBuf>,
     /// The chain of the transaction, such as solana, bitcoin or a CAIP-2 id (`quorate chains list`).
     #[arg(long, value_name = "CHAIN", requires = "tx")]
@@ -92,6 +103,16 @@ impl FromStr for Taproot {
 }
 
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
+    // The parser lets them pass beside a message, which excludes what they require.
+    let for_transactions = arguments.chain.is_some()
+        || arguments.out.is_some()
+        || arguments.yes
+        || arguments.allow_foreign_inputs
+        || arguments.allow_weak_sighashes;
+    if arguments.tx.is_none() && for_transactions {
+        let text = "--chain, --allow-…, --yes and --out are for transactions: give one with --tx";
+        return Err(Failure::Usage(text.into()).into());
+    }
     let text = arguments.message.map(|text| Hex::from(text.into_bytes()));
     let mut allow = Vec::new();
     if arguments.allow_foreign_inputs {

@@ -75,11 +75,16 @@ impl Transaction {
         Ok(Self { chain, prepared })
     }
 
+    /// What the transaction does, in lines.
+    pub(crate) fn explained(&self) -> String {
+        self.prepared.explain().to_string()
+    }
+
     /// Shows what the transaction does, and asks whether it shall be signed.
     pub(crate) fn confirm(&self, yes: bool, quiet: bool) -> anyhow::Result<()> {
         let mut err = std::io::stderr().lock();
         if !(quiet && yes) {
-            writeln!(err, "{}\n", self.prepared.explain())?;
+            writeln!(err, "{}\n", self.explained())?;
         }
         if yes {
             return Ok(());

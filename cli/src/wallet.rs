@@ -1,11 +1,13 @@
-//! `wallet create`, `list`, `show`.
+//! `wallet create`, `list`, `show`, `address`.
 
 use clap::Subcommand;
-use quorate_request::{KeygenRequest, RequestId, WalletId, WalletView};
+use quorate_keys::DerivationPath;
+use quorate_request::{AddressView, Hex, KeygenRequest, RequestId, WalletId, WalletView};
+use serde::Serialize;
 
 use crate::cluster::Target;
 use crate::failure::Failure;
-use crate::output;
+use crate::{address, output, transaction};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -15,6 +17,8 @@ pub(crate) enum Command {
     List(List),
     /// One wallet.
     Show(Show),
+    /// The addresses of a wallet, computed here from its key.
+    Address(Address),
 }
 
 #[derive(Debug, clap::Args)]
@@ -67,11 +71,32 @@ pub(crate) struct Show {
     target: Target,
 }
 
+#[derive(Debug, clap::Args)]
+pub(crate) struct Address {
+    /// Name of the wallet.
+    wallet: WalletId,
+    /// The address on this chain alone, such as solana, bitcoin or a CAIP-2 id (`quorate chains list`).
+    #[arg(long, value_name = "CHAIN", conflicts_with = "all")]
+    chain: Option<String>,
+    /// Those on test networks too.
+    #[arg(long)]
+    all: bool,
+    /// Those of the key derived along this path, such as m/0/1.
+    #[arg(long, value_name = "PATH")]
+    path: Option<DerivationPath>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    target: Target,
+}
+
 pub(crate) async fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Create(arguments) => create(arguments).await,
         Command::List(arguments) => list(arguments).await,
         Command::Show(arguments) => show(arguments).await,
+        Command::Address(arguments) => show_addresses(arguments).await,
     }
 }
 
@@ -123,9 +148,10 @@ async fn list(arguments: List) -> anyhow::Result<()> {
 }
 
 async fn show(arguments: Show) -> anyhow::Result<()> {
-    let wallet = arguments.target.ask(async |client| client.wallet(&arguments.wallet).await).await?;
+    let mut wallet = arguments.target.ask(async |client| client.wallet(&arguments.wallet).await).await?;
+    wallet.addresses = address::all(&address::key(&wallet, &DerivationPath::default())?, false);
     output::print(arguments.json, &wallet, || {
-        format!(
+        let mut text = format!(
             "wallet      {}\nscheme      {} on {}, protocol {}\npublic key  {}\ngroup key   {}\nchain code  {}\n\
              threshold   {} of {}\nholders     {}\nepoch       {}",
             wallet.wallet_id,
@@ -139,6 +165,42 @@ async fn show(arguments: Show) -> anyhow::Result<()> {
             wallet.total,
             wallet.parties.join(", "),
             wallet.epoch
-        )
+        );
+        for (number, on) in wallet.addresses.iter().enumerate() {
+            let title = if number == 0 { "addresses" } else { "" };
+            text.push_str(&format!("\n{title:<12}{} ({})", on.address, on.name));
+        }
+        text
+    })
+}
+
+/// Addresses of one of a wallet's keys.
+#[derive(Serialize)]
+struct Addresses {
+    wallet_id: WalletId,
+    path: String,
+    public_key: Hex,
+    addresses: Vec<AddressView>,
+}
+
+async fn show_addresses(arguments: Address) -> anyhow::Result<()> {
+    let chain = arguments.chain.as_deref().map(transaction::chain).transpose()?;
+    let wallet = arguments.target.ask(async |client| client.wallet(&arguments.wallet).await).await?;
+    let path = arguments.path.unwrap_or_default();
+    let key = address::key(&wallet, &path)?;
+    let addresses = match chain {
+        Some(chain) => vec![address::on(&chain, &key)?],
+        None => address::all(&key, arguments.all),
+    };
+    let public_key = Hex::from(key.as_bytes().to_vec());
+    let report = Addresses { wallet_id: wallet.wallet_id, path: path.to_string(), public_key, addresses };
+    output::print(arguments.json, &report, || match (report.addresses.as_slice(), &arguments.chain) {
+        // Nothing else, for use in other commands.
+        ([only], Some(_)) => only.address.clone(),
+        (several, _) => {
+            let row = |on: &AddressView| vec![on.name.clone(), on.chain.clone(), on.address.clone()];
+            let rows: Vec<_> = several.iter().map(row).collect();
+            output::table(&["CHAIN", "ID (CAIP-2)", "ADDRESS"], &rows)
+        }
     })
 }

@@ -1,73 +1,13 @@
 //! What the chains' own JavaScript libraries say to transactions that were assembled here.
-//!
-//! Without Node.js and the libraries these tests fail, and say how to get them.
-
-use std::io::Write;
-use std::path::Path;
-use std::process::{Command, Stdio};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use bitcoin::TxOut;
 use bitcoin::psbt::PsbtSighashType;
 use quorate_chains::{ForeignInputs, Sighashes};
 use serde_json::{Value, json};
 
+use crate::library::{assert_accepted, assert_none_accepted, bitcoin_element, solana_element};
 use crate::support::{chain, complete, flips, out, partial, psbt, taproot};
 use crate::{bitcoin as taproot_tests, solana};
-
-/// For every element none when its library accepts it, else why not.
-fn judge(elements: &[Value]) -> Vec<Option<String>> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/js");
-    let lacking = |what: &str| -> String {
-        let folder = folder.display();
-        format!(
-            "{what}: ./check installs it, or install Node.js 20.18 or newer and run `npm ci --ignore-scripts` in {folder}"
-        )
-    };
-    assert!(
-        folder.join("node_modules").exists(),
-        "{}",
-        lacking("the chains' JavaScript libraries are missing")
-    );
-    let mut node = Command::new("node")
-        .arg("accept.js")
-        .current_dir(&folder)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::inherit())
-        .spawn()
-        .unwrap_or_else(|error| panic!("{}", lacking(&format!("node does not start ({error})"))));
-    let input = serde_json::to_vec(elements).unwrap();
-    // Nothing comes out before everything is in.
-    node.stdin.take().unwrap().write_all(&input).unwrap();
-    let output = node.wait_with_output().unwrap();
-    assert!(output.status.success(), "accept.js: {}", output.status);
-    let verdicts: Vec<Option<String>> = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(verdicts.len(), elements.len());
-    verdicts
-}
-
-fn assert_accepted(names: &[String], elements: &[Value]) {
-    for (name, verdict) in names.iter().zip(judge(elements)) {
-        assert_eq!(verdict, None, "{name}");
-    }
-}
-
-fn assert_none_accepted(elements: &[Value]) {
-    for (number, verdict) in judge(elements).iter().enumerate() {
-        assert!(verdict.is_some(), "change {number} is accepted");
-    }
-}
-
-fn solana_element(transaction: &[u8]) -> Value {
-    json!({ "chain": "solana", "transaction": STANDARD.encode(transaction) })
-}
-
-fn bitcoin_element(transaction: &[u8], prevouts: &[TxOut]) -> Value {
-    let prevout = |out: &TxOut| json!({ "script": out.script_pubkey.to_hex_string(), "value": out.value.to_sat().to_string() });
-    let prevouts: Vec<Value> = prevouts.iter().map(prevout).collect();
-    json!({ "chain": "bitcoin", "transaction": hex::encode(transaction), "prevouts": prevouts })
-}
 
 #[test]
 fn solana_web3_js_accepts_what_is_signed_and_nothing_with_a_bit_changed() {

@@ -5,5 +5,7 @@ mod bip341;
 mod bitcoin;
 mod golden;
 mod javascript;
+#[path = "../js/library.rs"]
+mod library;
 mod solana;
 mod support;

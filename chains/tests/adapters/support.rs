@@ -9,6 +9,8 @@ use quorate_keys::{PublicKey, Scheme, Signature};
 use secp256k1::{Keypair, Message, Scalar, Secp256k1, XOnlyPublicKey};
 use sha2::{Digest, Sha256};
 
+pub(crate) use crate::library::flips;
+
 /// What is changed, and how.
 pub(crate) type Change<T> = (&'static str, fn(&mut T));
 
@@ -192,13 +194,4 @@ pub(crate) fn psbt(prevouts: &[TxOut], outputs: &[TxOut]) -> Psbt {
 
 fn txid(index: usize) -> Txid {
     format!("{:064x}", index + 0x1234).parse().unwrap()
-}
-
-/// All changes of one bit.
-pub(crate) fn flips(bytes: &[u8]) -> impl Iterator<Item = (usize, Vec<u8>)> + '_ {
-    (0..bytes.len() * 8).map(|bit| {
-        let mut changed = bytes.to_vec();
-        changed[bit / 8] ^= 1 << (bit % 8);
-        (bit, changed)
-    })
 }

@@ -12,7 +12,7 @@ const SECTION: &str = "The command line";
 const COLUMNS: &[&str] = &["command", "exit code", "observed"];
 
 /// Runs a command as an operator of the cluster would.
-async fn operate(cluster: &Cluster, arguments: &[&str]) -> Ended {
+pub(crate) async fn operate(cluster: &Cluster, arguments: &[&str]) -> Ended {
     let api: Vec<_> = cluster.nodes().iter().map(|node| format!("http://{}", node.api)).collect();
     let environment = [
         ("QUORATE_API", api.join(",")),
@@ -24,13 +24,13 @@ async fn operate(cluster: &Cluster, arguments: &[&str]) -> Ended {
     program().run_with(&environment, arguments).await
 }
 
-async fn succeed(cluster: &Cluster, arguments: &[&str]) -> String {
+pub(crate) async fn succeed(cluster: &Cluster, arguments: &[&str]) -> String {
     let ended = operate(cluster, arguments).await;
     assert_eq!(ended.code, Some(0), "{arguments:?}: {}", ended.stderr);
     ended.stdout
 }
 
-async fn json(cluster: &Cluster, arguments: &[&str]) -> Value {
+pub(crate) async fn json(cluster: &Cluster, arguments: &[&str]) -> Value {
     let arguments: Vec<_> = arguments.iter().chain(&["--json"]).copied().collect();
     let text = succeed(cluster, &arguments).await;
     assert_eq!(text.lines().count(), 1, "{text}");

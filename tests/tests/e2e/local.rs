@@ -16,8 +16,8 @@ use crate::{observed, program};
 const SECTION: &str = "First steps";
 const COLUMNS: &[&str] = &["command", "observed"];
 
-/// `quorate dev`, until dropped or interrupted.
-struct Dev {
+/// A command that serves, such as `quorate dev`, until dropped or interrupted.
+pub(crate) struct Dev {
     child: Child,
     out: BufReader<ChildStdout>,
 }
@@ -26,7 +26,12 @@ impl Dev {
     fn start(scratch: &Path, arguments: &[&str]) -> Self {
         let mut command = program().command();
         command.arg("dev").args(["--port", "0"]).args(arguments);
-        command.env("TMPDIR", scratch).env(tie::VARIABLE, "1");
+        command.env("TMPDIR", scratch);
+        Self::spawn(command)
+    }
+
+    pub(crate) fn spawn(mut command: Command) -> Self {
+        command.env(tie::VARIABLE, "1");
         let mut child =
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let out = BufReader::new(child.stdout.take().unwrap());
@@ -34,11 +39,11 @@ impl Dev {
     }
 
     /// Reads what it prints up to a line that contains this.
-    fn read_to(&mut self, last: &str) -> String {
+    pub(crate) fn read_to(&mut self, last: &str) -> String {
         let mut text = String::new();
         loop {
             let from = text.len();
-            assert!(self.out.read_line(&mut text).unwrap() > 0, "dev ended: {text}");
+            assert!(self.out.read_line(&mut text).unwrap() > 0, "it ended: {text}");
             if text[from..].contains(last) {
                 return text;
             }
@@ -46,7 +51,7 @@ impl Dev {
     }
 
     /// SIGINT; gives the exit code.
-    async fn interrupt(mut self) -> Option<i32> {
+    pub(crate) async fn interrupt(mut self) -> Option<i32> {
         kill_process(Pid::from_child(&self.child), Signal::INT).unwrap();
         let started = Instant::now();
         loop {
@@ -56,7 +61,7 @@ impl Dev {
                 assert_eq!(rest, "");
                 return status.code();
             }
-            assert!(started.elapsed() < Duration::from_secs(20), "dev does not end");
+            assert!(started.elapsed() < Duration::from_secs(20), "it does not end");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
@@ -82,11 +87,14 @@ async fn demo_ends_with_verified_signatures() {
         assert_eq!(ended.code, Some(0), "{}{}", ended.stdout, ended.stderr);
         let verified =
             ended.stdout.lines().filter(|line| line.trim_start().starts_with("verified by")).count();
-        assert_eq!(verified, 4, "{}", ended.stdout);
+        assert_eq!(verified, 6, "{}", ended.stdout);
+        for shown in ["Solana transaction", "0.5 SOL", "Bitcoin transaction", "0.00099 BTC", "2 inputs"] {
+            assert!(ended.stdout.contains(shown), "no {shown}: {}", ended.stdout);
+        }
         assert!(ended.stdout.contains("AWS-LC") && ended.stdout.contains("libsecp256k1"), "{}", ended.stdout);
         assert_eq!(ended.stderr, "");
         assert!(is_empty(scratch.path()), "demo left files behind");
-        observed(SECTION, &[&arguments.join(" "), "exit 0, 4 signatures verified, nothing left behind"]);
+        observed(SECTION, &[&arguments.join(" "), "exit 0, 6 signatures verified, nothing left behind"]);
     }
 }
 

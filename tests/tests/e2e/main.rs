@@ -13,13 +13,17 @@ mod byzantine;
 mod commands;
 mod crash;
 mod events;
+mod gateway;
 mod graceful;
 mod happy;
+#[path = "../../../chains/tests/js/library.rs"]
+mod library;
 mod local;
 mod refusals;
 mod secrecy;
 mod silent;
 mod storage;
+mod transactions;
 
 use quorate_tests::{Program, Setup};
 

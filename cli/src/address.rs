@@ -1,0 +1,40 @@
+//! Addresses of a wallet, computed here from its group key and chain code. An address that somebody else says to be the
+//! wallet's is never shown: whoever serves the API could send money elsewhere with it.
+
+use quorate_chains::{AddressKind, Chain};
+use quorate_keys::{DerivationPath, PublicKey};
+use quorate_request::{AddressView, WalletView};
+
+use crate::failure::Failure;
+use crate::transaction::root;
+
+/// The key of a wallet at a path.
+///
+/// # Errors
+/// When the answer about the wallet contradicts itself, or there is no such key.
+pub(crate) fn key(wallet: &WalletView, path: &DerivationPath) -> anyhow::Result<PublicKey> {
+    let (root, scheme) = root(wallet)?;
+    let none = || Failure::Usage(format!("the wallet has no key at {path}"));
+    let own = root.child(&DerivationPath::default(), scheme).ok_or_else(none)?.key;
+    if own.as_bytes() != wallet.public_key.as_bytes() {
+        let text = format!(
+            "the cluster's answer about wallet {} contradicts itself: its public key is not that of its group key",
+            wallet.wallet_id
+        );
+        return Err(Failure::NotVerified(text).into());
+    }
+    Ok(root.child(path, scheme).ok_or_else(none)?.key)
+}
+
+/// The address of a key on a chain.
+pub(crate) fn on(chain: &Chain, key: &PublicKey) -> anyhow::Result<AddressView> {
+    let address =
+        chain.address(key, AddressKind::Default).map_err(|error| Failure::Usage(error.to_string()))?;
+    Ok(AddressView { chain: chain.net().id.into(), name: chain.net().name.into(), address })
+}
+
+/// The addresses of a key on all networks that take its signatures, or on the main ones only.
+pub(crate) fn all(key: &PublicKey, test: bool) -> Vec<AddressView> {
+    let chains = quorate_chains::chains().filter(|chain| test || !chain.net().test);
+    chains.filter_map(|chain| on(&chain, key).ok()).collect()
+}

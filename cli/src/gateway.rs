@@ -1,0 +1,121 @@
+//! `gateway`: the plain HTTP API for callers who can't sign.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use anyhow::Context;
+use quorate_client::gateway::{self, DEFAULT_ADDRESS, Exposure};
+use quorate_keys::Identity;
+use quorate_request::ClusterId;
+use serde::Serialize;
+use tokio::net::TcpListener;
+
+use crate::failure::Failure;
+use crate::node::{forbid_core_dumps, wait_for_interrupt};
+use crate::passphrase::Source;
+use crate::{cluster, output};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Where to serve the API; port 0 for any free one.
+    #[arg(long, value_name = "ADDRESS", default_value_t = DEFAULT_ADDRESS)]
+    listen: SocketAddr,
+    /// Addresses of the cluster's nodes; one that fails is passed over.
+    #[arg(long, value_name = "URL,…", env = "QUORATE_API", value_delimiter = ',', required = true)]
+    api: Vec<http::Uri>,
+    /// Initiator key to sign requests with. Whoever reaches the gateway can ask for whatever this key may.
+    #[arg(long, value_name = "FILE", env = "QUORATE_INITIATOR")]
+    initiator: PathBuf,
+    /// The cluster's peers file, for its id.
+    #[arg(long, value_name = "FILE", env = "QUORATE_PEERS")]
+    peers: PathBuf,
+    /// Who may reach the gateway: programs of this machine, or whoever the network lets through.
+    #[arg(long, value_enum, default_value_t = Reach::Loopback)]
+    exposure: Reach,
+    /// Print what is served as one JSON object on one line.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    passphrase: Source,
+}
+
+/// Who may reach a gateway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Reach {
+    Loopback,
+    Network,
+}
+
+#[derive(Serialize)]
+struct Served {
+    gateway: String,
+    exposure: &'static str,
+    cluster: ClusterId,
+    initiator: Identity,
+    nodes: Vec<String>,
+}
+
+pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
+    forbid_core_dumps();
+    let Arguments { listen, exposure, .. } = arguments;
+    // Before anything is asked for or opened.
+    if exposure == Reach::Loopback && !listen.ip().is_loopback() {
+        let text = format!(
+            "--listen {listen} is not an address of this machine alone, and a gateway signs whatever it is asked for: \
+             if only those can reach it who may, say --exposure network"
+        );
+        return Err(Failure::Usage(text).into());
+    }
+    let (id, client) = cluster::signing_client(
+        &arguments.api,
+        &arguments.initiator,
+        &arguments.peers,
+        &arguments.passphrase,
+    )?;
+    let listener = TcpListener::bind(listen)
+        .await
+        .with_context(|| format!("the gateway can't listen on {listen}; choose another --listen"))?;
+    let nodes = arguments.api.iter().map(|uri| uri.to_string().trim_end_matches('/').to_owned()).collect();
+    let served = Served {
+        gateway: format!("http://{}", listener.local_addr()?),
+        exposure: match exposure {
+            Reach::Loopback => "loopback",
+            Reach::Network => "network",
+        },
+        cluster: id,
+        initiator: client.initiator(),
+        nodes,
+    };
+    output::print(arguments.json, &served, || welcome(&served))?;
+    let exposure = match exposure {
+        Reach::Loopback => Exposure::Loopback,
+        Reach::Network => {
+            // Nobody is left to tell when standard error is closed.
+            let text = "warning: whoever reaches this address can sign with every wallet of the cluster";
+            writeln!(std::io::stderr(), "{text}").ok();
+            Exposure::Network
+        }
+    };
+    gateway::serve(listener, client, exposure, async {
+        if let Err(error) = wait_for_interrupt().await {
+            tracing::error!(%error, "signals can't be heard");
+        }
+    })
+    .await?;
+    Ok(())
+}
+
+fn welcome(served: &Served) -> String {
+    let Served { gateway, cluster, initiator, nodes, exposure } = served;
+    let reach = match *exposure {
+        "network" => "whoever reaches it",
+        _ => "programs of this machine",
+    };
+    format!(
+        "gateway    {gateway} (for {reach})\ncluster    {cluster}\nnodes      {}\nsigns as   {initiator}\n\n\
+         Try: curl -s {gateway}/api/v1/wallets\n\
+         Ctrl-C stops it, requests in progress first.",
+        nodes.join(", ")
+    )
+}

@@ -1,0 +1,172 @@
+//! What the command line says, as texts that people read when they change.
+
+use std::path::Path;
+
+use tempfile::TempDir;
+
+use crate::{node, run};
+
+/// Compares with the file of this name, or writes it when asked to.
+fn golden(name: &str, told: &str) {
+    assert!(!told.contains('\x1b'), "{name} has colours, without a terminal");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let file = folder.join(format!("{name}.txt"));
+    if std::env::var_os("QUORATE_BLESS").is_some() {
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(&file, told).unwrap();
+    }
+    let expected = std::fs::read_to_string(&file).unwrap_or_default();
+    assert_eq!(told, expected, "{}: if this is meant, QUORATE_BLESS=1 writes it", file.display());
+}
+
+/// The commands that a help text lists.
+fn listed(help: &str) -> Vec<String> {
+    let lines = help.lines().skip_while(|line| *line != "Commands:").skip(1);
+    let names = lines.take_while(|line| !line.is_empty()).filter(|line| !line.starts_with("   "));
+    names
+        .filter_map(|line| line.split_whitespace().next())
+        .filter(|name| *name != "help")
+        .map(Into::into)
+        .collect()
+}
+
+#[test]
+fn every_command_has_the_help_that_it_had() {
+    let mut open: Vec<Vec<String>> = vec![Vec::new()];
+    let mut names = Vec::new();
+    while let Some(path) = open.pop() {
+        let arguments: Vec<&str> = path.iter().map(String::as_str).chain(["--help"]).collect();
+        let help = run(&arguments);
+        assert_eq!((help.code, help.stderr.as_str()), (Some(0), ""), "{arguments:?}");
+        let name = ["help"].into_iter().chain(path.iter().map(String::as_str)).collect::<Vec<_>>().join("-");
+        for line in help.stdout.lines() {
+            assert!(line.chars().count() <= 100, "{name}: {line}");
+        }
+        golden(&name, &help.stdout);
+        names.push(name);
+        open.extend(listed(&help.stdout).into_iter().map(|inner| [path.as_slice(), &[inner]].concat()));
+    }
+    assert!(names.len() > 25, "{names:?}");
+    // And no help of a command that is no more.
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    for file in std::fs::read_dir(folder).unwrap() {
+        let file = file.unwrap().file_name().into_string().unwrap();
+        let name = file.trim_end_matches(".txt");
+        assert!(
+            !name.starts_with("help") || names.iter().any(|known| known == name),
+            "{file}: no such command"
+        );
+    }
+}
+
+const PEERS: &str = "\
+cluster: '0x1111111111111111111111111111111111111111111111111111111111111111'
+peers:
+  - name: node1
+    identity: '0xd75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a'
+    address: 10.0.0.1:7000
+  - name: node2
+    identity: '0x3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c'
+    address: '[fd00::2]:7000'
+";
+
+/// One instruction: account 2, transfer from account 0 to account 1, one lamport; no lookup tables.
+const INSTRUCTION: &str = "01020200010c02000000010000000000000000";
+
+/// A transfer of one lamport from the wallet `treasury`, to key 9.
+fn transfer(folder: &Path) -> String {
+    let treasury = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
+    let (to, system, hash) = ("09".repeat(32), "00".repeat(32), "07".repeat(32));
+    let signature = "00".repeat(64);
+    let text = format!("01{signature}8001000103{treasury}{to}{system}{hash}{INSTRUCTION}");
+    let file = folder.join("transfer.tx");
+    std::fs::write(&file, text).unwrap();
+    file.to_str().unwrap().to_owned()
+}
+
+/// Runs commands one after the other and writes down what they print and how they end.
+fn transcript(folder: &Path, api: &str, commands: &[&[&str]]) -> String {
+    let mut text = String::new();
+    for arguments in commands {
+        let ended = run(arguments);
+        text += &format!("$ quorate {}\n{}{}", arguments.join(" "), ended.stdout, ended.stderr);
+        text += &format!("=> {}\n\n", ended.code.unwrap());
+    }
+    // What differs from run to run.
+    text.replace(api, "http://127.0.0.1:8080").replace(folder.to_str().unwrap(), "DIR")
+}
+
+#[test]
+fn tables_are_printed_as_they_were() {
+    let folder = TempDir::new().unwrap();
+    let peers = folder.path().join("peers.yaml");
+    std::fs::write(&peers, PEERS).unwrap();
+    let (peers, api) = (peers.to_str().unwrap(), node::serve());
+    let commands: &[&[&str]] = &[
+        &["chains", "list"],
+        &["chains", "list", "--json"],
+        &["peers", "list", "--peers", peers],
+        &["peers", "list", "--peers", peers, "--json"],
+        &["node", "status", "--api", &api],
+        &["wallet", "list", "--api", &api],
+        &["wallet", "show", "treasury", "--api", &api],
+        &["wallet", "show", "taproot", "--api", &api],
+        &["wallet", "address", "treasury", "--api", &api],
+        &["wallet", "address", "taproot", "--all", "--api", &api],
+        &["wallet", "address", "taproot", "--chain", "bitcoin", "--api", &api],
+        &["wallet", "address", "taproot", "--chain", "regtest", "--path", "m/0/1", "--api", &api],
+        &["wallet", "address", "treasury", "--json", "--api", &api],
+    ];
+    let text = transcript(folder.path(), &api, commands);
+    assert!(!text.contains("thief"), "an address that the answer says, not computed: {text}");
+    golden("tables", &text);
+}
+
+#[test]
+fn errors_say_what_they_said() {
+    let folder = TempDir::new().unwrap();
+    let tx = transfer(folder.path());
+    let garbage = folder.path().join("garbage");
+    std::fs::write(&garbage, "garbage!").unwrap();
+    let (garbage, api) = (garbage.to_str().unwrap(), node::serve());
+    let commands: &[&[&str]] = &[
+        &["nonsense"],
+        &["walet", "list"],
+        &["wallet"],
+        &["wallet", "lst"],
+        &["sign", "--walet", "treasury", "--message", "x"],
+        &["sign", "--message", "x"],
+        &["sign", "--wallet", "treasury"],
+        &["sign", "--wallet", "treasury", "--message", "x", "--chain", "solana"],
+        &["sign", "--wallet", "treasury", "--tx", &tx],
+        &["sign", "--wallet", "treasury", "--chain", "dogecoin", "--tx", &tx],
+        &["sign", "--wallet", "treasury", "--chain", "testnet", "--tx", &tx],
+        &["sign", "--wallet", "treasury", "--chain", "solana", "--tx", "/missing/file"],
+        &["sign", "--wallet", "treasury", "--chain", "solana", "--tx", garbage, "--api", &api],
+        &["sign", "--wallet", "taproot", "--chain", "solana", "--tx", &tx, "--yes", "--api", &api],
+        &["sign", "--wallet", "treasury", "--chain", "solana", "--tx", &tx, "--api", &api],
+        &["sign", "--wallet", "nobody", "--chain", "solana", "--tx", &tx, "--api", &api],
+        &["wallet", "show", "nobody", "--api", &api],
+        &["wallet", "show", "nobody", "--json", "--api", &api],
+        &["wallet", "show", "twisted", "--api", &api],
+        &["wallet", "address", "twisted", "--api", &api],
+        &["wallet", "address", "treasury", "--chain", "bitcoin", "--api", &api],
+        &["wallet", "address", "treasury", "--chain", "solana", "--all", "--api", &api],
+        &["wallet", "address", "treasury", "--path", "m/0'", "--api", &api],
+        &["wallet", "list", "--initiator", "initiator.json"],
+        &["wallet", "list", "--api", "https://node1"],
+        &["wallet", "list", "--api", "http://127.0.0.1:1"],
+        &["gateway"],
+        &["gateway", "--listen", "0.0.0.0:8080", "--api", &api, "--initiator", "i.json", "--peers", "p.yaml"],
+        &["gateway", "--listen", "loopback", "--api", &api, "--initiator", "i.json", "--peers", "p.yaml"],
+        &["gateway", "--api", &api, "--initiator", "/missing/i.json", "--peers", "/missing/p.yaml"],
+        &["node", "start", "--config", "/missing/node.yaml"],
+        &["node", "start", "--set", "listen"],
+        &["demo", "--nodes", "5", "--threshold", "2"],
+        &["completions", "csh"],
+        &["man", "/dev/null/man"],
+        &["evidence", "verify", garbage],
+        &["peers", "list", "--peers", garbage],
+    ];
+    golden("errors", &transcript(folder.path(), &api, commands));
+}

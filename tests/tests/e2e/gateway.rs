@@ -1,0 +1,128 @@
+//! `quorate gateway`, for callers who can't sign.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use quorate_request::SignRequest;
+use quorate_tests::cluster::sign;
+use quorate_tests::{Cluster, judge, report};
+use serde_json::Value;
+
+use crate::local::Dev;
+use crate::{cluster, observed, program};
+
+const SECTION: &str = "A gateway (3 nodes)";
+const COLUMNS: &[&str] = &["what", "observed"];
+
+/// The options that every gateway of a cluster has.
+fn options(cluster: &Cluster) -> Vec<String> {
+    let api: Vec<_> = cluster.nodes().iter().map(|node| format!("http://{}", node.api)).collect();
+    let file = |path: &std::path::Path| path.to_str().unwrap().to_owned();
+    let options = [
+        "--api",
+        &api.join(","),
+        "--initiator",
+        &file(&cluster.initiator_file),
+        "--peers",
+        &file(&cluster.peers_file),
+        "--passphrase-file",
+        &file(&cluster.folder().join("initiator.passphrase")),
+    ];
+    options.map(str::to_owned).into()
+}
+
+fn start(cluster: &Cluster, arguments: &[&str]) -> (Dev, Value) {
+    let mut command = program().command();
+    command.arg("gateway").args(options(cluster)).args(arguments).arg("--json");
+    let mut gateway = Dev::spawn(command);
+    let served = serde_json::from_str(&gateway.read_to("\n")).unwrap();
+    (gateway, served)
+}
+
+/// The status of an answer to a request with these headers.
+fn status(address: &str, headers: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    write!(stream, "GET /api/v1/wallets HTTP/1.1\r\n{headers}connection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer.split(' ').nth(1).unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_gateway_signs_for_those_who_can_reach_it_and_ends_gracefully() {
+    report::columns(SECTION, COLUMNS);
+    let cluster = cluster(3).start().await;
+    let (gateway, served) = start(&cluster, &["--listen", "127.0.0.1:0"]);
+    assert_eq!(served["exposure"], "loopback", "{served}");
+    assert_eq!(served["cluster"], cluster.id.to_string());
+    assert_eq!(served["initiator"], cluster.initiator().identity().to_string());
+    assert_eq!(served["nodes"].as_array().unwrap().len(), 3);
+    let url = served["gateway"].as_str().unwrap();
+    let create = ["wallet", "create", "--threshold", "2", "--total", "3", "--id", "w", "--api", url];
+    program().succeed(create).await;
+    program().succeed(["sign", "--wallet", "w", "--message", "hello", "--api", url]).await;
+    observed(SECTION, &["a caller without a key makes a wallet and signs", "done"]);
+
+    let address = url.trim_start_matches("http://");
+    assert_eq!(status(address, &format!("host: {address}\r\n")), "200");
+    assert_eq!(status(address, &format!("host: {address}\r\norigin: http://{address}\r\n")), "403");
+    assert_eq!(status(address, "host: rebound.example\r\n"), "403");
+    observed(SECTION, &["a web page asks, or a foreign name leads there", "403"]);
+
+    // The first node is gone: the others are asked.
+    cluster.node(1).kill();
+    let signed = program().succeed(["sign", "--wallet", "w", "--message", "x", "--api", url, "--json"]).await;
+    assert_eq!(serde_json::from_str::<Value>(&signed).unwrap()["status"], "completed");
+    observed(SECTION, &["the first of its nodes is killed", "the next one is asked"]);
+    cluster.restart(1).await;
+
+    // A signature that takes a while, since a signer that was named is silent at first.
+    cluster.node(3).pause().await;
+    let asked = SignRequest {
+        signers: Some(vec!["node2".into(), "node3".into()]),
+        ..sign(&"w".parse().unwrap(), b"last")
+    };
+    let client =
+        quorate_client::Client::new(vec![url.parse().unwrap()], cluster.id, cluster.initiator()).unwrap();
+    let asking = tokio::spawn(async move { client.sign(asked).await });
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    let ending = tokio::spawn(gateway.interrupt());
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    assert!(!asking.is_finished(), "it was to wait for node3");
+    assert!(TcpStream::connect(address).is_err(), "nobody new is let in");
+    cluster.node(3).resume();
+    let signed = asking.await.unwrap().unwrap();
+    judge::check("ed25519", b"last", &signed);
+    assert_eq!(ending.await.unwrap(), Some(0));
+    observed(SECTION, &["SIGINT while it waits for a signature", "the signature is delivered, then exit 0"]);
+}
+
+#[tokio::test]
+async fn a_gateway_is_for_this_machine_unless_told_otherwise() {
+    report::columns(SECTION, COLUMNS);
+    let cluster = cluster(3).start().await;
+    let gateway = |arguments: &[&str]| {
+        let arguments: Vec<_> = arguments.iter().map(|word| (*word).to_owned()).collect();
+        [vec!["gateway".to_owned()], options(&cluster), arguments].concat()
+    };
+    for listen in ["0.0.0.0:0", "[::]:0", "10.1.2.3:8080"] {
+        let refused = program().run(gateway(&["--listen", listen])).await;
+        assert_eq!((refused.code, refused.stdout.as_str()), (Some(2), ""), "{}", refused.stderr);
+        assert!(refused.stderr.contains("--exposure network"), "{}", refused.stderr);
+    }
+    observed(SECTION, &["an address that is not this machine's alone", "exit 2, names --exposure network"]);
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = taken.local_addr().map(|address| (taken, address.to_string())).unwrap();
+    let refused = program().run(gateway(&["--listen", &taken.1])).await;
+    assert_eq!(refused.code, Some(3), "{}", refused.stderr);
+    assert!(refused.stderr.contains(&taken.1) && refused.stderr.contains("--listen"), "{}", refused.stderr);
+
+    let (gateway, served) = start(&cluster, &["--listen", "0.0.0.0:0", "--exposure", "network"]);
+    assert_eq!(served["exposure"], "network", "{served}");
+    let port = served["gateway"].as_str().unwrap().rsplit(':').next().unwrap();
+    assert_eq!(status(&format!("127.0.0.1:{port}"), "host: gateway.internal\r\n"), "200");
+    assert_eq!(gateway.interrupt().await, Some(0));
+    observed(SECTION, &["--exposure network", "serves under any name"]);
+}
