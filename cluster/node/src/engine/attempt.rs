@@ -34,7 +34,7 @@ pub(super) enum Answer {
     /// This node's own session failed.
     Aborted(Box<(Agreement, Abort)>),
     /// Signatures; with the client's answer if they were checked already.
-    Signed(Signed, Option<SignResponse>),
+    Signed(Box<(Signed, Option<SignResponse>)>),
     /// The wallet is active.
     Active(Arc<Wallet>),
 }
@@ -265,7 +265,7 @@ impl Engine {
             let is_member = committee.index_of(&from).is_some();
             match answer {
                 // The result of an earlier attempt counts, whoever brings it.
-                Answer::Signed(signed, checked) => match self.result(verified, job, signed, checked, from) {
+                Answer::Signed(result) => match self.result(verified, job, *result, from) {
                     Attempted::Signed(result) => return Err(Attempted::Signed(result)),
                     failed if is_member => return Err(failed),
                     _ => {}
@@ -294,7 +294,7 @@ impl Engine {
                 Attempted::Busy(from, why)
             }
             (Reason::Done(signed), _) => match *signed {
-                Some(signed) => self.result(verified, job, signed, None, from),
+                Some(signed) => self.result(verified, job, (signed, None), from),
                 None => Attempted::Busy(from, "the result is on its way".into()),
             },
             (reason, _) => self.declined_for(from, reason),
@@ -306,8 +306,7 @@ impl Engine {
         &self,
         verified: &Verified,
         job: &Job,
-        signed: Signed,
-        checked: Option<SignResponse>,
+        (signed, checked): (Signed, Option<SignResponse>),
         from: Identity,
     ) -> Attempted {
         // What was checked was checked against the request that it names.
@@ -359,8 +358,8 @@ impl Engine {
                 };
             };
             match answer {
-                Answer::Signed(signed, checked) => {
-                    match self.result(verified, job, signed, checked, from) {
+                Answer::Signed(result) => {
+                    match self.result(verified, job, *result, from) {
                         Attempted::Signed(mut result) => {
                             // What the aggregator of this attempt says of its committee is known here.
                             if result.signed.attempt == proposal.attempt && chosen.contains(&from) {
@@ -434,7 +433,7 @@ impl Engine {
 
     /// Hands an answer to the live attempt of a request, if this node proposes one.
     pub(super) fn answer_by_request(&self, from: Identity, request: &str, answer: Answer) {
-        let of_another = |proposed: &super::Proposed| matches!(&answer, Answer::Signed(signed, _) if signed.fingerprint != proposed.fingerprint);
+        let of_another = |proposed: &super::Proposed| matches!(&answer, Answer::Signed(result) if result.0.fingerprint != proposed.fingerprint);
         let sender = lock(&self.proposals)
             .get(request)
             .filter(|proposed| !of_another(proposed))

@@ -411,7 +411,7 @@ impl Engine {
             }
         }
         let request = signed.request_id.clone();
-        self.answer_by_request(from, &request, Answer::Signed(signed, checked));
+        self.answer_by_request(from, &request, Answer::Signed(Box::new((signed, checked))));
     }
 
     /// Keeps a result that another node has reached. The request's own proposer, if that is this node, adds to it first.

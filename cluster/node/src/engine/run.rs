@@ -364,7 +364,7 @@ impl Engine {
         self.answer_by_request(
             self.me,
             part.verified.request_id().as_str(),
-            Answer::Signed(signed, Some(response)),
+            Answer::Signed(Box::new((signed, Some(response)))),
         );
         Ok(())
     }

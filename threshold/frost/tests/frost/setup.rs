@@ -50,7 +50,7 @@ fn no_signature_and_too_many_are_refused() {
 #[test]
 fn a_taproot_tweak_of_an_ed25519_key_is_refused() {
     let reason = refused(|setup| {
-        setup.tasks.push(Task { tweak: Some(TaprootTweak { merkle_root: None }), ..Task::default() })
+        setup.tasks.push(Task { tweak: Some(TaprootTweak { merkle_root: None }), ..Task::default() });
     });
     assert_eq!(reason, "scheme ed25519 has no Taproot tweak");
 }
