@@ -25,7 +25,10 @@ pub(super) struct Report {
     rate: Option<u32>,
     seconds: f64,
     warm_up_seconds: u64,
+    /// Answers that came while it was measured: the rate is made of them.
     answered: u64,
+    /// Requests that were due meanwhile and were answered, then or later: the latencies are theirs.
+    timed: u64,
     per_second: f64,
     /// How often which error came.
     failures: BTreeMap<String, u64>,
@@ -115,6 +118,7 @@ impl Report {
             seconds: 0.0,
             warm_up_seconds: common.warm_up,
             answered: 0,
+            timed: 0,
             per_second: 0.0,
             failures: BTreeMap::new(),
             skipped: 0,
@@ -136,6 +140,7 @@ impl Report {
         let Measured { latencies, in_time, failures, skipped, elapsed } = measured;
         self.seconds = elapsed.as_secs_f64();
         self.answered = *in_time;
+        self.timed = latencies.len();
         self.per_second = *in_time as f64 / self.seconds;
         self.failures.clone_from(failures);
         self.skipped = *skipped;

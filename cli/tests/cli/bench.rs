@@ -38,7 +38,9 @@ fn check(report: &Value) {
     assert!(order[0] * 0.99 <= mean && mean <= order[5] * 1.01, "{latency}");
     let buckets = report["histogram"].as_array().unwrap();
     let counts: f64 = buckets.iter().map(|bucket| number(&bucket["count"])).sum();
-    assert_eq!(counts, answered, "every answer is in a bucket: {report}");
+    assert_eq!(counts, number(&report["timed"]), "every answer is in a bucket: {report}");
+    // Without a warm-up, every answer that came in time was also due in time.
+    assert!(counts >= answered, "{report}");
     assert!(buckets.iter().map(|bucket| number(&bucket["up_to_ms"])).is_sorted(), "{report}");
     let above = buckets.iter().rfind(|bucket| number(&bucket["count"]) > 0.0).unwrap();
     assert!(number(&above["up_to_ms"]) * 1.01 >= order[5], "{report}");
