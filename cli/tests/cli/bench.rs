@@ -69,7 +69,7 @@ fn signing_is_measured_and_the_figures_agree() {
     assert!(number(&report["latency_ms"]["mean"]) * number(&report["answered"]) <= 1010.0, "{report}");
     let drawn = std::fs::read_to_string(&plot).unwrap();
     assert!(drawn.starts_with("<svg") && drawn.trim_end().ends_with("</svg>"), "{drawn}");
-    assert!(drawn.contains(&format!("{} answers", report["answered"])), "{drawn}");
+    assert!(drawn.contains(&format!("{} answers", report["timed"])), "{drawn}");
     assert!(drawn.contains("sign, 2 of 3, ed25519, 1 client"), "{drawn}");
 }
 
@@ -79,7 +79,7 @@ fn an_open_loop_and_key_generation_are_measured_too() {
     let report = measure(&[&["bench", "sign", "--rate", "20", "--curve", "secp256k1"], &common[..]].concat());
     check(&report);
     // The beats of one second, all of them.
-    let asked = number(&report["answered"]) + number(&report["skipped"]);
+    let asked = number(&report["timed"]) + number(&report["skipped"]);
     assert_eq!((asked, &report["rate"]), (20.0, &20.into()), "{report}");
     assert!(report.get("clients").is_none(), "{report}");
     let keygen = ["bench", "keygen", "--nodes", "3", "--duration", "3", "--warm-up", "0", "--json"];
