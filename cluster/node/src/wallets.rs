@@ -2,8 +2,8 @@
 //!
 //! A wallet is its key; the name is the client's word for it. Two keys can be certified under one name, by committees that
 //! have no honest member in common, or through a member that refuses a key generation and acknowledges it all the same.
-//! Then both are kept. A wallet that came though a refusal of it was known gives the name up to the other one; without such a
-//! reason the name alone means neither of them. Two wallets of one key are told apart in [`known`].
+//! Then both are kept. A wallet that a member refused gives the name up to the other one, if that one's committee is as large
+//! as its threshold, and so not corrupted as a whole; without such a reason the name alone means neither of them. Two wallets of one key are told apart in [`known`].
 
 mod census;
 mod known;
@@ -274,7 +274,7 @@ impl Wallets {
 
 impl Wallets {
     /// Notes that a member refused the key generation of a wallet, as kept evidence shows: a wallet of the same name that
-    /// nobody refused is the one that is meant.
+    /// nobody refused is the one that is meant, if its committee is large enough.
     pub(crate) async fn note_refused(&self, session: &SessionId) {
         // Who activates it looks for the evidence first: not in between.
         let _one_at_a_time = self.deciding.lock().await;

@@ -33,6 +33,15 @@ struct Named {
     refused: bool,
 }
 
+impl Named {
+    /// Whether the name means the other one alone. One corrupted member can refuse a wallet at any time, long after it came
+    /// to be: so only a committee that is too large to be corrupted as a whole takes its name for that.
+    fn gives_way_to(&self, other: &Self) -> bool {
+        let threshold = self.wallet.record.public.committee.threshold().get();
+        self.refused && !other.refused && other.wallet.record.public.committee.len() >= usize::from(threshold)
+    }
+}
+
 impl Known {
     /// Adds a wallet; gives another one of the same key, if there is one.
     pub(super) fn insert(&mut self, wallet: Arc<Wallet>, held: bool, refused: bool) -> Option<Arc<Wallet>> {
@@ -68,8 +77,7 @@ impl Known {
     /// The wallets that a name means: one, except after a fault of others.
     pub(super) fn named(&self, id: &WalletId) -> Vec<Arc<Wallet>> {
         let named = self.by_id.get(id.as_str()).map(Vec::as_slice).unwrap_or_default();
-        let refused = named.iter().all(|named| named.refused);
-        let meant = named.iter().filter(|named| named.refused == refused);
+        let meant = named.iter().filter(|one| !named.iter().any(|other| one.gives_way_to(other)));
         meant.map(|named| Arc::clone(&named.wallet)).collect()
     }
 
