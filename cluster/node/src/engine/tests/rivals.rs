@@ -1,7 +1,7 @@
 //! Wallets that a committee of nothing but liars certifies.
 
 use super::*;
-use quorate_keygen::{ACKNOWLEDGE, Certificate, Message};
+use quorate_keygen::{ACKNOWLEDGE, Certificate, Message, Refusal};
 use quorate_keys::Transcript;
 use quorate_session::{Agreement, Envelope, Header, Kind, Part};
 use quorate_sharing::{PartyIndex, PublicShares};
@@ -119,4 +119,39 @@ async fn liars_fill_no_disk_with_wallets_of_one_request() {
         cluster.engine(3).certified(cluster.identity(1), rival).await;
     }
     assert_eq!(cluster.knows(3, "false"), 8);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_that_comes_late_gives_no_name_to_a_committee_of_liars() {
+    let mut cluster = Cluster::new(5, Settings::default()).await;
+    let cut_off = cluster.identity(4);
+    cluster.hub.isolate(&cut_off);
+    cluster.keygen(0, "k", "w", &[0, 1, 2, 3]).await.unwrap();
+    let genuine = cluster.engine(0).wallets.all().remove(0);
+    // Two of its members, fewer than its threshold: one refuses it now, and both make another wallet of its name.
+    let lie = Refusal::promise(genuine.session(), &cluster.members[2].identity);
+    let liars = [2, 3].map(|place| Arc::clone(&cluster.members[place].identity));
+    let request = cluster.keygen_request("f", "w", 2, &[2, 3]);
+    let stolen = &genuine.record.public;
+    let rival = certify([&*liars[0], &*liars[1]], cluster.engine(4), &request, stolen, 1);
+    cluster.hub.heal_all();
+    eventually("it is known", || (0..5).all(|place| cluster.knows(place, "w") == 1)).await;
+    // In either order, at a holder and at a node that holds no share.
+    cluster.engine(0).refused(cluster.identity(2), &lie).await;
+    let convicted = |place: usize| cluster.engine(place).exclusions.contains(&cluster.identity(2));
+    eventually("the liar is convicted", || convicted(0)).await;
+    cluster.engine(0).certified(cluster.identity(2), rival.clone()).await;
+    cluster.engine(4).certified(cluster.identity(2), rival).await;
+    eventually("the liar is convicted", || convicted(4)).await;
+    for restarted in [false, true] {
+        for place in [0, 4] {
+            if restarted {
+                cluster.restart(place, Settings::default(), None).await;
+            }
+            // The name means both, not the false one alone.
+            let means = || cluster.engine(place).wallets.named(&genuine.id);
+            eventually("both are known", || means().len() == 2).await;
+            assert!(means().iter().any(|wallet| wallet.session() == genuine.session()));
+        }
+    }
 }
