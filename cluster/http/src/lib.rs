@@ -141,6 +141,8 @@ async fn connection(
             .serve_connection(TokioIo::new(stream), service)
     );
     let result = tokio::select! {
+        // A request that has arrived comes before the call to make room.
+        biased;
         result = &mut connection => result,
         () = place.ended() => return debug!("an idle connection made room for another"),
         // The sender was dropped: finish the request that is running, take no other.

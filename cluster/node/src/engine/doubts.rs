@@ -28,7 +28,7 @@ pub(super) struct Doubts {
     pub(super) gathered: HashMap<SessionId, BTreeMap<PartyIndex, Arc<Envelope>>>,
     /// Attempts of this node as a proposer that wait for a refusal.
     pub(super) unresolved: HashMap<SessionId, (Agreement, watch::Sender<bool>)>,
-    /// Proposals whose start is being looked at: no promise any more, and no session yet.
+    /// This node's fresh bytes in proposals whose start is being looked at: no promise any more, and no session yet.
     pub(super) starting: HashSet<[u8; 32]>,
     /// The fresh bytes of this node's acceptances of key generations since its start, the oldest first.
     accepted: VecDeque<[u8; 32]>,

@@ -57,19 +57,19 @@ pub(super) struct TakenPart {
 /// A start that is being looked at.
 struct Starting<'a> {
     engine: &'a Engine,
-    proposal: [u8; 32],
+    fresh: [u8; 32],
 }
 
 impl<'a> Starting<'a> {
-    fn new(engine: &'a Engine, proposal: [u8; 32]) -> Self {
-        lock(&engine.doubts).starting.insert(proposal);
-        Self { engine, proposal }
+    fn new(engine: &'a Engine, fresh: [u8; 32]) -> Self {
+        lock(&engine.doubts).starting.insert(fresh);
+        Self { engine, fresh }
     }
 }
 
 impl Drop for Starting<'_> {
     fn drop(&mut self) {
-        lock(&self.engine.doubts).starting.remove(&self.proposal);
+        lock(&self.engine.doubts).starting.remove(&self.fresh);
     }
 }
 
@@ -214,6 +214,16 @@ impl Engine {
                 self.send(&from, &Frame::Certified(Box::new(wallet.certified())));
                 return Err(Reason::Done(Box::new(None)));
             }
+            if self.wallets.is_lost(&keygen.wallet).unwrap_or(true) {
+                let name = &keygen.wallet;
+                tracing::error!(
+                    wallet = %name,
+                    "a pending share of this name can't be read, or who holds it: restore this node from a backup"
+                );
+                return Err(Reason::Unable(format!(
+                    "can't read what it keeps under the name {name}; its log says more"
+                )));
+            }
             if let Some(waiting) = self.wallets.waiting_for(&keygen.wallet) {
                 self.inquire(&waiting.agreement);
                 let silent = self.unheard(&waiting);
@@ -272,6 +282,7 @@ impl Engine {
         setup: Vec<u8>,
     ) -> Result<(), Reason> {
         let id = verified.request_id().as_str().to_owned();
+        let digest = *accepted.digest();
         let proposal = accepted.proposal();
         let (verified, job) = (Arc::new(verified), Arc::new(job));
         let (cancel, cancelled) = watch::channel(false);
@@ -315,13 +326,13 @@ impl Engine {
                 lock(&self.promises).remove(&before.proposal);
             }
             taken.insert(id.clone(), part);
+            if matches!(*job, Job::Keygen(_)) {
+                lock(&self.doubts).accepted(*accepted.fresh());
+            }
+            // While the attempt can't be replaced: a promise without its attempt would have nobody to end it.
+            let promise = Promise { accepted, verified, job, setup, cancelled };
+            lock(&self.promises).insert(digest, promise);
         }
-        let digest = *accepted.digest();
-        if matches!(*job, Job::Keygen(_)) {
-            lock(&self.doubts).accepted(*accepted.fresh());
-        }
-        let promise = Promise { accepted, verified, job, setup, cancelled };
-        lock(&self.promises).insert(digest, promise);
         let engine = Arc::clone(self);
         tokio::spawn(async move {
             // The proposer gathers for one round's time; then its start is on its way or never comes.
@@ -369,8 +380,8 @@ impl Engine {
                 Some(promise) if promise.accepted.proposal().proposer != from => {
                     return tracing::warn!(peer = %self.name(&from), "a start that is not by the proposer");
                 }
-                Some(_) => {
-                    let starting = Starting::new(self, start.proposal);
+                Some(promise) => {
+                    let starting = Starting::new(self, *promise.accepted.fresh());
                     (promises.remove(&start.proposal), starting)
                 }
             }

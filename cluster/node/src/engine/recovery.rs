@@ -96,13 +96,13 @@ impl Engine {
         }
         let Ok(proposing) = Proposing::new(agreement.proposal()) else { return };
         let proposal = *proposing.digest();
-        if self.may_yet_acknowledge(&proposal, &session) {
+        if self.may_yet_acknowledge(&proposal, fresh, &session) {
             return;
         }
         if !lock(&self.doubts).may_ask(from) {
             return tracing::debug!(peer = %self.name(&from), "ignored a question: it asks too many");
         }
-        if !self.never_acknowledges(&proposal, &session).await {
+        if !self.never_acknowledges(&proposal, fresh, &session).await {
             // It may have got there since.
             self.answered(&from, &session);
             return;
@@ -128,18 +128,29 @@ impl Engine {
         true
     }
 
-    /// Whether the session runs here, or can still begin. A promise is known by the proposal: its session has no name yet.
-    pub(super) fn may_yet_acknowledge(&self, proposal: &[u8; 32], session: &SessionId) -> bool {
-        lock(&self.promises).contains_key(proposal)
-            || lock(&self.doubts).starting.contains(proposal)
-            || self.is_running(session)
+    /// Whether the session runs here, or can still begin. A promise is known by its proposal and this node's fresh bytes: its
+    /// session has no name yet, and a proposal that is made again leads to another one.
+    pub(super) fn may_yet_acknowledge(
+        &self,
+        proposal: &[u8; 32],
+        fresh: &[u8; 32],
+        session: &SessionId,
+    ) -> bool {
+        let promised =
+            lock(&self.promises).get(proposal).is_some_and(|promise| promise.accepted.fresh() == fresh);
+        promised || lock(&self.doubts).starting.contains(fresh) || self.is_running(session)
     }
 
     /// Whether this node has not acknowledged the session and never will; `false` also when the store can't tell.
     ///
     /// The order of the questions is what makes the answer true: see the head of this file.
-    pub(super) async fn never_acknowledges(&self, proposal: &[u8; 32], session: &SessionId) -> bool {
-        !self.may_yet_acknowledge(proposal, session) && self.wallets.has_no_trace_of(session).await
+    pub(super) async fn never_acknowledges(
+        &self,
+        proposal: &[u8; 32],
+        fresh: &[u8; 32],
+        session: &SessionId,
+    ) -> bool {
+        !self.may_yet_acknowledge(proposal, fresh, session) && self.wallets.has_no_trace_of(session).await
     }
 
     /// Whether this node took part since its start, or the others were asked for a certificate of the session and have
@@ -339,7 +350,9 @@ impl Engine {
             return waiting.set_aside.is_some();
         }
         let Ok(proposing) = Proposing::new(agreement.proposal()) else { return false };
-        agreement.committee().index_of(&self.me).is_some()
-            && self.never_acknowledges(proposing.digest(), &session).await
+        match agreement.committee().index_of(&self.me).and_then(|me| agreement.fresh_of(me)) {
+            Some(fresh) => self.never_acknowledges(proposing.digest(), fresh, &session).await,
+            None => false,
+        }
     }
 }

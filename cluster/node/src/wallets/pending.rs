@@ -143,6 +143,18 @@ impl Wallets {
         pending.by_session.get(pending.by_name.get(name.as_str())?).cloned()
     }
 
+    /// Whether a name belongs to a key generation of which nothing else can be read here: then no share can be stored under
+    /// it. The row is asked first: a share that is being stored is in memory a moment later.
+    pub(crate) fn is_lost(&self, name: &WalletId) -> Result<bool, StoreError> {
+        Ok(match self.holder(&name_key(name.as_str()))? {
+            Name::Free => false,
+            Name::HeldBy(session) => {
+                self.waiting_of(&session).is_none() && self.of_session(&session).is_none()
+            }
+            Name::Damaged => true,
+        })
+    }
+
     /// The pending share of a session, set aside or not.
     pub(crate) fn waiting_of(&self, session: &SessionId) -> Option<Arc<Waiting>> {
         self.pending.read().unwrap_or_else(PoisonError::into_inner).by_session.get(session).cloned()

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::*;
 use quorate_keygen::{ACKNOWLEDGE, Refusal};
 use quorate_keys::Secret;
+use quorate_request::ErrorCode;
 use quorate_session::{Agreement, Envelope, SessionId};
 use quorate_sharing::PartyIndex;
 
@@ -103,8 +104,11 @@ async fn between_promise_and_wallet_there_is_no_moment_in_which_a_session_could_
         let chosen = [0, 1].map(|place| cluster.identity(place));
         let invite = hand.invitation(engine, &request, &chosen, 1);
         let start = hand.gather(&invite).await;
-        let session = start.agreement(&invite.proposal.proposal).unwrap().session();
+        let agreement = start.agreement(&invite.proposal.proposal).unwrap();
+        let session = agreement.session();
         let digest = start.proposal;
+        let mine = agreement.committee().index_of(&engine.me).unwrap();
+        let fresh = *agreement.fresh_of(mine).unwrap();
         // One looks without a pause at the way to the session, the other one at all of it, by way of the store.
         let started = Arc::new(std::sync::atomic::AtomicBool::new(false));
         let looking = std::thread::spawn({
@@ -113,7 +117,7 @@ async fn between_promise_and_wallet_there_is_no_moment_in_which_a_session_could_
                 let relaxed = std::sync::atomic::Ordering::SeqCst;
                 let mut seen = 0_u32;
                 while !started.load(relaxed) {
-                    assert!(engine.may_yet_acknowledge(&digest, &session), "after {seen} looks");
+                    assert!(engine.may_yet_acknowledge(&digest, &fresh, &session), "after {seen} looks");
                     seen += 1;
                 }
             }
@@ -123,7 +127,7 @@ async fn between_promise_and_wallet_there_is_no_moment_in_which_a_session_could_
             async move {
                 let mut asked_of_the_wallet = 0;
                 while asked_of_the_wallet < 10 {
-                    assert!(!engine.never_acknowledges(&digest, &session).await);
+                    assert!(!engine.never_acknowledges(&digest, &fresh, &session).await);
                     asked_of_the_wallet += u32::from(engine.wallets.of_session(&session).is_some());
                 }
             }
@@ -237,7 +241,8 @@ async fn a_node_whose_record_of_a_wallet_is_spoilt_does_not_refuse_it() {
     let engine = cluster.engine(0);
     cluster.hub.partition(&cluster.identity(0), &cluster.identity(1));
     let proposal = *Proposing::new(agreement.proposal()).unwrap().digest();
-    assert!(!engine.never_acknowledges(&proposal, &agreement.session()).await);
+    let fresh = agreement.fresh_of(agreement.committee().index_of(&engine.me).unwrap()).unwrap();
+    assert!(!engine.never_acknowledges(&proposal, fresh, &agreement.session()).await);
     let word = word(engine, &mut hand, &agreement).await;
     assert!(matches!(word, None | Some(Frame::Certified(_))), "{word:?}");
     // And the others bring it back.
@@ -300,8 +305,15 @@ async fn a_refusal_frees_the_name_that_an_unreadable_share_holds() {
     cluster.restart(0, quick(), None).await;
     let store = &cluster.engine(0).store;
     assert!(store.contains(Table::Meta, "name/w").unwrap());
+    // As long as it is held, this node says so instead of taking part and failing.
+    let name = "w".parse().unwrap();
+    assert!(cluster.engine(0).wallets.is_lost(&name).unwrap());
+    let error = cluster.keygen(0, "k-2", "w", &[0, 3]).await.unwrap_err();
+    assert_eq!(error.code, ErrorCode::NotEnoughSigners);
+    assert!(error.message.contains("can't read what it keeps under the name w"), "{error:?}");
     let refusal = Refusal::promise(session, &cluster.members[2].identity);
     assert!(cluster.engine(0).wallets.set_aside(&refusal).await.unwrap());
+    assert!(!cluster.engine(0).wallets.is_lost(&name).unwrap());
     assert!(!store.contains(Table::Meta, "name/w").unwrap());
     assert!(store.contains(Table::Pending, session.as_bytes()).unwrap());
 }
