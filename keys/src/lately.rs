@@ -5,14 +5,16 @@
 //! once needs no second proof. Everything here is public.
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
 
 use curve25519_dalek::edwards::CompressedEdwardsY;
 use ed25519_dalek::VerifyingKey;
 
 use crate::public_key::InvalidPublicKey;
 
-/// Places; a key has one, and the latest of several in one place stays.
-const PLACES: usize = 128;
+/// A key has its place among one shelf's; the one that came first makes room.
+const SHELVES: usize = 32;
+const PLACES: usize = 8;
 
 #[derive(Clone, Copy)]
 struct Known {
@@ -22,25 +24,28 @@ struct Known {
 }
 
 thread_local! {
-    static LATELY: RefCell<Vec<Option<Known>>> = const { RefCell::new(Vec::new()) };
+    static LATELY: RefCell<Vec<VecDeque<Known>>> = const { RefCell::new(Vec::new()) };
 }
 
-fn place(bytes: &[u8; 32]) -> usize {
-    usize::from(bytes[0]) % PLACES
+fn shelf(bytes: &[u8; 32]) -> usize {
+    usize::from(bytes[0]) % SHELVES
 }
 
 fn recall(bytes: &[u8; 32]) -> Option<Known> {
     LATELY.with_borrow(|lately| {
-        lately.get(place(bytes)).copied().flatten().filter(|known| known.key.as_bytes() == bytes)
+        lately.get(shelf(bytes))?.iter().find(|known| known.key.as_bytes() == bytes).copied()
     })
 }
 
 fn remember(known: Known) {
     LATELY.with_borrow_mut(|lately| {
-        lately.resize(PLACES, None);
-        if let Some(at) = lately.get_mut(place(known.key.as_bytes())) {
-            *at = Some(known);
+        lately.resize_with(SHELVES, VecDeque::new);
+        let Some(shelf) = lately.get_mut(shelf(known.key.as_bytes())) else { return };
+        shelf.retain(|other| other.key != known.key);
+        if shelf.len() >= PLACES {
+            shelf.pop_front();
         }
+        shelf.push_back(known);
     });
 }
 

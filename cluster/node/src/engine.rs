@@ -11,6 +11,7 @@ mod places;
 mod proposer;
 mod recovery;
 mod run;
+mod signatures;
 #[cfg(test)]
 mod tests;
 
@@ -45,6 +46,7 @@ use lingering::{Known, Lingering};
 use member::{Promise, TakenPart};
 use places::Places;
 use run::Inbox;
+use signatures::Signatures;
 
 /// Frames of one peer, other than envelopes of running sessions, that may be worked on at a time.
 const PEER_TASKS: usize = 256;
@@ -84,6 +86,7 @@ pub(crate) struct Engine {
     pub(crate) ledger: Ledger,
     pub(crate) metrics: Metrics,
     identity: Arc<SigningIdentity>,
+    signatures: Signatures,
     registry: Arc<Registry>,
     barrier: Arc<dyn Barrier>,
     exclusions: Exclusions,
@@ -153,6 +156,7 @@ impl Engine {
             store,
             wallets,
             identity,
+            signatures: Signatures::default(),
             registry: Arc::new(registry),
             barrier,
             proposals: Mutex::default(),
@@ -432,6 +436,11 @@ impl Engine {
         let mut names: Vec<_> = identities.into_iter().map(|identity| self.name(identity)).collect();
         names.sort();
         names
+    }
+
+    /// Signs proposals and acceptances.
+    fn own(&self) -> signatures::Own<'_> {
+        signatures::Own { signer: &self.identity, signatures: &self.signatures }
     }
 
     fn keyring(&self) -> Keyring {

@@ -127,7 +127,6 @@ impl Ledger {
         id: &RequestId,
         fingerprint: &[u8; 32],
     ) -> Result<Option<SessionResult>, ErrorBody> {
-        let internal = |error: &dyn std::fmt::Display| ErrorBody::new(ErrorCode::Internal, error.to_string());
         let Some(record) = self.store.get(Table::Requests, id.as_str()).map_err(|error| internal(&error))?
         else {
             return Ok(None);
@@ -196,12 +195,27 @@ impl Ledger {
     /// # Errors
     /// The store's.
     pub(crate) async fn settle(&self, verified: &Verified, result: &SessionResult) -> Result<(), ErrorBody> {
-        let internal = |error: &dyn std::fmt::Display| ErrorBody::new(ErrorCode::Internal, error.to_string());
+        let batch = self.settled(verified, result)?;
+        self.store.commit(batch).await.map_err(|error| internal(&error))
+    }
+
+    /// [`Ledger::settle`], when nobody waits for it: the result is durable elsewhere.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn settle_soon(
+        &self,
+        verified: &Verified,
+        result: &SessionResult,
+    ) -> Result<(), ErrorBody> {
+        let batch = self.settled(verified, result)?;
+        self.store.commit_soon(batch).await.map_err(|error| internal(&error))
+    }
+
+    fn settled(&self, verified: &Verified, result: &SessionResult) -> Result<Batch, ErrorBody> {
         let bytes = serde_json::to_vec(result).map_err(|error| internal(&error))?;
         let id = verified.request_id();
-        let batch =
-            self.remember(Batch::new(), verified)?.put(Table::Results, id.as_str(), 0, Secret::new(bytes));
-        self.store.commit(batch).await.map_err(|error| internal(&error))
+        Ok(self.remember(Batch::new(), verified)?.put(Table::Results, id.as_str(), 0, Secret::new(bytes)))
     }
 
     /// Tells everybody who waits how a request ended.
@@ -290,6 +304,10 @@ impl Ledger {
         }
         Ok(count)
     }
+}
+
+fn internal(error: &dyn std::fmt::Display) -> ErrorBody {
+    ErrorBody::new(ErrorCode::Internal, error.to_string())
 }
 
 fn conflict(id: &RequestId) -> ErrorBody {

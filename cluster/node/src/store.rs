@@ -45,8 +45,9 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
-use writer::{Counters, Job, Work, Write, Writer};
+use writer::{Counters, Job, Order, Patient, Work, Write, Writer};
 use zeroize::Zeroizing;
 
 /// The most that one record holds. The largest that a node writes are far below.
@@ -55,6 +56,8 @@ pub const MAX_VALUE: usize = 16 * 1024 * 1024;
 pub const MAX_KEY: usize = 1024;
 /// Batches that may wait for the writer; further callers wait for a place.
 const QUEUE: usize = 4096;
+/// How long a batch waits for another one's transaction before it gets its own.
+const PATIENCE: Duration = Duration::from_millis(50);
 
 /// Counts since the store was opened.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -78,7 +81,8 @@ pub struct Store {
     engine: Arc<Engine>,
     cipher: Arc<RecordCipher>,
     counters: Arc<Counters>,
-    queue: Mutex<Option<mpsc::Sender<Job>>>,
+    queue: Mutex<Option<mpsc::Sender<Order>>>,
+    patient: Arc<Patient>,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -164,10 +168,12 @@ impl Store {
         counters.sequence.store(sequence, Ordering::Release);
 
         let (sender, receiver) = mpsc::channel(QUEUE);
+        let patient = Arc::new(Patient::default());
         let writer = Writer {
             engine: Arc::clone(&engine),
             cipher: Arc::clone(&cipher),
             counters: Arc::clone(&counters),
+            patient: Arc::clone(&patient),
         };
         let thread = std::thread::Builder::new()
             .name("store-writer".into())
@@ -178,6 +184,7 @@ impl Store {
             cipher,
             counters,
             queue: Mutex::new(Some(sender)),
+            patient,
             writer: Mutex::new(Some(thread)),
         })
     }
@@ -196,8 +203,34 @@ impl Store {
         if batch.is_empty() {
             return Ok(());
         }
-        let writes = batch.changes.into_iter().map(|change| self.seal(change)).collect::<Result<_, _>>()?;
-        self.submit(Work::Batch { conditions: batch.conditions, writes }).await
+        self.submit(self.sealed(batch)?).await
+    }
+
+    /// Like [`commit`](Self::commit), for what nothing waits for: the batch goes into the next transaction that there is
+    /// for another one's sake, or after 50 ms into one of its own. So it seldom costs a sync.
+    ///
+    /// # Errors
+    /// As for [`commit`](Self::commit).
+    pub async fn commit_soon(&self, batch: Batch) -> Result<(), StoreError> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let (answer, mut outcome) = oneshot::channel();
+        if let Err(job) = self.patient.push(Job { work: self.sealed(batch)?, answer }) {
+            return self.submit(job.work).await;
+        }
+        let closed = || StoreError::Closed { path: self.path().to_path_buf() };
+        if let Ok(outcome) = tokio::time::timeout(PATIENCE, &mut outcome).await {
+            return outcome.map_err(|_| closed())?;
+        }
+        let sender = self.sender();
+        if let Some(sender) = sender
+            && sender.send(Order::Flush).await.is_ok()
+        {
+            return outcome.await.map_err(|_| closed())?;
+        }
+        // It may have been among the last that were written.
+        outcome.try_recv().map_err(|_| closed())?
     }
 
     /// Reads one record.
@@ -368,12 +401,21 @@ impl Store {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
+    fn sender(&self) -> Option<mpsc::Sender<Order>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     async fn submit(&self, work: Work) -> Result<(), StoreError> {
         let closed = || StoreError::Closed { path: self.path().to_path_buf() };
-        let sender = self.queue.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let (answer, outcome) = oneshot::channel();
-        sender.ok_or_else(closed)?.send(Job { work, answer }).await.map_err(|_| closed())?;
+        let sender = self.sender().ok_or_else(closed)?;
+        sender.send(Order::Now(Job { work, answer })).await.map_err(|_| closed())?;
         outcome.await.map_err(|_| closed())?
+    }
+
+    fn sealed(&self, batch: Batch) -> Result<Work, StoreError> {
+        let writes = batch.changes.into_iter().map(|change| self.seal(change)).collect::<Result<_, _>>()?;
+        Ok(Work::Batch { conditions: batch.conditions, writes })
     }
 
     fn seal(&self, change: Change) -> Result<Write, StoreError> {

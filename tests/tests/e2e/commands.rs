@@ -238,6 +238,7 @@ async fn every_command_has_help() {
 
 #[tokio::test]
 async fn a_configuration_is_checked_without_starting_a_node() {
+    report::columns(SECTION, COLUMNS);
     let cluster = cluster(2).make().await;
     let node = cluster.node(1);
     let config = node.config();

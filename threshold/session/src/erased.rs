@@ -143,20 +143,20 @@ where
     }
 
     fn receive(&mut self, from: PartyIndex, bytes: &[u8], rng: &mut dyn CryptoRngCore) {
-        // A finished session has no secrets any more.
-        let had_secrets = !self.is_finished();
-        wiping_stack_if(|| Self::receive(self, from, bytes, rng), |()| had_secrets);
+        wiping_after_progress(self, |session| Self::receive(session, from, bytes, rng));
     }
 
     fn next_action(&mut self) -> Option<ErasedAction> {
         // What is sent was sealed before: only its bytes are handed on.
-        let secret =
-            |action: &Option<ErasedAction>| !matches!(action, None | Some(ErasedAction::Send { .. }));
+        let secret = |action: &Option<ErasedAction>| match action {
+            None | Some(ErasedAction::Send { .. } | ErasedAction::Abort(_)) => false,
+            Some(ErasedAction::Persist(bytes) | ErasedAction::Done(bytes)) => !bytes.expose().is_empty(),
+        };
         wiping_stack_if(|| erase(Self::next_action(self)?), secret)
     }
 
     fn persisted(&mut self, rng: &mut dyn CryptoRngCore) {
-        wiping_stack(|| Self::persisted(self, rng));
+        wiping_after_progress(self, |session| Self::persisted(session, rng));
     }
 
     fn retransmit(&mut self) {
@@ -190,6 +190,16 @@ where
     fn envelopes(&self, round: u8) -> Vec<Arc<Envelope>> {
         Self::envelopes(self, round)
     }
+}
+
+/// Messages wait until all of a round are here: only then the protocol works, and on secrets.
+fn wiping_after_progress<P: Protocol>(session: &mut Session<P>, work: impl FnOnce(&mut Session<P>)) {
+    let before = session.progress();
+    let progressed = || {
+        work(session);
+        session.progress() != before
+    };
+    wiping_stack_if(progressed, |progressed| *progressed);
 }
 
 /// Encodes what an action holds.

@@ -100,6 +100,9 @@ pub trait Protocol: Sized + Send {
     /// Takes one party's message when it arrives: decodes its parts once, makes the cheap checks and keeps what was
     /// decoded.
     ///
+    /// # Security
+    /// Works on nothing secret: the stack is not overwritten after it.
+    ///
     /// # Errors
     /// The fault, and who committed it: the sender, or a party that the sender rightly accuses.
     fn accept(

@@ -203,6 +203,11 @@ impl<P: Protocol> Session<P> {
         self.context.committee().indices().filter_map(find).collect()
     }
 
+    /// Another one after each step of the protocol.
+    pub(crate) fn progress(&self) -> (u8, bool) {
+        (self.round, self.is_over())
+    }
+
     /// Whether the caller was given a result or an abort.
     #[must_use]
     pub fn is_finished(&self) -> bool {

@@ -209,7 +209,7 @@ impl Engine {
             attempt,
             expires: unix_millis(SystemTime::now() + self.config.round_timeout),
         };
-        let proposal = SignedProposal::sign(proposal, &*self.identity).map_err(|error| error.to_string())?;
+        let proposal = SignedProposal::sign(proposal, &self.own()).map_err(|error| error.to_string())?;
         Ok(Invite { proposal, request: verified.request().encode() })
     }
 
@@ -256,7 +256,6 @@ impl Engine {
         answers: &mut mpsc::Receiver<(Identity, Answer)>,
         until: Instant,
     ) -> Result<Start, Attempted> {
-        let verifier = quorate_session::IdentityVerifier;
         loop {
             let Ok(Some((from, answer))) = timeout_at(until, answers.recv()).await else {
                 let missing = self.members(committee, &proposing.missing());
@@ -271,7 +270,7 @@ impl Engine {
                     _ => {}
                 },
                 _ if !is_member => {}
-                Answer::Accepted(acceptance) => match proposing.accept(acceptance, &verifier) {
+                Answer::Accepted(acceptance) => match proposing.accept(acceptance, &self.signatures) {
                     Ok(None) => {}
                     Ok(Some(start)) => return Ok(start),
                     Err(error) => tracing::warn!(peer = %self.name(&from), %error, "refused an acceptance"),

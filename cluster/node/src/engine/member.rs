@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use quorate_keys::Identity;
 use quorate_request::{ErrorCode, HexArray, SessionResult, SignResponse, SignedRequest, Verified};
-use quorate_session::{Acceptance, Accepted, IdentityVerifier, Start};
+use quorate_session::{Acceptance, Accepted, Start};
 use rand_core::OsRng;
 use tokio::sync::watch;
 
@@ -152,7 +152,7 @@ impl Engine {
         self.check_ability(from, &invite, &job)?;
 
         let (accepted, acceptance) =
-            Accepted::accept(invite.proposal, &self.me, &*self.identity, &IdentityVerifier, &mut OsRng)
+            Accepted::accept(invite.proposal, &self.me, &self.own(), &self.signatures, &mut OsRng)
                 .map_err(|error| refused("aborted", error.to_string()))?;
         self.promise(from, accepted, verified, job, setup)?;
         self.barrier.reached(operation, Step::Accepted);
@@ -388,7 +388,7 @@ impl Engine {
         };
         let Some(Promise { accepted, verified, job, setup, cancelled }) = promise else { return };
         let digest = *accepted.digest();
-        match accepted.start(start, &IdentityVerifier) {
+        match accepted.start(start, &self.signatures) {
             Ok(context) => self.run(super::run::Part { context, digest, verified, job, setup, cancelled }),
             // The proposer gathered the acceptances: a faulty start is its own doing, and ends its attempt.
             Err((_, error)) => {
@@ -433,7 +433,7 @@ impl Engine {
             .is_some_and(|proposed| proposed.fingerprint == fingerprint);
         self.ledger.learn(verified, result.clone());
         self.linger_no_more(verified.request_id());
-        if !proposes && let Err(error) = self.ledger.settle(verified, &result).await {
+        if !proposes && let Err(error) = self.ledger.settle_soon(verified, &result).await {
             tracing::warn!(
                 request = verified.request_id().as_str(),
                 "a result could not be stored: {}",

@@ -94,6 +94,9 @@ pub(super) struct Part {
     pub(super) cancelled: watch::Receiver<bool>,
 }
 
+/// A request that is being made durable.
+type Remembering = tokio::task::JoinHandle<Result<(), String>>;
+
 /// How a session ended.
 enum Ended {
     Done(Secret<Vec<u8>>),
@@ -144,14 +147,29 @@ impl Engine {
         let busy = Busy::new(self);
         tokio::spawn(async move {
             let engine = &clearing.engine;
+            let remembering = engine.begin_to_remember(&part);
             match engine.open(&part) {
-                Ok(machine) => engine.drive(&part, machine, inbound, busy, &clearing).await,
+                Ok(machine) => engine.drive(&part, machine, inbound, remembering, busy, &clearing).await,
                 Err(error) => {
                     clearing.over();
                     engine.give_up(&part, Abort::Local { reason: error.to_string() }).await;
                 }
             }
         });
+    }
+
+    /// Makes a request for a signature durable while round one is under way: it must be before the share leaves, in the
+    /// round after. A key generation's goes with what it stores itself.
+    fn begin_to_remember(&self, part: &Part) -> Option<Remembering> {
+        if !matches!(*part.job, Job::Sign(_)) {
+            return None;
+        }
+        let remembered = self.ledger.remember(Batch::new(), &part.verified);
+        let store = Arc::clone(&self.store);
+        Some(tokio::spawn(async move {
+            let remembered = remembered.map_err(|error| error.message)?;
+            store.commit(remembered).await.map_err(|error| error.to_string())
+        }))
     }
 
     fn open(&self, part: &Part) -> Result<Box<dyn ErasedSession>, SetupError> {
@@ -174,10 +192,11 @@ impl Engine {
         part: &Part,
         mut session: Box<dyn ErasedSession>,
         mut inbound: mpsc::Receiver<Delivery>,
+        remembering: Option<Remembering>,
         busy: Busy,
         clearing: &Clearing,
     ) {
-        let ended = self.advance(part, &mut *session, &mut inbound).await;
+        let ended = self.advance(part, &mut *session, &mut inbound, remembering).await;
         clearing.over();
         let is_done = matches!(ended, Ended::Done(_));
         match ended {
@@ -223,6 +242,7 @@ impl Engine {
         part: &Part,
         session: &mut dyn ErasedSession,
         inbound: &mut mpsc::Receiver<Delivery>,
+        mut remembering: Option<Remembering>,
     ) -> Ended {
         let mut cancelled = part.cancelled.clone();
         let mut cancellable = true;
@@ -242,9 +262,13 @@ impl Engine {
                     }
                     ErasedAction::Persist(checkpoint) => {
                         self.barrier.reached(part.job.operation(), Step::Storing);
-                        if let Err(reason) =
-                            self.persist(part, session.envelopes(ACKNOWLEDGE), &checkpoint).await
-                        {
+                        let stored = match remembering.take() {
+                            Some(remembering) => {
+                                remembering.await.unwrap_or_else(|error| Err(error.to_string()))
+                            }
+                            None => self.persist(part, session.envelopes(ACKNOWLEDGE), &checkpoint).await,
+                        };
+                        if let Err(reason) = stored {
                             return Ended::Abort(Abort::Local { reason });
                         }
                         self.barrier.reached(part.job.operation(), Step::Stored);

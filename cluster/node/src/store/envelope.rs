@@ -245,7 +245,8 @@ impl Keys {
         let blocks = argon_params.block_count();
         let argon = Argon2::new(Algorithm::Argon2id, Version::V0x13, argon_params);
         // Our own memory, so that it can be wiped: the last blocks determine the key.
-        let mut memory = vec![Block::default(); blocks];
+        let mut memory = Vec::with_capacity(blocks.max(GIVEN_BACK / size_of::<Block>()));
+        memory.resize(blocks, Block::default());
         let mut okm = Zeroizing::new([0u8; 64]);
         let derived =
             argon.hash_password_into_with_memory(passphrase.expose(), salt, okm.as_mut(), &mut memory);
@@ -256,6 +257,10 @@ impl Keys {
         Ok(Self { aead: LessSafeKey::new(aead), mac: hmac::Key::new(hmac::HMAC_SHA256, authentication) })
     }
 }
+
+/// More than the C library ever keeps when it is freed (glibc: 32 MiB): a node that starts with less would go on with the
+/// derivation's memory in its size.
+const GIVEN_BACK: usize = 33 * 1024 * 1024;
 
 /// Lets the AEAD append its tag to a wiped buffer.
 struct Appending<'a>(&'a mut Zeroizing<Vec<u8>>);

@@ -202,6 +202,42 @@ async fn batches_that_wait_together_share_a_commit_and_a_sync() {
 }
 
 #[tokio::test]
+async fn what_nobody_waits_for_goes_with_the_next_commit_or_by_itself_soon_or_at_the_end() {
+    let home = home();
+    let store = Arc::new(create(&home.path));
+    let soon = |key: &'static str| {
+        let store = Arc::clone(&store);
+        tokio::spawn(async move { store.commit_soon(put(key, "v")).await })
+    };
+    let before = store.metrics();
+    let with_another = soon("with-another");
+    while store.patient.is_empty() {
+        tokio::task::yield_now().await;
+    }
+    store.commit(put("another", "v")).await.unwrap();
+    with_another.await.unwrap().unwrap();
+    let after = store.metrics();
+    assert_eq!((after.commits - before.commits, after.batches - before.batches), (1, 2));
+
+    soon("by-itself").await.unwrap().unwrap();
+    assert_eq!(store.metrics().commits - after.commits, 1);
+
+    let at_the_end = soon("at-the-end");
+    while store.patient.is_empty() {
+        tokio::task::yield_now().await;
+    }
+    store.close().await;
+    at_the_end.await.unwrap().unwrap();
+    assert!(matches!(soon("too-late").await.unwrap(), Err(StoreError::Closed { .. })));
+    drop(store);
+    let store = open(&home.path).unwrap();
+    for key in ["with-another", "another", "by-itself", "at-the-end"] {
+        assert_eq!(value_of(&store, Table::Wallets, key).unwrap(), b"v", "{key}");
+    }
+    assert_eq!(value_of(&store, Table::Wallets, "too-late"), None);
+}
+
+#[tokio::test]
 async fn a_scan_keeps_to_its_prefix_and_pages_through_it() {
     let home = home();
     let store = create(&home.path);

@@ -9,8 +9,8 @@ use prometheus_client::metrics::histogram::Histogram;
 use rand_core::OsRng;
 use redb::{Database, Durability, ReadableTable, TableDefinition, WriteTransaction};
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 use tokio::sync::{mpsc, oneshot};
 
@@ -63,6 +63,43 @@ pub(super) struct Job {
     pub(super) answer: oneshot::Sender<Result<(), StoreError>>,
 }
 
+/// What comes through the writer's queue.
+pub(super) enum Order {
+    /// Commit this, with what else waits.
+    Now(Job),
+    /// Commit the patient jobs.
+    Flush,
+}
+
+/// Jobs that wait for another one's transaction.
+#[derive(Default)]
+pub(super) struct Patient(Mutex<(Vec<Job>, usize)>);
+
+impl Patient {
+    /// # Errors
+    /// The job itself when as many wait as fit into one transaction.
+    pub(super) fn push(&self, job: Job) -> Result<(), Job> {
+        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (jobs, bytes) = &mut *waiting;
+        let after = bytes.saturating_add(job.work.bytes());
+        if jobs.len() >= MAX_GROUP || after > MAX_GROUP_BYTES {
+            return Err(job);
+        }
+        *bytes = after;
+        jobs.push(job);
+        Ok(())
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).0.is_empty()
+    }
+
+    fn take(&self) -> (Vec<Job>, usize) {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
 /// Counts for the metrics.
 #[derive(Debug, Default)]
 pub(super) struct Counters {
@@ -88,25 +125,33 @@ pub(super) struct Writer {
     pub(super) engine: Arc<Engine>,
     pub(super) cipher: Arc<RecordCipher>,
     pub(super) counters: Arc<Counters>,
+    pub(super) patient: Arc<Patient>,
 }
 
 impl Writer {
     /// Until every sender is gone; then closes the database.
-    pub(super) fn run(self, mut queue: mpsc::Receiver<Job>) {
-        while let Some(first) = queue.blocking_recv() {
-            let mut bytes = first.work.bytes();
-            let mut group = vec![first];
-            while group.len() < MAX_GROUP && bytes < MAX_GROUP_BYTES {
-                let Ok(job) = queue.try_recv() else { break };
-                bytes = bytes.saturating_add(job.work.bytes());
-                group.push(job);
+    pub(super) fn run(self, mut queue: mpsc::Receiver<Order>) {
+        while let Some(order) = queue.blocking_recv() {
+            let (mut group, mut bytes) = self.patient.take();
+            let mut next = Some(order);
+            while let Some(order) = next {
+                if let Order::Now(job) = order {
+                    bytes = bytes.saturating_add(job.work.bytes());
+                    group.push(job);
+                }
+                let is_full = group.len() >= MAX_GROUP || bytes >= MAX_GROUP_BYTES;
+                next = if is_full { None } else { queue.try_recv().ok() };
             }
             self.commit(group);
         }
+        self.commit(self.patient.take().0);
         self.engine.close();
     }
 
     fn commit(&self, group: Vec<Job>) {
+        if group.is_empty() {
+            return;
+        }
         let before = self.counters.sequence.load(Ordering::Acquire);
         let next = before.saturating_add(1);
         let begun = Instant::now();
