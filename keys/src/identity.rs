@@ -4,12 +4,13 @@ use std::fmt;
 use std::str::FromStr;
 
 use borsh::{BorshDeserialize, BorshSerialize};
-use ed25519_dalek::{Signature, Signer, SigningKey};
+use ed25519_dalek::{Signer, SigningKey};
 use rand_core::CryptoRngCore;
 
 use crate::hexadecimal::{decode_array, display_as_hex, serde_as_text};
 use crate::lately;
 use crate::secret::Secret;
+use crate::strict;
 
 /// The secret key of a node or client.
 pub struct SigningIdentity(SigningKey);
@@ -79,8 +80,7 @@ impl Identity {
     /// Whether this identity signed the message (strict verification: no small-order or non-canonical parts).
     #[must_use]
     pub fn verify(&self, message: &[u8], signature: &[u8; 64]) -> bool {
-        lately::decode(&self.0)
-            .is_ok_and(|key| key.verify_strict(message, &Signature::from_bytes(signature)).is_ok())
+        lately::decode(&self.0).is_ok_and(|key| strict::verify(&key, message, signature))
     }
 }
 

@@ -18,6 +18,7 @@ mod scheme;
 mod secret;
 mod signature;
 mod stack;
+mod strict;
 pub mod taproot;
 mod transcript;
 

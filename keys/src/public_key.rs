@@ -9,6 +9,7 @@ use crate::hexadecimal::{self, HexError, display_as_hex};
 use crate::lately;
 use crate::scheme::Scheme;
 use crate::signature::{InvalidSignature, Signature};
+use crate::strict;
 
 /// A public key under its scheme: the key that verifies signatures.
 ///
@@ -101,11 +102,8 @@ impl PublicKey {
     /// When the signature is not valid.
     pub fn verify(&self, message: &[u8], signature: &Signature) -> Result<(), InvalidSignature> {
         let valid = match self.scheme {
-            Scheme::Ed25519 => {
-                let signature = ed25519_dalek::Signature::from_bytes(signature.as_bytes());
-                lately::decode_prime_order(&self.bytes)
-                    .is_ok_and(|key| key.verify_strict(message, &signature).is_ok())
-            }
+            Scheme::Ed25519 => lately::decode_prime_order(&self.bytes)
+                .is_ok_and(|key| strict::verify(&key, message, signature.as_bytes())),
             Scheme::Bip340 => schnorr::VerifyingKey::from_bytes(&self.bytes).is_ok_and(|key| {
                 schnorr::Signature::try_from(signature.as_bytes().as_slice())
                     .is_ok_and(|signature| key.verify_raw(message, &signature).is_ok())

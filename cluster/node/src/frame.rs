@@ -92,11 +92,12 @@ pub(crate) struct Decline {
     pub(crate) reason: Reason,
 }
 
-/// A session that failed for one member. Believed of silence only: cheating needs evidence.
+/// A session that failed for one member. Believed of silence only, its own or that of others: cheating needs evidence.
 #[derive(Debug, Clone, BorshSerialize, BorshDeserialize)]
 pub(crate) struct GivenUp {
     /// Digest of the proposal.
     pub(crate) proposal: [u8; 32],
+    /// Who said nothing, to this member's knowledge; itself, if it is the one that can't go on.
     pub(crate) silent: Vec<Identity>,
     pub(crate) reason: String,
 }

@@ -12,6 +12,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
+use quorate_request::ErrorCode;
 
 use crate::engine::Engine;
 use crate::ledger::Ending;
@@ -23,6 +24,15 @@ pub(crate) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8"
 /// Upper bounds of a request's time, in seconds: from a signature on an idle machine to the longest time-out that is usual.
 const REQUEST_SECONDS: [f64; 14] =
     [0.0025, 0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.25, 2.5, 5.0, 15.0, 30.0];
+
+/// Outcomes that are shown before they happen.
+const USUAL_FAILURES: [ErrorCode; 5] = [
+    ErrorCode::Aborted,
+    ErrorCode::Internal,
+    ErrorCode::NotEnoughSigners,
+    ErrorCode::TimedOut,
+    ErrorCode::TooManySessions,
+];
 
 type Label<V> = [(&'static str, V); 1];
 
@@ -52,13 +62,24 @@ pub(crate) fn count(counter: &AtomicU64) {
 
 impl Default for Metrics {
     fn default() -> Self {
-        Self {
+        let metrics = Self {
             sessions: Family::default(),
             attempts: Family::default(),
             latency: Family::new_with_constructor(|| Histogram::new(REQUEST_SECONDS)),
             running: Family::default(),
             frames: Frames::default(),
+        };
+        // From the start, so that the first event is seen as an increase.
+        for operation in ["keygen", "sign"] {
+            let label = [("operation", operation)];
+            drop(metrics.attempts.get_or_create(&label));
+            drop(metrics.latency.get_or_create(&label));
+            drop(metrics.running.get_or_create(&label));
+            for outcome in ["completed"].into_iter().chain(USUAL_FAILURES.map(|code| code.as_str())) {
+                drop(metrics.sessions.get_or_create(&[("operation", operation), ("outcome", outcome)]));
+            }
         }
+        metrics
     }
 }
 

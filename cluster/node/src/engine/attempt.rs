@@ -378,8 +378,12 @@ impl Engine {
                 }
                 Answer::Active(_) => {}
                 Answer::Aborted(aborted) => return self.aborted(&aborted.0, &aborted.1),
+                // Who says so of itself is believed, and the attempt is over: it needs everybody.
+                Answer::GivenUp(silent, reason) if chosen.contains(&from) && silent.contains(&from) => {
+                    return Attempted::Absent(BTreeSet::from([from]), format!("can't go on: {reason}"));
+                }
                 Answer::GivenUp(silent, reason) if chosen.contains(&from) && !chosen.contains(&self.me) => {
-                    let accused = silent.into_iter().filter(|node| chosen.contains(node) && *node != from);
+                    let accused = silent.into_iter().filter(|node| chosen.contains(node));
                     if reports.reporters.is_empty() {
                         until = until.min(Instant::now() + PRESENCE);
                     }

@@ -441,6 +441,8 @@ impl Engine {
                 Abort::Attributed { parties, .. } => {
                     self.members(agreement.committee(), parties).into_iter().collect()
                 }
+                // This node's own word that it can't go on.
+                Abort::Local { .. } => vec![self.me],
                 _ => Vec::new(),
             };
             let given_up = GivenUp { proposal: part.digest, silent, reason: abort.to_string() };

@@ -91,6 +91,42 @@ async fn who_is_called_silent_and_answers_is_not_absent() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_says_that_it_cant_go_on_is_replaced_at_once() {
+    // A member of the committee, and a node that has only the members' words.
+    for proposer in [0, 3] {
+        // Nobody's silence is noticed before the test is over.
+        let settings = Settings {
+            round: Duration::from_secs(120),
+            request: Duration::from_secs(240),
+            ..Settings::default()
+        };
+        let cluster = Cluster::new(4, settings).await;
+        cluster.keygen(0, "k", "w", &[0, 1, 2]).await.unwrap();
+        let mut hand = cluster.hand(2).await;
+        let engine = cluster.engine(proposer);
+        eventually("connected", || engine.reachable().len() == 4).await;
+        eventually("known", || cluster.knows(proposer, "w") == 1).await;
+        let failing = cluster.identity(2);
+        let failing = tokio::spawn(async move {
+            loop {
+                let (from, invite) = hand.invited().await;
+                let proposal = hand.accept(&from, &invite);
+                hand.next(|_, frame| matches!(frame, Frame::Start(_)).then_some(())).await;
+                let report = GivenUp { proposal, silent: vec![failing], reason: "the disk is full".into() };
+                hand.send(&from, &Frame::GivenUp(report));
+            }
+        });
+        let request = cluster.sign_request_led_by("w", 3, &[0, 2]);
+        let signed = tokio::time::timeout(Duration::from_secs(60), engine.submit(&request)).await;
+        let signed = sign_of(signed.expect("without waiting for a round's time")).unwrap();
+        assert_eq!((signed.committee, signed.attempt), (vec!["node0".into(), "node1".into()], 2));
+        assert_eq!(signed.absent, ["node2"]);
+        assert!(signed.culprits.is_empty());
+        failing.abort();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_is_silent_to_everybody_is_absent() {
     let cluster = Cluster::new(4, Settings::default()).await;
     cluster.keygen(0, "k", "w", &[0, 1, 2]).await.unwrap();
