@@ -447,6 +447,9 @@ async fn expired_body(scene: &Scene) {
     let (answer, _) = dribble(scene.address(Place::Node), &at_once, late.iter().copied()).await;
     let answer = String::from_utf8_lossy(&answer).into_owned();
     assert!(answer.starts_with("HTTP/1.1 401") && answer.contains("\"expired\""), "{answer}");
+    // By this very node, before it asked any other.
+    let view = Draft::new(Operation::read("/api/v1/sessions/late").unwrap(), "view", "");
+    assert_eq!(scene.cluster.raw(1).send(&view).await.refusal(), "404 unknown_session");
     observed(SECTION, &["sends the end of a body when the request is over", "a node", "401 expired"]);
 }
 
