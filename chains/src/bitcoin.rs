@@ -6,8 +6,7 @@
 //! - Every input must show what it spends; a previous transaction, where given, must have the right id.
 //! - An input is the wallet's when its script is the output key of one of the wallet's keys, tweaked with the merkle root
 //!   that the PSBT gives or with none. Spending by script is not supported.
-//! - Change is what goes to a key of the wallet *without* scripts, or to an address that the context names: behind a
-//!   script tree somebody else could wait.
+//! - Change is what goes to a key of the wallet *without* scripts: behind a script tree somebody else could wait.
 
 mod explain;
 mod ownership;
@@ -24,7 +23,7 @@ use quorate_keys::{PublicKey, Scheme, Signature};
 use crate::adapter::{Adapter, AddressKind, Payload, Prepared, Signed, SigningRequest, Tweak};
 use crate::context::{Context, ForeignInputs, Sighashes};
 use crate::error::{AddressError, AssembleError, PrepareError};
-use crate::explain::WarningKind;
+use crate::explain::{Bound, WarningKind};
 use crate::net::{BitcoinNetwork, Net, Parameters};
 use ownership::{Own, Ownership};
 use psbt::Spending;
@@ -51,7 +50,7 @@ impl Adapter for Bitcoin {
 
     fn prepare(&self, net: &Net, tx: &[u8], context: &Context) -> Result<Prepared, PrepareError> {
         let spending = Spending::read(tx, net_network(net))?;
-        let ownership = Ownership::new(net, context)?;
+        let ownership = Ownership::new(context);
         let owners =
             spending.inputs().map(|(index, input, prevout)| ownership.of_input(index, input, prevout));
         let owners: Vec<Option<Own>> = owners.collect::<Result<_, _>>()?;
@@ -60,6 +59,7 @@ impl Adapter for Bitcoin {
         }
         let mut requests = Vec::new();
         let mut warnings = Vec::new();
+        let mut bound = Bound::Exact;
         let mut hashes = SighashCache::new(&spending.psbt.unsigned_tx);
         for ((index, input, prevout), owner) in spending.inputs().zip(&owners) {
             let Some(own) = owner else {
@@ -75,10 +75,10 @@ impl Adapter for Bitcoin {
                 continue;
             };
             let sighash = sighash(index, input, context.sighashes)?;
-            if !matches!(sighash, TapSighashType::Default | TapSighashType::All) {
-                let text = format!(
-                    "input {index} is signed with {sighash}: others can change a part of the transaction"
-                );
+            if let Some(change) = left_open(index, sighash) {
+                // The fee is the difference between inputs and outputs, whichever of them can be changed.
+                bound = Bound::Open;
+                let text = format!("input {index} is signed with {sighash}: others can {change}");
                 warnings.push((WarningKind::WeakSighash, text));
             }
             let digest = digest(&mut hashes, &spending, index, sighash)?;
@@ -94,7 +94,7 @@ impl Adapter for Bitcoin {
             requests.push(request);
         }
         // Last, when nothing is left to refuse: it can be long.
-        let mut explain = explain::explain(net, &spending, &owners, &ownership)?;
+        let mut explain = explain::explain(net, &spending, &owners, &ownership, bound)?;
         for (kind, text) in warnings {
             explain.warn(kind, text);
         }
@@ -149,6 +149,23 @@ fn sighash(index: usize, input: &Input, allowed: Sighashes) -> Result<TapSighash
     match (kind, allowed) {
         (TapSighashType::Default | TapSighashType::All, _) | (_, Sighashes::Any) => Ok(kind),
         (_, Sighashes::All) => Err(named(kind.to_string())),
+    }
+}
+
+/// What a signature of this kind at this input leaves to others to do with the transaction, if anything.
+fn left_open(index: usize, sighash: TapSighashType) -> Option<String> {
+    use TapSighashType::{
+        All, AllPlusAnyoneCanPay, Default, None as NoOutput, NonePlusAnyoneCanPay, Single,
+        SinglePlusAnyoneCanPay,
+    };
+    const INPUTS: &str = "add inputs and leave others out";
+    match sighash {
+        Default | All => None,
+        AllPlusAnyoneCanPay => Some(INPUTS.to_owned()),
+        NoOutput => Some("change all outputs".to_owned()),
+        Single => Some(format!("change all outputs but output {index}")),
+        NonePlusAnyoneCanPay => Some(format!("change all outputs, {INPUTS}")),
+        SinglePlusAnyoneCanPay => Some(format!("change all outputs but output {index}, {INPUTS}")),
     }
 }
 

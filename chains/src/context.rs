@@ -2,8 +2,6 @@
 
 use quorate_keys::{ChainCode, DerivationPath, GroupKey, PublicKey, Scheme, derive};
 
-use crate::explain::Units;
-
 /// Whose transaction it should be, and what it may contain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -13,18 +11,14 @@ pub struct Context {
     /// Where children that the transaction itself names by their paths are looked for as well: up to three steps, the last
     /// below a million, the others below a hundred.
     pub root: Option<WalletRoot>,
-    /// Further addresses of the wallet: what goes there is change. At most [`Self::MAX_KEYS`].
-    pub own_addresses: Vec<String>,
     /// What to do with inputs of others.
     pub foreign_inputs: ForeignInputs,
     /// Which kinds of Bitcoin signature are made.
     pub sighashes: Sighashes,
-    /// What the caller says that the transaction transfers to others. If given, anything else is refused.
-    pub expected: Option<Vec<Expected>>,
 }
 
 impl Context {
-    /// The most keys, and the most addresses.
+    /// The most keys.
     pub const MAX_KEYS: usize = 256;
 
     /// A context that signs with this key alone, and is strict in everything.
@@ -45,14 +39,7 @@ impl Context {
     /// A context that signs with these keys.
     #[must_use]
     pub const fn with_keys(keys: Vec<WalletKey>) -> Self {
-        Self {
-            keys,
-            root: None,
-            own_addresses: Vec::new(),
-            foreign_inputs: ForeignInputs::Refuse,
-            sighashes: Sighashes::All,
-            expected: None,
-        }
+        Self { keys, root: None, foreign_inputs: ForeignInputs::Refuse, sighashes: Sighashes::All }
     }
 }
 
@@ -103,15 +90,4 @@ pub enum Sighashes {
     All,
     /// Also those that leave parts open to change by others, with a warning.
     Any,
-}
-
-/// A transfer that the caller says the transaction makes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Expected {
-    /// The recipient's address; for tokens that of its token account.
-    pub to: String,
-    /// How much.
-    pub amount: Units,
-    /// The token's mint or contract; none is the chain's own coin.
-    pub token: Option<String>,
 }

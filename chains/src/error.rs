@@ -83,23 +83,13 @@ pub enum PrepareError {
         /// The key's scheme.
         scheme: Scheme,
     },
-    /// The context has too many keys or addresses.
-    #[error("the context has {got} {what}, at most {limit} are allowed")]
+    /// The context has too many keys.
+    #[error("the context has {got} keys, at most {limit} are allowed")]
     Context {
-        /// Of what.
-        what: &'static str,
         /// How many.
         got: usize,
         /// How many are allowed.
         limit: usize,
-    },
-    /// An address of the context, the wallet's or an expected recipient's, is not one of this network.
-    #[error("address {address}: {source}")]
-    Address {
-        /// The address.
-        address: String,
-        /// Why not.
-        source: AddressError,
     },
     /// The transaction is larger than the chain takes, or than is sensible.
     #[error("{what} has size {got}, at most {limit} is allowed")]
@@ -190,12 +180,6 @@ pub enum PrepareError {
         /// Units that the outputs want.
         outputs: u64,
     },
-    /// It doesn't do what the caller said.
-    #[error("the transaction is not what was announced: {what}")]
-    Unexpected {
-        /// The difference.
-        what: String,
-    },
 }
 
 /// Why no signed transaction was made.
@@ -261,7 +245,6 @@ impl PrepareError {
         match self {
             Self::Scheme { .. } => "wrong_scheme",
             Self::Context { .. } => "context_too_large",
-            Self::Address { source, .. } => source.code(),
             Self::TooLarge { .. } => "transaction_too_large",
             Self::Truncated { .. } => "transaction_truncated",
             Self::Trailing { .. } => "trailing_bytes",
@@ -275,7 +258,6 @@ impl PrepareError {
             Self::Sighash { .. } => "sighash_refused",
             Self::PresentSignature { .. } => "invalid_signature_present",
             Self::Overspent { .. } => "overspent",
-            Self::Unexpected { .. } => "unexpected_transaction",
         }
     }
 
@@ -283,7 +265,7 @@ impl PrepareError {
     #[must_use]
     pub const fn blame(&self) -> Blame {
         match self {
-            Self::Scheme { .. } | Self::Context { .. } | Self::Address { .. } => Blame::Caller,
+            Self::Scheme { .. } | Self::Context { .. } => Blame::Caller,
             _ => Blame::Transaction,
         }
     }

@@ -8,9 +8,6 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::context::Expected;
-use crate::error::PrepareError;
-
 /// What a transaction does. As JSON it is what the API gives, as [`lines`](Self::lines) what people read.
 ///
 /// Everything the transaction does is in `transfers`, `fee`, `calls` or `opaque`. Texts of strangers are escaped: no
@@ -130,10 +127,23 @@ impl<'de> Deserialize<'de> for Units {
 pub struct Fee {
     /// How much.
     pub amount: Units,
-    /// Whether it may be less.
-    pub at_most: bool,
+    /// How sure that is.
+    pub bound: Bound,
     /// Who pays.
     pub payer: Vec<Account>,
+}
+
+/// What an amount says about what it will be on the chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Bound {
+    /// It is just that.
+    Exact,
+    /// It is that, or less.
+    AtMost,
+    /// It is that as the transaction stands, but the signatures leave it to others to make it more or less.
+    Open,
 }
 
 /// How long a signed transaction can be used.
@@ -256,42 +266,6 @@ impl Explain {
     /// What leaves for others: all transfers but change.
     pub fn outgoing(&self) -> impl Iterator<Item = &Transfer> {
         self.transfers.iter().filter(|transfer| !transfer.to.own)
-    }
-
-    /// Refuses a transaction that transfers anything else than the caller announced.
-    pub(crate) fn compare(&self, expected: &[Expected]) -> Result<(), PrepareError> {
-        let told = |to: &str, amount: Units, token: Option<&str>| {
-            format!("{amount} of {} to {to}", token.unwrap_or("the coin"))
-        };
-        let mut announced: Vec<&Expected> = expected.iter().collect();
-        for transfer in self.outgoing() {
-            let coin = matches!(transfer.asset, Asset::Coin { .. });
-            let mint = match &transfer.asset {
-                Asset::Token { mint, .. } => mint.as_deref(),
-                Asset::Coin { .. } => None,
-            };
-            let found = announced.iter().position(|announced| {
-                announced.to == transfer.to.address
-                    && announced.amount == transfer.amount
-                    && announced.token.as_deref() == mint
-                    && coin == announced.token.is_none()
-            });
-            match found {
-                Some(found) => drop(announced.swap_remove(found)),
-                None => {
-                    let asset = if coin { None } else { mint.or(Some("an unnamed token")) };
-                    let what = told(&transfer.to.address, transfer.amount, asset);
-                    return Err(PrepareError::Unexpected { what: format!("it transfers {what}") });
-                }
-            }
-        }
-        match announced.first() {
-            Some(missing) => {
-                let what = told(&printable(&missing.to), missing.amount, missing.token.as_deref());
-                Err(PrepareError::Unexpected { what: format!("it doesn't transfer {what}") })
-            }
-            None => Ok(()),
-        }
     }
 }
 

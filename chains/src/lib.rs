@@ -25,10 +25,10 @@ mod net;
 mod solana;
 
 pub use adapter::{Adapter, AddressKind, Payload, Prepared, Signed, SigningRequest, Tweak};
-pub use context::{Context, Expected, ForeignInputs, Sighashes, WalletKey, WalletRoot};
+pub use context::{Context, ForeignInputs, Sighashes, WalletKey, WalletRoot};
 pub use error::{AddressError, AssembleError, Blame, LookupError, PrepareError};
 pub use explain::{
-    Account, Asset, Call, Explain, Fee, Lifetime, Opaque, Transfer, Units, Warning, WarningKind,
+    Account, Asset, Bound, Call, Explain, Fee, Lifetime, Opaque, Transfer, Units, Warning, WarningKind,
 };
 pub use factory::{Chain, chains, find};
 pub use net::{BitcoinNetwork, Net, Parameters};

@@ -16,7 +16,7 @@ use quorate_keys::{PublicKey, Scheme, Signature};
 use crate::adapter::{Adapter, AddressKind, Payload, Prepared, Signed, SigningRequest};
 use crate::context::{Context, WalletKey};
 use crate::error::{AddressError, AssembleError, PrepareError};
-use crate::explain::{Account, Explain, Fee, Lifetime, Units, WarningKind};
+use crate::explain::{Account, Bound, Explain, Fee, Lifetime, Units, WarningKind};
 use crate::net::Net;
 use message::{Key, Message, Transaction};
 
@@ -127,8 +127,7 @@ struct Names<'a> {
 impl Names<'_> {
     fn account(&self, key: &Key) -> Account {
         let address = base58(key);
-        let own = self.context.keys.iter().any(|own| own.key.as_bytes() == key)
-            || self.context.own_addresses.contains(&address);
+        let own = self.context.keys.iter().any(|own| own.key.as_bytes() == key);
         Account { address, own }
     }
 }
@@ -187,7 +186,7 @@ fn fee(message: &Message<'_>, budget: &programs::Budget, names: &Names<'_>) -> O
     let limit = budget.limit(message.instructions.len());
     let priority = (u128::from(budget.price) * u128::from(limit)).div_ceil(1_000_000);
     let amount = Units(u128::from(base) + priority);
-    let at_most = budget.price > 0 && budget.units.is_none();
+    let bound = if budget.price > 0 && budget.units.is_none() { Bound::AtMost } else { Bound::Exact };
     let payer = message.keys.first().map(|key| names.account(key)).into_iter().collect();
-    Some(Fee { amount, at_most, payer })
+    Some(Fee { amount, bound, payer })
 }

@@ -263,6 +263,12 @@ impl Cluster {
         Raw::new(&self.node(node).api, self.id, self.initiator())
     }
 
+    /// Plain HTTP to an API of this cluster at another address: a gateway's.
+    #[must_use]
+    pub fn raw_at(&self, address: &str) -> Raw {
+        Raw::new(address, self.id, self.initiator())
+    }
+
     /// Waits until all nodes that run are connected with all that run.
     pub async fn ready(&self) {
         let running: Vec<_> =

@@ -11,7 +11,7 @@ use super::psbt::Spending;
 use super::script_address;
 use crate::error::PrepareError;
 use crate::explain::{
-    Account, Asset, Call, Explain, Fee, Lifetime, Opaque, Transfer, Units, WarningKind, printable,
+    Account, Asset, Bound, Call, Explain, Fee, Lifetime, Opaque, Transfer, Units, WarningKind, printable,
 };
 use crate::net::Net;
 
@@ -30,6 +30,7 @@ pub(super) fn explain(
     spending: &Spending,
     owners: &[Option<Own>],
     ownership: &Ownership,
+    bound: Bound,
 ) -> Result<Explain, PrepareError> {
     let transaction = &spending.psbt.unsigned_tx;
     let mut explain = Explain::new(net.id, lifetime(transaction));
@@ -51,7 +52,7 @@ pub(super) fn explain(
         let own = ownership.of_output(map, output);
         output_meaning(net, index, output, own, &from, &mut explain);
     }
-    explain.fee = Some(fee(spending, from, &mut explain));
+    explain.fee = Some(fee(spending, bound, from, &mut explain));
     Ok(explain)
 }
 
@@ -120,7 +121,7 @@ fn lifetime(transaction: &Transaction) -> Lifetime {
     }
 }
 
-fn fee(spending: &Spending, payer: Vec<Account>, explain: &mut Explain) -> Fee {
+fn fee(spending: &Spending, bound: Bound, payer: Vec<Account>, explain: &mut Explain) -> Fee {
     let fee = spending.input_sum.saturating_sub(spending.output_sum);
     let size = virtual_size(&spending.psbt.unsigned_tx).max(1);
     let rate = fee / size;
@@ -131,7 +132,7 @@ fn fee(spending: &Spending, payer: Vec<Account>, explain: &mut Explain) -> Fee {
         );
         explain.warn(WarningKind::AbsurdFee, text);
     }
-    Fee { amount: Units::from(fee), at_most: false, payer }
+    Fee { amount: Units::from(fee), bound, payer }
 }
 
 /// The size that counts, taking every input for one of Taproot by key.

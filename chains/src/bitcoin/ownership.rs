@@ -1,7 +1,7 @@
 //! Which inputs and outputs are the wallet's.
 
 use std::cell::Cell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use ::bitcoin::hashes::Hash;
 use ::bitcoin::key::XOnlyPublicKey;
@@ -10,10 +10,9 @@ use ::bitcoin::taproot::TapLeafHash;
 use ::bitcoin::{ScriptBuf, TxOut, bip32};
 use quorate_keys::{DerivationPath, Scheme};
 
-use super::{address_script, taproot_script};
+use super::taproot_script;
 use crate::context::{Context, WalletKey, WalletRoot};
 use crate::error::PrepareError;
-use crate::net::Net;
 
 /// The most derivations that one PSBT causes.
 const MAX_DERIVATIONS: usize = 2 * 1000;
@@ -43,30 +42,21 @@ pub(super) struct Ownership {
     root: Option<WalletRoot>,
     /// The keys' scripts without script trees.
     scripts: BTreeMap<ScriptBuf, WalletKey>,
-    /// Scripts of further addresses.
-    addresses: BTreeSet<ScriptBuf>,
     derivations: Cell<usize>,
 }
 
 type Origins = BTreeMap<XOnlyPublicKey, (Vec<TapLeafHash>, bip32::KeySource)>;
 
 impl Ownership {
-    pub(super) fn new(net: &Net, context: &Context) -> Result<Self, PrepareError> {
+    pub(super) fn new(context: &Context) -> Self {
         let scripts =
             context.keys.iter().filter_map(|key| Some((taproot_script(&key.key, None)?, key.clone())));
-        let mut addresses = BTreeSet::new();
-        for address in &context.own_addresses {
-            let script = address_script(net, address)
-                .map_err(|source| PrepareError::Address { address: address.clone(), source })?;
-            addresses.insert(script);
-        }
-        Ok(Self {
+        Self {
             scripts: scripts.collect(),
             keys: context.keys.clone(),
             root: context.root,
-            addresses,
             derivations: Cell::new(0),
-        })
+        }
     }
 
     /// The wallet's key for this input, if it is one of the wallet's.
@@ -103,7 +93,7 @@ impl Ownership {
     /// Whether what goes to this output stays in the wallet.
     pub(super) fn of_output(&self, output: &Output, to: &TxOut) -> bool {
         let script = &to.script_pubkey;
-        if self.scripts.contains_key(script) || self.addresses.contains(script) {
+        if self.scripts.contains_key(script) {
             return true;
         }
         let named = self.named(output.tap_internal_key.as_ref(), &output.tap_key_origins);
@@ -112,7 +102,7 @@ impl Ownership {
 
     /// Whether this is a script of the wallet, without looking at any derivation path.
     pub(super) fn of_script(&self, script: &ScriptBuf) -> bool {
-        self.scripts.contains_key(script) || self.addresses.contains(script)
+        self.scripts.contains_key(script)
     }
 
     /// The wallet's key that is this internal key: one of the context, or the child at the path that is named.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Account, Asset, Explain, Lifetime, Transfer, Units, unprintable};
+use super::{Account, Asset, Bound, Explain, Lifetime, Transfer, Units, unprintable};
 
 /// Texts longer than this are shown by their beginning and end.
 const SHOWN: usize = 160;
@@ -34,20 +34,24 @@ impl Explain {
         }
         self.transfers(&mut lines);
         if let Some(fee) = &self.fee {
-            let most = if fee.at_most { "at most " } else { "" };
             let amount = match net {
                 Some(net) => format!("{} {}", coins(fee.amount, net.decimals), net.symbol),
                 None => units(fee.amount),
             };
+            let amount = match fee.bound {
+                Bound::Exact => amount,
+                Bound::AtMost => format!("at most {amount}"),
+                Bound::Open => format!("not fixed, {amount} as it stands"),
+            };
             match fee.payer.as_slice() {
-                [] => lines.add("fee", format!("{most}{amount}")),
-                [payer] => lines.add("fee", format!("{most}{amount}, paid by {}", account(payer))),
+                [] => lines.add("fee", amount),
+                [payer] => lines.add("fee", format!("{amount}, paid by {}", account(payer))),
                 // Bitcoin's inputs, which stand above.
                 several if self.transfers.last().is_some_and(|last| last.from == several) => {
-                    lines.add("fee", format!("{most}{amount}, paid by the same {}", several.len()));
+                    lines.add("fee", format!("{amount}, paid by the same {}", several.len()));
                 }
                 several => {
-                    lines.add("fee", format!("{most}{amount}, paid by"));
+                    lines.add("fee", format!("{amount}, paid by"));
                     several.iter().for_each(|payer| lines.add("", account(payer)));
                 }
             }
@@ -242,7 +246,7 @@ mod tests {
             let (from, to, authority) = (vec![account(), account()], account(), Some(account()));
             explain.transfers.push(Transfer { asset, amount: Units(1), from, to, authority });
         }
-        explain.fee = Some(Fee { amount: Units(1), at_most: true, payer: vec![account(); 3] });
+        explain.fee = Some(Fee { amount: Units(1), bound: Bound::AtMost, payer: vec![account(); 3] });
         let arguments = [(evil(), evil())].into();
         explain.calls.push(Call { place: evil(), program: evil(), name: evil(), arguments });
         explain.opaque.push(Opaque { place: evil(), reason: evil(), program: Some(evil()), data: evil() });

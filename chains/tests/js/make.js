@@ -1,7 +1,10 @@
 // Makes unsigned transactions, and says which addresses keys have, as the chains' own libraries do.
 //
 // In: a JSON array on standard input, each element one of
-//   { "make": "solana", "version": "legacy" | 0, "payer": "<hex>", "to": "<hex>", "lamports": <number> }
+//   { "make": "solana", "version": "legacy" | 0, "payer": "<hex>", "to": "<hex>", "lamports": <number>,
+//     "blockhash": "<Base58>", or of a durable nonce its value; optional,
+//     "nonce": "<hex, account of a durable nonce that the payer can advance>", optional,
+//     "trailing": true for a byte behind the data that advances the nonce, optional }
 //   { "make": "solana-address", "key": "<hex>" }
 //   { "make": "taproot-address", "key": "<hex, internal>", "network": "bitcoin" | "testnet" | "regtest" }
 // Out: a JSON array of texts: transactions in Base64, addresses.
@@ -16,11 +19,16 @@ const ecc = require('@bitcoinerlab/secp256k1');
 bitcoin.initEccLib(ecc);
 
 const key = (hex) => new PublicKey(Buffer.from(hex, 'hex'));
-const blockhash = 'EETubP5AKHgjPAhzPAFcb8BAY1hMH639CWCFTqi3hq1k';
+const usual = 'EETubP5AKHgjPAhzPAFcb8BAY1hMH639CWCFTqi3hq1k';
 
-const solana = ({ version, payer, to, lamports }) => {
+const solana = ({ version, payer, to, lamports, blockhash = usual, nonce, trailing }) => {
   const payerKey = key(payer);
   const instructions = [SystemProgram.transfer({ fromPubkey: payerKey, toPubkey: key(to), lamports })];
+  if (nonce) {
+    const advance = SystemProgram.nonceAdvance({ noncePubkey: key(nonce), authorizedPubkey: payerKey });
+    if (trailing) advance.data = Buffer.concat([advance.data, Buffer.of(0)]);
+    instructions.unshift(advance);
+  }
   if (version === 'legacy') {
     const made = new Transaction({ recentBlockhash: blockhash, feePayer: payerKey }).add(...instructions);
     return made.serialize({ requireAllSignatures: false, verifySignatures: false }).toString('base64');

@@ -4,7 +4,7 @@ mod events;
 mod views;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use axum::Router;
 use axum::body::{Body, HttpBody};
@@ -93,7 +93,7 @@ async fn read(engine: &Engine, request: Request) -> Result<Verified, Refusal> {
     let body = tokio::time::timeout(BODY_TIME, collect(body))
         .await
         .map_err(|_| error(ErrorCode::MalformedRequest, "the body did not arrive in time"))??;
-    Ok(head.with_body(body)?)
+    Ok(head.with_body(body, SystemTime::now())?)
 }
 
 fn too_large() -> Refusal {
@@ -160,6 +160,11 @@ async fn sign(State(engine): State<Arc<Engine>>, uri: Uri, request: Request) -> 
     submit(&engine, &Operation::Sign, &uri, request).await
 }
 
+/// The query of a view that has nothing to choose.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Plain {}
+
 /// Checks that an initiator signed for reading this path.
 async fn may_read(engine: &Engine, uri: &Uri, request: Request) -> Result<(), Refusal> {
     let verified = read(engine, request).await?;
@@ -201,6 +206,7 @@ async fn wallet(
     request: Request,
 ) -> Answer {
     may_read(&engine, &uri, request).await?;
+    let Plain {} = query(&uri)?;
     let unknown = || error(ErrorCode::UnknownWallet, "this node knows no such wallet");
     let id: WalletId = id.parse().map_err(|_| unknown())?;
     if engine.wallets.named(&id).is_empty() {
@@ -218,6 +224,7 @@ async fn session(
 ) -> Answer {
     let streamed = events::are_wanted(request.headers());
     may_read(&engine, &uri, request).await?;
+    let Plain {} = query(&uri)?;
     let unknown = || error(ErrorCode::UnknownSession, "this node knows no such session");
     let id = id.parse().map_err(|_| unknown())?;
     if streamed && let Some(changes) = engine.ledger.watch_view(&id) {
@@ -230,6 +237,7 @@ async fn session(
 
 async fn nodes(State(engine): State<Arc<Engine>>, uri: Uri, request: Request) -> Answer {
     may_read(&engine, &uri, request).await?;
+    let Plain {} = query(&uri)?;
     Ok(json(StatusCode::OK, &engine.node_views()))
 }
 

@@ -3,7 +3,10 @@
 //! A request id is durable before anything that depends on it leaves the node, and its result before anybody is told.
 //! So the identical request gets its first result, and another one under the same id is refused, across restarts.
 
-use std::collections::HashMap;
+mod memory;
+#[cfg(test)]
+mod tests;
+
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -15,11 +18,10 @@ use quorate_request::{
 use quorate_session::Wire;
 use tokio::sync::watch;
 
+use memory::{Live, Memory};
+
 use crate::authority::CLOCK_SKEW;
 use crate::store::{Batch, Store, StoreError, Table};
-
-/// Requests kept in memory, beyond which those that have ended are only in the store.
-const REMEMBERED: usize = 2048;
 
 /// How a request ended here: its result, or why there is none.
 pub(crate) type Ending = Result<SessionResult, ErrorBody>;
@@ -37,17 +39,10 @@ impl Wire for Entry {
     const MAX_BYTES: usize = 256;
 }
 
-/// A request in memory.
-struct Live {
-    fingerprint: [u8; 32],
-    view: watch::Sender<SessionView>,
-    done: watch::Sender<Option<Ending>>,
-}
-
 /// All requests this node has seen.
 pub(crate) struct Ledger {
     store: Arc<Store>,
-    live: Mutex<HashMap<String, Live>>,
+    live: Mutex<Memory>,
 }
 
 /// What to do with a request that has arrived.
@@ -62,10 +57,10 @@ pub(crate) enum Admission {
 
 impl Ledger {
     pub(crate) fn new(store: Arc<Store>) -> Self {
-        Self { store, live: Mutex::new(HashMap::new()) }
+        Self { store, live: Mutex::default() }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Live>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Memory> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -89,13 +84,6 @@ impl Ledger {
         } else if let Some(result) = self.known(id, &fingerprint)? {
             return Ok(Admission::Done(Box::new(result)));
         }
-        if live.len() >= REMEMBERED {
-            // Results are in the store.
-            live.retain(|_, request| !matches!(&*request.done.borrow(), Some(Ok(_))));
-            if live.len() >= REMEMBERED {
-                live.retain(|_, request| request.done.borrow().is_none());
-            }
-        }
         let view = SessionView {
             session_id: id.clone(),
             operation: verified.operation().to_string(),
@@ -109,7 +97,7 @@ impl Ledger {
             error: None,
         };
         let (view, done) = (watch::Sender::new(view), watch::Sender::new(None));
-        live.insert(id.as_str().to_owned(), Live { fingerprint, view, done });
+        live.insert(id.as_str(), Live { fingerprint, view, done });
         Ok(Admission::New)
     }
 
@@ -169,7 +157,7 @@ impl Ledger {
     /// what was [settled](Self::settle), as the aggregator does before it tells anybody, and the other members do after.
     pub(crate) fn learn(&self, verified: &Verified, result: SessionResult) {
         let id = verified.request_id();
-        if self.lock().contains_key(id.as_str()) {
+        if self.lock().get(id.as_str()).is_some() {
             return;
         }
         if let Ok(Admission::New) = self.admit(verified) {
@@ -221,7 +209,8 @@ impl Ledger {
     /// Tells everybody who waits how a request ended.
     pub(crate) fn end(&self, id: &RequestId, ending: Ending) {
         let mut live = self.lock();
-        let Some(request) = live.get_mut(id.as_str()) else { return };
+        live.ended(id.as_str(), &ending);
+        let Some(request) = live.get(id.as_str()) else { return };
         request.view.send_modify(|view| match &ending {
             Ok(result) => {
                 view.status = RequestStatus::Completed;
@@ -246,7 +235,7 @@ impl Ledger {
 
     /// Changes what is shown of a running request.
     pub(crate) fn update(&self, id: &RequestId, change: impl FnOnce(&mut SessionView)) {
-        if let Some(request) = self.lock().get_mut(id.as_str()) {
+        if let Some(request) = self.lock().get(id.as_str()) {
             request.view.send_modify(change);
         }
     }

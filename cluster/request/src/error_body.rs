@@ -25,9 +25,10 @@ pub struct ErrorBody {
 }
 
 impl ErrorBody {
-    /// A refusal without further details.
+    /// A refusal without further details. What the message quotes of a request may be anything: of a long one the beginning
+    /// and the end are kept, and what moves a cursor or hides what follows is escaped.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), session_id: None, culprits: Vec::new() }
+        Self { code, message: presentable(message.into()), session_id: None, culprits: Vec::new() }
     }
 
     /// The same refusal, naming the request that it answers.
@@ -55,6 +56,33 @@ impl From<&BodyError> for ErrorBody {
     fn from(error: &BodyError) -> Self {
         Self::new(error.code(), error.to_string())
     }
+}
+
+/// The longest message, in characters: several sentences, or the names of all nodes.
+const MESSAGE: usize = 2048;
+
+fn presentable(message: String) -> String {
+    let is_odd =
+        |character: char| !matches!(character, '"' | '\'' | '\\') && character.escape_debug().len() > 1;
+    if message.len() <= MESSAGE && !message.contains(is_odd) {
+        return message;
+    }
+    let count = message.chars().count();
+    let (start, end) = if count <= MESSAGE { (count, 0) } else { (MESSAGE / 2, MESSAGE / 4) };
+    let escaped = |text: &mut String, character: char| {
+        if is_odd(character) {
+            text.extend(character.escape_unicode());
+        } else {
+            text.push(character);
+        }
+    };
+    let mut text = String::new();
+    message.chars().take(start).for_each(|character| escaped(&mut text, character));
+    if end > 0 {
+        text.push_str(" … ");
+        message.chars().skip(count.saturating_sub(end)).for_each(|character| escaped(&mut text, character));
+    }
+    text
 }
 
 /// Declares the codes once: their name in JSON, their HTTP status, and their meaning.
@@ -173,6 +201,18 @@ impl fmt::Display for ErrorCode {
 mod tests {
     use super::*;
     use std::collections::HashSet;
+
+    #[test]
+    fn a_message_that_quotes_a_stranger_stays_one_short_line() {
+        let new = |message: &str| ErrorBody::new(ErrorCode::MalformedRequest, message).message;
+        let usual = "unknown field `tréshold`, expected \"threshold\" or 'total' (malformed\\x)";
+        assert_eq!(new(usual), usual);
+        assert_eq!(new("a\u{1b}[2J\n\u{202e}b"), "a\\u{1b}[2J\\u{a}\\u{202e}b");
+        assert_eq!(new(&"x".repeat(MESSAGE)), "x".repeat(MESSAGE));
+        let long = new(&format!("unknown field `{}` (its_code)", "é\n".repeat(500_000)));
+        assert!(long.starts_with("unknown field `é\\u{a}é") && long.ends_with("` (its_code)"), "{long}");
+        assert!(long.len() < 10 * MESSAGE, "{}", long.len());
+    }
 
     #[test]
     fn every_code_has_one_name_and_an_error_status() {

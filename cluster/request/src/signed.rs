@@ -119,7 +119,7 @@ impl SignedRequest {
         now: SystemTime,
         skew: Duration,
     ) -> Result<Verified, RequestError> {
-        self.verify_head(cluster, initiators, now, skew)?.with_body(self.body.clone())
+        self.verify_head(cluster, initiators, now, skew)?.with_body(self.body.clone(), now)
     }
 
     /// Checks what [`SignedRequest::verify`] does, but for the body: to learn from the header fields alone, read with

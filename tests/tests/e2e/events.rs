@@ -15,7 +15,7 @@ const SECTION: &str = "Nobody waits for the answer (3 nodes, 2 of 3)";
 const COLUMNS: &[&str] = &["asked", "observed"];
 
 /// What a scraper reads.
-async fn metrics(address: &str) -> String {
+pub(crate) async fn metrics(address: &str) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let request = format!("GET /metrics HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();

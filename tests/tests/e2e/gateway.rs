@@ -32,7 +32,7 @@ fn options(cluster: &Cluster) -> Vec<String> {
     options.map(str::to_owned).into()
 }
 
-fn start(cluster: &Cluster, arguments: &[&str]) -> (Dev, Value) {
+pub(crate) fn start(cluster: &Cluster, arguments: &[&str]) -> (Dev, Value) {
     let mut command = program().command();
     command.arg("gateway").args(options(cluster)).args(arguments).arg("--json");
     let mut gateway = Dev::spawn(command);

@@ -10,6 +10,7 @@
 
 mod authority;
 mod byzantine;
+mod clients;
 mod commands;
 mod crash;
 mod events;

@@ -14,7 +14,7 @@ use quorate_tests::raw::Draft;
 use quorate_tests::{Cluster, judge, report};
 use serde_json::{Value, json};
 
-use crate::{cluster, observed};
+use crate::{cluster, gateway, observed};
 
 const SECTION: &str = "Bad input (3 nodes)";
 const COLUMNS: &[&str] = &["input", "observed", "message"];
@@ -112,6 +112,23 @@ async fn bad_requests_are_refused_with_code_and_message() {
         body[field] = value;
         body
     };
+    ask.sign(
+        "unknown field of a signature",
+        with("mesage", json!("0x01")),
+        "400 malformed_request",
+        "mesage",
+    )
+    .await;
+    let tweak = json!({ "taprot": null });
+    ask.sign("unknown field in a field", with("tweak", tweak), "400 malformed_request", "taprot").await;
+    let long = Draft::new(Operation::Sign, "long", with(&"x".repeat(900_000), json!(1)).to_string());
+    let reply = ask.cluster.raw(1).send(&long).await;
+    assert_eq!(reply.refusal(), "400 malformed_request");
+    assert!(reply.message().contains("unknown field `xxx") && reply.message().len() < 4096);
+    observed(
+        SECTION,
+        &["unknown field of 900 kB", "400 malformed_request", "quoted by its beginning and its end"],
+    );
     ask.sign("no 0x", with("message", json!("01")), "400 malformed_request", "0x").await;
     ask.sign(
         "hash and message",
@@ -138,6 +155,44 @@ async fn bad_requests_are_refused_with_code_and_message() {
 
     let raw = ask.cluster.raw(1);
     let nothing = HeaderMap::new();
+    // Queries: a node's, signed with it, and a gateway's, which signs what it is given and passes the refusal on.
+    let (_gateway, served) = gateway::start(&ask.cluster, &["--listen", "127.0.0.1:0"]);
+    let through = ask.cluster.raw_at(served["gateway"].as_str().unwrap().trim_start_matches("http://"));
+    let body = with("wallet_id", json!("w")).to_string();
+    for (target, says) in [
+        ("/api/v1/sign?waitt=false", "`waitt`"),
+        ("/api/v1/keygen?wait=false&x=1", "`x`"),
+        ("/api/v1/wallets?afterr=w", "`afterr`"),
+        ("/api/v1/wallets/w?x=1", "`x`"),
+        ("/api/v1/sessions/pair?waitt=1", "`waitt`"),
+        ("/api/v1/nodes?x", "`x`"),
+    ] {
+        let path = target.split('?').next().unwrap();
+        let operation = match path {
+            paths::SIGN => Operation::Sign,
+            paths::KEYGEN => Operation::Keygen,
+            _ => Operation::read(target).unwrap(),
+        };
+        let (method, body) = match operation {
+            Operation::Read(_) => ("GET", ""),
+            _ => ("POST", body.as_str()),
+        };
+        let signed = Draft::new(operation, "query", body).sign(&ask.cluster.initiator(), ask.cluster.id);
+        let direct = raw.http(method, target, &signed.to_http(), body.as_bytes()).await;
+        let passed = through.http(method, target, &nothing, body.as_bytes()).await;
+        for reply in [&direct, &passed] {
+            assert_eq!(reply.refusal(), "400 malformed_request", "{target}");
+            assert!(reply.message().contains(says), "{target}: {}", reply.message());
+        }
+        assert_eq!(direct.message(), passed.message());
+        let what = format!("{target}, at a node and a gateway");
+        observed(SECTION, &[&what, "400 malformed_request", direct.message()]);
+    }
+    let misspelt = json!({ "threshold": 2, "total": 3, "curve": "ed25519", "treshold": 2 }).to_string();
+    let reply = through.http("POST", paths::KEYGEN, &nothing, misspelt.as_bytes()).await;
+    assert_eq!(reply.refusal(), "400 malformed_request");
+    assert!(reply.message().contains("`treshold`"), "{}", reply.message());
+    observed(SECTION, &["unknown field, at a gateway", "400 malformed_request", reply.message()]);
     let place = |what: &str, reply: quorate_tests::raw::Reply, wanted: &str| {
         assert_eq!(reply.refusal(), wanted, "{what}");
         observed(SECTION, &[what, wanted, reply.message()]);

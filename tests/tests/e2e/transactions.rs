@@ -58,8 +58,13 @@ async fn by_command(cluster: &Cluster, wallet: &WalletView, chain: &str, transac
 
 /// A transfer as @solana/web3.js makes it.
 fn solana(version: &Value, payer: &[u8], lamports: u64) -> Vec<u8> {
-    let element = json!({ "make": "solana", "version": version, "payer": hex::encode(payer), "to": "09".repeat(32),
-        "lamports": lamports });
+    solana_with(json!({ "version": version, "payer": hex::encode(payer), "lamports": lamports }))
+}
+
+/// A transfer with more than the usual.
+fn solana_with(mut element: Value) -> Vec<u8> {
+    element["make"] = "solana".into();
+    element["to"] = "09".repeat(32).into();
     STANDARD.decode(run::<String>("make.js", &[element]).remove(0)).unwrap()
 }
 
@@ -169,6 +174,44 @@ async fn solana_transactions_are_accepted_by_web3_js_and_nothing_with_a_bit_chan
     let written = std::fs::read(&out).unwrap();
     assert!(shown.stdout.contains(&hex::encode(&written)), "{}", shown.stdout);
     assert_accepted(&["the file that was written".to_owned()], &[solana_element(&written)]);
+
+    // Nobody here knows which blocks there are, or what a nonce account holds. The one that the transaction names is what a
+    // person is shown, and what the signature is for.
+    let lies = [
+        ("a blockhash that no block has", None, "about a minute from when block"),
+        ("a nonce that its account does not hold", Some("0b".repeat(32)), "advances the nonce"),
+    ];
+    for (what, nonce, told) in lies {
+        for (name, version) in [("Solana v0", json!(0)), ("Solana legacy", json!("legacy"))] {
+            let made = |named: &str| {
+                let mut element = json!({ "version": version, "payer": hex::encode(key), "lamports": 52, "blockhash": named });
+                if let Some(account) = &nonce {
+                    element["nonce"] = account.clone().into();
+                }
+                solana_with(element)
+            };
+            // Of zeros, and of ones.
+            let (wrong, right) = ("1".repeat(32), "4vJ9JU1bJJE96FWSJKvHsmmFADCg4gpZQff4P3bkLKi");
+            let (wrong_one, right_one) = (made(&wrong), made(right));
+            let file = cluster.folder().join("lying.tx");
+            std::fs::write(&file, &wrong_one).unwrap();
+            let sign = ["sign", "--wallet", "sol", "--chain", "solana", "--tx", file.to_str().unwrap()];
+            let unasked = operate(&cluster, &sign).await;
+            let lifetime =
+                unasked.stderr.lines().find(|line| line.starts_with("lifetime")).unwrap_or_default();
+            assert!(lifetime.contains(told) && lifetime.contains(&wrong), "{}", unasked.stderr);
+            assert_eq!(unasked.stderr.contains("no durable nonce"), nonce.is_none(), "{}", unasked.stderr);
+
+            let signed = cluster.client(&[2]).sign(request(&view, "solana", &wrong_one)).await.unwrap();
+            let signed = signed_bytes(&signed);
+            assert_accepted(&[what.to_owned()], &[solana_element(&signed)]);
+            // The signature is the first thing in it, behind their number.
+            let moved = [&signed[..65], &right_one[65..]].concat();
+            assert_none_accepted(&[solana_element(&moved)]);
+            let seen = "shown with it, and the signature is worth nothing for another";
+            observed(SECTION, &[&format!("{name}, {what}"), "API, command line", seen]);
+        }
+    }
 }
 
 #[tokio::test]
@@ -323,6 +366,18 @@ async fn what_no_node_signs() {
     ask.refused("PSBT, another's input, not allowed", &bitcoin(&shared), refused, "foreign_input").await;
     let strangers = solana(&json!(0), &[7; 32], 49);
     ask.refused("Solana, another's", &of(&sol, "solana", &strangers), refused, "not_ours").await;
+
+    // What validators might take for a durable nonce, while it is explained as good for a minute.
+    let disguised =
+        solana_with(json!({ "version": 0, "payer": hex::encode(sol.public_key.as_bytes()), "lamports": 49,
+        "nonce": "0b".repeat(32), "trailing": true }));
+    ask.refused(
+        "Solana, advances a nonce in another form",
+        &of(&sol, "solana", &disguised),
+        refused,
+        "unsupported_transaction",
+    )
+    .await;
 
     // The wrong network or chain.
     let mut testnet = base.clone();

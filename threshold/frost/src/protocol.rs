@@ -204,7 +204,8 @@ impl<S: Suite> Committing<S> {
 }
 
 impl<S: Suite> Aggregating<S> {
-    /// Adds up the shares and verifies every signature; if one is wrong, every share of it.
+    /// Adds up the shares and verifies every signature; if one is wrong, every share of it. All of them are looked at, so
+    /// that a signature that is nobody's fault hides nobody's fault in another.
     fn aggregate(self, inbox: Inbox<Contribution<S>>) -> Result<Step<Frost<S>>, Failure<Fault>> {
         let Self { context, setup, packages, shares } = self;
         let mut shares = BTreeMap::from([(context.me(), shares)]);
@@ -216,6 +217,7 @@ impl<S: Suite> Aggregating<S> {
         }
         let mut made = Vec::with_capacity(packages.len());
         let mut culprits = BTreeSet::new();
+        let mut unattributed = false;
         for (index, (task, package)) in setup.tasks.iter().zip(&packages).enumerate() {
             let of_signature: BTreeMap<_, _> =
                 shares.iter().filter_map(|(party, all)| Some((*party, all.get(index)?))).collect();
@@ -224,7 +226,9 @@ impl<S: Suite> Aggregating<S> {
             let signature = Signature::from_bytes(bytes);
             let public_key = task.public_key::<S>(&setup.key).map_err(local)?;
             if public_key.verify(&task.message, &signature).is_err() {
-                culprits.extend(wrong_shares(&setup, task, package, &of_signature)?);
+                let wrong = wrong_shares(&setup, task, package, &of_signature)?;
+                unattributed |= wrong.is_empty();
+                culprits.extend(wrong);
             }
             made.push(Made { signature, public_key });
         }
@@ -235,12 +239,15 @@ impl<S: Suite> Aggregating<S> {
             let blame = |party| Blame::new(party, Fault::WrongShare);
             return Err(Failure::Blame(culprits.into_iter().map(blame).collect()));
         }
+        if unattributed {
+            return Err(Failure::Unattributed("every share is right, but the signature is not".into()));
+        }
         let output = Output::Signatures(made);
         Ok(Step::Done { output, send: Outgoing::nothing(), checkpoint: None })
     }
 }
 
-/// Whose shares of a wrong signature are wrong.
+/// Whose shares of a wrong signature are wrong: nobody's, if what is public of the key contradicts itself.
 fn wrong_shares<S: Suite>(
     setup: &Setup,
     task: &Task,
@@ -256,9 +263,6 @@ fn wrong_shares<S: Suite>(
         if !package.share_is_right(&identifier, share, verifying_share) {
             culprits.push(*party);
         }
-    }
-    if culprits.is_empty() {
-        return Err(Failure::Unattributed("every share is right, but the signature is not".into()));
     }
     Ok(culprits)
 }

@@ -209,6 +209,17 @@ fn a_request_is_valid_from_creation_to_expiry_give_or_take_the_skew() {
 }
 
 #[test]
+fn a_body_that_comes_when_the_time_is_over_is_refused() {
+    let headers = keygen().to_http();
+    let head = SignedRequest::from_http(&headers, "").unwrap();
+    let head = head.verify_head(&cluster(), |_| true, at(NOW + 60 + 29), SKEW).unwrap();
+    let body = Bytes::from_static(BODY.as_bytes());
+    assert_eq!(head.clone().with_body(body.clone(), at(NOW + 60 + 29)), check(&keygen()));
+    let late = head.with_body(body, at(NOW + 60 + 30));
+    assert_eq!(late, Err(RequestError::Expired { ago: 30 }));
+}
+
+#[test]
 fn a_request_that_is_valid_for_more_than_an_hour_is_refused_even_if_signed() {
     let lasting = |seconds: u64| {
         let expires = format!("expires={}", NOW + seconds);

@@ -14,8 +14,8 @@ use crate::operation::Operation;
 
 /// A request whose signature, cluster, initiator, body and times have been found right.
 ///
-/// There is no other way to get one than [`SignedRequest::verify`] or, with the body last, [`VerifiedHead`], and no other way to the typed body than
-/// through one.
+/// There is no other way to get one than [`SignedRequest::verify`] or, with the body last, [`VerifiedHead`], and no other
+/// way to the typed body than through one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verified {
     request: SignedRequest,
@@ -34,12 +34,14 @@ impl VerifiedHead {
         Self { request, skew }
     }
 
-    /// The whole request, if this is the body that was signed.
+    /// The whole request, if this is the body that was signed, and its time is not over by `now`: a body may take a while
+    /// to arrive.
     ///
     /// # Errors
-    /// A body that is too large, or another one.
-    pub fn with_body(self, body: Bytes) -> Result<Verified, RequestError> {
+    /// A body that is too large, another one, or one that came too late.
+    pub fn with_body(self, body: Bytes, now: SystemTime) -> Result<Verified, RequestError> {
         let Self { mut request, skew } = self;
+        request.parameters.check_times(now, skew)?;
         if body.len() > MAX_BODY_BYTES {
             return Err(RequestError::BodyTooLarge { got: body.len(), limit: MAX_BODY_BYTES });
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use quorate_frost::{Bip340Suite, Ed25519Suite, Frost, MAX_SIGNATURES, Message, Suite, TaprootTweak, Task};
-use quorate_session::Outgoing;
+use quorate_session::{Abort, Outgoing};
 use quorate_simulator::{Outcome, Outcomes};
 
 use crate::{Scene, party, raised};
@@ -80,6 +80,37 @@ fn one_wrong_share_among_right_ones_convicts_its_author_ed25519() {
 #[test]
 fn one_wrong_share_among_right_ones_convicts_its_author_bip340() {
     one_wrong_share_among_right_ones_convicts_its_author::<Bip340Suite>();
+}
+
+/// The key is not the one behind the verifying shares, as a damaged store might have it: all signatures are wrong, but for
+/// one of them alone somebody is to blame.
+fn a_signature_that_is_nobodys_fault_hides_no_wrong_share_of_another<S: Suite>() {
+    let mut scene = Scene::<S>::new(3, 5, 3);
+    scene.wallet.public.group_key = Scene::<S>::new(3, 5, 4).wallet.public.group_key;
+    let setup = scene.wallet.setup_for(party(1), tasks(4, &[None]));
+    let outcomes = scene.simulation(&[1, 2, 3], &setup, 4).run();
+    let Outcome::Aborted(Abort::Unattributed { .. }) = &outcomes.0[&party(1)] else { panic!("{outcomes:?}") };
+
+    let mut simulation = scene.simulation(&[1, 2, 3], &setup, 4);
+    let rewrite = |now: u8, send: &mut Outgoing<Message>| {
+        if now == 2 {
+            // The last of the four.
+            send.direct.values_mut().for_each(|message| *message = raised::<S>(message));
+        }
+    };
+    simulation.cheat(party(CHEATER), &setup, scene.wallet.share(party(CHEATER)), Box::new(rewrite));
+    let outcomes = simulation.run();
+    assert_eq!(outcomes.convicts(party(1), party(CHEATER)), "sent a wrong signature share");
+}
+
+#[test]
+fn a_signature_that_is_nobodys_fault_hides_no_wrong_share_of_another_ed25519() {
+    a_signature_that_is_nobodys_fault_hides_no_wrong_share_of_another::<Ed25519Suite>();
+}
+
+#[test]
+fn a_signature_that_is_nobodys_fault_hides_no_wrong_share_of_another_bip340() {
+    a_signature_that_is_nobodys_fault_hides_no_wrong_share_of_another::<Bip340Suite>();
 }
 
 #[test]

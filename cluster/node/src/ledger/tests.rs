@@ -1,0 +1,77 @@
+//! What is found again, in memory and on disk.
+
+use super::*;
+use crate::authority::Authority;
+use crate::store::{KdfParams, Passphrase};
+use quorate_keys::SigningIdentity;
+use quorate_request::{ClusterId, Operation, SignResponse, SignedRequest};
+
+struct Scene {
+    ledger: Ledger,
+    initiator: SigningIdentity,
+    _folder: tempfile::TempDir,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let passphrase = Passphrase::new(b"open sesame".to_vec()).unwrap();
+        let store = Store::create(&folder.path().join("node.db"), &passphrase, KdfParams::FLOOR).unwrap();
+        let initiator = SigningIdentity::from_seed(&Secret::new([1; 32]));
+        Self { ledger: Ledger::new(Arc::new(store)), initiator, _folder: folder }
+    }
+
+    fn request(&self, id: &str) -> Verified {
+        let cluster = ClusterId::from_bytes([1; 32]);
+        let (now, id) = (SystemTime::now(), id.parse().unwrap());
+        let expires = now + Duration::from_secs(60);
+        let signed =
+            SignedRequest::sign(&self.initiator, cluster, Operation::Sign, id, now, expires, "{}").unwrap();
+        Authority::new(cluster, vec![self.initiator.identity()]).verify(&signed).unwrap()
+    }
+}
+
+fn result(id: &RequestId, transaction: usize) -> SessionResult {
+    SessionResult::Sign(SignResponse {
+        session_id: id.clone(),
+        wallet_id: "w".parse().unwrap(),
+        signature: [1; 64].into(),
+        recovery_id: None,
+        public_key: [2; 32].into(),
+        status: RequestStatus::Completed,
+        committee: Vec::new(),
+        attempt: 1,
+        absent: Vec::new(),
+        culprits: Vec::new(),
+        signatures: Vec::new(),
+        signed_transaction: Some(vec![3; transaction].into()),
+        tx_id: None,
+    })
+}
+
+#[tokio::test]
+async fn large_results_fill_the_disk_and_not_the_memory() {
+    let scene = Scene::new();
+    // The largest that a chain's adapter takes, and what signatures add.
+    let size = 520 * 1024;
+    let requests: Vec<_> = (0..40).map(|number| scene.request(&format!("r{number}"))).collect();
+    for request in &requests {
+        assert!(matches!(scene.ledger.admit(request), Ok(Admission::New)));
+        let mut waiting = scene.ledger.watch(request.request_id()).unwrap();
+        let result = result(request.request_id(), size);
+        scene.ledger.settle(request, &result).await.unwrap();
+        scene.ledger.end(request.request_id(), Ok(result.clone()));
+        assert!(waiting.borrow_and_update().as_ref().is_some_and(|ending| *ending == Ok(result)));
+    }
+    let in_memory: Vec<_> =
+        requests.iter().filter(|request| scene.ledger.has_result(request.request_id())).collect();
+    assert!((1..20).contains(&in_memory.len()), "{} results are in memory", in_memory.len());
+    assert!(scene.ledger.has_result(requests[39].request_id()));
+    for request in &requests {
+        let wanted = result(request.request_id(), size);
+        let Ok(Admission::Done(found)) = scene.ledger.admit(request) else { panic!("not found") };
+        assert_eq!(*found, wanted);
+        let view = scene.ledger.view(request.request_id()).unwrap().unwrap();
+        assert_eq!((view.status, view.result), (RequestStatus::Completed, Some(wanted)));
+    }
+}
