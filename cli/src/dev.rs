@@ -13,15 +13,15 @@ use tokio::sync::oneshot;
 
 use crate::local::{LocalCluster, ScratchFolder};
 use crate::node::{forbid_core_dumps, wait_for_interrupt};
-use crate::output;
+use crate::{arguments, interruptible, output};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// How many nodes.
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(2..=100))]
+    #[arg(long, value_name = "NUMBER", default_value_t = 3, value_parser = arguments::nodes())]
     nodes: u16,
     /// Port of the gateway on loopback; 0 for any free one.
-    #[arg(long, default_value_t = 8080)]
+    #[arg(long, default_value_t = 8080, value_parser = arguments::number::<u16>(0..=65535))]
     port: u16,
     /// Keep the cluster in this folder and find it there again. Without it nothing is kept.
     #[arg(long, value_name = "DIR")]
@@ -60,7 +60,8 @@ pub(crate) async fn run(arguments: Arguments, joints: Joints) -> anyhow::Result<
         (None, Some(scratch)) => scratch.path().to_owned(),
         (None, None) => anyhow::bail!("no folder"),
     };
-    let cluster = LocalCluster::start(&folder, arguments.nodes, &joints).await?;
+    let starting = LocalCluster::start(&folder, arguments.nodes, &joints, arguments.json);
+    let cluster = interruptible(starting).await?;
     let gateway = format!("http://{}", listener.local_addr()?);
     let (stop, stopped) = oneshot::channel::<()>();
     let client = cluster.client.clone();

@@ -13,16 +13,23 @@ use tokio::net::TcpListener;
 
 use crate::failure::Failure;
 use crate::node::{forbid_core_dumps, wait_for_interrupt};
+use crate::output::{self, Weight};
 use crate::passphrase::Source;
-use crate::{cluster, output};
+use crate::{arguments, cluster};
+
+const EXAMPLES: &str = "\
+Example:
+  quorate gateway --api http://10.0.0.1:8080,http://10.0.0.2:8080 \\
+      --initiator initiator.json --peers peers.yaml";
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
     /// Where to serve the API; port 0 for any free one.
-    #[arg(long, value_name = "ADDRESS", default_value_t = DEFAULT_ADDRESS)]
+    #[arg(long, value_name = "ADDRESS", default_value_t = DEFAULT_ADDRESS, value_parser = arguments::listen)]
     listen: SocketAddr,
     /// Addresses of the cluster's nodes; one that fails is passed over.
-    #[arg(long, value_name = "URL,…", env = "QUORATE_API", value_delimiter = ',', required = true)]
+    #[arg(long, value_name = "URL,…", env = "QUORATE_API", value_delimiter = ',', required = true, value_parser = arguments::endpoint)]
     api: Vec<http::Uri>,
     /// Initiator key to sign requests with. Whoever reaches the gateway can ask for whatever this key may.
     #[arg(long, value_name = "FILE", env = "QUORATE_INITIATOR")]
@@ -92,8 +99,8 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
         Reach::Loopback => Exposure::Loopback,
         Reach::Network => {
             // Nobody is left to tell when standard error is closed.
-            let text = "warning: whoever reaches this address can sign with every wallet of the cluster";
-            writeln!(std::io::stderr(), "{text}").ok();
+            let text = "whoever reaches this address can sign with every wallet of the cluster";
+            writeln!(std::io::stderr(), "{} {text}", Weight::Warning.word(output::colours())).ok();
             Exposure::Network
         }
     };
