@@ -241,7 +241,10 @@ async fn measure(common: Common, kind: Kind) -> anyhow::Result<()> {
         }
         Kind::Sign(wallet) => {
             let wallet = match wallet {
-                Some(wallet) => first.wallet(&wallet).await?.wallet_id,
+                Some(wallet) => {
+                    let read = first.wallet(&wallet).await;
+                    read.map_err(|error| common.target.explained(error))?.wallet_id
+                }
                 None => {
                     let _making = Progress::of(json, format!("{} nodes make a wallet", keygen.total));
                     first.keygen(keygen).await?.wallet_id

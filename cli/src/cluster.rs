@@ -159,6 +159,10 @@ const fn tip_for(code: ErrorCode) -> Option<&'static str> {
         ErrorCode::NotEnoughSigners | ErrorCode::NotReady => {
             Some("`quorate node status` shows which nodes can be reached")
         }
+        // What the cluster says names fields of its API.
+        ErrorCode::UnsupportedProtocol => Some(
+            "--curve secp256k1 with --protocol frost makes a wallet for Taproot, --curve ed25519 one for Solana",
+        ),
         _ => None,
     }
 }
@@ -231,5 +235,14 @@ mod tests {
         let late = ClientError::Api { status: code.status(), error: Box::new(ErrorBody::new(code, "late")) };
         assert!(unknown_end(&target.explained(late)));
         assert!(!unknown_end(&target.explained(refused("another cluster"))));
+        for (code, command) in [
+            (ErrorCode::UnknownWallet, "quorate wallet list"),
+            (ErrorCode::NotEnoughSigners, "quorate node status"),
+            (ErrorCode::UnsupportedProtocol, "--protocol frost"),
+        ] {
+            let error = Box::new(ErrorBody::new(code, "said"));
+            let explained = target.explained(ClientError::Api { status: code.status(), error });
+            assert!(tip(&explained).contains(command), "{code}: {explained:?}");
+        }
     }
 }

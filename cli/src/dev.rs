@@ -11,6 +11,7 @@ use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
+use crate::failure::Tip;
 use crate::local::{LocalCluster, ScratchFolder};
 use crate::node::{forbid_core_dumps, wait_for_interrupt};
 use crate::{arguments, interruptible, output};
@@ -53,7 +54,8 @@ pub(crate) async fn run(arguments: Arguments, joints: Joints) -> anyhow::Result<
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, arguments.port));
     let listener = TcpListener::bind(address)
         .await
-        .with_context(|| format!("the gateway can't listen on {address}; choose another --port"))?;
+        .with_context(|| format!("the gateway can't listen on {address}"))
+        .context(Tip("choose another --port; 0 takes any that is free".into()))?;
     let scratch = arguments.data.is_none().then(ScratchFolder::new).transpose()?;
     let folder = match (&arguments.data, &scratch) {
         (Some(folder), _) => std::path::absolute(folder)?,

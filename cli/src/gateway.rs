@@ -11,7 +11,7 @@ use quorate_request::ClusterId;
 use serde::Serialize;
 use tokio::net::TcpListener;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, Tip};
 use crate::node::{forbid_core_dumps, wait_for_interrupt};
 use crate::output::{self, Weight};
 use crate::passphrase::Source;
@@ -82,7 +82,8 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     )?;
     let listener = TcpListener::bind(listen)
         .await
-        .with_context(|| format!("the gateway can't listen on {listen}; choose another --listen"))?;
+        .with_context(|| format!("the gateway can't listen on {listen}"))
+        .context(Tip("choose another --listen; port 0 takes any that is free".into()))?;
     let nodes = arguments.api.iter().map(|uri| uri.to_string().trim_end_matches('/').to_owned()).collect();
     let served = Served {
         gateway: format!("http://{}", listener.local_addr()?),

@@ -118,7 +118,14 @@ pub(crate) fn log(verbose: u8, default: &str, form: Log) {
         _ => "trace",
     };
     let ours = format!("error,quorate={level},{}", crates(level));
-    let filter = EnvFilter::try_from_env("QUORATE_LOG").unwrap_or_else(|_| EnvFilter::new(ours));
+    let asked = std::env::var("QUORATE_LOG").ok().filter(|asked| !asked.is_empty());
+    let filter = asked.map(EnvFilter::try_new).transpose().unwrap_or_else(|error| {
+        let text = format!("QUORATE_LOG is not understood, and not heeded: {error}");
+        // Nobody is left to tell when standard error is closed.
+        writeln!(std::io::stderr(), "{} {}", Weight::Warning.word(colours()), printable(&text)).ok();
+        None
+    });
+    let filter = filter.unwrap_or_else(|| EnvFilter::new(ours));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(colours())

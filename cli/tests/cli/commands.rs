@@ -332,3 +332,39 @@ fn nobody_thinks_of_a_passphrase_for_a_file_that_can_not_be_made() {
         assert!(stderr.contains(reason), "{stderr}");
     }
 }
+
+#[test]
+fn a_port_that_is_taken_is_named_with_a_way_out() {
+    let folder = TempDir::new().unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let ended = command(&["dev", "--port", &address.port().to_string()])
+        .env("TMPDIR", folder.path())
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!(ended.status.code(), Some(3), "{stderr}");
+    let said = format!(
+        "error: the gateway can't listen on {address}: Address already in use\n\n  \
+         tip: choose another --port; 0 takes any that is free\n"
+    );
+    assert_eq!(stderr, said);
+    assert_eq!(files(folder.path()), Vec::<String>::new());
+}
+
+#[test]
+fn a_log_filter_that_can_not_be_read_is_pointed_out() {
+    let folder = TempDir::new().unwrap();
+    let peers = peers_file(folder.path());
+    for (filter, warned) in [("quorate_node=loud", true), ("", false), ("debug,quorate_node=trace", false)] {
+        let ended =
+            command(&["peers", "list", "--peers", &peers]).env("QUORATE_LOG", filter).output().unwrap();
+        let stderr = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!(ended.status.code(), Some(0), "{stderr}");
+        assert_eq!(
+            stderr.starts_with("warning: QUORATE_LOG is not understood"),
+            warned,
+            "{filter}: {stderr}"
+        );
+    }
+}
