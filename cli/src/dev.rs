@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 
 use crate::failure::Tip;
 use crate::local::{LocalCluster, ScratchFolder};
-use crate::node::{forbid_core_dumps, wait_for_interrupt};
+use crate::node::{Signals, forbid_core_dumps};
 use crate::{arguments, interruptible, output};
 
 #[derive(Debug, clap::Args)]
@@ -56,6 +56,8 @@ pub(crate) async fn run(arguments: Arguments, joints: Joints) -> anyhow::Result<
         .await
         .with_context(|| format!("the gateway can't listen on {address}"))
         .context(Tip("choose another --port; 0 takes any that is free".into()))?;
+    // From here on something would be left behind.
+    let mut signals = Signals::listen()?;
     let scratch = arguments.data.is_none().then(ScratchFolder::new).transpose()?;
     let folder = match (&arguments.data, &scratch) {
         (Some(folder), _) => std::path::absolute(folder)?,
@@ -63,7 +65,7 @@ pub(crate) async fn run(arguments: Arguments, joints: Joints) -> anyhow::Result<
         (None, None) => anyhow::bail!("no folder"),
     };
     let starting = LocalCluster::start(&folder, arguments.nodes, &joints, arguments.json);
-    let cluster = interruptible(starting).await?;
+    let cluster = interruptible(&mut signals, starting).await?;
     let gateway = format!("http://{}", listener.local_addr()?);
     let (stop, stopped) = oneshot::channel::<()>();
     let client = cluster.client.clone();
@@ -87,7 +89,7 @@ pub(crate) async fn run(arguments: Arguments, joints: Joints) -> anyhow::Result<
         nodes: cluster.nodes.iter().map(endpoint).collect(),
     };
     output::print(arguments.json, &endpoints, || welcome(&endpoints, scratch.is_some()))?;
-    wait_for_interrupt().await?;
+    signals.heard().await;
     stop.send(()).ok();
     serving.await.context("the gateway ended unexpectedly")??;
     cluster.stop().await;

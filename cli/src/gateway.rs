@@ -12,7 +12,7 @@ use serde::Serialize;
 use tokio::net::TcpListener;
 
 use crate::failure::{Failure, Tip};
-use crate::node::{forbid_core_dumps, wait_for_interrupt};
+use crate::node::{Signals, forbid_core_dumps};
 use crate::output::{self, Weight};
 use crate::passphrase::Source;
 use crate::{arguments, cluster};
@@ -95,6 +95,8 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
         initiator: client.initiator(),
         nodes,
     };
+    // Who reads that it is served may stop it at once.
+    let mut signals = Signals::listen()?;
     output::print(arguments.json, &served, || welcome(&served))?;
     let exposure = match exposure {
         Reach::Loopback => Exposure::Loopback,
@@ -105,12 +107,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
             Exposure::Network
         }
     };
-    gateway::serve(listener, client, exposure, async {
-        if let Err(error) = wait_for_interrupt().await {
-            tracing::error!(%error, "signals can't be heard");
-        }
-    })
-    .await?;
+    gateway::serve(listener, client, exposure, async move { signals.heard().await }).await?;
     Ok(())
 }
 

@@ -37,6 +37,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use quorate_node::Joints;
 
 use failure::Failure;
+use node::Signals;
 use output::Log;
 
 /// Threshold signing: wallets whose private key never exists anywhere.
@@ -121,14 +122,12 @@ fn parse(arguments: Vec<OsString>) -> Result<Arguments, clap::Error> {
 }
 
 /// Runs what starts processes and leaves files in a scratch folder, until it ends or a signal comes: then they go, too.
-async fn interruptible<T>(running: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+async fn interruptible<T>(
+    signals: &mut Signals,
+    running: impl Future<Output = anyhow::Result<T>>,
+) -> anyhow::Result<T> {
     tokio::select! {
-        // Signals first: they are heard before anything is made that would be left behind.
-        biased;
-        interrupted = node::wait_for_interrupt() => {
-            interrupted?;
-            Err(Failure::Interrupted.into())
-        }
+        () = signals.heard() => Err(Failure::Interrupted.into()),
         ended = running => ended,
     }
 }
@@ -138,7 +137,7 @@ async fn run(arguments: Arguments, joints: Joints) -> anyhow::Result<()> {
     match arguments.command {
         Command::Demo(arguments) => {
             output::log(verbose, "error", Log::Brief);
-            interruptible(demo::run(arguments, joints)).await
+            interruptible(&mut Signals::listen()?, demo::run(arguments, joints)).await
         }
         Command::Dev(arguments) => {
             output::log(verbose, "warn", Log::Timed);
@@ -171,7 +170,7 @@ async fn run(arguments: Arguments, joints: Joints) -> anyhow::Result<()> {
         }
         Command::Bench(command) => {
             output::log(verbose, "error", Log::Brief);
-            interruptible(bench::run(command)).await
+            interruptible(&mut Signals::listen()?, bench::run(command)).await
         }
         Command::Chains(command) => chains::run(&command),
         Command::Verify(arguments) => verify::run(&arguments),

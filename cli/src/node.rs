@@ -18,6 +18,7 @@ use quorate_node::{Joints, Node};
 use quorate_request::{NodeView, Readiness};
 use rand_core::OsRng;
 use serde::Serialize;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::cluster::Target;
 use crate::failure::{Failure, Tip};
@@ -239,7 +240,7 @@ async fn start(arguments: Start, verbose: u8, joints: Joints) -> anyhow::Result<
         config.passphrase = PassphraseSource::Given(passphrase::prompt("Passphrase of the node: ")?);
     }
     let node = Node::start(config, joints).await?;
-    wait_for_interrupt().await?;
+    Signals::listen()?.heard().await;
     node.stop().await;
     Ok(())
 }
@@ -262,15 +263,26 @@ pub(crate) fn forbid_core_dumps() {
     }
 }
 
-/// Waits for SIGINT or SIGTERM.
-pub(crate) async fn wait_for_interrupt() -> anyhow::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
+/// SIGINT and SIGTERM, from when they are listened for: none is missed, and none ends the process by itself.
+pub(crate) struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    pub(crate) fn listen() -> anyhow::Result<Self> {
+        let interrupt = signal(SignalKind::interrupt()).context("signals can't be heard")?;
+        let terminate = signal(SignalKind::terminate()).context("signals can't be heard")?;
+        Ok(Self { interrupt, terminate })
     }
-    Ok(())
+
+    /// Waits for one of them.
+    pub(crate) async fn heard(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
 }
 
 #[derive(Serialize)]
