@@ -7,13 +7,16 @@ mod load;
 mod plot;
 mod report;
 
+use std::fs::File;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
-use clap::Subcommand;
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Subcommand};
 use quorate_client::Client;
 use quorate_keys::{PublicKey, Scheme, Signature};
 use quorate_request::{Hex, KeygenRequest, SignRequest, WalletId};
@@ -21,9 +24,14 @@ use quorate_request::{Hex, KeygenRequest, SignRequest, WalletId};
 use crate::cluster::Target;
 use crate::failure::Failure;
 use crate::local::{ProcessCluster, ScratchFolder};
-use crate::output;
-use load::{Load, Pace};
+use crate::progress::Progress;
+use crate::{arguments, output};
+use load::{Load, Pace, Tally};
 use report::Report;
+
+/// How long answers are waited for that have not come when the time is over: a little longer than a node with default
+/// settings works on a request.
+const PATIENCE: Duration = Duration::from_secs(35);
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -33,10 +41,22 @@ pub(crate) enum Command {
     Keygen(Keygen),
 }
 
+const EXAMPLES: &str = "\
+Examples:
+  quorate bench sign --clients 8 --plot latency.svg
+  quorate bench sign --rate 50 --duration 60 --nodes 5
+  quorate bench sign --remote --api http://10.0.0.1:8080 --wallet treasury";
+
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct Sign {
-    /// Sign with this wallet; a new one if left out.
-    #[arg(long)]
+    /// Sign with this wallet of the cluster at --api; a new one if left out.
+    #[arg(
+        long,
+        value_name = "NAME",
+        requires = "remote",
+        conflicts_with_all = ["threshold", "total", "curve", "protocol"]
+    )]
     wallet: Option<WalletId>,
     #[command(flatten)]
     common: Common,
@@ -51,32 +71,54 @@ pub(crate) struct Keygen {
 #[derive(Debug, clap::Args)]
 struct Common {
     /// Nodes of the cluster that is started for the measurement.
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(2..=100))]
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        default_value_t = 3,
+        value_parser = arguments::nodes(),
+        conflicts_with = "remote"
+    )]
     nodes: u16,
     /// How many nodes hold a share of a wallet; all if left out.
-    #[arg(long, value_parser = clap::value_parser!(u16).range(2..=100))]
+    #[arg(long, value_name = "NUMBER", value_parser = arguments::nodes())]
     total: Option<u16>,
     /// How many of them must sign; a majority if left out.
-    #[arg(long, value_parser = clap::value_parser!(u16).range(2..=100))]
+    #[arg(long, value_name = "NUMBER", value_parser = arguments::nodes())]
     threshold: Option<u16>,
-    /// Curve: ed25519 or secp256k1.
-    #[arg(long, default_value = "ed25519")]
+    /// The curve of the wallets' keys.
+    #[arg(long, default_value = "ed25519", value_parser = arguments::curves())]
     curve: String,
     /// Signing protocol; the curve's default if left out.
     #[arg(long)]
     protocol: Option<String>,
     /// Clients that ask one request after the other (a closed loop). One alone shows how long a request takes on an idle
     /// cluster.
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=4096), conflicts_with = "rate")]
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        default_value_t = 1,
+        value_parser = arguments::number::<u16>(1..=4096),
+        conflicts_with = "rate"
+    )]
     clients: u16,
     /// Requests per second, whether or not earlier ones have been answered (an open loop).
-    #[arg(long, value_name = "PER_SECOND", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, value_name = "PER_SECOND", value_parser = arguments::number::<u32>(1..=100_000))]
     rate: Option<u32>,
     /// How long to measure, in seconds.
-    #[arg(long, default_value_t = 10, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    #[arg(
+        long,
+        default_value_t = 10,
+        value_name = "SECONDS",
+        value_parser = arguments::number::<u64>(1..=86_400)
+    )]
     duration: u64,
     /// How long to run before measuring, in seconds.
-    #[arg(long, default_value_t = 2, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(0..=3_600))]
+    #[arg(
+        long,
+        default_value_t = 2,
+        value_name = "SECONDS",
+        value_parser = arguments::number::<u64>(0..=3_600)
+    )]
     warm_up: u64,
     /// Write a plot of the latencies to this file, as SVG.
     #[arg(long, value_name = "FILE")]
@@ -115,6 +157,29 @@ impl Common {
     }
 }
 
+/// Refuses options that would not be heeded: those of the cluster that is asked, where one is started. Set in the
+/// environment they are for other commands.
+pub(crate) fn check(matches: &ArgMatches, command: &mut clap::Command) -> Result<(), clap::Error> {
+    let Some(("bench", matches)) = matches.subcommand() else { return Ok(()) };
+    let Some((name, matches)) = matches.subcommand() else { return Ok(()) };
+    if matches.get_flag("remote") {
+        return Ok(());
+    }
+    for option in ["api", "initiator", "peers", "passphrase_file"] {
+        if matches.value_source(option) == Some(ValueSource::CommandLine) {
+            let option = option.replace('_', "-");
+            let text = format!("--{option} is for a cluster that is there already: say --remote, too");
+            let command =
+                command.find_subcommand_mut("bench").and_then(|bench| bench.find_subcommand_mut(name));
+            return Err(command.map_or_else(
+                || clap::Error::raw(ErrorKind::MissingRequiredArgument, &text),
+                |command| command.error(ErrorKind::MissingRequiredArgument, &text),
+            ));
+        }
+    }
+    Ok(())
+}
+
 pub(crate) async fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Sign(arguments) => {
@@ -138,19 +203,33 @@ enum Subject {
 }
 
 async fn measure(common: Common, kind: Kind) -> anyhow::Result<()> {
+    let json = common.json;
+    // A file that can't be written must not cost the measurement.
+    if let Some(file) = &common.plot {
+        let opened = File::options().write(true).create(true).truncate(false).open(file);
+        drop(opened.with_context(|| file.display().to_string())?);
+    }
+    if !common.remote {
+        // What can't be is said before anything is started.
+        common.keygen(common.nodes.into())?;
+    }
     let (subject, clients) = if common.remote {
         (Subject::Remote, common.target.clients()?)
     } else {
         let scratch = ScratchFolder::new()?;
-        let cluster = ProcessCluster::start(scratch.path(), common.nodes).await?;
+        let cluster = ProcessCluster::start(scratch.path(), common.nodes, json).await?;
         let clients = cluster.clients();
         (Subject::Started(Box::new(cluster), scratch), clients)
     };
     let first = clients.first().context("no clients")?;
-    let nodes = first.nodes().await?.len();
+    // What the cluster says of a wrong address, key or peers file is explained as elsewhere.
+    let preparing = Progress::of(json, "asking the cluster for its nodes");
+    let nodes = first.nodes().await.map_err(|error| common.target.explained(error))?.len();
+    drop(preparing);
     let keygen = common.keygen(nodes)?;
     let mut report = Report::new(&common, &keygen, &kind_name(&kind));
-    let before = subject.usage();
+    let watch = |tally: Arc<Tally>| Progress::show(json, move || tally.progress());
+    let sample = || subject.usage();
     let measured = match kind {
         Kind::Keygen => {
             let keygen = Arc::new(keygen);
@@ -158,12 +237,18 @@ async fn measure(common: Common, kind: Kind) -> anyhow::Result<()> {
                 let request = KeygenRequest::clone(&keygen);
                 async move { client.keygen(request).await.map(drop) }
             };
-            load::run(&load_of(&common), &clients, ask).await
+            load::run(&load_of(&common), &clients, ask, sample, watch).await
         }
         Kind::Sign(wallet) => {
             let wallet = match wallet {
-                Some(wallet) => first.wallet(&wallet).await?.wallet_id,
-                None => first.keygen(keygen).await?.wallet_id,
+                Some(wallet) => {
+                    let read = first.wallet(&wallet).await;
+                    read.map_err(|error| common.target.explained(error))?.wallet_id
+                }
+                None => {
+                    let _making = Progress::of(json, format!("{} nodes make a wallet", keygen.total));
+                    first.keygen(keygen).await?.wallet_id
+                }
             };
             let view = first.wallet(&wallet).await?;
             report.wallet(&view);
@@ -185,12 +270,12 @@ async fn measure(common: Common, kind: Kind) -> anyhow::Result<()> {
                     key.verify(&message, &signature).map_err(|_| load::wrong())
                 }
             };
-            load::run(&load_of(&common), &clients, ask).await
+            load::run(&load_of(&common), &clients, ask, sample, watch).await
         }
     };
     report.measured(&measured);
-    if let (Some(before), Some(after)) = (before, subject.usage()) {
-        report.nodes(&before, &after);
+    if let (Some(before), Some(after)) = &measured.samples {
+        report.nodes(before, after);
     }
     if let Subject::Started(cluster, _scratch) = subject {
         report.started(cluster.ready_after);
@@ -201,7 +286,7 @@ async fn measure(common: Common, kind: Kind) -> anyhow::Result<()> {
         std::fs::write(file, plot::svg(&title, &measured.latencies))
             .with_context(|| file.display().to_string())?;
     }
-    output::print(common.json, &report, || report.to_string())?;
+    output::print(json, &report, || report.to_string())?;
     if measured.latencies.is_empty() {
         let reason = measured.failures.keys().next().map_or("it took too long", String::as_str);
         bail!("no request was answered: {reason}");
@@ -232,7 +317,7 @@ fn load_of(common: &Common) -> Load {
         pace: common.pace(),
         warm_up: Duration::from_secs(common.warm_up),
         duration: Duration::from_secs(common.duration),
-        started: Instant::now(),
+        patience: PATIENCE,
     }
 }
 

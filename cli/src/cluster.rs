@@ -5,19 +5,22 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use quorate_client::{Client, ClientError};
 use quorate_keys::SigningIdentity;
-use quorate_node::identity::{self, IdentityKind};
+use quorate_node::identity::IdentityKind;
 use quorate_node::peers::Peers;
-use quorate_request::{ClusterId, ErrorCode};
+use quorate_request::{ClusterId, ErrorCode, RequestId};
 use rand_core::OsRng;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, Tip};
 use crate::passphrase::Source;
+use crate::progress::Progress;
+use crate::{arguments, identity};
 
 /// The cluster that is named where a gateway signs: nobody's.
-const NO_CLUSTER: ClusterId = ClusterId::from_bytes([0; 32]);
+pub(crate) const NO_CLUSTER: ClusterId = ClusterId::from_bytes([0; 32]);
 
 /// Which cluster, and as whom.
 #[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Cluster")]
 pub(crate) struct Target {
     /// Address of a gateway or node; may be repeated for nodes of one cluster.
     #[arg(
@@ -25,7 +28,8 @@ pub(crate) struct Target {
         value_name = "URL",
         env = "QUORATE_API",
         default_value = "http://127.0.0.1:8080",
-        value_delimiter = ','
+        value_delimiter = ',',
+        value_parser = arguments::endpoint
     )]
     api: Vec<http::Uri>,
     /// Initiator key to sign requests with. Without one the address must be a gateway's, which signs.
@@ -39,12 +43,32 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    /// Asks the cluster, and says what to do where the answer shows that it was asked in the wrong way.
+    /// Asks the cluster, and says what to do where the answer shows that it was asked in the wrong way. Whoever waits is
+    /// told what for, unless a program does.
     pub(crate) async fn ask<T>(
         &self,
+        quiet: bool,
+        doing: impl Into<String>,
         question: impl AsyncFnOnce(&Client) -> Result<T, ClientError>,
     ) -> anyhow::Result<T> {
-        question(&self.client()?).await.map_err(|error| self.explained(error))
+        // First: it may ask for a passphrase.
+        let client = self.client()?;
+        let progress = Progress::of(quiet, doing);
+        let answer = question(&client).await;
+        drop(progress);
+        answer.map_err(|error| self.explained(error))
+    }
+
+    /// Asks for what takes work, and names the id under which it can be asked for again when nobody knows how it ended.
+    pub(crate) async fn work<T>(
+        &self,
+        quiet: bool,
+        doing: impl Into<String>,
+        id: &RequestId,
+        question: impl AsyncFnOnce(&Client) -> Result<T, ClientError>,
+    ) -> anyhow::Result<T> {
+        let asked = self.ask(quiet, doing, question).await;
+        asked.map_err(|error| if unknown_end(&error) { error.context(repeat(id)) } else { error })
     }
 
     fn client(&self) -> anyhow::Result<Client> {
@@ -75,22 +99,71 @@ impl Target {
         }
     }
 
-    fn explained(&self, error: ClientError) -> anyhow::Error {
+    pub(crate) fn explained(&self, error: ClientError) -> anyhow::Error {
         // A gateway would have signed for its own cluster; only a node takes our signature at its word.
         let asked_for_none = error.api().is_some_and(|body| {
             body.code == ErrorCode::WrongCluster && body.message.contains(&NO_CLUSTER.to_string())
         });
         if self.initiator.is_none() && asked_for_none {
-            let api: Vec<_> =
-                self.api.iter().map(|uri| uri.to_string().trim_end_matches('/').to_owned()).collect();
             let text = format!(
                 "{} is a node, not a gateway, and takes signed requests only: give --initiator with the key to sign \
                  with, and --peers with the cluster's peers file",
-                api.join(", ")
+                self.addresses().join(", ")
             );
             return Failure::Usage(text).into();
         }
-        error.into()
+        let tip = match &error {
+            ClientError::Unreachable { .. } => Some(self.how_to_reach()),
+            _ => error.api().and_then(|body| tip_for(body.code)).map(Into::into),
+        };
+        match tip {
+            Some(tip) => anyhow::Error::from(error).context(Tip(tip)),
+            None => error.into(),
+        }
+    }
+
+    fn addresses(&self) -> Vec<String> {
+        self.api.iter().map(|uri| uri.to_string().trim_end_matches('/').to_owned()).collect()
+    }
+
+    fn how_to_reach(&self) -> String {
+        let addresses = self.addresses().join(", ");
+        format!(
+            "is a node or a gateway at {addresses}? Say where with --api or QUORATE_API; `quorate dev` starts a cluster \
+             to try things with"
+        )
+    }
+}
+
+fn repeat(id: &RequestId) -> Tip {
+    Tip(format!(
+        "it may have been done all the same: the same command with --session-id {id} gives its result, and does nothing \
+         twice"
+    ))
+}
+
+/// Whether a request may have been executed although there is no answer. One that reached nobody was not.
+fn unknown_end(error: &anyhow::Error) -> bool {
+    match error.chain().find_map(|cause| cause.downcast_ref()) {
+        Some(ClientError::Unreachable { reason, .. }) => !reason.contains("(Connect)"),
+        Some(ClientError::UnexpectedAnswer { .. }) => true,
+        Some(ClientError::Api { error, .. }) => error.code == ErrorCode::TimedOut,
+        _ => false,
+    }
+}
+
+/// What to do about a refusal, where that is not what it says.
+const fn tip_for(code: ErrorCode) -> Option<&'static str> {
+    match code {
+        ErrorCode::UnknownWallet => Some("`quorate wallet list` shows those that there are"),
+        ErrorCode::NotEnoughSigners | ErrorCode::NotReady => {
+            Some("`quorate node status` shows which nodes can be reached")
+        }
+        // What the cluster says names fields of its API.
+        ErrorCode::UnsupportedProtocol => Some(
+            "--curve secp256k1 with --protocol frost makes a wallet for Taproot, --curve ed25519 one for Solana",
+        ),
+        _ => None,
     }
 }
 
@@ -102,7 +175,9 @@ pub(crate) fn signing_client(
     passphrase: &Source,
 ) -> anyhow::Result<(ClusterId, Client)> {
     let cluster = *Peers::load(peers)?.cluster();
-    let initiator = identity::load(initiator, IdentityKind::Initiator, &passphrase.read()?)?;
+    // Before anybody is asked for the passphrase of something else.
+    identity::recognise(initiator, IdentityKind::Initiator)?;
+    let initiator = quorate_node::identity::load(initiator, IdentityKind::Initiator, &passphrase.read()?)?;
     Ok((cluster, Client::new(api.to_vec(), cluster, initiator).context("--api")?))
 }
 
@@ -129,5 +204,45 @@ mod tests {
         assert!(told(&target, "the request is for cluster 0x34, this is cluster 0x12").contains("0x34"));
         target.initiator = Some("initiator.json".into());
         assert!(told(&target, &none).contains("this is cluster"));
+    }
+
+    #[test]
+    fn who_has_lost_an_answer_is_told_how_to_ask_again() {
+        let source = Source { passphrase_file: None };
+        let endpoint = http::Uri::from_static("http://10.0.0.1:8080");
+        let target = Target { api: vec![endpoint.clone()], initiator: None, peers: None, passphrase: source };
+        let unreachable = |reason: &str| {
+            let reason = reason.to_owned();
+            target.explained(ClientError::Unreachable { attempts: 6, endpoint: endpoint.clone(), reason })
+        };
+        let tip =
+            |error: &anyhow::Error| error.downcast_ref().map(|Tip(tip)| tip.clone()).unwrap_or_default();
+        let nobody =
+            unreachable("client error (Connect): tcp connect error: Connection refused (os error 111)");
+        assert!(!unknown_end(&nobody), "it reached nobody");
+        assert!(
+            tip(&nobody).contains("http://10.0.0.1:8080?") && tip(&nobody).contains("--api"),
+            "{nobody:?}"
+        );
+
+        let lost = unreachable("connection closed before message completed");
+        assert!(unknown_end(&lost), "{lost:?}");
+        let id = RequestId::generate(&mut OsRng);
+        let lost = lost.context(repeat(&id));
+        assert!(tip(&lost).contains(&format!("--session-id {id} ")), "{lost:?}");
+
+        let code = ErrorCode::TimedOut;
+        let late = ClientError::Api { status: code.status(), error: Box::new(ErrorBody::new(code, "late")) };
+        assert!(unknown_end(&target.explained(late)));
+        assert!(!unknown_end(&target.explained(refused("another cluster"))));
+        for (code, command) in [
+            (ErrorCode::UnknownWallet, "quorate wallet list"),
+            (ErrorCode::NotEnoughSigners, "quorate node status"),
+            (ErrorCode::UnsupportedProtocol, "--protocol frost"),
+        ] {
+            let error = Box::new(ErrorBody::new(code, "said"));
+            let explained = target.explained(ClientError::Api { status: code.status(), error });
+            assert!(tip(&explained).contains(command), "{code}: {explained:?}");
+        }
     }
 }

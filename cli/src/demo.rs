@@ -6,34 +6,96 @@ use std::time::Instant;
 
 use anyhow::{Context, bail};
 use aws_lc_rs::digest::{SHA256, digest};
-use quorate_keys::{DerivationPath, Scheme};
+use quorate_keys::{DerivationPath, Identity, Scheme};
 use quorate_node::Joints;
-use quorate_request::{Hex, KeygenRequest, SignRequest, SignResponse};
+use quorate_request::{Hex, HexArray, KeygenRequest, SignRequest, SignResponse, WalletId};
+use serde::Serialize;
 
 use crate::failure::Failure;
 use crate::local::{LocalCluster, ScratchFolder};
 use crate::node::forbid_core_dumps;
+use crate::progress::Progress;
 use crate::transaction::{self, Transaction};
-use crate::{judge, output};
+use crate::{arguments, judge, output};
 use payment::Payment;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// How many nodes.
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(2..=100))]
+    #[arg(long, value_name = "NUMBER", default_value_t = 3, value_parser = arguments::nodes())]
     nodes: u16,
     /// How many of them must sign; a majority if left out.
-    #[arg(long, value_parser = clap::value_parser!(u16).range(2..=100))]
+    #[arg(long, value_name = "NUMBER", value_parser = arguments::nodes())]
     threshold: Option<u16>,
+    /// Print what was done as one JSON object on one line, at the end.
+    #[arg(long)]
+    json: bool,
 }
 
-fn say(line: &str) -> anyhow::Result<()> {
-    output::print(false, &(), || line.to_owned())
+/// What was done, for programs.
+#[derive(Serialize)]
+struct Report {
+    nodes: Vec<NodeReport>,
+    connected_after_ms: u64,
+    wallets: Vec<WalletReport>,
+    /// Whether the judges accepted every signature.
+    verified: bool,
+}
+
+#[derive(Serialize)]
+struct NodeReport {
+    name: String,
+    identity: Identity,
+    peers: String,
+}
+
+#[derive(Serialize)]
+struct WalletReport {
+    wallet_id: WalletId,
+    scheme: Scheme,
+    threshold: u16,
+    total: u16,
+    public_key: Hex,
+    made_after_ms: u64,
+    signatures: Vec<SignatureReport>,
+}
+
+#[derive(Default, Serialize)]
+struct SignatureReport {
+    /// The text that was signed, or whose hash was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<String>,
+    /// The chain of the transaction that was signed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    chain: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    derivation_path: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signature: Option<HexArray<64>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tx_id: Option<String>,
+    committee: Vec<String>,
+    signed_after_ms: u64,
+    judge: &'static str,
+    verified: bool,
+}
+
+/// The cluster that shows what it does, and to whom.
+struct Stage {
+    cluster: LocalCluster,
+    threshold: u16,
+    total: u16,
+    json: bool,
+}
+
+/// Says a line to people; programs get the report.
+fn say(json: bool, line: &str) -> anyhow::Result<()> {
+    if json { Ok(()) } else { output::print(false, &(), || line.to_owned()) }
 }
 
 pub(crate) async fn run(arguments: Arguments, joints: Joints) -> anyhow::Result<()> {
     forbid_core_dumps();
-    let total = arguments.nodes;
+    let (total, json) = (arguments.nodes, arguments.json);
     let majority = total / 2 + 1;
     let threshold = arguments.threshold.unwrap_or(majority);
     if !(majority..=total).contains(&threshold) {
@@ -41,43 +103,64 @@ pub(crate) async fn run(arguments: Arguments, joints: Joints) -> anyhow::Result<
         return Err(Failure::Usage(text).into());
     }
     let scratch = ScratchFolder::new()?;
-    say(&format!("Starting {total} nodes, each with an identity and an encrypted store of its own …"))?;
+    say(json, &format!("Starting {total} nodes, each with an identity and an encrypted store of its own …"))?;
     let started = Instant::now();
-    let cluster = LocalCluster::start(scratch.path(), total, &joints).await?;
-    for node in &cluster.nodes {
-        say(&format!("  {:<7} {}  peers {}", node.name, node.identity, node.node.peer_address()))?;
+    let cluster = LocalCluster::start(scratch.path(), total, &joints, json).await?;
+    let connected_after_ms = millis(started);
+    let nodes: Vec<_> = (cluster.nodes.iter())
+        .map(|node| NodeReport {
+            name: node.name.clone(),
+            identity: node.identity,
+            peers: node.node.peer_address().to_string(),
+        })
+        .collect();
+    for NodeReport { name, identity, peers } in &nodes {
+        say(json, &format!("  {name:<7} {identity}  peers {peers}"))?;
     }
-    say(&format!("  connected over mutual TLS 1.3 after {} ms", started.elapsed().as_millis()))?;
+    say(json, &format!("  connected over mutual TLS 1.3 after {connected_after_ms} ms"))?;
 
-    let mut all_accepted = true;
+    let stage = Stage { cluster, threshold, total, json };
+    let mut wallets = Vec::new();
     for (scheme, curve, protocol, use_of) in [
         (Scheme::Ed25519, "ed25519", None, "Solana, NEAR, Stellar, …"),
         (Scheme::Bip340, "secp256k1", Some("frost"), "Bitcoin Taproot"),
     ] {
-        all_accepted &= show(&cluster, scheme, curve, protocol, use_of, threshold, total).await?;
+        wallets.push(stage.show(scheme, curve, protocol, use_of).await?);
     }
-    cluster.stop().await;
-    if !all_accepted {
+    stage.cluster.stop().await;
+    let verified = wallets.iter().flat_map(|wallet| &wallet.signatures).all(|signature| signature.verified);
+    if json {
+        let report = Report { nodes, connected_after_ms, wallets, verified };
+        output::print(true, &report, String::new)?;
+    }
+    if !verified {
         bail!("a judge refused a signature");
     }
-    say("\nNo private key ever existed: any set of fewer nodes than the threshold learns nothing of it.")?;
-    say("Next: `quorate dev` leaves such a cluster running and prints curl lines.")
+    say(
+        json,
+        "\nNo private key ever existed: any set of fewer nodes than the threshold learns nothing of it.",
+    )?;
+    say(json, "Next: `quorate dev` leaves such a cluster running and prints curl lines.")
 }
 
-async fn show(
-    cluster: &LocalCluster,
-    scheme: Scheme,
-    curve: &str,
-    protocol: Option<&str>,
-    use_of: &str,
-    threshold: u16,
-    total: u16,
-) -> anyhow::Result<bool> {
-    say(&format!("\nA {threshold}-of-{total} {scheme} wallet ({use_of})"))?;
-    let started = Instant::now();
-    let wallet = cluster
-        .client
-        .keygen(KeygenRequest {
+impl Stage {
+    fn say(&self, line: &str) -> anyhow::Result<()> {
+        say(self.json, line)
+    }
+
+    /// Makes a wallet and signs with it.
+    async fn show(
+        &self,
+        scheme: Scheme,
+        curve: &str,
+        protocol: Option<&str>,
+        use_of: &str,
+    ) -> anyhow::Result<WalletReport> {
+        let Self { threshold, total, .. } = *self;
+        self.say(&format!("\nA {threshold}-of-{total} {scheme} wallet ({use_of})"))?;
+        let started = Instant::now();
+        let making = Progress::of(self.json, format!("{total} nodes make a wallet"));
+        let request = KeygenRequest {
             session_id: None,
             threshold,
             total,
@@ -85,84 +168,121 @@ async fn show(
             protocol: protocol.map(Into::into),
             wallet_id: None,
             parties: None,
+        };
+        let wallet = self.cluster.client.keygen(request).await.context("key generation")?;
+        drop(making);
+        let made_after_ms = millis(started);
+        self.say(&format!("  made     {} in {made_after_ms} ms", wallet.wallet_id))?;
+        self.say(&format!("  key      {}", wallet.public_key))?;
+
+        let message = format!("Quorate demo: {scheme}");
+        let mut signatures = Vec::new();
+        for path in [None, Some("m/0/1")] {
+            signatures.push(self.sign(scheme, &wallet.wallet_id, &message, path).await?);
+        }
+        signatures.push(self.pay(scheme, &wallet.wallet_id).await?);
+        Ok(WalletReport {
+            wallet_id: wallet.wallet_id,
+            scheme,
+            threshold,
+            total,
+            public_key: wallet.public_key,
+            made_after_ms,
+            signatures,
         })
-        .await
-        .context("key generation")?;
-    say(&format!("  made     {} in {} ms", wallet.wallet_id, started.elapsed().as_millis()))?;
-    say(&format!("  key      {}", wallet.public_key))?;
-
-    let message = format!("Quorate demo: {scheme}");
-    let mut accepted = sign(cluster, scheme, &wallet.wallet_id, &message, None).await?;
-    accepted &= sign(cluster, scheme, &wallet.wallet_id, &message, Some("m/0/1")).await?;
-    accepted &= pay(cluster, scheme, &wallet.wallet_id).await?;
-    Ok(accepted)
-}
-
-/// Signs a transaction on the chain for a scheme, after saying what it does.
-async fn pay(
-    cluster: &LocalCluster,
-    scheme: Scheme,
-    wallet: &quorate_request::WalletId,
-) -> anyhow::Result<bool> {
-    let wallet = cluster.client.wallet(wallet).await?;
-    let payment = Payment::from(&wallet, scheme)?;
-    let chain = transaction::chain(payment.chain)?;
-    let path = DerivationPath::default();
-    let read = Transaction::new(chain, &payment.transaction, &wallet, &path, &[])?;
-    say(&format!("  a {} transaction, of coins that nobody has:", chain.net().name))?;
-    for line in read.explained().lines() {
-        say(&format!("    {line}"))?;
     }
-    let started = Instant::now();
-    let request = SignRequest {
-        wallet_id: Some(wallet.wallet_id.clone()),
-        chain: Some(chain.net().id.into()),
-        transaction: Some(payment.transaction.clone().into()),
-        ..SignRequest::default()
-    };
-    let signed = cluster.client.sign(request).await.context("signing")?;
-    let took = started.elapsed().as_millis();
-    read.check(&signed)?;
-    let inputs = match signed.signatures.len() {
-        1 => String::new(),
-        count => format!(", {count} inputs"),
-    };
-    say(&format!("  signed   by {} in {took} ms{inputs}", signed.committee.join(" and ")))?;
-    say(&format!("           {}", signed.tx_id.as_deref().unwrap_or("incomplete")))?;
-    let accepted =
-        signed.signed_transaction.is_some_and(|transaction| payment.is_accepted(transaction.as_bytes()));
-    let verdict = if accepted { "verified" } else { "REFUSED" };
-    say(&format!("  {verdict} by {}", judge::name(scheme)))?;
-    Ok(accepted)
+
+    /// Asks for a signature, and says how long it took.
+    async fn ask(&self, request: SignRequest) -> anyhow::Result<(SignResponse, u64)> {
+        let started = Instant::now();
+        let _signing = Progress::of(self.json, format!("{} nodes sign", self.threshold));
+        let signed = self.cluster.client.sign(request).await.context("signing")?;
+        Ok((signed, millis(started)))
+    }
+
+    fn judged(&self, scheme: Scheme, verified: bool) -> anyhow::Result<()> {
+        let verdict = if verified { "verified" } else { "REFUSED" };
+        self.say(&format!("  {verdict} by {}", judge::name(scheme)))
+    }
+
+    /// Signs a transaction on the chain for a scheme, after saying what it does.
+    async fn pay(&self, scheme: Scheme, wallet: &WalletId) -> anyhow::Result<SignatureReport> {
+        let wallet = self.cluster.client.wallet(wallet).await?;
+        let payment = Payment::from(&wallet, scheme)?;
+        let chain = transaction::chain(payment.chain)?;
+        let path = DerivationPath::default();
+        let read = Transaction::new(chain, &payment.transaction, &wallet, &path, &[])?;
+        self.say(&format!("  a {} transaction, of coins that nobody has:", chain.net().name))?;
+        for line in read.explained().lines() {
+            self.say(&format!("    {line}"))?;
+        }
+        let request = SignRequest {
+            wallet_id: Some(wallet.wallet_id.clone()),
+            chain: Some(chain.net().id.into()),
+            transaction: Some(payment.transaction.clone().into()),
+            ..SignRequest::default()
+        };
+        let (signed, took) = self.ask(request).await?;
+        read.check(&signed)?;
+        let inputs = match signed.signatures.len() {
+            1 => String::new(),
+            count => format!(", {count} inputs"),
+        };
+        self.say(&format!("  signed   by {} in {took} ms{inputs}", signed.committee.join(" and ")))?;
+        self.say(&format!("           {}", signed.tx_id.as_deref().unwrap_or("incomplete")))?;
+        let verified =
+            signed.signed_transaction.is_some_and(|transaction| payment.is_accepted(transaction.as_bytes()));
+        self.judged(scheme, verified)?;
+        Ok(SignatureReport {
+            chain: Some(chain.net().id),
+            tx_id: signed.tx_id,
+            committee: signed.committee,
+            signed_after_ms: took,
+            judge: judge::name(scheme),
+            verified,
+            ..SignatureReport::default()
+        })
+    }
+
+    async fn sign(
+        &self,
+        scheme: Scheme,
+        wallet: &WalletId,
+        message: &str,
+        path: Option<&'static str>,
+    ) -> anyhow::Result<SignatureReport> {
+        // Bitcoin signs hashes, and the judge of its signatures takes nothing else.
+        let (what, signed_bytes) = match scheme {
+            Scheme::Bip340 => ("SHA-256 of ", digest(&SHA256, message.as_bytes()).as_ref().to_vec()),
+            _ => ("", message.as_bytes().to_vec()),
+        };
+        let request = SignRequest {
+            wallet_id: Some(wallet.clone()),
+            message: Some(Hex::from(signed_bytes.clone())),
+            derivation_path: path.map(Into::into),
+            ..SignRequest::default()
+        };
+        let (signed, took) = self.ask(request).await?;
+        let with = path.map_or_else(String::new, |path| format!(" with the child key {path}"));
+        let by = signed.committee.join(" and ");
+        self.say(&format!("  signed   {what}{message:?}{with} by {by} in {took} ms"))?;
+        self.say(&format!("           {}", signed.signature))?;
+        let verified =
+            judge::accepts(scheme, signed.public_key.as_bytes(), &signed_bytes, signed.signature.as_bytes());
+        self.judged(scheme, verified)?;
+        Ok(SignatureReport {
+            message: Some(message.to_owned()),
+            derivation_path: path,
+            signature: Some(signed.signature),
+            committee: signed.committee,
+            signed_after_ms: took,
+            judge: judge::name(scheme),
+            verified,
+            ..SignatureReport::default()
+        })
+    }
 }
 
-async fn sign(
-    cluster: &LocalCluster,
-    scheme: Scheme,
-    wallet: &quorate_request::WalletId,
-    message: &str,
-    path: Option<&str>,
-) -> anyhow::Result<bool> {
-    let started = Instant::now();
-    // Bitcoin signs hashes, and the judge of its signatures takes nothing else.
-    let (what, signed_bytes) = match scheme {
-        Scheme::Bip340 => ("SHA-256 of ", digest(&SHA256, message.as_bytes()).as_ref().to_vec()),
-        _ => ("", message.as_bytes().to_vec()),
-    };
-    let request = SignRequest {
-        wallet_id: Some(wallet.clone()),
-        message: Some(Hex::from(signed_bytes.clone())),
-        derivation_path: path.map(Into::into),
-        ..SignRequest::default()
-    };
-    let signed: SignResponse = cluster.client.sign(request).await.context("signing")?;
-    let took = started.elapsed().as_millis();
-    let with = path.map_or_else(String::new, |path| format!(" with the child key {path}"));
-    say(&format!("  signed   {what}{message:?}{with} by {} in {took} ms", signed.committee.join(" and ")))?;
-    say(&format!("           {}", signed.signature))?;
-    let accepted =
-        judge::accepts(scheme, signed.public_key.as_bytes(), &signed_bytes, signed.signature.as_bytes());
-    let verdict = if accepted { "verified" } else { "REFUSED" };
-    say(&format!("  {verdict} by {}", judge::name(scheme)))?;
-    Ok(accepted)
+fn millis(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
 }

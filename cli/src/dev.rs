@@ -11,17 +11,18 @@ use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
+use crate::failure::Tip;
 use crate::local::{LocalCluster, ScratchFolder};
-use crate::node::{forbid_core_dumps, wait_for_interrupt};
-use crate::output;
+use crate::node::{Signals, forbid_core_dumps};
+use crate::{arguments, interruptible, output};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// How many nodes.
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(2..=100))]
+    #[arg(long, value_name = "NUMBER", default_value_t = 3, value_parser = arguments::nodes())]
     nodes: u16,
     /// Port of the gateway on loopback; 0 for any free one.
-    #[arg(long, default_value_t = 8080)]
+    #[arg(long, default_value_t = 8080, value_parser = arguments::number::<u16>(0..=65535))]
     port: u16,
     /// Keep the cluster in this folder and find it there again. Without it nothing is kept.
     #[arg(long, value_name = "DIR")]
@@ -53,14 +54,18 @@ pub(crate) async fn run(arguments: Arguments, joints: Joints) -> anyhow::Result<
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, arguments.port));
     let listener = TcpListener::bind(address)
         .await
-        .with_context(|| format!("the gateway can't listen on {address}; choose another --port"))?;
+        .with_context(|| format!("the gateway can't listen on {address}"))
+        .context(Tip("choose another --port; 0 takes any that is free".into()))?;
+    // From here on something would be left behind.
+    let mut signals = Signals::listen()?;
     let scratch = arguments.data.is_none().then(ScratchFolder::new).transpose()?;
     let folder = match (&arguments.data, &scratch) {
         (Some(folder), _) => std::path::absolute(folder)?,
         (None, Some(scratch)) => scratch.path().to_owned(),
         (None, None) => anyhow::bail!("no folder"),
     };
-    let cluster = LocalCluster::start(&folder, arguments.nodes, &joints).await?;
+    let starting = LocalCluster::start(&folder, arguments.nodes, &joints, arguments.json);
+    let cluster = interruptible(&mut signals, starting).await?;
     let gateway = format!("http://{}", listener.local_addr()?);
     let (stop, stopped) = oneshot::channel::<()>();
     let client = cluster.client.clone();
@@ -84,7 +89,7 @@ pub(crate) async fn run(arguments: Arguments, joints: Joints) -> anyhow::Result<
         nodes: cluster.nodes.iter().map(endpoint).collect(),
     };
     output::print(arguments.json, &endpoints, || welcome(&endpoints, scratch.is_some()))?;
-    wait_for_interrupt().await?;
+    signals.heard().await;
     stop.send(()).ok();
     serving.await.context("the gateway ended unexpectedly")??;
     cluster.stop().await;

@@ -65,14 +65,19 @@ pub(crate) fn run(command: &Command, registry: &Registry) -> anyhow::Result<()> 
 /// What the file proves, or why it proves nothing.
 fn judge(arguments: &Verify, registry: &Registry) -> anyhow::Result<Result<Report, String>> {
     let file = arguments.file.display();
-    let length = std::fs::metadata(&arguments.file).with_context(|| file.to_string())?.len();
+    let found = std::fs::metadata(&arguments.file).with_context(|| file.to_string())?;
+    if found.is_dir() {
+        return Err(Failure::Setting(format!("{file} is a folder: name one of the files in it")).into());
+    }
+    let length = found.len();
     if length > Evidence::MAX_BYTES as u64 {
         return Ok(Err(format!("{length} bytes are more than evidence can have")));
     }
     let bytes = std::fs::read(&arguments.file).with_context(|| file.to_string())?;
     let evidence = match Evidence::from_wire(&bytes) {
         Ok(evidence) => evidence,
-        Err(error) => return Ok(Err(format!("no evidence of this release: {error}"))),
+        Err(_) if bytes.is_empty() => return Ok(Err("the file is empty".into())),
+        Err(error) => return Ok(Err(format!("not evidence, or not of this release: {error}"))),
     };
     let verdict = match registry.judge(&evidence) {
         Ok(verdict) => verdict,

@@ -14,21 +14,24 @@ use quorate_node::store::{EmptyPassphrase, StoreError};
 use quorate_request::ErrorBody;
 use serde::Serialize;
 
+use crate::output::{self, Weight};
+
 /// What `--help` says of the exit codes.
 pub(crate) const EXIT_CODES: &str = "\
 Exit codes:
-  0  done
-  1  failed, for a reason that is none of these
-  2  wrong arguments
-  3  a file, a setting or a passphrase is missing or wrong
-  4  the cluster refused the request
-  5  the cluster could not serve it: unreachable, too few nodes, time-out
-  6  a verification failed
+  0    done
+  1    failed, for a reason that is none of these
+  2    wrong arguments
+  3    a file, a setting or a passphrase is missing or wrong
+  4    the cluster refused the request
+  5    the cluster could not serve it: unreachable, too few nodes, time-out
+  6    a verification failed
+  130  interrupted
 
 With --json an error is one line of JSON, the last one on standard error:
   {\"code\": \"unknown_wallet\", \"message\": \"…\"}
 The code is the cluster's, or else: failed, usage, configuration, refused, unreachable,
-not_verified.";
+not_verified, interrupted. What to do about it, if that is known, is in \"tip\".";
 
 /// A failure that the command line itself finds.
 #[derive(Debug)]
@@ -47,6 +50,8 @@ pub(crate) enum Failure {
     },
     /// Whoever was asked said no.
     Declined,
+    /// A signal came before it was done.
+    Interrupted,
 }
 
 impl fmt::Display for Failure {
@@ -55,11 +60,23 @@ impl fmt::Display for Failure {
             Self::Usage(text) | Self::Setting(text) | Self::NotVerified(text) => f.write_str(text),
             Self::Refused { code, text } => write!(f, "{text} ({code})"),
             Self::Declined => f.write_str("not signed"),
+            Self::Interrupted => f.write_str("interrupted"),
         }
     }
 }
 
 impl Error for Failure {}
+
+/// What to do about an error: attached to it as context, and told on a line of its own.
+#[derive(Debug)]
+pub(crate) struct Tip(pub(crate) String);
+
+impl fmt::Display for Tip {
+    /// Nothing: it is no part of what went wrong.
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Ok(())
+    }
+}
 
 /// The exit codes other than success.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,6 +87,8 @@ enum Kind {
     Refused = 4,
     Unreachable = 5,
     NotVerified = 6,
+    /// 128 and the number of SIGINT, as shells have it.
+    Interrupted = 130,
 }
 
 impl Kind {
@@ -82,6 +101,7 @@ impl Kind {
             Self::Refused => "refused",
             Self::Unreachable => "unreachable",
             Self::NotVerified => "not_verified",
+            Self::Interrupted => "interrupted",
         }
     }
 
@@ -97,6 +117,7 @@ impl Kind {
                 Failure::NotVerified(_) => Self::NotVerified,
                 Failure::Refused { .. } => Self::Refused,
                 Failure::Declined => Self::Failed,
+                Failure::Interrupted => Self::Interrupted,
             });
         }
         if let Some(error) = cause.downcast_ref::<ClientError>() {
@@ -126,53 +147,150 @@ impl Kind {
 struct Report<'a> {
     code: &'a str,
     message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tip: Option<&'a str>,
+}
+
+/// The same of an error that the cluster describes.
+#[derive(Serialize)]
+struct Said<'a> {
+    #[serde(flatten)]
+    body: &'a ErrorBody,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tip: Option<&'a str>,
 }
 
 /// Prints an error and gives the exit code of its kind.
 pub(crate) fn fail(error: &anyhow::Error, json: bool) -> ExitCode {
     let kind = Kind::of(error);
-    let line = if json { json_line(error, kind) } else { format!("error: {}", with_causes(error)) };
+    let text = if json { json_line(error, kind) } else { lines(error, output::colours()) };
     // Nobody is left to tell when standard error is closed.
-    writeln!(std::io::stderr(), "{line}").ok();
+    writeln!(std::io::stderr(), "{text}").ok();
     ExitCode::from(kind as u8)
+}
+
+/// An error for people.
+fn lines(error: &anyhow::Error, coloured: bool) -> String {
+    let mut said_of_it = with_causes(error);
+    let culprits = said(error).map_or(&[][..], |body| &body.culprits);
+    if !culprits.is_empty() {
+        said_of_it.push_str(&format!("\nproven to have cheated: {}", culprits.join(", ")));
+    }
+    let text = format!("{} {}", Weight::Error.word(coloured), output::printable(&said_of_it));
+    match error.downcast_ref() {
+        // As the parser of arguments has it.
+        Some(Tip(tip)) => format!("{text}\n\n  {} {}", Weight::Tip.word(coloured), output::printable(tip)),
+        None => text,
+    }
+}
+
+/// What the cluster said, if it is the cluster that refused.
+fn said(error: &anyhow::Error) -> Option<&ErrorBody> {
+    error.chain().find_map(|cause| cause.downcast_ref::<ClientError>()?.api())
 }
 
 /// Prints why the arguments can't be read, or the help that was asked for.
 pub(crate) fn arguments(error: &clap::Error, json: bool) -> ExitCode {
-    // Help and version are "errors" that go to standard output. A closed pipe is not worth a message.
-    if json && error.use_stderr() {
+    // Help and version are "errors" that go to standard output.
+    if !error.use_stderr() {
+        return match error.print() {
+            // The reader has seen enough.
+            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+                fail(&anyhow::anyhow!("standard output: {error}"), json)
+            }
+            _ => ExitCode::SUCCESS,
+        };
+    }
+    if json {
         let text = error.render().to_string();
-        let message = text.trim().trim_start_matches("error: ");
-        let report = Report { code: Kind::Usage.name(), message };
-        writeln!(std::io::stderr(), "{}", serde_json::to_string(&report).unwrap_or(text.clone())).ok();
+        let (message, tip) = usage(&text);
+        let report = Report { code: Kind::Usage.name(), message: &message, tip: tip.as_deref() };
+        writeln!(std::io::stderr(), "{}", serde_json::to_string(&report).unwrap_or(message.clone())).ok();
     } else {
         error.print().ok();
     }
-    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(Kind::Usage as u8))
+    ExitCode::from(Kind::Usage as u8)
+}
+
+/// What is wrong with the arguments, on one line, and the parser's advice. How they are used is left to --help.
+fn usage(text: &str) -> (String, Option<String>) {
+    let one_line = |part: &str| part.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut parts = text.trim().split("\n\n");
+    let message = one_line(parts.next().unwrap_or_default().trim_start_matches("error: "));
+    let tip = parts.find_map(|part| part.trim().strip_prefix("tip: "));
+    (message, tip.map(one_line))
 }
 
 fn json_line(error: &anyhow::Error, kind: Kind) -> String {
     let message = with_causes(error);
-    let said: Option<&ErrorBody> = error.chain().find_map(|cause| cause.downcast_ref::<ClientError>()?.api());
-    let line = match said {
-        Some(body) => serde_json::to_string(body),
-        None => serde_json::to_string(&Report { code: kind.name(), message: &message }),
+    let tip = error.downcast_ref().map(|Tip(tip)| tip.as_str());
+    let line = match said(error) {
+        Some(body) => serde_json::to_string(&Said { body, tip }),
+        None => serde_json::to_string(&Report { code: kind.name(), message: &message, tip }),
     };
     line.unwrap_or(message)
 }
 
 /// An error with its causes. One that is part of what was said already is not repeated: many errors name their cause
 /// themselves, since they are logged without the chain.
-fn with_causes(error: &anyhow::Error) -> String {
+pub(crate) fn with_causes(error: &anyhow::Error) -> String {
     let mut text = String::new();
-    for cause in error.chain().map(ToString::to_string) {
+    for cause in error.chain().map(ToString::to_string).filter(|cause| !cause.is_empty()) {
         if text.is_empty() {
             text = cause;
         } else if !text.contains(&cause) {
             text = format!("{text}: {cause}");
         }
     }
-    text
+    plain(&text)
+}
+
+/// What libraries say of files and connections, without the names of their types and the numbers of the kernel.
+pub(crate) fn plain(text: &str) -> String {
+    let mut text = without_numbers(text);
+    for (theirs, ours) in [
+        ("client error (Connect): tcp connect error: ", ""),
+        ("client error (Connect): dns error: ", ""),
+        ("client error (Connect): ", ""),
+        ("client error (SendRequest): ", ""),
+        ("stream did not contain valid UTF-8", "it is not text"),
+        ("EOF while parsing a value at line 1 column 0", "it is empty"),
+        ("EOF while parsing", "it ends early, inside"),
+    ] {
+        text = text.replace(theirs, ours);
+    }
+    // "invalid type: sequence, expected struct RawPeers": a mapping was due.
+    let Some((before, rest)) = text.split_once("invalid type: ") else { return text };
+    let Some((found, expected)) = rest.split_once(", expected ") else { return text };
+    let found = match found {
+        "sequence" => "a list",
+        "map" => "fields with names",
+        "unit value" | "null" => "nothing",
+        other => other,
+    };
+    let named = expected
+        .strip_prefix("struct ")
+        .map(|rest| rest.trim_start_matches(|letter: char| letter.is_ascii_alphanumeric() || letter == '_'));
+    match named {
+        Some(after) => format!("{before}expected fields with names, found {found}{after}"),
+        None => format!("{before}expected {expected}, found {found}"),
+    }
+}
+
+/// Without the numbers of the operating system's errors, whose names stand before them.
+fn without_numbers(text: &str) -> String {
+    let mut parts = text.split(" (os error ");
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        match part.split_once(')') {
+            Some((number, rest)) if number.bytes().all(|byte| byte.is_ascii_digit()) => plain.push_str(rest),
+            _ => {
+                plain.push_str(" (os error ");
+                plain.push_str(part);
+            }
+        }
+    }
+    plain
 }
 
 #[cfg(test)]
@@ -222,13 +340,76 @@ mod tests {
             (api(ErrorCode::UnknownWallet).into(), Kind::Refused),
             (api(ErrorCode::NotEnoughSigners).into(), Kind::Unreachable),
             (Failure::NotVerified("x".into()).into(), Kind::NotVerified),
+            (Failure::Interrupted.into(), Kind::Interrupted),
+            // What to do about it does not change what it is.
+            (anyhow::Error::from(Failure::Setting("x".into())).context(Tip("y".into())), Kind::Configuration),
         ] {
             assert_eq!(Kind::of(&error), kind, "{error}");
-            assert!(EXIT_CODES.contains(&format!("\n  {}  ", kind as u8)));
+            assert!(EXIT_CODES.contains(&format!("\n  {:<3}  ", kind as u8)));
+            assert!(kind == Kind::Failed || EXIT_CODES.contains(kind.name()), "{}", kind.name());
         }
         let line = json_line(&api(ErrorCode::UnknownWallet).into(), Kind::Refused);
         assert_eq!(line, r#"{"code":"unknown_wallet","message":"said"}"#);
         let line = json_line(&Failure::Usage("x".into()).into(), Kind::Usage);
         assert_eq!(line, r#"{"code":"usage","message":"x"}"#);
+    }
+
+    #[test]
+    fn what_to_do_is_told_on_a_line_of_its_own() {
+        let error = anyhow::Error::from(Failure::Setting("no file".into())).context(Tip("make one".into()));
+        assert_eq!(lines(&error, false), "error: no file\n\n  tip: make one");
+        assert_eq!(lines(&error, true), "\x1b[1;31merror:\x1b[0m no file\n\n  \x1b[32mtip:\x1b[0m make one");
+        let line = json_line(&error, Kind::Configuration);
+        assert_eq!(line, r#"{"code":"configuration","message":"no file","tip":"make one"}"#);
+    }
+
+    #[test]
+    fn who_cheated_is_told_and_nothing_that_is_told_steers_a_terminal() {
+        let mut body = ErrorBody::new(ErrorCode::Aborted, "aborted\x1b[2K");
+        body.culprits = vec!["node3".into()];
+        let error = ClientError::Api { status: body.code.status(), error: Box::new(body) }.into();
+        for coloured in [false, true] {
+            let text = lines(&error, coloured);
+            assert!(text.ends_with("(aborted)\nproven to have cheated: node3"), "{text}");
+            assert!(!text.contains("\x1b[2K") && text.contains("\\u{1b}[2K"), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn no_type_of_ours_and_no_number_of_the_kernel_is_told() {
+        for (theirs, ours) in [
+            ("peers.yaml: No such file or directory (os error 2)", "peers.yaml: No such file or directory"),
+            ("(os error x) stays", "(os error x) stays"),
+            ("a (os error 2) and b (os error 13)", "a and b"),
+            (
+                "peers file f: invalid type: string \"hello\", expected struct RawPeers",
+                "peers file f: expected fields with names, found string \"hello\"",
+            ),
+            (
+                "f: invalid type: sequence, expected struct RawPeers at line 1 column 2",
+                "f: expected fields with names, found a list at line 1 column 2",
+            ),
+            ("invalid type: map, expected a string", "expected a string, found fields with names"),
+            ("peers file f: stream did not contain valid UTF-8", "peers file f: it is not text"),
+            (
+                "http://h:1/: client error (Connect): tcp connect error: Connection refused (os error 111)",
+                "http://h:1/: Connection refused",
+            ),
+        ] {
+            assert_eq!(plain(theirs), ours);
+        }
+    }
+
+    #[test]
+    fn wrong_arguments_are_one_line_for_programs() {
+        let text = "error: unexpected argument '--walet' found\n\n  tip: a similar argument exists: '--wallet'\n\n\
+                    Usage: quorate sign\n\nFor more information, try '--help'.\n";
+        let (message, tip) = usage(text);
+        assert_eq!(message, "unexpected argument '--walet' found");
+        assert_eq!(tip.as_deref(), Some("a similar argument exists: '--wallet'"));
+        let text =
+            "error: the following required arguments were not provided:\n  --a <A>\n  --b <B>\n\nUsage: x";
+        assert_eq!(usage(text).0, "the following required arguments were not provided: --a <A> --b <B>");
+        assert_eq!(usage(text).1, None);
     }
 }

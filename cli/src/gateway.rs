@@ -11,18 +11,25 @@ use quorate_request::ClusterId;
 use serde::Serialize;
 use tokio::net::TcpListener;
 
-use crate::failure::Failure;
-use crate::node::{forbid_core_dumps, wait_for_interrupt};
+use crate::failure::{Failure, Tip};
+use crate::node::{Signals, forbid_core_dumps};
+use crate::output::{self, Weight};
 use crate::passphrase::Source;
-use crate::{cluster, output};
+use crate::{arguments, cluster};
+
+const EXAMPLES: &str = "\
+Example:
+  quorate gateway --api http://10.0.0.1:8080,http://10.0.0.2:8080 \\
+      --initiator initiator.json --peers peers.yaml";
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
     /// Where to serve the API; port 0 for any free one.
-    #[arg(long, value_name = "ADDRESS", default_value_t = DEFAULT_ADDRESS)]
+    #[arg(long, value_name = "ADDRESS", default_value_t = DEFAULT_ADDRESS, value_parser = arguments::listen)]
     listen: SocketAddr,
     /// Addresses of the cluster's nodes; one that fails is passed over.
-    #[arg(long, value_name = "URL,…", env = "QUORATE_API", value_delimiter = ',', required = true)]
+    #[arg(long, value_name = "URL,…", env = "QUORATE_API", value_delimiter = ',', required = true, value_parser = arguments::endpoint)]
     api: Vec<http::Uri>,
     /// Initiator key to sign requests with. Whoever reaches the gateway can ask for whatever this key may.
     #[arg(long, value_name = "FILE", env = "QUORATE_INITIATOR")]
@@ -75,7 +82,8 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     )?;
     let listener = TcpListener::bind(listen)
         .await
-        .with_context(|| format!("the gateway can't listen on {listen}; choose another --listen"))?;
+        .with_context(|| format!("the gateway can't listen on {listen}"))
+        .context(Tip("choose another --listen; port 0 takes any that is free".into()))?;
     let nodes = arguments.api.iter().map(|uri| uri.to_string().trim_end_matches('/').to_owned()).collect();
     let served = Served {
         gateway: format!("http://{}", listener.local_addr()?),
@@ -87,22 +95,19 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
         initiator: client.initiator(),
         nodes,
     };
+    // Who reads that it is served may stop it at once.
+    let mut signals = Signals::listen()?;
     output::print(arguments.json, &served, || welcome(&served))?;
     let exposure = match exposure {
         Reach::Loopback => Exposure::Loopback,
         Reach::Network => {
             // Nobody is left to tell when standard error is closed.
-            let text = "warning: whoever reaches this address can sign with every wallet of the cluster";
-            writeln!(std::io::stderr(), "{text}").ok();
+            let text = "whoever reaches this address can sign with every wallet of the cluster";
+            writeln!(std::io::stderr(), "{} {text}", Weight::Warning.word(output::colours())).ok();
             Exposure::Network
         }
     };
-    gateway::serve(listener, client, exposure, async {
-        if let Err(error) = wait_for_interrupt().await {
-            tracing::error!(%error, "signals can't be heard");
-        }
-    })
-    .await?;
+    gateway::serve(listener, client, exposure, async move { signals.heard().await }).await?;
     Ok(())
 }
 

@@ -1,12 +1,13 @@
 //! The quorate command line: every command in a file of its own.
 //!
 //! Exit codes: 0 success, 1 failure, 2 usage, 3 a file or setting is wrong, 4 the cluster refused the request, 5 the
-//! cluster could not serve it (unreachable, too few nodes, time-out), 6 a verification failed. With `--json` an error is
-//! one line of JSON with `code` and `message`, the last one on standard error.
+//! cluster could not serve it (unreachable, too few nodes, time-out), 6 a verification failed, 130 interrupted. With
+//! `--json` an error is one line of JSON with `code` and `message`, the last one on standard error.
 // Results go to standard output; everything else goes through the log, to standard error.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod address;
+mod arguments;
 mod bench;
 mod chains;
 mod cluster;
@@ -23,6 +24,7 @@ mod node;
 mod output;
 mod passphrase;
 mod peers;
+mod progress;
 mod sign;
 mod transaction;
 mod verify;
@@ -31,12 +33,16 @@ mod wallet;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use quorate_node::Joints;
+
+use failure::Failure;
+use node::Signals;
+use output::Log;
 
 /// Threshold signing: wallets whose private key never exists anywhere.
 #[derive(Debug, Parser)]
-#[command(name = "quorate", version, propagate_version = true, after_help = failure::EXIT_CODES)]
+#[command(name = "quorate", version, after_help = failure::EXIT_CODES)]
 struct Arguments {
     /// Say more: once for details, twice for everything.
     #[arg(short, long, global = true, action = clap::ArgAction::Count, display_order = 900)]
@@ -92,7 +98,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, joints: Joints) -> Ex
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     // Looked for by hand: it counts when the rest can't be read, too.
     let json = arguments.iter().take_while(|word| *word != "--").any(|word| word == "--json");
-    let arguments = match Arguments::try_parse_from(arguments) {
+    let arguments = match parse(arguments) {
         Ok(arguments) => arguments,
         Err(error) => return failure::arguments(&error, json),
     };
@@ -108,47 +114,114 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, joints: Joints) -> Ex
     }
 }
 
+fn parse(arguments: Vec<OsString>) -> Result<Arguments, clap::Error> {
+    let mut command = Arguments::command();
+    let matches = command.try_get_matches_from_mut(arguments)?;
+    bench::check(&matches, &mut command)?;
+    Arguments::from_arg_matches(&matches)
+}
+
+/// Runs what starts processes and leaves files in a scratch folder, until it ends or a signal comes: then they go, too.
+async fn interruptible<T>(
+    signals: &mut Signals,
+    running: impl Future<Output = anyhow::Result<T>>,
+) -> anyhow::Result<T> {
+    tokio::select! {
+        () = signals.heard() => Err(Failure::Interrupted.into()),
+        ended = running => ended,
+    }
+}
+
 async fn run(arguments: Arguments, joints: Joints) -> anyhow::Result<()> {
     let verbose = arguments.verbose;
     match arguments.command {
         Command::Demo(arguments) => {
-            output::log(verbose, "error", false);
-            demo::run(arguments, joints).await
+            output::log(verbose, "error", Log::Brief);
+            interruptible(&mut Signals::listen()?, demo::run(arguments, joints)).await
         }
         Command::Dev(arguments) => {
-            output::log(verbose, "warn", false);
+            output::log(verbose, "warn", Log::Timed);
             dev::run(arguments, joints).await
         }
         Command::Gateway(arguments) => {
-            output::log(verbose, "warn", false);
+            output::log(verbose, "warn", Log::Timed);
             gateway::run(arguments).await
         }
         Command::Node(command) => node::run(command, verbose, joints).await,
-        Command::Peers(command) => peers::run(command),
+        Command::Peers(command) => {
+            output::log(verbose, "warn", Log::Brief);
+            peers::run(command)
+        }
         Command::Identity(command) => {
-            output::log(verbose, "warn", false);
+            output::log(verbose, "warn", Log::Brief);
             identity::run(command)
         }
         Command::Initiator(command) => {
-            output::log(verbose, "warn", false);
+            output::log(verbose, "warn", Log::Brief);
             identity::run_initiator(command)
         }
         Command::Wallet(command) => {
-            output::log(verbose, "warn", false);
+            output::log(verbose, "warn", Log::Brief);
             wallet::run(command).await
         }
         Command::Sign(arguments) => {
-            output::log(verbose, "warn", false);
+            output::log(verbose, "warn", Log::Brief);
             sign::run(arguments).await
         }
         Command::Bench(command) => {
-            output::log(verbose, "error", false);
-            bench::run(command).await
+            output::log(verbose, "error", Log::Brief);
+            interruptible(&mut Signals::listen()?, bench::run(command)).await
         }
         Command::Chains(command) => chains::run(&command),
         Command::Verify(arguments) => verify::run(&arguments),
         Command::Evidence(command) => evidence::run(&command, &joints.registry),
         Command::Completions(arguments) => manual::completions(&arguments),
         Command::Man(arguments) => manual::man(&arguments),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    /// Commands without a result that a program would read.
+    const WITHOUT_JSON: &[(&str, &str)] = &[
+        ("quorate node start", "a service: what it says are logs, as JSON with log_format: json"),
+        ("quorate completions", "the result is a script"),
+        ("quorate man", "the results are files, whose names are known"),
+    ];
+
+    fn leaves(command: &clap::Command, path: &str, found: &mut Vec<(String, clap::Command)>) {
+        if !command.has_subcommands() {
+            found.push((path.to_owned(), command.clone()));
+        }
+        for inner in command.get_subcommands() {
+            leaves(inner, &format!("{path} {}", inner.get_name()), found);
+        }
+    }
+
+    #[test]
+    fn every_command_with_a_result_gives_it_as_json_too() {
+        let mut found = Vec::new();
+        leaves(&Arguments::command(), "quorate", &mut found);
+        assert!(found.len() > 20, "{}", found.len());
+        let without = |name: &str| WITHOUT_JSON.iter().find(|(exception, _)| *exception == name);
+        for (name, command) in &found {
+            let takes_json = command.get_arguments().any(|argument| argument.get_long() == Some("json"));
+            match without(name) {
+                Some((_, reason)) => assert!(!takes_json, "{name} has --json now: {reason} is no reason"),
+                None => assert!(takes_json, "{name} has no --json"),
+            }
+        }
+        for (name, _) in WITHOUT_JSON {
+            assert!(found.iter().any(|(known, _)| known == name), "there is no {name}");
+        }
+    }
+
+    #[test]
+    fn the_arguments_are_well_formed() {
+        Arguments::command().debug_assert();
     }
 }

@@ -3,10 +3,12 @@
 mod processes;
 
 use std::fs::OpenOptions;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow, bail};
@@ -21,6 +23,7 @@ use rand_core::{OsRng, RngCore};
 use tokio::net::TcpListener;
 
 use crate::failure::Failure;
+use crate::progress::Progress;
 pub(crate) use processes::ProcessCluster;
 
 /// How long the nodes may take to find each other.
@@ -45,8 +48,14 @@ pub(crate) struct LocalNode {
 
 impl LocalCluster {
     /// Starts `count` nodes with their files in `folder`: those of an earlier run, or new ones.
-    pub(crate) async fn start(folder: &Path, count: u16, joints: &Joints) -> anyhow::Result<Self> {
-        let Prepared { identities, initiator, sockets, peers } = prepare(folder, count).await?;
+    pub(crate) async fn start(
+        folder: &Path,
+        count: u16,
+        joints: &Joints,
+        quiet: bool,
+    ) -> anyhow::Result<Self> {
+        let Prepared { identities, initiator, sockets, peers } = prepare(folder, count, quiet).await?;
+        let _starting = Progress::of(quiet, format!("{count} nodes start and connect to each other"));
         let mut nodes = Vec::new();
         for ((number, identity), sockets) in (1..=count).zip(identities).zip(sockets) {
             let config = config(folder, number, initiator.identity())?;
@@ -96,9 +105,19 @@ impl ScratchFolder {
 
 impl Drop for ScratchFolder {
     fn drop(&mut self) {
-        if let Err(error) = std::fs::remove_dir_all(&self.0) {
-            tracing::warn!(folder = %self.0.display(), %error, "could not be removed");
+        // Processes that are being killed may still write.
+        for _ in 0..20 {
+            match std::fs::remove_dir_all(&self.0) {
+                Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => {
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+                Err(error) => {
+                    return tracing::warn!(folder = %self.0.display(), %error, "could not be removed");
+                }
+                Ok(()) => return,
+            }
         }
+        tracing::warn!(folder = %self.0.display(), "could not be removed: something writes to it");
     }
 }
 
@@ -111,11 +130,21 @@ struct Prepared {
 }
 
 /// Makes the files of `count` nodes in `folder`, or takes those of an earlier run.
-async fn prepare(folder: &Path, count: u16) -> anyhow::Result<Prepared> {
-    std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+async fn prepare(folder: &Path, count: u16, quiet: bool) -> anyhow::Result<Prepared> {
+    make_folder(folder)?;
     let passphrase = passphrase(folder)?;
-    let identities =
-        (1..=count).map(|number| open(folder, number, &passphrase)).collect::<Result<Vec<_>, _>>()?;
+    let made = Arc::new(AtomicU16::new(0));
+    let shown = Arc::clone(&made);
+    let _making = Progress::show(quiet, move || {
+        format!("keys and stores: {} of {count} nodes have theirs", shown.load(Ordering::Relaxed))
+    });
+    let mut identities = Vec::new();
+    for number in 1..=count {
+        identities.push(open(folder, number, &passphrase)?);
+        made.fetch_add(1, Ordering::Relaxed);
+        // Signals are heard in between.
+        tokio::task::yield_now().await;
+    }
     let initiator = initiator(folder, &passphrase)?;
     let mut sockets = Vec::new();
     for _ in 0..count {
@@ -123,6 +152,14 @@ async fn prepare(folder: &Path, count: u16) -> anyhow::Result<Prepared> {
     }
     let peers = peers(folder, &identities, &sockets)?;
     Ok(Prepared { identities, initiator, sockets, peers })
+}
+
+/// Makes a folder that somebody named, unless it is there.
+pub(crate) fn make_folder(folder: &Path) -> anyhow::Result<()> {
+    if folder.exists() && !folder.is_dir() {
+        return Err(Failure::Setting(format!("{} is a file, not a folder", folder.display())).into());
+    }
+    std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())
 }
 
 async fn listen() -> anyhow::Result<TcpListener> {

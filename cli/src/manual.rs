@@ -6,6 +6,7 @@ use anyhow::Context;
 use clap::CommandFactory;
 use clap_complete::Shell;
 
+use crate::local::make_folder;
 use crate::output;
 
 #[derive(Debug, clap::Args)]
@@ -30,7 +31,7 @@ pub(crate) fn completions(arguments: &Completions) -> anyhow::Result<()> {
 
 pub(crate) fn man(arguments: &Man) -> anyhow::Result<()> {
     let folder = || arguments.folder.display().to_string();
-    std::fs::create_dir_all(&arguments.folder).with_context(folder)?;
+    make_folder(&arguments.folder)?;
     clap_mangen::generate_to(crate::Arguments::command(), &arguments.folder).with_context(folder)?;
     let pages = std::fs::read_dir(&arguments.folder).with_context(folder)?.flatten();
     let ours = |name: &str| name.starts_with("quorate") && name.ends_with(".1");

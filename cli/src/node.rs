@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::Subcommand;
 use quorate_keys::Identity;
-use quorate_node::config::{Config, LogFormat, Overrides, PassphraseSource};
+use quorate_node::config::{Config, ConfigError, LogFormat, Overrides, PassphraseSource};
 use quorate_node::identity::{self, IdentityKind};
 use quorate_node::peers::NodeName;
 use quorate_node::store::{KdfParams, Store};
@@ -18,10 +18,13 @@ use quorate_node::{Joints, Node};
 use quorate_request::{NodeView, Readiness};
 use rand_core::OsRng;
 use serde::Serialize;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::cluster::Target;
-use crate::failure::Failure;
-use crate::{output, passphrase};
+use crate::failure::{Failure, Tip};
+use crate::output::Log;
+use crate::progress::Progress;
+use crate::{arguments, output, passphrase};
 
 /// The configuration that `node init` writes.
 const CONFIG_FILE: &str = "node.yaml";
@@ -41,7 +44,12 @@ pub(crate) enum Command {
     Status(Status),
 }
 
+const EXAMPLES: &str = "\
+Example:
+  quorate node init --name node1 --data /var/lib/quorate --initiator 0x…";
+
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct Init {
     /// Name of the node in the peers file: a-z, 0-9 and -.
     #[arg(long)]
@@ -53,10 +61,10 @@ pub(crate) struct Init {
     #[arg(long, value_name = "FILE")]
     peers: Option<PathBuf>,
     /// Where to listen for peers.
-    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:7000")]
+    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:7000", value_parser = arguments::listen)]
     listen: SocketAddr,
     /// Where to serve the API.
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080", value_parser = arguments::listen)]
     api_listen: SocketAddr,
     /// A key that may request; once for each.
     #[arg(long = "initiator", value_name = "IDENTITY")]
@@ -95,16 +103,16 @@ pub(crate) struct Status {
 pub(crate) async fn run(command: Command, verbose: u8, joints: Joints) -> anyhow::Result<()> {
     match command {
         Command::Init(arguments) => {
-            output::log(verbose, "warn", false);
+            output::log(verbose, "warn", Log::Brief);
             init(&arguments)
         }
         Command::Start(arguments) => start(arguments, verbose, joints).await,
         Command::CheckConfig(arguments) => {
-            output::log(verbose, "error", false);
+            output::log(verbose, "error", Log::Brief);
             check_config::run(arguments)
         }
         Command::Status(arguments) => {
-            output::log(verbose, "warn", false);
+            output::log(verbose, "warn", Log::Brief);
             status(arguments).await
         }
     }
@@ -160,10 +168,12 @@ fn init(arguments: &Init) -> anyhow::Result<()> {
     std::fs::create_dir_all(&data).with_context(|| data.display().to_string())?;
     let mut files = Files(Vec::new());
     let kdf = KdfParams::default();
+    let sealing = Progress::of(arguments.json, "sealing the identity and the store under the passphrase");
     let identity = identity::generate(&identity_path, IdentityKind::Node, &passphrase, kdf, &mut OsRng)?;
     files.0.push(identity_path);
     drop(Store::create(&db_path, &passphrase, kdf)?);
     files.0.push(db_path);
+    drop(sealing);
     let mut opened = File::create_new(&config).with_context(|| config.display().to_string())?;
     files.0.push(config.clone());
     opened.write_all(settings.as_bytes()).with_context(|| config.display().to_string())?;
@@ -192,13 +202,14 @@ fn refuse_leftovers(files: &[&Path]) -> anyhow::Result<()> {
     if there.is_empty() {
         return Ok(());
     }
+    let (exist, are) = if there.len() == 1 { ("exists", "is") } else { ("exist", "are") };
     let advice = if there.len() == files.len() {
         "this folder has its node, start it with `quorate node start`, or choose another --data"
     } else {
         "choose another --data, or move it away if it is left of a set-up that was cut short"
     };
-    Err(Failure::Setting(format!("{} exists already and is never overwritten: {advice}", there.join(", ")))
-        .into())
+    let text = format!("{} {exist} already and {are} never overwritten", there.join(", "));
+    Err(anyhow::Error::from(Failure::Setting(text)).context(Tip(advice.into())))
 }
 
 /// The files of a node that is being made: removed, unless it is finished.
@@ -220,13 +231,16 @@ async fn start(arguments: Start, verbose: u8, joints: Joints) -> anyhow::Result<
     }
     let overrides =
         arguments.settings.into_iter().fold(Overrides::new(), |all, (key, value)| all.set(&key, value));
-    let mut config = Config::load(arguments.config.as_deref(), std::env::vars(), &overrides)?;
-    output::log(verbose, "info", matches!(config.log_format, LogFormat::Json));
+    let file = arguments.config.as_deref();
+    let mut config =
+        Config::load(file, std::env::vars(), &overrides).map_err(|error| advised(error, file))?;
+    let form = if matches!(config.log_format, LogFormat::Json) { Log::Json } else { Log::Timed };
+    output::log(verbose, "info", form);
     if matches!(config.passphrase, PassphraseSource::Unset) {
         config.passphrase = PassphraseSource::Given(passphrase::prompt("Passphrase of the node: ")?);
     }
     let node = Node::start(config, joints).await?;
-    wait_for_interrupt().await?;
+    Signals::listen()?.heard().await;
     node.stop().await;
     Ok(())
 }
@@ -249,15 +263,26 @@ pub(crate) fn forbid_core_dumps() {
     }
 }
 
-/// Waits for SIGINT or SIGTERM.
-pub(crate) async fn wait_for_interrupt() -> anyhow::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
+/// SIGINT and SIGTERM, from when they are listened for: none is missed, and none ends the process by itself.
+pub(crate) struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    pub(crate) fn listen() -> anyhow::Result<Self> {
+        let interrupt = signal(SignalKind::interrupt()).context("signals can't be heard")?;
+        let terminate = signal(SignalKind::terminate()).context("signals can't be heard")?;
+        Ok(Self { interrupt, terminate })
     }
-    Ok(())
+
+    /// Waits for one of them.
+    pub(crate) async fn heard(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -270,7 +295,7 @@ struct Report {
 }
 
 async fn status(arguments: Status) -> anyhow::Result<()> {
-    let asked = arguments.target.ask(async |client| {
+    let asked = arguments.target.ask(arguments.json, "asking the node", async |client| {
         let health = client.health().await?;
         let (node, version) = (health.node, health.version);
         Ok(Report { node, version, readiness: client.ready().await?, nodes: client.nodes().await? })
@@ -300,8 +325,30 @@ fn row(node: &NodeView) -> Vec<String> {
         (false, true) => "connected",
         (false, false) => "unreachable",
     };
-    let heard = node.last_heard_ms.map_or_else(|| "-".into(), |ms| format!("{ms} ms"));
+    let heard = node.last_heard_ms.map_or_else(|| "-".into(), ago);
     vec![node.name.clone(), state.into(), heard, node.queued_frames.to_string(), node.identity.to_string()]
+}
+
+/// How long ago, in the unit that fits.
+fn ago(millis: u64) -> String {
+    match millis / 1000 {
+        0 => format!("{millis} ms ago"),
+        seconds @ 1..120 => format!("{seconds} s ago"),
+        seconds @ 120..7200 => format!("{} min ago", seconds / 60),
+        seconds => format!("{} h ago", seconds / 3600),
+    }
+}
+
+/// Says that no file was named, where a setting is missing for that.
+fn advised(error: ConfigError, file: Option<&Path>) -> anyhow::Error {
+    match (&error, file) {
+        (ConfigError::Missing { .. }, None) => {
+            let tip =
+                "--config names the file that `quorate node init` wrote, node.yaml in the node's folder";
+            anyhow::Error::from(error).context(Tip(tip.into()))
+        }
+        _ => error.into(),
+    }
 }
 
 #[cfg(all(test, target_os = "linux"))]

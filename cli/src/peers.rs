@@ -1,17 +1,17 @@
 //! `peers generate|list`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use clap::Subcommand;
 use quorate_keys::Identity;
-use quorate_node::identity::{self, IdentityKind};
+use quorate_node::identity::IdentityKind;
 use quorate_node::peers::{NodeName, Peer, PeerAddress, Peers};
 use quorate_request::ClusterId;
 use rand_core::OsRng;
 use serde::Serialize;
 
-use crate::output;
+use crate::{identity, output};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -21,7 +21,12 @@ pub(crate) enum Command {
     List(List),
 }
 
+const EXAMPLES: &str = "\
+Example:
+  quorate peers generate --node node1=0x…@10.0.0.1:7000 --node node2=id2.json@10.0.0.2:7000";
+
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct Generate {
     /// A node: NAME=IDENTITY@HOST:PORT, where IDENTITY is 0x… or an identity file. Once for each node.
     #[arg(long = "node", value_name = "NODE", required = true)]
@@ -82,16 +87,19 @@ impl Entry {
     fn peer(self) -> anyhow::Result<Peer> {
         let identity = match self.identity {
             Named::Directly(identity) => identity,
-            Named::InFile(file) => identity::stated_identity(&file, IdentityKind::Node)?,
+            Named::InFile(file) => identity::stated(&file, IdentityKind::Node)?,
         };
         Ok(Peer { name: self.name, identity, address: self.address })
     }
 }
 
 #[derive(Serialize)]
-struct Report {
+struct Report<'a> {
     cluster: ClusterId,
     nodes: Vec<Row>,
+    /// The file that was made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<&'a Path>,
 }
 
 #[derive(Serialize)]
@@ -107,24 +115,29 @@ pub(crate) fn run(command: Command) -> anyhow::Result<()> {
             let nodes = arguments.nodes.into_iter().map(Entry::peer).collect::<anyhow::Result<Vec<_>>>()?;
             let peers = Peers::generate(nodes, &mut OsRng)?;
             peers.save_new(&arguments.out)?;
-            show(&peers, arguments.json)
+            show(&peers, Some(&arguments.out), arguments.json)
         }
-        Command::List(arguments) => show(&Peers::load(&arguments.peers)?, arguments.json),
+        Command::List(arguments) => show(&Peers::load(&arguments.peers)?, None, arguments.json),
     }
 }
 
-fn show(peers: &Peers, json: bool) -> anyhow::Result<()> {
+/// Shows peers, and where they have just been written to.
+fn show(peers: &Peers, written: Option<&Path>, json: bool) -> anyhow::Result<()> {
     let row = |peer: &Peer| Row {
         name: peer.name.to_string(),
         identity: peer.identity,
         address: peer.address.to_string(),
     };
-    let report = Report { cluster: *peers.cluster(), nodes: peers.all().iter().map(row).collect() };
+    let report =
+        Report { cluster: *peers.cluster(), nodes: peers.all().iter().map(row).collect(), file: written };
     output::print(json, &report, || {
         let rows: Vec<_> = (report.nodes.iter())
             .map(|node| vec![node.name.clone(), node.identity.to_string(), node.address.clone()])
             .collect();
         let table = output::table(&["NODE", "IDENTITY", "ADDRESS"], &rows);
-        format!("cluster {}\n\n{table}", report.cluster)
+        let next = written.map_or_else(String::new, |file| {
+            format!("\n\nWritten to {}: put the same file on every node.", file.display())
+        });
+        format!("cluster {}\n\n{table}{next}", report.cluster)
     })
 }

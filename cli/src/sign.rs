@@ -4,12 +4,14 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use anyhow::Context;
 use clap::ArgGroup;
 use quorate_client::{Client, ClientError};
 use quorate_keys::{DerivationPath, PublicKey, Scheme, Signature};
 use quorate_request::{
     Allowance, Hex, HexArray, RequestId, SignRequest, SignResponse, Subject, Tweak, WalletId, WalletView,
 };
+use rand_core::OsRng;
 
 use crate::cluster::Target;
 use crate::failure::Failure;
@@ -21,9 +23,15 @@ const USAGE: &str = "\
 quorate sign <--wallet NAME|--public-key HEX> <--message …|--message-hex …|--message-hash …>
        quorate sign <--wallet NAME|--public-key HEX> --chain CHAIN --tx FILE";
 
+const EXAMPLES: &str = "\
+Examples:
+  quorate sign --wallet treasury --message 'pay Alice'
+  quorate sign --wallet treasury --chain solana --tx transfer.b64 --out signed.bin";
+
 #[derive(Debug, clap::Args)]
 #[command(
     override_usage = USAGE,
+    after_help = EXAMPLES,
     group(ArgGroup::new("whose").required(true).args(["wallet", "public_key"])),
     group(ArgGroup::new("what").required(true).args(["message", "message_hex", "message_hash", "tx"]))
 )]
@@ -108,11 +116,13 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
         || arguments.out.is_some()
         || arguments.yes
         || arguments.allow_foreign_inputs
-        || arguments.allow_weak_sighashes;
+        || arguments.allow_weak_sighashes
+        || arguments.allow_opaque;
     if arguments.tx.is_none() && for_transactions {
         let text = "--chain, --allow-…, --yes and --out are for transactions: give one with --tx";
         return Err(Failure::Usage(text.into()).into());
     }
+    let (json, target) = (arguments.json, &arguments.target);
     let text = arguments.message.map(|text| Hex::from(text.into_bytes()));
     let mut allow = Vec::new();
     if arguments.allow_foreign_inputs {
@@ -124,8 +134,10 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     if arguments.allow_opaque {
         allow.push(Allowance::Opaque);
     }
+    // Known beforehand, so that a request whose answer is lost can be repeated.
+    let id = arguments.session_id.unwrap_or_else(|| RequestId::generate(&mut OsRng));
     let mut request = SignRequest {
-        session_id: arguments.session_id,
+        session_id: Some(id.clone()),
         public_key: arguments.public_key,
         wallet_id: arguments.wallet,
         message_hash: arguments.message_hash.map(|hash| Hex::from(hash.into_bytes())),
@@ -139,7 +151,8 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     };
     let signed = match &arguments.tx {
         None => {
-            let signed = arguments.target.ask(async |client| client.sign(request.clone()).await).await?;
+            let signed =
+                target.work(json, "signing", &id, async |client| client.sign(request.clone()).await).await?;
             check(&request, &signed)?;
             signed
         }
@@ -149,7 +162,8 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
             // The name that is never ambiguous: what is signed is what was shown.
             request.chain = Some(chain.net().id.into());
             request.transaction = Some(bytes.clone().into());
-            let wallet = arguments.target.ask(async |client| wallet(client, &request).await).await?;
+            let wallet =
+                target.ask(json, "reading the wallet", async |client| wallet(client, &request).await).await?;
             if request.public_key.as_ref().is_some_and(|asked| *asked != wallet.public_key) {
                 let text = "the cluster answered with another wallet than the one of this public key";
                 return Err(Failure::NotVerified(text.into()).into());
@@ -157,11 +171,13 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
             request.public_key = Some(wallet.public_key.clone());
             request.wallet_id = None;
             let path = arguments.path.unwrap_or_default();
-            let transaction = Transaction::new(chain, &bytes, &wallet, &path, &request.allow)?;
-            transaction.confirm(arguments.yes, arguments.json)?;
+            let transaction = Transaction::new(chain, &bytes, &wallet, &path, &request.allow)
+                .with_context(|| transaction::shown(file))?;
+            transaction.confirm(arguments.yes, json)?;
             // Before anything is signed: a file that can't be written must not cost the signature.
             let out = arguments.out.as_deref().map(transaction::create).transpose()?;
-            let signed = arguments.target.ask(async |client| client.sign(request.clone()).await).await?;
+            let signed =
+                target.work(json, "signing", &id, async |client| client.sign(request.clone()).await).await?;
             transaction.check(&signed)?;
             if let (Some(mut out), Some(bytes)) = (out, &signed.signed_transaction)
                 && let Err(error) = out.write_all(bytes.as_bytes())
@@ -172,7 +188,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
         }
     };
     // What is printed was verified, whoever answered.
-    output::print(arguments.json, &signed, || people(&signed))
+    output::print(json, &signed, || people(&signed))
 }
 
 /// The wallet that a request names.
@@ -244,7 +260,6 @@ mod tests {
     use super::*;
     use quorate_keys::SigningIdentity;
     use quorate_request::RequestStatus;
-    use rand_core::OsRng;
 
     #[test]
     fn only_a_signature_that_verifies_is_printed() {

@@ -5,23 +5,31 @@ use std::io::{IsTerminal, Read, Write};
 use std::path::Path;
 
 use anyhow::Context as _;
-use quorate_chains::{Chain, Context, ForeignInputs, Prepared, Sighashes, WalletRoot};
+use quorate_chains::{Chain, Context, ForeignInputs, LookupError, Prepared, Sighashes, WalletRoot};
 use quorate_keys::{Curve, DerivationPath, GroupKey, Scheme, Signature};
 use quorate_request::{Allowance, SignResponse, TransactionBytes, WalletView};
 
-use crate::failure::Failure;
+use crate::failure::{Failure, Tip};
+use crate::output;
 
 /// The largest file that is read: more than any chain's transaction has.
 const MAX_FILE: u64 = 4 * 1024 * 1024;
 
 /// A chain by one of its names.
 pub(crate) fn chain(name: &str) -> anyhow::Result<Chain> {
-    quorate_chains::find(name).map_err(|error| Failure::Usage(format!("--chain: {error}")).into())
+    quorate_chains::find(name).map_err(|error| match error {
+        // All of them by their ids are too many to be read in one line.
+        LookupError::Unknown { name, .. } => anyhow::Error::from(Failure::Usage(format!(
+            "--chain: unknown chain '{name}'"
+        )))
+        .context(Tip("`quorate chains list` shows those that there are, and what each can be called".into())),
+        error => Failure::Usage(format!("--chain: {error}")).into(),
+    })
 }
 
 /// A transaction from a file, or from standard input: as bytes, or as hexadecimal or Base64 text.
 pub(crate) fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
-    let unreadable = |error: std::io::Error| Failure::Setting(format!("{}: {error}", file.display()));
+    let unreadable = |error: std::io::Error| Failure::Setting(format!("{}: {error}", shown(file)));
     let mut bytes = Vec::new();
     let mut limited: Box<dyn Read> = if file == Path::new("-") {
         Box::new(std::io::stdin().lock().take(MAX_FILE + 1))
@@ -30,10 +38,33 @@ pub(crate) fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
     };
     limited.read_to_end(&mut bytes).map_err(unreadable)?;
     if bytes.len() as u64 > MAX_FILE {
-        let text = format!("{} is larger than any transaction ({MAX_FILE} bytes)", file.display());
+        let text = format!("{} is larger than any transaction ({MAX_FILE} bytes)", shown(file));
         return Err(Failure::Setting(text).into());
     }
-    Ok(text(&bytes).unwrap_or(bytes))
+    if bytes.trim_ascii().is_empty() {
+        return Err(
+            Failure::Setting(format!("{} is empty: there is no transaction in it", shown(file))).into()
+        );
+    }
+    match text(&bytes) {
+        Some(bytes) => Ok(bytes),
+        // No transaction is written in letters alone.
+        None if std::str::from_utf8(&bytes).is_ok_and(|text| !text.contains(is_binary)) => {
+            let text =
+                format!("{} is no transaction: it is text, but neither hexadecimal nor Base64", shown(file));
+            Err(Failure::Setting(text).into())
+        }
+        None => Ok(bytes),
+    }
+}
+
+fn is_binary(letter: char) -> bool {
+    letter.is_control() && !letter.is_ascii_whitespace()
+}
+
+/// What a file is called.
+pub(crate) fn shown(file: &Path) -> String {
+    if file == Path::new("-") { "standard input".into() } else { file.display().to_string() }
 }
 
 /// What a text stands for; nothing if the bytes are no text in either encoding.
@@ -84,7 +115,7 @@ impl Transaction {
     pub(crate) fn confirm(&self, yes: bool, quiet: bool) -> anyhow::Result<()> {
         let mut err = std::io::stderr().lock();
         if !(quiet && yes) {
-            writeln!(err, "{}\n", self.explained())?;
+            writeln!(err, "{}\n", output::printable(&self.explained()))?;
         }
         if yes {
             return Ok(());
@@ -172,6 +203,11 @@ mod tests {
             assert_eq!(read(file.path()).unwrap(), b"psbt\xff", "{content:?}");
         }
         assert_eq!(text(b"not a transaction"), None);
+        let file = tempfile::NamedTempFile::new().unwrap();
+        for (content, told) in [(&b" \n"[..], "is empty"), (b"not a transaction\n", "neither hexadecimal")] {
+            std::fs::write(file.path(), content).unwrap();
+            assert!(read(file.path()).unwrap_err().to_string().contains(told), "{content:?}");
+        }
         let missing = read(Path::new("/nowhere/tx")).unwrap_err();
         assert!(
             matches!(missing.downcast_ref(), Some(Failure::Setting(text)) if text.contains("/nowhere/tx"))

@@ -5,12 +5,17 @@ use quorate_request::Hex;
 use serde::Serialize;
 
 use crate::failure::Failure;
-use crate::output;
+use crate::{arguments, output};
+
+const EXAMPLES: &str = "\
+Example:
+  quorate verify --scheme ed25519 --public-key 0x… --message 'pay Alice' --signature 0x…";
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// Signature scheme: ed25519 or bip340.
-    #[arg(long)]
+    /// Signature scheme.
+    #[arg(long, value_parser = arguments::schemes())]
     scheme: Scheme,
     /// Public key in hexadecimal.
     #[arg(long, value_name = "HEX")]

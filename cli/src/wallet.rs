@@ -1,13 +1,15 @@
 //! `wallet create`, `list`, `show`, `address`.
 
 use clap::Subcommand;
+use quorate_client::Client;
 use quorate_keys::DerivationPath;
 use quorate_request::{AddressView, Hex, KeygenRequest, RequestId, WalletId, WalletView};
+use rand_core::OsRng;
 use serde::Serialize;
 
 use crate::cluster::Target;
 use crate::failure::Failure;
-use crate::{address, output, transaction};
+use crate::{address, arguments, output, transaction};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -21,16 +23,22 @@ pub(crate) enum Command {
     Address(Address),
 }
 
+const CREATE_EXAMPLES: &str = "\
+Examples:
+  quorate wallet create --threshold 2 --total 3 --id treasury
+  quorate wallet create --threshold 2 --total 3 --curve secp256k1 --protocol frost    # Taproot";
+
 #[derive(Debug, clap::Args)]
+#[command(after_help = CREATE_EXAMPLES)]
 pub(crate) struct Create {
     /// How many nodes must sign together: the minimum number of signers.
-    #[arg(long, value_parser = clap::value_parser!(u16).range(2..=100))]
+    #[arg(long, value_name = "NUMBER", value_parser = arguments::nodes())]
     threshold: u16,
     /// How many nodes hold a share.
-    #[arg(long, value_parser = clap::value_parser!(u16).range(2..=100))]
+    #[arg(long, value_name = "NUMBER", value_parser = arguments::nodes())]
     total: u16,
-    /// Curve: ed25519 or secp256k1.
-    #[arg(long, default_value = "ed25519")]
+    /// The curve of its key.
+    #[arg(long, default_value = "ed25519", value_parser = arguments::curves())]
     curve: String,
     /// Signing protocol; the curve's default if left out.
     #[arg(long)]
@@ -71,7 +79,13 @@ pub(crate) struct Show {
     target: Target,
 }
 
+const ADDRESS_EXAMPLES: &str = "\
+Examples:
+  quorate wallet address treasury
+  quorate wallet address treasury --chain solana    # the address alone, for use in other commands";
+
 #[derive(Debug, clap::Args)]
+#[command(after_help = ADDRESS_EXAMPLES)]
 pub(crate) struct Address {
     /// Name of the wallet.
     wallet: WalletId,
@@ -105,8 +119,10 @@ async fn create(arguments: Create) -> anyhow::Result<()> {
         let text = format!("--threshold {} is more than --total {}", arguments.threshold, arguments.total);
         return Err(Failure::Usage(text).into());
     }
+    // Known beforehand, so that a request whose answer is lost can be repeated.
+    let id = arguments.session_id.unwrap_or_else(|| RequestId::generate(&mut OsRng));
     let request = KeygenRequest {
-        session_id: arguments.session_id,
+        session_id: Some(id.clone()),
         threshold: arguments.threshold,
         total: arguments.total,
         curve: arguments.curve,
@@ -114,7 +130,9 @@ async fn create(arguments: Create) -> anyhow::Result<()> {
         wallet_id: arguments.id,
         parties: arguments.parties,
     };
-    let made = arguments.target.ask(async |client| client.keygen(request).await).await?;
+    let doing = format!("{} nodes make a wallet", arguments.total);
+    let keygen = async |client: &Client| client.keygen(request).await;
+    let made = arguments.target.work(arguments.json, doing, &id, keygen).await?;
     output::print(arguments.json, &made, || {
         format!(
             "wallet      {}\npublic key  {}\nthreshold   {} of {}\nholders     {}",
@@ -128,7 +146,8 @@ async fn create(arguments: Create) -> anyhow::Result<()> {
 }
 
 async fn list(arguments: List) -> anyhow::Result<()> {
-    let wallets = arguments.target.ask(async |client| client.wallets().await).await?;
+    let read = async |client: &Client| client.wallets().await;
+    let wallets = arguments.target.ask(arguments.json, "reading the wallets", read).await?;
     output::print(arguments.json, &wallets, || {
         if wallets.is_empty() {
             return "no wallets yet; make one with `quorate wallet create --threshold 2 --total 3`".into();
@@ -147,8 +166,12 @@ async fn list(arguments: List) -> anyhow::Result<()> {
     })
 }
 
+async fn read(target: &Target, quiet: bool, wallet: &WalletId) -> anyhow::Result<WalletView> {
+    target.ask(quiet, "reading the wallet", async |client| client.wallet(wallet).await).await
+}
+
 async fn show(arguments: Show) -> anyhow::Result<()> {
-    let mut wallet = arguments.target.ask(async |client| client.wallet(&arguments.wallet).await).await?;
+    let mut wallet = read(&arguments.target, arguments.json, &arguments.wallet).await?;
     wallet.addresses = address::all(&address::key(&wallet, &DerivationPath::default())?, false);
     output::print(arguments.json, &wallet, || {
         let mut text = format!(
@@ -185,7 +208,7 @@ struct Addresses {
 
 async fn show_addresses(arguments: Address) -> anyhow::Result<()> {
     let chain = arguments.chain.as_deref().map(transaction::chain).transpose()?;
-    let wallet = arguments.target.ask(async |client| client.wallet(&arguments.wallet).await).await?;
+    let wallet = read(&arguments.target, arguments.json, &arguments.wallet).await?;
     let path = arguments.path.unwrap_or_default();
     let key = address::key(&wallet, &path)?;
     let addresses = match chain {

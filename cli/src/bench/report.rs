@@ -34,6 +34,14 @@ pub(super) struct Report {
     failures: BTreeMap<String, u64>,
     /// Requests of an open loop that were not sent, because too many waited.
     skipped: u64,
+    /// Requests that had no answer when the time was over, whenever they were asked. A closed loop has one for each client.
+    unanswered: u64,
+    /// Those of them that were answered while they were waited for: in the latencies, if they were due in time.
+    answered_late: u64,
+    /// Those of them that failed then: among the failures, if they were due in time.
+    failed_late: u64,
+    /// Those of them that neither were answered nor failed: in no other figure.
+    abandoned: u64,
     latency_ms: Latency,
     /// Bounds in milliseconds, and how many answers took at most so long but longer than the bound before.
     histogram: Vec<Bucket>,
@@ -74,12 +82,12 @@ pub(super) struct Usage {
 #[derive(Debug, Serialize)]
 struct NodeUsage {
     name: String,
-    /// Resident memory at the end.
+    /// Resident memory at the end of what was measured.
     memory_mib: f64,
     /// The most that was ever resident.
     peak_mib: f64,
-    /// Processor time for each answer, of all cores together, warm-up and its answers (taken to come as fast) included.
-    cpu_ms_per_answer: f64,
+    /// Processor time that was used while it was measured, of all cores together, for each answer that came meanwhile.
+    cpu_ms_per_answer: Option<f64>,
 }
 
 impl Usage {
@@ -122,6 +130,10 @@ impl Report {
             per_second: 0.0,
             failures: BTreeMap::new(),
             skipped: 0,
+            unanswered: 0,
+            answered_late: 0,
+            failed_late: 0,
+            abandoned: 0,
             latency_ms: Latency::default(),
             histogram: Vec::new(),
             ready_after_ms: None,
@@ -136,8 +148,12 @@ impl Report {
         self.curve.clone_from(&wallet.curve);
     }
 
-    pub(super) fn measured(&mut self, measured: &Measured) {
-        let Measured { latencies, in_time, failures, skipped, elapsed } = measured;
+    pub(super) fn measured<S>(&mut self, measured: &Measured<S>) {
+        let Measured { latencies, in_time, failures, skipped, elapsed, .. } = measured;
+        self.unanswered = measured.unanswered();
+        self.answered_late = measured.late;
+        self.failed_late = measured.late_failures;
+        self.abandoned = measured.abandoned;
         self.seconds = elapsed.as_secs_f64();
         self.answered = *in_time;
         self.timed = latencies.len();
@@ -170,14 +186,15 @@ impl Report {
 
     pub(super) fn nodes(&mut self, before: &[Usage], after: &[Usage]) {
         let mib = |kib: u64| (kib as f64 / 102.4).round() / 10.0;
-        let answers =
-            self.answered.max(1) as f64 * (self.seconds + self.warm_up_seconds as f64) / self.seconds;
+        let per_answer = |cpu: Duration| {
+            let answers = (self.answered > 0).then_some(self.answered as f64)?;
+            Some((cpu.as_secs_f64() * 1e5 / answers).round() / 100.0)
+        };
         let node = |(before, after): (&Usage, &Usage)| NodeUsage {
             name: after.name.clone(),
             memory_mib: mib(after.memory_kib),
             peak_mib: mib(after.peak_kib),
-            cpu_ms_per_answer: (after.cpu.saturating_sub(before.cpu).as_secs_f64() * 1e5 / answers).round()
-                / 100.0,
+            cpu_ms_per_answer: per_answer(after.cpu.saturating_sub(before.cpu)),
         };
         self.nodes = before.iter().zip(after).map(node).collect();
     }
@@ -211,6 +228,16 @@ impl fmt::Display for Report {
         for (failure, count) in &self.failures {
             write!(f, "\n  failed     {count} times: {failure}")?;
         }
+        write!(f, "\n  unanswered {} when the time was over", self.unanswered)?;
+        if self.answered_late > 0 {
+            write!(f, "; {} answered later, and in the latencies if asked in time", self.answered_late)?;
+        }
+        if self.failed_late > 0 {
+            write!(f, "; {} failed later", self.failed_late)?;
+        }
+        if self.abandoned > 0 {
+            write!(f, "; {} never, and in no other figure", self.abandoned)?;
+        }
         if self.skipped > 0 {
             write!(f, "\n  not sent   {} requests: too many were waiting", self.skipped)?;
         }
@@ -223,7 +250,7 @@ impl fmt::Display for Report {
                     node.name.clone(),
                     format!("{:.1} MiB", node.memory_mib),
                     format!("{:.1} MiB", node.peak_mib),
-                    format!("{:.2} ms", node.cpu_ms_per_answer),
+                    node.cpu_ms_per_answer.map_or_else(|| "-".into(), |cpu| format!("{cpu:.2} ms")),
                 ]
             };
             let rows: Vec<_> = self.nodes.iter().map(row).collect();

@@ -10,6 +10,8 @@ use quorate_client::Client;
 use quorate_node::identity::{self, IdentityKind};
 use tokio::process::{Child, Command};
 
+use crate::progress::Progress;
+
 use super::{INITIATOR_FILE, Prepared, READY, node_folder, passphrase, prepare, settings};
 
 /// Running processes. They are killed when it is dropped without having been stopped.
@@ -23,8 +25,9 @@ pub(crate) struct ProcessCluster {
 
 impl ProcessCluster {
     /// Starts `count` nodes with their files in `folder`, and waits until they are ready.
-    pub(crate) async fn start(folder: &Path, count: u16) -> anyhow::Result<Self> {
-        let Prepared { initiator, sockets, peers, .. } = prepare(folder, count).await?;
+    pub(crate) async fn start(folder: &Path, count: u16, quiet: bool) -> anyhow::Result<Self> {
+        let Prepared { initiator, sockets, peers, .. } = prepare(folder, count, quiet).await?;
+        let _starting = Progress::of(quiet, format!("{count} nodes start and connect to each other"));
         let program = std::env::current_exe().context("this program can't be found")?;
         let mut addresses = Vec::new();
         for sockets in sockets {

@@ -10,8 +10,8 @@ use quorate_node::peers::Peers;
 use quorate_node::store::Passphrase;
 use serde::Serialize;
 
-use super::setting;
-use crate::failure::Failure;
+use super::{advised, setting};
+use crate::failure::{Failure, plain, with_causes};
 use crate::output;
 
 #[derive(Debug, clap::Args)]
@@ -67,7 +67,9 @@ impl State {
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<()> {
     let overrides =
         arguments.settings.into_iter().fold(Overrides::new(), |all, (key, value)| all.set(&key, value));
-    let mut config = Config::load(arguments.config.as_deref(), std::env::vars(), &overrides)?;
+    let file = arguments.config.as_deref();
+    let mut config =
+        Config::load(file, std::env::vars(), &overrides).map_err(|error| advised(error, file))?;
     let source = std::mem::replace(&mut config.passphrase, PassphraseSource::Unset);
     let checks = checks(&config, source);
     let failed = checks.iter().filter(|check| check.state == State::Error).count();
@@ -94,14 +96,15 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<()> {
         )
     })?;
     if failed > 0 {
-        return Err(Failure::Setting(format!("{failed} of the checks failed")).into());
+        let text = if failed == 1 { "a check failed".into() } else { format!("{failed} checks failed") };
+        return Err(Failure::Setting(text).into());
     }
     Ok(())
 }
 
 fn checks(config: &Config, source: PassphraseSource) -> Vec<Check> {
     let mut checks = Vec::new();
-    let mut add = |what, state, detail: String| checks.push(Check { what, state, detail });
+    let mut add = |what, state, detail: String| checks.push(Check { what, state, detail: plain(&detail) });
     add("settings", State::Ok, "all known, each with a value that it can have".to_owned());
 
     let peers = match Peers::load(&config.peers_path) {
@@ -127,10 +130,10 @@ fn checks(config: &Config, source: PassphraseSource) -> Vec<Check> {
         }
     }
 
-    let stated = identity::stated_identity(&config.identity_path, IdentityKind::Node);
+    let stated = crate::identity::stated(&config.identity_path, IdentityKind::Node);
     let listed = peers.as_ref().and_then(|peers| peers.by_name(config.node_id.as_str()));
     match (&stated, listed.map(|peer| peer.identity)) {
-        (Err(error), _) => add("identity", State::Error, error.to_string()),
+        (Err(error), _) => add("identity", State::Error, with_causes(error)),
         (Ok(own), Some(listed)) if *own != listed => {
             let detail = format!(
                 "{} holds {own}, but {} lists {listed} for {}: correct one of the two",

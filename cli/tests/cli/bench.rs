@@ -33,6 +33,11 @@ fn check(report: &Value) {
     let order: Vec<f64> =
         ["min", "p50", "p90", "p99", "p999", "max"].map(|name| number(&latency[name])).into();
     assert!(order.is_sorted() && order[0] > 0.0, "{latency}");
+    // Nothing that was asked is missing: all clients of a closed loop were waiting at the end.
+    let late = number(&report["answered_late"]) + number(&report["failed_late"]);
+    assert_eq!(number(&report["unanswered"]), late + number(&report["abandoned"]), "{report}");
+    assert_eq!(number(&report["abandoned"]), 0.0, "{report}");
+    assert_eq!(number(&report["timed"]), answered + late, "without a warm-up: {report}");
     let mean = number(&latency["mean"]);
     // Values are kept to three digits.
     assert!(order[0] * 0.99 <= mean && mean <= order[5] * 1.01, "{latency}");
@@ -94,8 +99,30 @@ fn what_can_not_be_measured_is_refused() {
         &["bench", "sign", "--clients", "2", "--rate", "5"][..],
         &["bench", "sign", "--duration", "0"],
         &["bench", "sign", "--nodes", "3", "--threshold", "4", "--json"],
+        &["bench", "sign", "--api", "http://127.0.0.1:1"],
+        &["bench", "keygen", "--peers", "peers.yaml"],
+        &["bench", "sign", "--wallet", "treasury"],
+        &["bench", "sign", "--remote", "--nodes", "5"],
+        &["bench", "sign", "--remote", "--wallet", "treasury", "--curve", "secp256k1"],
+        &["bench", "sign", "--curve", "p256"],
     ] {
         let ended = run(arguments);
         assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""), "{arguments:?}: {}", ended.stderr);
     }
+}
+
+#[test]
+fn a_cluster_that_is_set_for_other_commands_does_not_stop_a_measurement_of_another() {
+    let mut command = command(&["bench", "sign", "--nodes", "3", "--threshold", "4"]);
+    let ended = command.env("QUORATE_API", "http://127.0.0.1:1").output().unwrap();
+    let stderr = String::from_utf8(ended.stderr).unwrap();
+    // It gets as far as the threshold.
+    assert!(stderr.contains("--threshold 4 is more than"), "{stderr}");
+}
+
+#[test]
+fn a_plot_that_can_not_be_written_costs_no_measurement() {
+    let ended = run(&["bench", "sign", "--plot", "/missing/plot.svg", "--duration", "600"]);
+    assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+    assert!(ended.stderr.contains("/missing/plot.svg"), "{}", ended.stderr);
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::run;
+use crate::{command, node, run};
 
 fn files(folder: &Path) -> Vec<String> {
     let mut names: Vec<_> = std::fs::read_dir(folder)
@@ -130,11 +130,12 @@ fn help_tells_the_exit_codes_and_the_common_options_last() {
     let help = run(&["--help"]);
     assert_eq!(help.code, Some(0));
     for code in 0..=6 {
-        assert!(help.stdout.contains(&format!("\n  {code}  ")), "{}", help.stdout);
+        assert!(help.stdout.contains(&format!("\n  {code}    ")), "{}", help.stdout);
     }
     let sign = run(&["sign", "--help"]).stdout;
     let at = |option: &str| sign.find(option).unwrap_or_else(|| panic!("no {option}: {sign}"));
-    assert!(at("--verbose") > at("--passphrase-file") && at("--verbose") > at("--session-id"), "{sign}");
+    assert!(at("--verbose") > at("--session-id") && at("\nCluster:\n") > at("--verbose"), "{sign}");
+    assert!(at("--api") > at("\nCluster:\n") && at("--passphrase-file") > at("\nCluster:\n"), "{sign}");
 }
 
 #[test]
@@ -194,5 +195,176 @@ fn a_passphrase_file_that_others_can_read_is_pointed_out() {
         assert_eq!(ended.code, Some(0), "{}", ended.stderr);
         let said = ended.stderr.contains("not its owner's alone") && ended.stderr.contains(secret);
         assert_eq!(said, warned, "{mode:o}: {}", ended.stderr);
+    }
+}
+
+/// A signature that does not verify.
+fn wrong_signature() -> Vec<String> {
+    let key = "0xd75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
+    let signature = format!("0x{}", "11".repeat(64));
+    ["verify", "--scheme", "ed25519", "--public-key", key, "--message", "x", "--signature", &signature]
+        .map(Into::into)
+        .into()
+}
+
+#[test]
+fn each_exit_code_is_that_of_its_kind_and_documented() {
+    let api = node::serve();
+    let wrong = wrong_signature();
+    let wrong: Vec<&str> = wrong.iter().map(String::as_str).collect();
+    let cases: &[(i32, &[&str])] = &[
+        (0, &["chains", "list"]),
+        (2, &["wallet", "create", "--threshold", "x"]),
+        (2, &["wallet", "create", "--threshold", "3", "--total", "2"]),
+        (3, &["peers", "list", "--peers", "/missing"]),
+        (3, &["node", "check-config", "--set", "round_timeut=1s"]),
+        (4, &["wallet", "show", "nobody", "--api", &api]),
+        (5, &["wallet", "list", "--api", "http://127.0.0.1:1"]),
+        (6, &wrong),
+        (6, &["wallet", "show", "twisted", "--api", &api]),
+    ];
+    for (code, arguments) in cases {
+        let ended = run(arguments);
+        assert_eq!(ended.code, Some(*code), "{arguments:?}: {}", ended.stderr);
+    }
+    // 1 is that of a full disk behind standard output, 130 that of signals: in tests of their own.
+    let help = run(&["--help"]).stdout;
+    let documented = include_str!("../../../docs/api.md");
+    let codes = help.lines().skip_while(|line| *line != "Exit codes:").skip(1);
+    let codes: Vec<_> = codes.take_while(|line| !line.is_empty()).collect();
+    assert_eq!(codes.len(), 8, "{help}");
+    for line in codes {
+        let (code, meaning) = line.trim().split_once(' ').unwrap();
+        assert!(documented.contains(&format!("| {code} | {} |", meaning.trim())), "docs/api.md: {line}");
+    }
+}
+
+#[test]
+fn every_result_is_one_line_of_json() {
+    let folder = TempDir::new().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (identity, initiator, peers, node) = (path("id"), path("initiator"), path("peers"), path("node"));
+    let api = node::serve();
+    let entry = format!("node1={identity}@10.0.0.1:7000");
+    let config = format!("{node}/node.yaml");
+    let wrong = wrong_signature();
+    let wrong: Vec<&str> = wrong.iter().map(String::as_str).collect();
+    let commands: &[(&[&str], i32, &str)] = &[
+        (&["identity", "generate", "--out", &identity], 0, "identity"),
+        (&["identity", "show", &identity], 0, "identity"),
+        (&["initiator", "generate", "--out", &initiator], 0, "identity"),
+        (&["initiator", "show", &initiator], 0, "identity"),
+        (&["peers", "generate", "--node", &entry, "--out", &peers], 0, "file"),
+        (&["peers", "list", "--peers", &peers], 0, "nodes"),
+        (&["node", "init", "--name", "node1", "--data", &node], 0, "config"),
+        (&["node", "check-config", "--config", &config], 3, "checks"),
+        (&["node", "status", "--api", &api], 0, "ready"),
+        (&["wallet", "show", "treasury", "--api", &api], 0, "wallet_id"),
+        (&["wallet", "address", "treasury", "--api", &api], 0, "addresses"),
+        (&["evidence", "verify", &peers], 6, "valid"),
+        (&wrong, 6, "valid"),
+    ];
+    for (arguments, code, field) in commands {
+        let ended = run(&[arguments, &["--json"][..]].concat());
+        assert_eq!(ended.code, Some(*code), "{arguments:?}: {}", ended.stderr);
+        assert_eq!(ended.stdout.lines().count(), 1, "{arguments:?}: {}", ended.stdout);
+        let result: Value = serde_json::from_str(&ended.stdout).unwrap();
+        assert!(!result[field].is_null(), "{arguments:?}: no {field}: {result}");
+        if *code == 0 {
+            assert_eq!(ended.stderr, "", "{arguments:?}");
+        }
+    }
+    for arguments in [&["wallet", "list", "--api", &api, "--json"][..], &["chains", "list", "--json"]] {
+        let listed: Value = serde_json::from_str(&run(arguments).stdout).unwrap();
+        assert!(listed.as_array().is_some_and(|rows| rows.len() >= 2), "{arguments:?}: {listed}");
+    }
+}
+
+#[test]
+fn a_file_that_was_named_by_mistake_stays_as_it_is() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("notes");
+    std::fs::write(&file, "not an identity").unwrap();
+    let inner = folder.path().join("folder");
+    std::fs::create_dir(&inner).unwrap();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
+    std::fs::set_permissions(&inner, std::fs::Permissions::from_mode(0o755)).unwrap();
+    for path in [&file, &inner] {
+        let before = std::fs::metadata(path).unwrap().permissions().mode();
+        let path = path.to_str().unwrap();
+        for arguments in [
+            &["identity", "show", path][..],
+            &["initiator", "show", path],
+            &["peers", "generate", "--node", &format!("node1={path}@h:1")],
+            &["wallet", "list", "--initiator", path, "--peers", &peers_file(folder.path())],
+        ] {
+            let ended = run(arguments);
+            assert_eq!(ended.code, Some(3), "{arguments:?}: {}", ended.stderr);
+            assert!(ended.stderr.starts_with("error: ") && ended.stderr.contains(path), "{}", ended.stderr);
+        }
+        assert_eq!(std::fs::metadata(path).unwrap().permissions().mode(), before, "{path}");
+    }
+}
+
+/// A peers file of one node.
+fn peers_file(folder: &Path) -> String {
+    let file = folder.join("peers.yaml").to_str().unwrap().to_owned();
+    let identity = "0xd75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
+    if !Path::new(&file).exists() {
+        let entry = format!("node1={identity}@10.0.0.1:7000");
+        assert_eq!(run(&["peers", "generate", "--node", &entry, "--out", &file]).code, Some(0));
+    }
+    file
+}
+
+#[test]
+fn nobody_thinks_of_a_passphrase_for_a_file_that_can_not_be_made() {
+    let folder = TempDir::new().unwrap();
+    let there = folder.path().join("there");
+    std::fs::write(&there, "mine").unwrap();
+    let nowhere = folder.path().join("no/folder/id.json");
+    for (out, reason) in [(&there, "never overwritten"), (&nowhere, "there is no folder")] {
+        // Without a passphrase and without a terminal: it would be missed first.
+        let mut command = command(&["initiator", "generate", "--out", out.to_str().unwrap()]);
+        let ended = command.env_remove("QUORATE_PASSPHRASE").output().unwrap();
+        let stderr = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!(ended.status.code(), Some(3), "{stderr}");
+        assert!(stderr.contains(reason), "{stderr}");
+    }
+}
+
+#[test]
+fn a_port_that_is_taken_is_named_with_a_way_out() {
+    let folder = TempDir::new().unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let ended = command(&["dev", "--port", &address.port().to_string()])
+        .env("TMPDIR", folder.path())
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!(ended.status.code(), Some(3), "{stderr}");
+    let said = format!(
+        "error: the gateway can't listen on {address}: Address already in use\n\n  \
+         tip: choose another --port; 0 takes any that is free\n"
+    );
+    assert_eq!(stderr, said);
+    assert_eq!(files(folder.path()), Vec::<String>::new());
+}
+
+#[test]
+fn a_log_filter_that_can_not_be_read_is_pointed_out() {
+    let folder = TempDir::new().unwrap();
+    let peers = peers_file(folder.path());
+    for (filter, warned) in [("quorate_node=loud", true), ("", false), ("debug,quorate_node=trace", false)] {
+        let ended =
+            command(&["peers", "list", "--peers", &peers]).env("QUORATE_LOG", filter).output().unwrap();
+        let stderr = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!(ended.status.code(), Some(0), "{stderr}");
+        assert_eq!(
+            stderr.starts_with("warning: QUORATE_LOG is not understood"),
+            warned,
+            "{filter}: {stderr}"
+        );
     }
 }

@@ -167,6 +167,83 @@ fn errors_say_what_they_said() {
         &["man", "/dev/null/man"],
         &["evidence", "verify", garbage],
         &["peers", "list", "--peers", garbage],
+        &["wallet", "create"],
+        &["wallet", "create", "--threshold", "x", "--total", "3"],
+        &["wallet", "create", "--threshold", "1", "--total", "3"],
+        &["wallet", "create", "--threshold", "2", "--total", "3", "--curve", "p256"],
+        &["wallet", "create", "--threshold", "2", "--total", "3", "--json", "--colour"],
+        &["wallet", "list", "--api", "node1:8080"],
+        &["wallet", "list", "--api", ""],
+        &["wallet", "list", "--json", "--api", "http://127.0.0.1:1"],
+        &["sign", "--wallet", "treasury", "--message", "x", "--allow-opaque"],
+        &["verify", "--scheme", "rsa", "--public-key", "0x11", "--message", "x", "--signature", "0x11"],
+        &["node", "init", "--name", "Node_1", "--data", "n"],
+        &["node", "init", "--name", "node1", "--data", "n", "--listen", "7000"],
+        &["node", "check-config"],
+        &["node", "start", "--set", "round_timeut=1s"],
+        &["dev", "--port", "99999"],
+        &["dev", "--nodes", "1"],
+        &["bench", "sign", "--api", "http://10.0.0.1:8080"],
+        &["bench", "sign", "--wallet", "treasury"],
+        &["bench", "sign", "--duration", "0"],
+        &["bench", "sign", "--nodes", "3", "--threshold", "4"],
+        &["peers", "generate", "--node", "node1"],
     ];
     golden("errors", &transcript(folder.path(), &api, commands));
+}
+
+/// Files that are not what commands want of them.
+fn wrong_files(folder: &Path) -> Vec<String> {
+    let contents: &[(&str, &[u8])] = &[
+        ("empty", b""),
+        ("binary", b"\xff\x00\x80\xfe\x00\x00"),
+        ("text", b"hello\n"),
+        ("list.json", b"[1, 2]\n"),
+        ("other.json", b"{\"a\": 1}\n"),
+        ("broken.yaml", b"a: [1\n"),
+    ];
+    let mut files = vec!["missing".to_owned(), "folder".to_owned()];
+    std::fs::create_dir(folder.join("folder")).unwrap();
+    for (name, content) in contents {
+        std::fs::write(folder.join(name), content).unwrap();
+        files.push((*name).to_owned());
+    }
+    files.iter().map(|name| folder.join(name).to_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn wrong_files_are_told_by_what_is_wrong_with_them() {
+    let folder = TempDir::new().unwrap();
+    let files = wrong_files(folder.path());
+    let api = node::serve();
+    let made = folder.path().join("node");
+    let out = run(&["node", "init", "--name", "node1", "--data", made.to_str().unwrap()]);
+    assert_eq!(out.code, Some(0), "{}", out.stderr);
+    let identity = made.join("identity.json");
+    let identity = identity.to_str().unwrap();
+    let mut commands: Vec<Vec<&str>> = Vec::new();
+    for file in &files {
+        commands.push(vec!["peers", "list", "--peers", file]);
+        commands.push(vec!["identity", "show", file]);
+        commands.push(vec!["node", "start", "--config", file]);
+        commands.push(vec!["evidence", "verify", file]);
+        commands.push(vec!["sign", "--wallet", "treasury", "--chain", "solana", "--tx", file, "--api", &api]);
+        commands.push(vec!["identity", "generate", "--out", "/tmp/never-made", "--passphrase-file", file]);
+    }
+    // The last one takes anything that is not empty for a passphrase.
+    commands.retain(|command| {
+        let name = command.last().and_then(|file| file.rsplit('/').next()).unwrap();
+        command[1] != "generate" || ["missing", "folder", "empty"].contains(&name)
+    });
+    commands.push(vec!["initiator", "show", &files[0]]);
+    commands.push(vec!["initiator", "show", identity]);
+    commands.push(vec!["node", "init", "--name", "node1", "--data", made.to_str().unwrap()]);
+    commands.push(vec!["dev", "--port", "0", "--data", &files[4]]);
+    commands.push(vec!["man", &files[4]]);
+    let commands: Vec<&[&str]> = commands.iter().map(Vec::as_slice).collect();
+    let text = transcript(folder.path(), &api, &commands);
+    for ours in ["Raw", "struct ", "os error", "UTF-8", "EOF", "expected value"] {
+        assert!(!text.contains(ours), "{ours}: {text}");
+    }
+    golden("files", &text);
 }

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -67,17 +68,22 @@ fn answer(path: &str) -> (u16, Value) {
 
 /// Serves as long as the test runs; gives the address.
 pub(crate) fn serve() -> String {
+    serve_after(Duration::ZERO)
+}
+
+/// Answers so much later.
+pub(crate) fn serve_after(pause: Duration) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
-            std::thread::spawn(move || converse(stream));
+            std::thread::spawn(move || converse(stream, pause));
         }
     });
     address
 }
 
-fn converse(mut stream: TcpStream) {
+fn converse(mut stream: TcpStream, pause: Duration) {
     let (mut head, mut byte) = (Vec::new(), [0]);
     while !head.ends_with(b"\r\n\r\n") {
         match stream.read(&mut byte) {
@@ -88,6 +94,7 @@ fn converse(mut stream: TcpStream) {
     let head = String::from_utf8_lossy(&head);
     let path = head.split(' ').nth(1).unwrap_or_default();
     let (status, body) = answer(path);
+    std::thread::sleep(pause);
     let body = body.to_string();
     let length = body.len();
     let answer = format!(

@@ -36,6 +36,49 @@ fn a_full_disk_is_one() {
     let stderr = String::from_utf8(ended.stderr).unwrap();
     assert_eq!(ended.status.code(), Some(1), "{stderr}");
     assert!(stderr.contains("standard output"), "{stderr}");
+    // Help goes there, too.
+    for arguments in [&["--help"][..], &["--version"], &["wallet", "create", "--help"]] {
+        let ended = command(arguments).stdout(full()).stderr(Stdio::piped()).spawn().unwrap();
+        let ended = ended.wait_with_output().unwrap();
+        let stderr = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!((ended.status.code(), stderr.contains("standard output")), (Some(1), true), "{stderr}");
+    }
+}
+
+#[test]
+fn a_command_whose_outputs_are_closed_ends_as_it_would() {
+    let program = env!("CARGO_BIN_EXE_quorate");
+    for (line, code) in [
+        ("chains list >&-", 0),
+        ("--help >&-", 0),
+        ("peers list --peers /missing >&- 2>&-", 3),
+        ("nonsense 2>&-", 2),
+        ("chains list <&- >&- 2>&-", 0),
+        ("peers list --peers /missing 2>/dev/full", 3),
+    ] {
+        let mut shell = std::process::Command::new("sh");
+        let ended = shell.args(["-c", &format!("exec {program} {line}")]).env_clear().output().unwrap();
+        assert_eq!(ended.status.code(), Some(code), "{line}");
+        assert_eq!(String::from_utf8_lossy(&ended.stderr), "", "{line}");
+    }
+}
+
+#[test]
+fn a_demonstration_tells_programs_what_it_did() {
+    let ended = run(&["demo", "--json"]);
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
+    assert_eq!(ended.stdout.lines().count(), 1, "{}", ended.stdout);
+    let report: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!((&report["verified"], report["nodes"].as_array().unwrap().len()), (&true.into(), 3));
+    let wallets = report["wallets"].as_array().unwrap();
+    let schemes: Vec<_> = wallets.iter().map(|wallet| wallet["scheme"].as_str().unwrap()).collect();
+    assert_eq!(schemes, ["ed25519", "bip340"]);
+    for wallet in wallets {
+        let signatures = wallet["signatures"].as_array().unwrap();
+        assert_eq!(signatures.len(), 3, "{wallet}");
+        assert!(signatures.iter().all(|made| made["verified"] == true), "{wallet}");
+        assert!(signatures[0]["signature"].is_string() && signatures[2]["tx_id"].is_string(), "{wallet}");
+    }
 }
 
 #[test]
