@@ -265,7 +265,23 @@ impl Engine {
         job: &SignJob,
         signed: &Signed,
     ) -> Result<SignResponse, ErrorBody> {
-        let internal = |message: String| ErrorBody::new(ErrorCode::Internal, message);
+        for ((task, key), signature) in job.tasks.iter().zip(&job.keys).zip(&signed.signatures) {
+            key.verify(&task.message, signature)
+                .map_err(|_| internal("the signature does not verify against the wallet's key".into()))?;
+        }
+        self.sign_response_of_verified(verified, job, signed)
+    }
+
+    /// Makes the client's answer of signatures that are known to verify under the job's keys.
+    ///
+    /// # Errors
+    /// When they do not belong to the request.
+    pub(super) fn sign_response_of_verified(
+        &self,
+        verified: &Verified,
+        job: &SignJob,
+        signed: &Signed,
+    ) -> Result<SignResponse, ErrorBody> {
         if signed.fingerprint != verified.request().fingerprint() {
             return Err(internal("a signature for another request".into()));
         }
@@ -273,9 +289,7 @@ impl Engine {
             return Err(internal("another number of signatures than the request needs".into()));
         }
         let mut views = Vec::with_capacity(job.tasks.len());
-        for ((task, key), signature) in job.tasks.iter().zip(&job.keys).zip(&signed.signatures) {
-            key.verify(&task.message, signature)
-                .map_err(|_| internal("the signature does not verify against the wallet's key".into()))?;
+        for (key, signature) in job.keys.iter().zip(&signed.signatures) {
             let (signature, public_key) = ((*signature.as_bytes()).into(), key.as_bytes().to_vec().into());
             views.push(SignatureView { signature, recovery_id: None, public_key });
         }
@@ -357,6 +371,10 @@ impl Engine {
         }
         ErrorBody::new(code, message).with_culprits(self.names(&trouble.culprits))
     }
+}
+
+fn internal(message: String) -> ErrorBody {
+    ErrorBody::new(ErrorCode::Internal, message)
 }
 
 /// A node's place in the order of a request.

@@ -373,7 +373,12 @@ impl Engine {
             committee: committee.clone(),
             attempt: part.context.agreement().proposal().attempt,
         };
-        let response = self.sign_response(&part.verified, job, &signed).map_err(|error| error.message)?;
+        // The session verified them, and says under which keys.
+        if !made.iter().map(|made| &made.public_key).eq(&job.keys) {
+            return Err("the session signed with other keys than the request asks for".into());
+        }
+        let response = self.sign_response_of_verified(&part.verified, job, &signed);
+        let response = response.map_err(|error| error.message)?;
         let result = SessionResult::Sign(response.clone());
         self.ledger.settle(&part.verified, &result).await.map_err(|error| error.message)?;
         self.ledger.learn(&part.verified, result);
