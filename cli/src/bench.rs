@@ -1,6 +1,6 @@
 //! `bench`: how fast a cluster makes signatures and wallets, through its API.
 //!
-//! Without `--api` it starts a cluster of its own for this: one process for each node, with encrypted stores on disk and
+//! Without `--remote` it starts a cluster of its own for this: one process for each node, with encrypted stores on disk and
 //! mutual TLS, as `node start` runs them.
 
 mod load;
@@ -229,7 +229,7 @@ async fn measure(common: Common, kind: Kind) -> anyhow::Result<()> {
     let keygen = common.keygen(nodes)?;
     let mut report = Report::new(&common, &keygen, &kind_name(&kind));
     let watch = |tally: Arc<Tally>| Progress::show(json, move || tally.progress());
-    let sample = || subject.usage();
+    let sample = async || subject.usage().await;
     let measured = match kind {
         Kind::Keygen => {
             let keygen = Arc::new(keygen);
@@ -295,13 +295,17 @@ async fn measure(common: Common, kind: Kind) -> anyhow::Result<()> {
 }
 
 impl Subject {
-    fn usage(&self) -> Option<Vec<report::Usage>> {
-        match self {
-            Self::Started(cluster, _) => {
-                Some(cluster.processes().map(|(name, pid)| report::Usage::of(name, pid)).collect())
+    async fn usage(&self) -> Option<Vec<report::Usage>> {
+        let Self::Started(cluster, _) = self else { return None };
+        let mut usage: Vec<_> = cluster.processes().map(|(name, pid)| report::Usage::of(name, pid)).collect();
+        let ask = |client: Client| tokio::spawn(async move { client.read_unsigned("/metrics").await });
+        let asked: Vec<_> = cluster.clients().into_iter().map(ask).collect();
+        for (usage, answer) in usage.iter_mut().zip(asked) {
+            if let Ok(Ok(answer)) = answer.await {
+                usage.metrics(&String::from_utf8_lossy(&answer.body));
             }
-            Self::Remote => None,
         }
+        Some(usage)
     }
 }
 

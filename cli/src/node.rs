@@ -320,10 +320,12 @@ async fn status(arguments: Status) -> anyhow::Result<()> {
 }
 
 fn row(node: &NodeView) -> Vec<String> {
-    let state = match (node.this_node, node.connected) {
-        (true, _) => "this node",
-        (false, true) => "connected",
-        (false, false) => "unreachable",
+    let state = match (node.this_node, node.excluded, node.connected) {
+        (true, ..) => "this node",
+        // It takes part in nothing any more, connected or not.
+        (false, true, _) => "excluded",
+        (false, false, true) => "connected",
+        (false, false, false) => "unreachable",
     };
     let heard = node.last_heard_ms.map_or_else(|| "-".into(), ago);
     vec![node.name.clone(), state.into(), heard, node.queued_frames.to_string(), node.identity.to_string()]

@@ -1,6 +1,5 @@
 //! `sign`.
 
-use std::io::Write;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -16,7 +15,7 @@ use rand_core::OsRng;
 use crate::cluster::Target;
 use crate::failure::Failure;
 use crate::output;
-use crate::transaction::{self, Transaction};
+use crate::transaction::{self, Destination, Transaction};
 
 /// The generated line is too long to be read.
 const USAGE: &str = "\
@@ -149,6 +148,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
         transaction: None,
         allow,
     };
+    let mut written = Ok(());
     let signed = match &arguments.tx {
         None => {
             let signed =
@@ -175,20 +175,19 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
                 .with_context(|| transaction::shown(file))?;
             transaction.confirm(arguments.yes, json)?;
             // Before anything is signed: a file that can't be written must not cost the signature.
-            let out = arguments.out.as_deref().map(transaction::create).transpose()?;
+            let out = arguments.out.as_deref().map(Destination::new).transpose()?;
             let signed =
                 target.work(json, "signing", &id, async |client| client.sign(request.clone()).await).await?;
             transaction.check(&signed)?;
-            if let (Some(mut out), Some(bytes)) = (out, &signed.signed_transaction)
-                && let Err(error) = out.write_all(bytes.as_bytes())
-            {
-                tracing::error!(%error, "the signed transaction could not be written to --out");
+            if let (Some(out), Some(bytes)) = (out, &signed.signed_transaction) {
+                written = out.write(bytes.as_bytes());
             }
             signed
         }
     };
-    // What is printed was verified, whoever answered.
-    output::print(json, &signed, || people(&signed))
+    // What is printed was verified, whoever answered. It is printed even if it could not be written.
+    output::print(json, &signed, || people(&signed))?;
+    written
 }
 
 /// The wallet that a request names.

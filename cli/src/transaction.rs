@@ -2,6 +2,7 @@
 //! back. What is shown is what this machine has read, whoever serves the API.
 
 use std::io::{IsTerminal, Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -183,10 +184,39 @@ pub(crate) fn root(wallet: &WalletView) -> anyhow::Result<(WalletRoot, Scheme)> 
     Ok((WalletRoot { key, chain_code }, scheme))
 }
 
-/// Makes a file that must not exist yet.
-pub(crate) fn create(file: &Path) -> anyhow::Result<std::fs::File> {
-    let created = std::fs::File::create_new(file);
-    created.map_err(|error| Failure::Setting(format!("{}: {error}", file.display())).into())
+/// Where a signed transaction goes: a file that appears whole, or not at all, and replaces nothing.
+pub(crate) struct Destination<'a>(&'a Path);
+
+impl<'a> Destination<'a> {
+    /// Looks whether the file can be made, before anything is signed for it.
+    pub(crate) fn new(file: &'a Path) -> anyhow::Result<Self> {
+        let refused = |error: std::io::Error| Failure::Setting(format!("{}: {error}", file.display()));
+        if file.try_exists().map_err(refused)? {
+            let text = format!("{} is there already: choose another file for --out", file.display());
+            return Err(Failure::Setting(text).into());
+        }
+        let destination = Self(file);
+        drop(destination.draft().map_err(refused)?);
+        Ok(destination)
+    }
+
+    /// Writes the file.
+    pub(crate) fn write(self, bytes: &[u8]) -> anyhow::Result<()> {
+        let write = || {
+            let mut draft = self.draft()?;
+            draft.write_all(bytes)?;
+            draft.as_file().sync_all()?;
+            draft.persist_noclobber(self.0).map_err(|failed| failed.error)
+        };
+        write().map(drop).with_context(|| format!("the signed transaction is not in {}", self.0.display()))
+    }
+
+    /// A file beside it, of the mode that any new file has.
+    fn draft(&self) -> std::io::Result<tempfile::NamedTempFile> {
+        let folder = self.0.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let mode = std::fs::Permissions::from_mode(0o666);
+        tempfile::Builder::new().permissions(mode).tempfile_in(folder.unwrap_or(Path::new(".")))
+    }
 }
 
 #[cfg(test)]
@@ -219,5 +249,27 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         file.as_file().set_len(1 << 40).unwrap();
         assert!(read(file.path()).unwrap_err().to_string().contains("larger than any transaction"));
+    }
+
+    #[test]
+    fn a_signed_transaction_is_written_whole_or_not_at_all_and_replaces_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("signed");
+        let files = || std::fs::read_dir(folder.path()).unwrap().count();
+        // A request that is refused leaves nothing that would stand in its repeat's way.
+        drop(Destination::new(&file).unwrap());
+        assert_eq!(files(), 0);
+        Destination::new(&file).unwrap().write(b"transaction").unwrap();
+        assert_eq!(std::fs::read(&file).unwrap(), b"transaction");
+        let taken = Destination::new(&file).err().unwrap();
+        assert!(taken.to_string().contains("is there already"), "{taken}");
+        // Somebody was faster.
+        let other = folder.path().join("other");
+        let destination = Destination::new(&other).unwrap();
+        std::fs::write(&other, b"theirs").unwrap();
+        assert!(destination.write(b"ours").unwrap_err().to_string().contains("other"));
+        assert_eq!(std::fs::read(&other).unwrap(), b"theirs");
+        assert_eq!(files(), 2);
+        assert!(Destination::new(Path::new("/nowhere/signed")).is_err());
     }
 }

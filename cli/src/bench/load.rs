@@ -176,7 +176,7 @@ pub(super) async fn run<F, A, S, W>(
     load: &Load,
     clients: &[Client],
     ask: F,
-    sample: impl Fn() -> S,
+    sample: impl AsyncFn() -> S,
     watch: impl FnOnce(Arc<Tally>) -> W,
 ) -> Measured<S>
 where
@@ -198,9 +198,9 @@ where
     };
     let sampling = async {
         sleep_until(tally.from.into()).await;
-        let before = sample();
+        let before = sample().await;
         sleep_until(tally.until.into()).await;
-        (before, sample())
+        (before, sample().await)
     };
     let (skipped, samples) = tokio::join!(loading, sampling);
     let last = async { while asking.join_next().await.is_some() {} };
@@ -325,7 +325,7 @@ mod tests {
             patience: Duration::from_millis(1500),
         };
         let started = Instant::now();
-        (run(&load, &clients(), answer, Instant::now, |_| ()).await, started)
+        (run(&load, &clients(), answer, async || Instant::now(), |_| ()).await, started)
     }
 
     #[tokio::test]

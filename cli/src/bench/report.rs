@@ -77,6 +77,8 @@ pub(super) struct Usage {
     memory_kib: u64,
     peak_kib: u64,
     cpu: Duration,
+    /// What the node itself counts; it says nothing when it does not answer.
+    fsyncs: Option<u64>,
 }
 
 #[derive(Debug, Serialize)]
@@ -88,6 +90,8 @@ struct NodeUsage {
     peak_mib: f64,
     /// Processor time that was used while it was measured, of all cores together, for each answer that came meanwhile.
     cpu_ms_per_answer: Option<f64>,
+    /// fsyncs of its store meanwhile, for each of those answers.
+    fsyncs_per_answer: Option<f64>,
 }
 
 impl Usage {
@@ -106,7 +110,13 @@ impl Usage {
         let ticks = ticks(11).saturating_add(ticks(12));
         let per_second = rustix::param::clock_ticks_per_second().max(1);
         let cpu = Duration::from_secs_f64(ticks as f64 / per_second as f64);
-        Self { name: name.to_owned(), memory_kib: kib("VmRSS:"), peak_kib: kib("VmHWM:"), cpu }
+        Self { name: name.to_owned(), memory_kib: kib("VmRSS:"), peak_kib: kib("VmHWM:"), cpu, fsyncs: None }
+    }
+
+    /// Adds what the node's metrics say.
+    pub(super) fn metrics(&mut self, text: &str) {
+        let line = text.lines().find_map(|line| line.strip_prefix("quorate_store_fsyncs_total "));
+        self.fsyncs = line.and_then(|count| count.trim().parse().ok());
     }
 }
 
@@ -186,15 +196,17 @@ impl Report {
 
     pub(super) fn nodes(&mut self, before: &[Usage], after: &[Usage]) {
         let mib = |kib: u64| (kib as f64 / 102.4).round() / 10.0;
-        let per_answer = |cpu: Duration| {
+        let per_answer = |amount: f64| {
             let answers = (self.answered > 0).then_some(self.answered as f64)?;
-            Some((cpu.as_secs_f64() * 1e5 / answers).round() / 100.0)
+            Some((amount * 100.0 / answers).round() / 100.0)
         };
+        let fsyncs = |before: &Usage, after: &Usage| Some(after.fsyncs?.saturating_sub(before.fsyncs?));
         let node = |(before, after): (&Usage, &Usage)| NodeUsage {
             name: after.name.clone(),
             memory_mib: mib(after.memory_kib),
             peak_mib: mib(after.peak_kib),
-            cpu_ms_per_answer: per_answer(after.cpu.saturating_sub(before.cpu)),
+            cpu_ms_per_answer: per_answer(after.cpu.saturating_sub(before.cpu).as_secs_f64() * 1000.0),
+            fsyncs_per_answer: fsyncs(before, after).and_then(|count| per_answer(count as f64)),
         };
         self.nodes = before.iter().zip(after).map(node).collect();
     }
@@ -246,15 +258,18 @@ impl fmt::Display for Report {
         }
         if !self.nodes.is_empty() {
             let row = |node: &NodeUsage| {
+                let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".into());
                 vec![
                     node.name.clone(),
                     format!("{:.1} MiB", node.memory_mib),
                     format!("{:.1} MiB", node.peak_mib),
-                    node.cpu_ms_per_answer.map_or_else(|| "-".into(), |cpu| format!("{cpu:.2} ms")),
+                    or_dash(node.cpu_ms_per_answer.map(|cpu| format!("{cpu:.2} ms"))),
+                    or_dash(node.fsyncs_per_answer.map(|count| format!("{count:.2}"))),
                 ]
             };
             let rows: Vec<_> = self.nodes.iter().map(row).collect();
-            write!(f, "\n\n{}", output::table(&["NODE", "MEMORY", "PEAK", "CPU PER ANSWER"], &rows))?;
+            let columns = ["NODE", "MEMORY", "PEAK", "CPU PER ANSWER", "FSYNCS PER ANSWER"];
+            write!(f, "\n\n{}", output::table(&columns, &rows))?;
         }
         Ok(())
     }

@@ -56,6 +56,9 @@ fn check(report: &Value) {
         let (now, peak) = (number(&node["memory_mib"]), number(&node["peak_mib"]));
         assert!(now > 0.0 && peak >= now && number(&node["cpu_ms_per_answer"]) >= 0.0, "{node}");
     }
+    // Every answer is durable somewhere, and several can be by one fsync.
+    let fsyncs: f64 = nodes.iter().map(|node| number(&node["fsyncs_per_answer"])).sum();
+    assert!(fsyncs > 0.0, "{report}");
     assert!(number(&report["ready_after_ms"]) > 0.0);
 }
 

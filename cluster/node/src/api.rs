@@ -225,7 +225,10 @@ async fn session(
     let streamed = events::are_wanted(request.headers());
     may_read(&engine, &uri, request).await?;
     let Plain {} = query(&uri)?;
-    let unknown = || error(ErrorCode::UnknownSession, "this node knows no such session");
+    let unknown = || {
+        let message = "this node knows no such session, or not how it ended; to learn that, repeat the request under its id";
+        error(ErrorCode::UnknownSession, message)
+    };
     let id = id.parse().map_err(|_| unknown())?;
     if streamed && let Some(changes) = engine.ledger.watch_view(&id) {
         return events::follow(&engine, changes);

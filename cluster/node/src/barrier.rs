@@ -14,7 +14,8 @@ pub enum Step {
     Started,
     /// The messages of this round are about to be sent.
     Round(u8),
-    /// The checkpoint is about to be stored.
+    /// The session waits for its checkpoint to be durable. A request for a signature may be already: it is stored while round
+    /// one is under way.
     Storing,
     /// The checkpoint is durable; nothing that depends on it has left.
     Stored,

@@ -453,6 +453,11 @@ impl Engine {
         lock(&self.sessions).values().filter(|inbox| inbox.is_running()).count()
     }
 
+    /// Whether a node is left out of committees for good.
+    pub(crate) fn is_excluded(&self, node: &Identity) -> bool {
+        self.exclusions.contains(node)
+    }
+
     /// How many nodes are left out of committees for good.
     pub(crate) fn culprits_excluded(&self) -> usize {
         self.exclusions.count()

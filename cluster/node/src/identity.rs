@@ -206,17 +206,7 @@ fn read(path: &Path, kind: IdentityKind) -> Result<(IdentityFile, Identity), Ide
     if opened.metadata().map_err(failed)?.len() > MAX_FILE {
         return Err(damaged(format!("larger than {MAX_FILE} bytes")));
     }
-    // The secret in it is sealed, so an open mode is corrected rather than refused.
-    match files::make_private(&opened) {
-        Ok(false) => {}
-        Ok(true) => {
-            tracing::warn!(path = %path.display(), "identity file was accessible to others: set to mode 0600");
-        }
-        Err(error) => {
-            tracing::warn!(path = %path.display(), %error, "cannot set mode 0600 on the identity file");
-        }
-    }
-    let text = io::read_to_string(opened).map_err(|error| match error.kind() {
+    let text = io::read_to_string(&opened).map_err(|error| match error.kind() {
         io::ErrorKind::InvalidData => damaged("not text".to_owned()),
         _ => failed(error),
     })?;
@@ -244,6 +234,16 @@ fn read(path: &Path, kind: IdentityKind) -> Result<(IdentityFile, Identity), Ide
     }
     let identity =
         file.identity.parse().map_err(|error| damaged(format!("the identity it states is none: {error}")))?;
+    // The secret in it is sealed, so an open mode of what is an identity file is corrected rather than refused.
+    match files::make_private(&opened) {
+        Ok(false) => {}
+        Ok(true) => {
+            tracing::warn!(path = %path.display(), "identity file was accessible to others: set to mode 0600");
+        }
+        Err(error) => {
+            tracing::warn!(path = %path.display(), %error, "cannot set mode 0600 on the identity file");
+        }
+    }
     Ok((file, identity))
 }
 
@@ -301,6 +301,12 @@ mod tests {
         fs::set_permissions(&home.path, fs::Permissions::from_mode(0o640)).unwrap();
         reload(&home.path).unwrap();
         assert_eq!(mode(), 0o600);
+        // What is none is left alone.
+        fs::write(home.path.with_extension("other"), "{}").unwrap();
+        let other = home.path.with_extension("other");
+        fs::set_permissions(&other, fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(stated_identity(&other, IdentityKind::Node).is_err());
+        assert_eq!(fs::metadata(&other).unwrap().permissions().mode() & 0o777, 0o644);
         let text = fs::read_to_string(&home.path).unwrap();
         assert!(!text.contains(&hex::encode(home.identity.seed().expose())));
     }

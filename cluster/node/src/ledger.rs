@@ -1,6 +1,7 @@
 //! What this node knows of requests: which ids are used, for what, and how far each has come.
 //!
-//! A request id is durable before anything that depends on it leaves the node, and its result before anybody is told.
+//! A request id is durable before anything that depends on it leaves the node, and its result before the node that made it
+//! tells anybody.
 //! So the identical request gets its first result, and another one under the same id is refused, across restarts.
 
 mod memory;
@@ -79,9 +80,11 @@ impl Ledger {
             match &*request.done.borrow() {
                 None => return Ok(Admission::Running(request.done.subscribe())),
                 Some(Ok(result)) => return Ok(Admission::Done(Box::new(result.clone()))),
+                // Another node may have led it to a result since.
                 Some(Err(_)) => {}
             }
-        } else if let Some(result) = self.known(id, &fingerprint)? {
+        }
+        if let Some(result) = self.known(id, &fingerprint)? {
             return Ok(Admission::Done(Box::new(result)));
         }
         let view = SessionView {
@@ -155,14 +158,15 @@ impl Ledger {
 
     /// Notes the result of a request that another node proposed, for whoever asks while this one runs. On disk it is only
     /// what was [settled](Self::settle), as the aggregator does before it tells anybody, and the other members do after.
-    pub(crate) fn learn(&self, verified: &Verified, result: SessionResult) {
+    /// Whether it is in memory now: not if this node was asked for it, too, and has no ending or another one.
+    pub(crate) fn learn(&self, verified: &Verified, result: &SessionResult) -> bool {
         let id = verified.request_id();
-        if self.lock().get(id.as_str()).is_some() {
-            return;
+        if self.lock().get(id.as_str()).is_none()
+            && let Ok(Admission::New) = self.admit(verified)
+        {
+            self.end(id, Ok(result.clone()));
         }
-        if let Ok(Admission::New) = self.admit(verified) {
-            self.end(id, Ok(result));
-        }
+        self.has_result(id)
     }
 
     /// The changes that make a request durable.
@@ -184,7 +188,7 @@ impl Ledger {
     /// The store's.
     pub(crate) async fn settle(&self, verified: &Verified, result: &SessionResult) -> Result<(), ErrorBody> {
         let batch = self.settled(verified, result)?;
-        self.store.commit(batch).await.map_err(|error| internal(&error))
+        self.store.commit(batch).await.map_err(|error| not_ready(&error))
     }
 
     /// [`Ledger::settle`], when nobody waits for it: the result is durable elsewhere.
@@ -197,7 +201,7 @@ impl Ledger {
         result: &SessionResult,
     ) -> Result<(), ErrorBody> {
         let batch = self.settled(verified, result)?;
-        self.store.commit_soon(batch).await.map_err(|error| internal(&error))
+        self.store.commit_soon(batch).await.map_err(|error| not_ready(&error))
     }
 
     fn settled(&self, verified: &Verified, result: &SessionResult) -> Result<Batch, ErrorBody> {
@@ -245,7 +249,7 @@ impl Ledger {
         self.lock().get(id.as_str()).map(|request| request.view.subscribe())
     }
 
-    /// What is shown of a request.
+    /// What is shown of a request: of one that was asked of this node since its start, or whose result it has.
     ///
     /// # Errors
     /// The store's.
@@ -256,19 +260,20 @@ impl Ledger {
         let Some(record) = self.store.get(Table::Requests, id.as_str())? else { return Ok(None) };
         let operation =
             Entry::from_wire(record.value.expose()).map_or_else(|_| String::new(), |entry| entry.operation);
-        let result = self.store.get(Table::Results, id.as_str())?;
-        let result: Option<SessionResult> =
-            result.and_then(|result| serde_json::from_slice(result.value.expose()).ok());
+        // Of a request without a result this node has taken part in an attempt, or was asked for it in an earlier life. It
+        // may be running elsewhere, or have its result there: nothing to be called failed.
+        let Some(result) = self.store.get(Table::Results, id.as_str())? else { return Ok(None) };
+        let Ok(result) = serde_json::from_slice(result.value.expose()) else { return Ok(None) };
         Ok(Some(SessionView {
             session_id: id.clone(),
             operation,
-            status: if result.is_some() { RequestStatus::Completed } else { RequestStatus::Failed },
+            status: RequestStatus::Completed,
             wallet_id: None,
             attempt: 0,
             committee: Vec::new(),
             absent: Vec::new(),
             culprits: Vec::new(),
-            result,
+            result: Some(result),
             error: None,
         }))
     }
@@ -297,6 +302,11 @@ impl Ledger {
 
 fn internal(error: &dyn std::fmt::Display) -> ErrorBody {
     ErrorBody::new(ErrorCode::Internal, error.to_string())
+}
+
+/// The store takes no write: another node may be asked for the same.
+fn not_ready(error: &StoreError) -> ErrorBody {
+    ErrorBody::new(ErrorCode::NotReady, error.to_string())
 }
 
 fn conflict(id: &RequestId) -> ErrorBody {

@@ -229,14 +229,14 @@ pub struct Peers {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a peers file: `cluster` and `peers`")]
 struct RawPeers {
     cluster: String,
     peers: Vec<RawPeer>,
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a peer: `name`, `identity` and `address`")]
 struct RawPeer {
     name: String,
     identity: String,

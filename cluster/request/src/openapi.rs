@@ -261,6 +261,7 @@ mod tests {
             last_heard_ms: Some(1),
             queued_frames: 0,
             refused_connections: 0,
+            excluded: false,
         };
         compare("NodeView", &node, Some(&|| value(&NodeView { last_heard_ms: None, ..node.clone() })));
     }

@@ -216,6 +216,9 @@ pub struct NodeView {
     /// Connections in its name that were refused.
     #[serde(default)]
     pub refused_connections: u64,
+    /// Is it proven to have cheated, and left out of committees?
+    #[serde(default)]
+    pub excluded: bool,
 }
 
 /// The process runs.

@@ -78,6 +78,9 @@ async fn everybody_convicts_the_cheater(cluster: &Cluster, finding: &str) {
         }
         assert_eq!(convicted_by(node), BTreeSet::from([cheater(cluster).name.clone()]), "{}", node.log());
     }
+    for view in asking(cluster, 1).nodes().await.unwrap() {
+        assert_eq!(view.excluded, view.name == cheater(cluster).name, "{view:?}");
+    }
 }
 
 /// Whom a node's log says that it convicted.

@@ -293,6 +293,9 @@ async fn killed_in_signing(size: Size, role: &str, victim: usize, steps: &[&str]
             killed_while_signing(&cluster, size, role, victim, step, round, &wallet).await;
         let id = request.session_id.clone().unwrap();
         let left = Left::read(cluster.node(victim), id.as_str(), cluster.folder());
+        if ["stored", "round-2", "finished", "settled"].contains(step) {
+            assert!(left.request, "{id}: a share could leave, and the request is not stored");
+        }
         // The others go on without it.
         let first = asked.await.unwrap().unwrap_or_else(|error| panic!("{id}: {error}"));
         signatures.take(&message, &first);

@@ -418,6 +418,7 @@ async fn nodes(State(node): State<NodeState>, uri: Uri, headers: HeaderMap) -> R
             last_heard_ms: None,
             queued_frames: 0,
             refused_connections: 0,
+            excluded: false,
         }]))
     })
     .await

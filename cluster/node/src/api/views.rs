@@ -55,6 +55,7 @@ impl Engine {
                         .map(|heard| u64::try_from(heard.elapsed().as_millis()).unwrap_or(u64::MAX)),
                     queued_frames: state.map_or(0, |state| state.queued_frames as u64),
                     refused_connections: state.map_or(0, |state| state.incoming.failures),
+                    excluded: self.is_excluded(&peer.identity),
                 }
             })
             .collect();

@@ -214,7 +214,11 @@ impl Engine {
                 self.send(&from, &Frame::Certified(Box::new(wallet.certified())));
                 return Err(Reason::Done(Box::new(None)));
             }
-            if self.wallets.is_lost(&keygen.wallet).unwrap_or(true) {
+            let is_lost = self.wallets.is_lost(&keygen.wallet).map_err(|error| {
+                tracing::error!(%error, "the store can't be read");
+                Reason::Unable("can't read its store; its log says why".into())
+            })?;
+            if is_lost {
                 let name = &keygen.wallet;
                 tracing::error!(
                     wallet = %name,
@@ -406,39 +410,43 @@ impl Engine {
             .get(&signed.request_id)
             .filter(|part| part.committee.contains(&from))
             .map(|part| (Arc::clone(&part.verified), Arc::clone(&part.job)));
-        let mut checked = None;
+        let request = signed.request_id.clone();
         if let Some((verified, job)) = part
             && let Job::Sign(job) = &*job
         {
-            match self.sign_response(&verified, job, &signed) {
-                Ok(response) => {
-                    self.learned(&verified, SessionResult::Sign(response.clone())).await;
-                    self.outcome_known(&signed.request_id);
-                    checked = Some(response);
-                }
+            let response = match self.sign_response(&verified, job, &signed) {
+                Ok(response) => response,
                 Err(error) => {
                     return tracing::warn!(peer = %self.name(&from), "refused a result: {}", error.message);
                 }
+            };
+            let result = SessionResult::Sign(response.clone());
+            let is_in_memory = self.ledger.learn(&verified, &result);
+            self.linger_no_more(verified.request_id());
+            // The request's own proposer, if that is this node, adds to the result before it keeps it.
+            let proposes = lock(&self.proposals)
+                .get(&request)
+                .is_some_and(|proposed| proposed.fingerprint == signed.fingerprint);
+            self.answer_by_request(from, &request, Answer::Signed(Box::new((signed, Some(response)))));
+            if !proposes {
+                self.keep(&verified, &result, is_in_memory).await;
             }
+            // Not before it would be found by whoever invites this node to sign the same again.
+            return self.outcome_known(&request);
         }
-        let request = signed.request_id.clone();
-        self.answer_by_request(from, &request, Answer::Signed(Box::new((signed, checked))));
+        self.answer_by_request(from, &request, Answer::Signed(Box::new((signed, None))));
     }
 
-    /// Keeps a result that another node has reached. The request's own proposer, if that is this node, adds to it first.
-    async fn learned(&self, verified: &Verified, result: SessionResult) {
-        let fingerprint = verified.request().fingerprint();
-        let proposes = lock(&self.proposals)
-            .get(verified.request_id().as_str())
-            .is_some_and(|proposed| proposed.fingerprint == fingerprint);
-        self.ledger.learn(verified, result.clone());
-        self.linger_no_more(verified.request_id());
-        if !proposes && let Err(error) = self.ledger.settle_soon(verified, &result).await {
-            tracing::warn!(
-                request = verified.request_id().as_str(),
-                "a result could not be stored: {}",
-                error.message
-            );
+    /// Keeps a result that another node has reached: as soon as can be, if it is not to be found in memory meanwhile.
+    async fn keep(&self, verified: &Verified, result: &SessionResult, is_in_memory: bool) {
+        let kept = if is_in_memory {
+            self.ledger.settle_soon(verified, result).await
+        } else {
+            self.ledger.settle(verified, result).await
+        };
+        if let Err(error) = kept {
+            let request = verified.request_id().as_str();
+            tracing::warn!(request, "a result could not be stored: {}", error.message);
         }
     }
 

@@ -222,8 +222,11 @@ impl Engine {
                 return Err(refusal);
             }
             let mut message = format!("{wanted} nodes are needed, {} are up", up.len());
-            if !down.is_empty() {
-                message.push_str(&format!("; unavailable: {}", self.names(&down).join(", ")));
+            let down: Vec<_> = down.into_iter().filter(|node| !convicted.contains(node)).collect();
+            for (what, nodes) in [("unavailable", &down), ("proven to have cheated", &convicted)] {
+                if !nodes.is_empty() {
+                    message.push_str(&format!("; {what}: {}", self.names(nodes).join(", ")));
+                }
             }
             return Err(
                 ErrorBody::new(ErrorCode::NotEnoughSigners, message).with_culprits(self.names(&convicted))

@@ -381,7 +381,7 @@ impl Engine {
         let response = response.map_err(|error| error.message)?;
         let result = SessionResult::Sign(response.clone());
         self.ledger.settle(&part.verified, &result).await.map_err(|error| error.message)?;
-        self.ledger.learn(&part.verified, result);
+        self.ledger.learn(&part.verified, &result);
         self.outcome_known(part.verified.request_id().as_str());
         self.barrier.reached("sign", Step::Settled);
         let proposer = part.context.agreement().proposal().proposer;
@@ -442,15 +442,15 @@ impl Engine {
             let answer = Answer::Aborted(Box::new((agreement.clone(), abort)));
             self.answer_by_digest(self.me, part.digest, answer);
         } else {
-            let silent = match &abort {
+            let (silent, reason) = match &abort {
                 Abort::Attributed { parties, .. } => {
-                    self.members(agreement.committee(), parties).into_iter().collect()
+                    (self.members(agreement.committee(), parties).into_iter().collect(), abort.to_string())
                 }
-                // This node's own word that it can't go on.
-                Abort::Local { .. } => vec![self.me],
-                _ => Vec::new(),
+                // This node's own word that it can't go on. What is wrong here is for its operator to know.
+                Abort::Local { .. } => (vec![self.me], "a fault of its own; its log says which".into()),
+                _ => (Vec::new(), abort.to_string()),
             };
-            let given_up = GivenUp { proposal: part.digest, silent, reason: abort.to_string() };
+            let given_up = GivenUp { proposal: part.digest, silent, reason };
             self.send(&proposer, &Frame::GivenUp(given_up));
         }
     }

@@ -79,9 +79,13 @@ mod tests {
         let own = Own { signer: &signer, signatures: &signatures };
         let first = own.sign(&[0; 32]);
         let theirs = signer.sign(&[9; 32]);
+        let known = |digest: [u8; 32], signature| signatures.knows(&(*me.as_bytes(), digest, signature));
+        assert!(known([0; 32], first), "its own needs no verification");
+        assert!(!known([9; 32], theirs));
         for round in 0..3_u32 {
             assert!(signatures.verify(&me, &[0; 32], &first), "{round}");
             assert!(signatures.verify(&me, &[9; 32], &theirs), "{round}");
+            assert!(known([0; 32], first) && known([9; 32], theirs), "{round}");
             assert!(!signatures.verify(&stranger, &[0; 32], &first), "{round}");
             assert!(!signatures.verify(&me, &[1; 32], &first), "{round}");
             for at in 0..64 {
@@ -89,11 +93,12 @@ mod tests {
                 flipped[at] ^= 1;
                 assert!(!signatures.verify(&me, &[0; 32], &flipped), "{round}, byte {at}");
             }
-            for other in 0..u32::try_from(GENERATION).unwrap() {
+            for other in 0..2 * u32::try_from(GENERATION).unwrap() {
                 let mut digest = [7; 32];
                 digest[..4].copy_from_slice(&(round << 16 | other).to_le_bytes());
                 signatures.remember(([1; 32], digest, [0; 64]));
             }
+            assert!(!known([0; 32], first) && !known([9; 32], theirs), "{round}");
             let generations = signatures.0.lock().unwrap();
             assert!(generations.now.len() <= GENERATION && generations.before.len() <= GENERATION);
         }

@@ -75,3 +75,16 @@ async fn large_results_fill_the_disk_and_not_the_memory() {
         assert_eq!((view.status, view.result), (RequestStatus::Completed, Some(wanted)));
     }
 }
+
+#[tokio::test]
+async fn a_request_without_a_result_is_not_called_failed() {
+    let scene = Scene::new();
+    let request = scene.request("r");
+    let id = request.request_id();
+    // As a signer that is not the node that was asked, before the result; and as that one after a restart.
+    let remembered = scene.ledger.remember(Batch::new(), &request).unwrap();
+    scene.ledger.store.commit(remembered).await.unwrap();
+    assert_eq!(scene.ledger.view(id).unwrap(), None);
+    scene.ledger.settle_soon(&request, &result(id, 1)).await.unwrap();
+    assert_eq!(scene.ledger.view(id).unwrap().unwrap().status, RequestStatus::Completed);
+}

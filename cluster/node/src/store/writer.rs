@@ -10,7 +10,7 @@ use rand_core::OsRng;
 use redb::{Database, Durability, ReadableTable, TableDefinition, WriteTransaction};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
@@ -74,16 +74,21 @@ pub(super) enum Order {
     Flush,
 }
 
-/// Jobs that wait for another one's transaction.
-#[derive(Default)]
-pub(super) struct Patient(Mutex<(Vec<Job>, usize)>);
+/// Jobs that wait for another one's transaction, and their bytes; none any more when the writer has ended.
+pub(super) struct Patient(Mutex<Option<(Vec<Job>, usize)>>);
+
+impl Default for Patient {
+    fn default() -> Self {
+        Self(Mutex::new(Some((Vec::new(), 0))))
+    }
+}
 
 impl Patient {
     /// # Errors
-    /// The job itself when as many wait as fit into one transaction.
+    /// The job itself when as many wait as fit into one transaction, or the writer has ended.
     pub(super) fn push(&self, job: Job) -> Result<(), Job> {
-        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (jobs, bytes) = &mut *waiting;
+        let mut waiting = self.lock();
+        let Some((jobs, bytes)) = &mut *waiting else { return Err(job) };
         let after = bytes.saturating_add(job.work.bytes());
         if jobs.len() >= MAX_GROUP || after > MAX_GROUP_BYTES {
             return Err(job);
@@ -95,11 +100,20 @@ impl Patient {
 
     #[cfg(test)]
     pub(super) fn is_empty(&self) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).0.is_empty()
+        self.lock().as_ref().is_none_or(|(jobs, _)| jobs.is_empty())
     }
 
     fn take(&self) -> (Vec<Job>, usize) {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        self.lock().as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// The last ones.
+    fn close(&self) -> Vec<Job> {
+        self.lock().take().unwrap_or_default().0
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<(Vec<Job>, usize)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -131,6 +145,13 @@ pub(super) struct Writer {
     pub(super) patient: Arc<Patient>,
 }
 
+impl Drop for Writer {
+    fn drop(&mut self) {
+        // After a panic: who waits must hear that nobody comes.
+        drop(self.patient.close());
+    }
+}
+
 impl Writer {
     /// Until every sender is gone; then closes the database.
     pub(super) fn run(self, mut queue: mpsc::Receiver<Order>) {
@@ -154,7 +175,7 @@ impl Writer {
             crowded = impatient > 1;
             self.commit(group);
         }
-        self.commit(self.patient.take().0);
+        self.commit(self.patient.close());
         self.engine.close();
     }
 

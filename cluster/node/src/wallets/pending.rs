@@ -144,8 +144,9 @@ impl Wallets {
     }
 
     /// Whether a name belongs to a key generation of which nothing else can be read here: then no share can be stored under
-    /// it. The row is asked first: a share that is being stored is in memory a moment later.
+    /// it. Not while something is being stored: its name is on disk before it is in memory.
     pub(crate) fn is_lost(&self, name: &WalletId) -> Result<bool, StoreError> {
+        let Ok(_nothing_changes) = self.deciding.try_lock() else { return Ok(false) };
         Ok(match self.holder(&name_key(name.as_str()))? {
             Name::Free => false,
             Name::HeldBy(session) => {
