@@ -169,8 +169,6 @@ error_codes! {
     WalletExists = "wallet_exists", CONFLICT;
     /// Several wallets have this name; the public key says which one is meant.
     AmbiguousWallet = "ambiguous_wallet", CONFLICT;
-    /// The wallet is not (or no longer) ready for this.
-    WalletNotActive = "wallet_not_active", CONFLICT;
     /// The body is too large.
     BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE;
     /// As many sessions as allowed are running; try again later.
@@ -183,7 +181,7 @@ error_codes! {
     ClusterUnreachable = "cluster_unreachable", BAD_GATEWAY;
     /// Too few signers are up, or too few accepted.
     NotEnoughSigners = "not_enough_signers", SERVICE_UNAVAILABLE;
-    /// The node is starting, or its store is not writable.
+    /// The node's store takes no writes; ask another one.
     NotReady = "not_ready", SERVICE_UNAVAILABLE;
     /// The node is shutting down; ask another one.
     ShuttingDown = "shutting_down", SERVICE_UNAVAILABLE;

@@ -109,10 +109,10 @@ mod tests {
             }
         }
         assert_eq!(listed("RequestStatus"), texts(&value(&statuses)));
-        let statuses = [WalletStatus::Pending, WalletStatus::Active];
+        let statuses = [WalletStatus::Active];
         for status in statuses {
             match status {
-                WalletStatus::Pending | WalletStatus::Active => {}
+                WalletStatus::Active => {}
             }
         }
         assert_eq!(listed("WalletStatus"), texts(&value(&statuses)));

@@ -27,9 +27,7 @@ pub enum RequestStatus {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum WalletStatus {
-    /// Its shares are written, but not all holders have acknowledged theirs.
-    Pending,
-    /// It can sign.
+    /// It can sign: all its holders have acknowledged their shares. Before that it is no wallet, and not shown.
     Active,
 }
 
