@@ -57,9 +57,10 @@ impl fmt::Display for Abort {
         match self {
             Self::Proven { evidence } => {
                 f.write_str("proven:")?;
-                evidence
-                    .iter()
-                    .try_for_each(|evidence| write!(f, " party {} ({});", evidence.accused, evidence.claim))
+                evidence.iter().enumerate().try_for_each(|(place, evidence)| {
+                    let comma = if place == 0 { "" } else { "," };
+                    write!(f, "{comma} party {} ({})", evidence.accused, evidence.claim)
+                })
             }
             Self::Attributed { parties, reason } => {
                 f.write_str("attributed:")?;

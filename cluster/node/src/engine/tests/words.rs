@@ -205,6 +205,14 @@ async fn who_shows_false_evidence_again_and_again_is_not_listened_to() {
         evidence.protocol = protocol.clone();
         evidence
     };
+    // How it reads where an attempt that ended with it is told of.
+    let proven = |count| {
+        let evidence = (0..count).map(|n| nothing(n, &agreement.proposal().protocol)).collect();
+        quorate_session::Abort::Proven { evidence }.to_string()
+    };
+    let one = |n| format!("party {accused} ({})", Claim::Undecodable { round: n });
+    assert_eq!(proven(1), format!("proven: {}", one(0)));
+    assert_eq!(proven(2), format!("proven: {}, {}", one(0), one(1)));
     // What this node can't judge speaks against nobody.
     for n in 0..2 * FALSE_EVIDENCE {
         engine.accused(from, nothing(n, &ProtocolId::new("keygen", "ed25519", 99))).await;
