@@ -1,6 +1,7 @@
 //! The HTTP API: signed requests in, JSON out. It checks form and authority; what a request means is the engine's.
 
 mod events;
+mod listing;
 mod views;
 
 use std::sync::Arc;
@@ -187,15 +188,11 @@ async fn wallets(State(engine): State<Arc<Engine>>, uri: Uri, request: Request) 
     may_read(&engine, &uri, request).await?;
     let Listed { public_key, after } = query(&uri)?;
     let mut wallets = engine.wallets.all();
-    wallets.retain(|wallet| {
-        public_key.as_ref().is_none_or(|key| wallet.public_key.as_bytes() == key.as_bytes())
-            && after.as_ref().is_none_or(|after| wallet.id > *after)
-    });
-    wallets.sort_by(|left, right| left.id.cmp(&right.id));
-    // Wallets of one name are never parted: the next page begins with another name.
-    let end = wallets.get(paths::WALLETS_PAGE - 1).map(|last| last.id.clone());
-    let page = wallets.iter().take_while(|wallet| end.as_ref().is_none_or(|end| wallet.id <= *end));
-    let views: Vec<_> = page.map(|wallet| engine.wallet_view(wallet)).collect();
+    if let Some(key) = public_key {
+        wallets.retain(|wallet| wallet.public_key.as_bytes() == key.as_bytes());
+    }
+    let page = listing::page(wallets, |wallet| &wallet.id, after.as_ref(), paths::WALLETS_PAGE);
+    let views: Vec<_> = page.iter().map(|wallet| engine.wallet_view(wallet)).collect();
     Ok(json(StatusCode::OK, &views))
 }
 
