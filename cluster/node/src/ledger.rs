@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use borsh::{BorshDeserialize, BorshSerialize};
+use futures_util::{StreamExt as _, stream};
 use quorate_keys::Secret;
 use quorate_request::{
     ErrorBody, ErrorCode, MAX_LIFETIME, RequestId, RequestStatus, SessionResult, SessionView, Verified,
@@ -22,7 +23,10 @@ use tokio::sync::watch;
 use memory::{Live, Memory};
 
 use crate::authority::CLOCK_SKEW;
-use crate::store::{Batch, Store, StoreError, Table};
+use crate::store::{Batch, Precondition, Record, Store, StoreError, Table};
+
+/// Rows that are deleted at a time: the store does it with few commits.
+const FORGOTTEN_AT_ONCE: usize = 256;
 
 /// How a request ended here: its result, or why there is none.
 pub(crate) type Ending = Result<SessionResult, ErrorBody>;
@@ -283,18 +287,35 @@ impl Ledger {
     /// # Errors
     /// The store's.
     pub(crate) async fn forget_expired(&self, now: SystemTime) -> Result<usize, StoreError> {
+        self.forget(self.expired(now)?).await
+    }
+
+    /// The rows of requests whose time is over.
+    fn expired(&self, now: SystemTime) -> Result<Vec<(Vec<u8>, Record)>, StoreError> {
         let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        let mut batch = Batch::new();
+        let mut rows = self.store.scan(Table::Requests, "")?.records;
+        rows.retain(|(_, record)| {
+            Entry::from_wire(record.value.expose()).is_ok_and(|entry| entry.until < now)
+        });
+        Ok(rows)
+    }
+
+    /// Deletes rows and their results, but for those that have changed since they were read: a client has repeated the
+    /// request, and it is to be remembered for longer.
+    async fn forget(&self, rows: Vec<(Vec<u8>, Record)>) -> Result<usize, StoreError> {
+        let forget = |(key, record): (Vec<u8>, Record)| {
+            let unchanged = Precondition::Equals(record.value);
+            let batch = Batch::new().require(Table::Requests, &key, unchanged);
+            self.store.commit(batch.delete(Table::Requests, &key).delete(Table::Results, &key))
+        };
+        let mut forgotten = stream::iter(rows.into_iter().map(forget)).buffer_unordered(FORGOTTEN_AT_ONCE);
         let mut count = 0_usize;
-        for (key, record) in self.store.scan(Table::Requests, "")?.records {
-            let expired = Entry::from_wire(record.value.expose()).is_ok_and(|entry| entry.until < now);
-            if expired {
-                batch = batch.delete(Table::Requests, &key).delete(Table::Results, &key);
-                count = count.saturating_add(1);
+        while let Some(done) = forgotten.next().await {
+            match done {
+                Ok(()) => count = count.saturating_add(1),
+                Err(StoreError::Precondition { .. }) => {}
+                Err(error) => return Err(error),
             }
-        }
-        if count > 0 {
-            self.store.commit(batch).await?;
         }
         Ok(count)
     }

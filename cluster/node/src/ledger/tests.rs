@@ -88,3 +88,26 @@ async fn a_request_without_a_result_is_not_called_failed() {
     scene.ledger.settle_soon(&request, &result(id, 1)).await.unwrap();
     assert_eq!(scene.ledger.view(id).unwrap().unwrap().status, RequestStatus::Completed);
 }
+
+#[tokio::test]
+async fn what_is_remembered_anew_is_not_forgotten() {
+    let scene = Scene::new();
+    let [old, repeated] = ["old", "repeated"].map(|id| scene.request(id));
+    for request in [&old, &repeated] {
+        scene.ledger.settle(request, &result(request.request_id(), 1)).await.unwrap();
+    }
+    assert_eq!(scene.ledger.forget_expired(SystemTime::now()).await.unwrap(), 0);
+    let later = SystemTime::now() + 2 * MAX_LIFETIME;
+    let expired = scene.ledger.expired(later).unwrap();
+    assert_eq!(expired.len(), 2);
+    // Its client repeats one of them just now. Rows count whole seconds.
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    scene.ledger.settle(&repeated, &result(repeated.request_id(), 1)).await.unwrap();
+    assert_eq!(scene.ledger.forget(expired).await.unwrap(), 1);
+    let known = |request: &Verified| {
+        scene.ledger.known(request.request_id(), &request.request().fingerprint()).unwrap().is_some()
+    };
+    assert_eq!((known(&old), known(&repeated)), (false, true));
+    assert_eq!(scene.ledger.forget_expired(later).await.unwrap(), 1);
+    assert!(!known(&repeated));
+}
