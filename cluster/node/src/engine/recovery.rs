@@ -292,6 +292,8 @@ impl Engine {
             // The certificate was faster.
             Ok(false) => return self.settle_doubts(&session).await,
         }
+        // Nobody asks about it any more, and nobody counts who has answered.
+        lock(&self.doubts).gathered.remove(&session);
         if let Some((_, void)) = lock(&self.doubts).unresolved.get(&session) {
             void.send_replace(true);
         }

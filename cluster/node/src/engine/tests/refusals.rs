@@ -52,7 +52,7 @@ pub(super) fn quick() -> Settings {
 }
 
 /// A key generation of nodes 0, 1 and 2 in which node 1 has stored its share and is cut off before it can say so.
-async fn in_doubt(nodes: usize) -> (Cluster, SessionId) {
+pub(super) async fn in_doubt(nodes: usize) -> (Cluster, SessionId) {
     let cluster = Cluster::new(nodes, quick()).await;
     let (hub, cut_off) = (cluster.hub.clone(), cluster.identity(1));
     let stores = [0, 2].map(|place| Arc::clone(&cluster.engine(place).store));
@@ -381,4 +381,18 @@ async fn what_is_no_acknowledgement_of_the_key_spoils_none_that_is() {
     cluster.deed(1, |_, _| {});
     cluster.hub.heal_all();
     eventually("all know it", || (0..3).all(|place| cluster.knows(place, "w") == 1)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_about_a_share_that_was_set_aside_are_not_kept() {
+    let (cluster, session) = in_doubt(3).await;
+    let engine = cluster.engine(0);
+    let gathers = || lock(&engine.doubts).gathered.contains_key(&session);
+    eventually("node 2 has answered", gathers).await;
+    cluster.hub.isolate(&engine.me);
+    eventually("cut off", || engine.reachable().len() == 1).await;
+    let refusal = Refusal::promise(session, &cluster.members[1].identity);
+    engine.refused(cluster.identity(1), &refusal).await;
+    assert!(engine.wallets.waiting_of(&session).unwrap().set_aside.is_some());
+    assert!(!gathers());
 }
