@@ -81,9 +81,9 @@ impl Engine {
         let mut left = self.config.attempts;
         for attempt in 1.. {
             self.note_convictions(&mut trouble);
-            // Another proposer's attempt, or an earlier one of this node that a member had refused and that succeeded all
-            // the same.
-            if let Some(result) = self.made_before(&job, verified, attempt)? {
+            // Another proposer's attempt, of which this node was told while it waited, or an earlier one of its own that a
+            // member had refused and that succeeded all the same.
+            if let Some(result) = self.made_before(&job, verified)? {
                 return Ok(result);
             }
             let chosen = self.choose(&job, verified, &trouble)?;
@@ -151,7 +151,7 @@ impl Engine {
         }
         self.note_convictions(&mut trouble);
         // The last attempt, too, can have succeeded all the same.
-        if let Some(result) = self.made_before(&job, verified, u32::MAX)? {
+        if let Some(result) = self.made_before(&job, verified)? {
             return Ok(result);
         }
         Err(self.exhausted(&trouble))
@@ -167,21 +167,14 @@ impl Engine {
         absent.retain(|node| !culprits.contains(node));
     }
 
-    /// The result that this very request led to before this attempt.
+    /// The result that this very request has led to already.
     ///
     /// # Errors
     /// Proposers that were cut off from each other can have led it to two: then the client must choose.
-    fn made_before(
-        &self,
-        job: &Job,
-        verified: &Verified,
-        attempt: u32,
-    ) -> Result<Option<SessionResult>, ErrorBody> {
+    fn made_before(&self, job: &Job, verified: &Verified) -> Result<Option<SessionResult>, ErrorBody> {
         let fingerprint = verified.request().fingerprint();
         let job = match job {
             Job::Keygen(job) => job,
-            // Before the first attempt it was looked for when the request was admitted.
-            Job::Sign(_) if attempt == 1 => return Ok(None),
             Job::Sign(_) => return self.ledger.known(verified.request_id(), &fingerprint),
         };
         let mut made = self.wallets.named(&job.wallet);

@@ -7,9 +7,13 @@ mod late;
 mod lies;
 mod members;
 mod places;
+mod play;
 mod refusals;
 mod rivals;
 mod samples;
+mod stores;
+mod told;
+mod transactions;
 mod words;
 
 use std::collections::BTreeSet;
@@ -360,11 +364,16 @@ impl Hand {
 
     /// Invites the others, accepts itself if it is a member, and puts the start together without sending it.
     async fn gather(&mut self, invite: &Invite) -> Start {
+        self.agree(invite).await.0
+    }
+
+    /// The same, with what it needs to take part itself.
+    async fn agree(&mut self, invite: &Invite) -> (Start, Option<Accepted>) {
         let proposal = &invite.proposal.proposal;
         let mut proposing = Proposing::new(proposal).unwrap();
-        let mut start = None;
+        let (mut start, mut accepted) = (None, None);
         if proposal.committee.index_of(&self.identity()).is_some() {
-            let (_, own) = Accepted::accept(
+            let (kept, own) = Accepted::accept(
                 invite.proposal.clone(),
                 &self.identity(),
                 &*self.identity,
@@ -373,6 +382,7 @@ impl Hand {
             )
             .unwrap();
             start = proposing.accept(own, &IdentityVerifier).unwrap();
+            accepted = Some(kept);
         }
         for member in proposal.committee.members().iter().filter(|member| member.identity != self.identity())
         {
@@ -388,7 +398,7 @@ impl Hand {
                 .await;
             start = proposing.accept(acceptance, &IdentityVerifier).unwrap();
         }
-        start.unwrap()
+        (start.unwrap(), accepted)
     }
 }
 

@@ -68,6 +68,13 @@ impl Faults {
     }
 }
 
+impl Store {
+    /// Has every write fail for want of space, or none.
+    pub(crate) fn fill_disk(&self, full: bool) {
+        self.engine.health().faults.writes.order(0, if full { i64::MAX } else { 0 }, ENOSPC);
+    }
+}
+
 fn passphrase(text: &str) -> Passphrase {
     Passphrase::new(text.as_bytes().to_vec()).unwrap()
 }

@@ -9,6 +9,8 @@ use quorate_request::{ErrorCode, RequestStatus, SessionView, Taken, paths};
 use serde::de::DeserializeOwned;
 use tower::ServiceExt as _;
 
+use crate::store::Table;
+
 impl Cluster {
     /// Asks a node's API, signed.
     async fn ask(&self, at: usize, target: &str, signed: &SignedRequest, accept: Option<&str>) -> Response {
@@ -147,6 +149,59 @@ async fn a_session_is_followed_until_it_has_ended() {
     drop(hand);
     let answer = refused(cluster.events(0, "nobody").await).await;
     assert_eq!(answer, (StatusCode::NOT_FOUND, ErrorCode::UnknownSession));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_request_whose_end_is_not_known_here_a_node_says_no_more() {
+    let mut cluster = Cluster::new(3, Settings::default()).await;
+    cluster.keygen(0, "k", "w", &[0, 1, 2]).await.unwrap();
+    eventually("known", || (0..3).all(|place| cluster.knows(place, "w") == 1)).await;
+    let mut hand = cluster.hand(2).await;
+    eventually("connected", || (0..2).all(|place| cluster.engine(place).reachable().len() == 3)).await;
+    let request = cluster.sign_request_led_by("w", 3, &[0, 2]);
+    let id = request.request_id().as_str().to_owned();
+    let unknown = async |cluster: &Cluster, at: usize| {
+        let path = paths::session(&id.parse().unwrap());
+        for accept in [None, Some(paths::EVENTS)] {
+            let (status, error) = json::<ErrorBody>(cluster.read(at, &path, accept).await).await;
+            assert_eq!((status, error.code), (StatusCode::NOT_FOUND, ErrorCode::UnknownSession), "node{at}");
+            assert!(error.message.contains("repeat the request under its id"), "{error:?}");
+        }
+    };
+    let remembers =
+        |cluster: &Cluster, at: usize| cluster.engine(at).store.contains(Table::Requests, &id).unwrap();
+
+    // A signer that was not asked, while its session runs.
+    let asked = hand.invitation(cluster.engine(1), &request, &[cluster.identity(1), hand.identity()], 1);
+    let start = hand.gather(&asked).await;
+    hand.send(&cluster.identity(1), &Frame::Start(start));
+    eventually("it has begun", || remembers(&cluster, 1)).await;
+    unknown(&cluster, 1).await;
+
+    // The node that was asked, when it has restarted in between.
+    assert_eq!(cluster.post(0, "?wait=false", &request).await.status(), StatusCode::ACCEPTED);
+    let (from, invite) = hand.invited().await;
+    assert_eq!(from, cluster.identity(0));
+    hand.accept(&from, &invite);
+    eventually("it has begun", || remembers(&cluster, 0)).await;
+    let path = paths::session(&id.parse().unwrap());
+    let (_, view) = json::<SessionView>(cluster.read(0, &path, None).await).await;
+    assert_eq!(view.status, RequestStatus::Running);
+    cluster.restart(0, Settings::default(), None).await;
+    eventually("connected", || cluster.engine(0).reachable().len() == 3).await;
+    unknown(&cluster, 0).await;
+
+    // As it says: a repeat tells. Then whoever has the result shows it.
+    let (status, signed) = json::<SignResponse>(cluster.post(0, "", &request).await).await;
+    assert_eq!((status, signed.committee), (StatusCode::OK, vec!["node0".to_owned(), "node1".to_owned()]));
+    let shown = |at: usize| cluster.engine(at).ledger.view(&id.parse().unwrap()).unwrap();
+    eventually("told", || (0..2).all(|at| shown(at).is_some())).await;
+    for at in 0..2 {
+        let (status, view) = json::<SessionView>(cluster.read(at, &path, None).await).await;
+        assert_eq!((status, view.status), (StatusCode::OK, RequestStatus::Completed));
+        let Some(SessionResult::Sign(shown)) = view.result else { panic!("no result") };
+        assert_eq!(shown.signature, signed.signature);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
