@@ -70,6 +70,9 @@ pub(crate) enum WalletError {
     /// A record that was authentic, but is not what it must be.
     #[error("wallet {wallet}: {detail}")]
     Invalid { wallet: String, detail: String },
+    /// A share that is not to be stored, for what became of this or another key generation meanwhile. Nobody's fault.
+    #[error("wallet {wallet}: {detail}")]
+    TooLate { wallet: String, detail: String },
 }
 
 /// The wallets by name and by public key.

@@ -378,6 +378,12 @@ impl Engine {
                 }
                 Answer::Active(_) => {}
                 Answer::Aborted(aborted) => return self.aborted(&aborted.0, &aborted.1),
+                // The name went to another key generation after that member had promised to take part in this one.
+                Answer::Declined(Reason::Busy(why))
+                    if matches!(job, Job::Keygen(_)) && chosen.contains(&from) =>
+                {
+                    return self.declined_for(from, Reason::Busy(why));
+                }
                 // Who says so of itself is believed, and the attempt is over: it needs everybody.
                 Answer::GivenUp(silent, reason) if chosen.contains(&from) && silent.contains(&from) => {
                     return Attempted::Absent(BTreeSet::from([from]), format!("can't go on: {reason}"));

@@ -20,10 +20,10 @@ use tokio::time::{Instant, sleep_until};
 use super::attempt::Answer;
 use super::{Busy, Engine, lock};
 use crate::barrier::Step;
-use crate::frame::{Frame, GivenUp, Signed};
+use crate::frame::{Decline, Frame, GivenUp, Reason, Signed};
 use crate::job::{Job, SignJob, aggregator};
 use crate::store::Batch;
-use crate::wallets::PendingShare;
+use crate::wallets::{PendingShare, WalletError};
 
 /// A silent session repeats its messages this often: a connection may have broken under them.
 const RETRANSMIT: Duration = Duration::from_millis(1000);
@@ -95,12 +95,30 @@ pub(super) struct Part {
 }
 
 /// A request that is being made durable.
-type Remembering = tokio::task::JoinHandle<Result<(), String>>;
+type Remembering = tokio::task::JoinHandle<Result<(), Unstored>>;
+
+/// Why a checkpoint is not durable.
+enum Unstored {
+    /// This node can't.
+    Fault(String),
+    /// It is not to be any more, for what was decided meanwhile.
+    TooLate(String),
+}
+
+impl From<WalletError> for Unstored {
+    fn from(error: WalletError) -> Self {
+        match error {
+            WalletError::TooLate { .. } => Self::TooLate(error.to_string()),
+            error => Self::Fault(error.to_string()),
+        }
+    }
+}
 
 /// How a session ended.
 enum Ended {
     Done(Secret<Vec<u8>>),
     Abort(Abort),
+    TooLate(String),
     Cancelled,
 }
 
@@ -167,8 +185,8 @@ impl Engine {
         let remembered = self.ledger.remember(Batch::new(), &part.verified);
         let store = Arc::clone(&self.store);
         Some(tokio::spawn(async move {
-            let remembered = remembered.map_err(|error| error.message)?;
-            store.commit(remembered).await.map_err(|error| error.to_string())
+            let remembered = remembered.map_err(|error| Unstored::Fault(error.message))?;
+            store.commit(remembered).await.map_err(|error| Unstored::Fault(error.to_string()))
         }))
     }
 
@@ -210,6 +228,7 @@ impl Engine {
                 }
                 self.give_up(part, abort).await;
             }
+            Ended::TooLate(why) => self.step_back(part, why),
             Ended::Cancelled => {
                 return tracing::debug!(session = %part.session(), "cancelled by a newer attempt");
             }
@@ -263,13 +282,15 @@ impl Engine {
                     ErasedAction::Persist(checkpoint) => {
                         self.barrier.reached(part.job.operation(), Step::Storing);
                         let stored = match remembering.take() {
-                            Some(remembering) => {
-                                remembering.await.unwrap_or_else(|error| Err(error.to_string()))
-                            }
+                            Some(remembering) => remembering
+                                .await
+                                .unwrap_or_else(|error| Err(Unstored::Fault(error.to_string()))),
                             None => self.persist(part, session.envelopes(ACKNOWLEDGE), &checkpoint).await,
                         };
-                        if let Err(reason) = stored {
-                            return Ended::Abort(Abort::Local { reason });
+                        match stored {
+                            Ok(()) => {}
+                            Err(Unstored::Fault(reason)) => return Ended::Abort(Abort::Local { reason }),
+                            Err(Unstored::TooLate(why)) => return Ended::TooLate(why),
                         }
                         self.barrier.reached(part.job.operation(), Step::Stored);
                         session.persisted(&mut OsRng);
@@ -319,15 +340,18 @@ impl Engine {
         part: &Part,
         acknowledgements: Vec<Arc<Envelope>>,
         checkpoint: &Secret<Vec<u8>>,
-    ) -> Result<(), String> {
-        let remembered = self.ledger.remember(Batch::new(), &part.verified).map_err(|error| error.message)?;
+    ) -> Result<(), Unstored> {
+        let fault = |error: &dyn std::fmt::Display| Unstored::Fault(error.to_string());
+        let remembered = self.ledger.remember(Batch::new(), &part.verified);
+        let remembered = remembered.map_err(|error| Unstored::Fault(error.message))?;
         match &*part.job {
-            Job::Sign(_) => self.store.commit(remembered).await.map_err(|error| error.to_string()),
+            Job::Sign(_) => self.store.commit(remembered).await.map_err(|error| fault(&error)),
             Job::Keygen(job) => {
-                let share = KeyShare::from_wire(checkpoint.expose()).map_err(|error| error.to_string())?;
+                let share = KeyShare::from_wire(checkpoint.expose()).map_err(|error| fault(&error))?;
                 let mine = |envelope: &Arc<Envelope>| envelope.header.sender == part.context.me();
                 let acknowledgement = acknowledgements.into_iter().find(mine);
-                let acknowledgement = acknowledgement.ok_or("the session has no acknowledgement to send")?;
+                let acknowledgement =
+                    acknowledgement.ok_or_else(|| fault(&"the session has no acknowledgement to send"))?;
                 let pending = PendingShare {
                     wallet: job.wallet.as_str().to_owned(),
                     request: part.verified.request().encode(),
@@ -335,7 +359,7 @@ impl Engine {
                     acknowledgement: Envelope::clone(&acknowledgement),
                     share,
                 };
-                self.wallets.store_pending(remembered, &pending).await.map_err(|error| error.to_string())
+                Ok(self.wallets.store_pending(remembered, &pending).await?)
             }
         }
     }
@@ -425,6 +449,19 @@ impl Engine {
         }
         self.answer_by_request(self.me, part.verified.request_id().as_str(), Answer::Active(wallet));
         Ok(())
+    }
+
+    /// Tells the proposer that the session came too late here: nobody's fault, and no word about its members.
+    fn step_back(&self, part: &Part, why: String) {
+        let session = part.session();
+        tracing::info!(%session, request = part.verified.request_id().as_str(), "stepped back, {why}");
+        let proposer = part.context.agreement().proposal().proposer;
+        let reason = Reason::Busy(why);
+        if proposer == self.me {
+            self.answer_by_digest(self.me, part.digest, Answer::Declined(reason));
+        } else {
+            self.send(&proposer, &Frame::Decline(Decline { proposal: part.digest, reason }));
+        }
     }
 
     /// Tells the proposer, and with proof everybody, that the session failed here.

@@ -6,6 +6,7 @@ mod keygens;
 mod late;
 mod lies;
 mod members;
+mod names;
 mod places;
 mod play;
 mod refusals;

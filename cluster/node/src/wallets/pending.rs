@@ -204,6 +204,9 @@ impl Wallets {
         let session = pending.agreement.session();
         let invalid = |detail: String| WalletError::Invalid { wallet: pending.wallet.clone(), detail };
         let value = pending.to_wire().map_err(|error| invalid(error.to_string()))?;
+        let too_late = |detail: &str| {
+            Err(WalletError::TooLate { wallet: pending.wallet.clone(), detail: detail.into() })
+        };
         let _one_at_a_time = self.deciding.lock().await;
         // What another member refused would hold its name, and nobody would free it again.
         let batch = batch
@@ -213,10 +216,10 @@ impl Wallets {
         match self.store.commit(batch).await {
             Ok(()) => {}
             Err(StoreError::Precondition { .. }) if refusal_of(&self.store, &session).is_some() => {
-                return Err(invalid("another member has refused its key generation".into()));
+                return too_late("another member has refused its key generation");
             }
             Err(StoreError::Precondition { .. }) => {
-                return Err(invalid("its name belongs to another key generation".into()));
+                return too_late("its name belongs to another key generation");
             }
             Err(error) => return Err(error.into()),
         }
