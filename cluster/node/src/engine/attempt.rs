@@ -6,7 +6,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use quorate_keys::Identity;
 use quorate_request::{ErrorCode, SignResponse, Verified};
-use quorate_session::{Abort, Acceptance, Agreement, Proposal, Proposing, SignedProposal, Start, Wire};
+use quorate_session::{
+    Abort, Acceptance, Agreement, Proposal, Proposing, SessionId, SignedProposal, Start, Wire,
+};
 use quorate_sharing::{Committee, PartyIndex};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
@@ -37,6 +39,8 @@ pub(super) enum Answer {
     Signed(Box<(Signed, Option<SignResponse>)>),
     /// The wallet is active.
     Active(Arc<Wallet>),
+    /// The wallet of this session is active, and this node can't keep it: why.
+    NotKept(SessionId, String),
 }
 
 /// Signatures that were found to be those of the request, and the client's answer made of them.
@@ -63,6 +67,8 @@ pub(super) enum Attempted {
     Again(String),
     /// It is not known whether it has succeeded.
     Unresolved(String),
+    /// It has succeeded, and this node can't keep what it led to.
+    NotKept(String),
 }
 
 /// What members told a proposer that is none of them. Their word alone convicts nobody of silence: who is accused of it
@@ -177,7 +183,8 @@ impl Engine {
         let ended =
             self.await_end(verified, job, &agreement, *proposing.digest(), &mut answers, rounds_by).await;
         match (job, ended) {
-            (_, ended @ (Attempted::Signed(_) | Attempted::Active(_))) | (Job::Sign(_), ended) => ended,
+            (_, ended @ (Attempted::Signed(_) | Attempted::Active(_) | Attempted::NotKept(_)))
+            | (Job::Sign(_), ended) => ended,
             (Job::Keygen(_), ended) => match self.resolve(&agreement, deadline).await {
                 Resolved::Active(wallet) => Attempted::Active(wallet),
                 Resolved::Void => ended,
@@ -279,7 +286,11 @@ impl Engine {
                 Answer::Active(wallet) if made_by(verified, job, &wallet) => {
                     return Err(Attempted::Active(wallet));
                 }
-                Answer::Active(_) | Answer::GivenUp(..) | Answer::Here | Answer::Aborted(..) => {}
+                Answer::Active(_)
+                | Answer::NotKept(..)
+                | Answer::GivenUp(..)
+                | Answer::Here
+                | Answer::Aborted(..) => {}
             }
         }
     }
@@ -376,7 +387,10 @@ impl Engine {
                 Answer::Active(wallet) if wallet.session() == agreement.session() => {
                     return Attempted::Active(wallet);
                 }
-                Answer::Active(_) => {}
+                Answer::NotKept(session, why) if session == agreement.session() => {
+                    return Attempted::NotKept(why);
+                }
+                Answer::Active(_) | Answer::NotKept(..) => {}
                 Answer::Aborted(aborted) => return self.aborted(&aborted.0, &aborted.1),
                 // The name went to another key generation after that member had promised to take part in this one.
                 Answer::Declined(Reason::Busy(why))

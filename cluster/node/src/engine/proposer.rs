@@ -101,6 +101,8 @@ impl Engine {
                     return self.signed_result(verified, *result, &trouble).await;
                 }
                 Attempted::Active(wallet) => return self.keygen_result(verified, &wallet).await,
+                // The others have it: so has a client that asks one of them.
+                Attempted::NotKept(why) => return Err(ErrorBody::new(ErrorCode::NotReady, why)),
                 Attempted::Unresolved(why) => return Err(ErrorBody::new(ErrorCode::TimedOut, why)),
                 // As few refusals as there are nodes, and no reason to wait.
                 Attempted::Refused(node, reason) => {

@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use quorate_keygen::{Certificate, Refusal, acknowledged_key, is_complaint};
 use quorate_keys::Identity;
+use quorate_request::SignedRequest;
 use quorate_session::{Agreement, Envelope, Proposing, SessionId};
 use quorate_sharing::Member;
 use tokio::sync::watch;
@@ -235,6 +236,7 @@ impl Engine {
         if let Err(error) = verified {
             return refused(&error);
         }
+        let request = SignedRequest::decode(&certified.request).map(|made| made.request_id().to_string());
         match self.wallets.activate(certified, &self.me).await {
             Ok(_) => {
                 self.settle_doubts(&session).await;
@@ -242,6 +244,9 @@ impl Engine {
             }
             Err(error @ WalletError::Store(_)) => {
                 tracing::error!(%session, %error, "this node could not keep a wallet that others have certified");
+                if let Ok(request) = request {
+                    self.answer_by_request(from, &request, Answer::NotKept(session, error.to_string()));
+                }
             }
             Err(error) => refused(&error),
         }

@@ -29,7 +29,7 @@ pub(super) fn job(asked: &Engine, request: &SignedRequest) -> (Verified, Job) {
 }
 
 impl Cluster {
-    /// The share of a node that was stopped.
+    /// The share of a node that is about to be stopped.
     pub(super) fn share(&self, place: usize, wallet: &str) -> Secret<Vec<u8>> {
         let wallets = &self.engine(place).wallets;
         wallets.share(&wallets.named(&wallet.parse().unwrap())[0]).unwrap()

@@ -1,6 +1,8 @@
 //! A store that takes no write while its node takes part in an attempt.
 
 use super::*;
+use quorate_request::ErrorCode;
+
 use crate::frame::GivenUp;
 use crate::store::Table;
 
@@ -27,6 +29,7 @@ impl Cluster {
 async fn no_share_leaves_a_node_whose_store_fails_while_the_session_runs() {
     let cluster = Cluster::new(2, Settings::default()).await;
     cluster.keygen(0, "k", "w", &[0, 1]).await.unwrap();
+    eventually("known", || cluster.knows(1, "w") == 1).await;
     let share = cluster.share(1, "w");
     let mut hand = cluster.hand(1).await;
     let engine = cluster.engine(0);
@@ -90,4 +93,22 @@ async fn another_committee_signs_when_the_store_of_a_member_fails() {
         let request = cluster.sign_request("again", "w", r#","signers":["node0","node1"]"#);
         sign_of(cluster.engine(proposer).submit(&request).await).unwrap();
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_can_not_keep_the_wallet_that_it_was_asked_for_says_so_at_once() {
+    let settings = Settings {
+        round: Duration::from_secs(120),
+        request: Duration::from_secs(240),
+        ..Settings::default()
+    };
+    let cluster = Cluster::new(3, settings).await;
+    cluster.engine(0).store.fill_disk(true);
+    let asked = tokio::time::timeout(Duration::from_secs(60), cluster.keygen(0, "k", "w", &[1, 2])).await;
+    let error = asked.expect("without waiting for a round's time").unwrap_err();
+    assert_eq!(error.code, ErrorCode::NotReady, "{error:?}");
+    // Who is asked next has the wallet.
+    let made = cluster.keygen(1, "k", "w", &[1, 2]).await.unwrap();
+    cluster.engine(0).store.fill_disk(false);
+    assert_eq!(cluster.keygen(0, "k", "w", &[1, 2]).await.unwrap().public_key, made.public_key);
 }
