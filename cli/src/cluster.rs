@@ -68,35 +68,33 @@ impl Target {
         question: impl AsyncFnOnce(&Client) -> Result<T, ClientError>,
     ) -> anyhow::Result<T> {
         let asked = self.ask(quiet, doing, question).await;
-        asked.map_err(|error| if unknown_end(&error) { error.context(repeat(id)) } else { error })
+        asked.map_err(|error| repeatable(error, "the same command", id))
     }
 
     fn client(&self) -> anyhow::Result<Client> {
-        self.client_of(&self.api)
-    }
-
-    /// One client for each address, which asks it first.
-    pub(crate) fn clients(&self) -> anyhow::Result<Vec<Client>> {
-        let mut api = self.api.clone();
-        let clients = (0..api.len()).map(|_| {
-            let client = self.client_of(&api);
-            api.rotate_left(1);
-            client
-        });
-        clients.collect()
-    }
-
-    fn client_of(&self, api: &[http::Uri]) -> anyhow::Result<Client> {
         match (&self.initiator, &self.peers) {
             (Some(initiator), Some(peers)) => {
-                signing_client(api, initiator, peers, &self.passphrase).map(|(_, client)| client)
+                signing_client(&self.api, initiator, peers, &self.passphrase).map(|(_, client)| client)
             }
             // A gateway signs for itself; this signature means nothing to it.
             _ => {
                 let nobody = SigningIdentity::generate(&mut OsRng);
-                Client::new(api.to_vec(), NO_CLUSTER, nobody).context("--api")
+                Client::new(self.api.clone(), NO_CLUSTER, nobody).context("--api")
             }
         }
+    }
+
+    /// One client for each address, which asks it first.
+    pub(crate) fn clients(&self) -> anyhow::Result<Vec<Client>> {
+        // Once: it may ask for a passphrase.
+        let first = self.client()?;
+        let mut api = self.api.clone();
+        let clients = (0..api.len()).map(|_| {
+            let client = first.with_endpoints(api.clone()).context("--api");
+            api.rotate_left(1);
+            client
+        });
+        clients.collect()
     }
 
     pub(crate) fn explained(&self, error: ClientError) -> anyhow::Error {
@@ -135,10 +133,14 @@ impl Target {
     }
 }
 
-fn repeat(id: &RequestId) -> Tip {
+/// Says of an error after which nobody knows how the request ended which command tells, once it has its id.
+pub(crate) fn repeatable(error: anyhow::Error, command: &str, id: &RequestId) -> anyhow::Error {
+    if unknown_end(&error) { error.context(repeat(command, id)) } else { error }
+}
+
+fn repeat(command: &str, id: &RequestId) -> Tip {
     Tip(format!(
-        "it may have been done all the same: the same command with --session-id {id} gives its result, and does nothing \
-         twice"
+        "it may have been done all the same: {command} with --session-id {id} gives its result, and does nothing twice"
     ))
 }
 
@@ -156,6 +158,11 @@ fn unknown_end(error: &anyhow::Error) -> bool {
 const fn tip_for(code: ErrorCode) -> Option<&'static str> {
     match code {
         ErrorCode::UnknownWallet => Some("`quorate wallet list` shows those that there are"),
+        ErrorCode::UnknownSession => Some(
+            "until there is a result, only the node that took the request knows of it, and no more after a restart: is it \
+             among --api? The command that made the request gives its result with --session-id and the same id, and does \
+             nothing twice",
+        ),
         ErrorCode::NotEnoughSigners | ErrorCode::NotReady => {
             Some("`quorate node status` shows which nodes can be reached")
         }
@@ -228,7 +235,7 @@ mod tests {
         let lost = unreachable("connection closed before message completed");
         assert!(unknown_end(&lost), "{lost:?}");
         let id = RequestId::generate(&mut OsRng);
-        let lost = lost.context(repeat(&id));
+        let lost = lost.context(repeat("the same command", &id));
         assert!(tip(&lost).contains(&format!("--session-id {id} ")), "{lost:?}");
 
         let code = ErrorCode::TimedOut;

@@ -25,6 +25,7 @@ mod output;
 mod passphrase;
 mod peers;
 mod progress;
+mod session;
 mod sign;
 mod transaction;
 mod verify;
@@ -79,6 +80,9 @@ enum Command {
     Chains(chains::Command),
     /// Sign a message or a transaction with a wallet.
     Sign(sign::Arguments),
+    /// What became of requests, such as those that nobody waited for.
+    #[command(subcommand)]
+    Session(session::Command),
     /// Verify a signature, with no cluster.
     Verify(verify::Arguments),
     /// Measure how fast a cluster signs and makes wallets.
@@ -167,6 +171,10 @@ async fn run(arguments: Arguments, joints: Joints) -> anyhow::Result<()> {
         Command::Sign(arguments) => {
             output::log(verbose, "warn", Log::Brief);
             sign::run(arguments).await
+        }
+        Command::Session(command) => {
+            output::log(verbose, "warn", Log::Brief);
+            session::run(command).await
         }
         Command::Bench(command) => {
             output::log(verbose, "error", Log::Brief);
