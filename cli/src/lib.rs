@@ -27,6 +27,7 @@ mod peers;
 mod progress;
 mod session;
 mod sign;
+mod suggest;
 mod transaction;
 mod verify;
 mod wallet;
@@ -102,7 +103,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, joints: Joints) -> Ex
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     // Looked for by hand: it counts when the rest can't be read, too.
     let json = arguments.iter().take_while(|word| *word != "--").any(|word| word == "--json");
-    let arguments = match parse(arguments) {
+    let arguments = match parse(&arguments) {
         Ok(arguments) => arguments,
         Err(error) => return failure::arguments(&error, json),
     };
@@ -118,9 +119,10 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, joints: Joints) -> Ex
     }
 }
 
-fn parse(arguments: Vec<OsString>) -> Result<Arguments, clap::Error> {
+fn parse(arguments: &[OsString]) -> Result<Arguments, clap::Error> {
     let mut command = Arguments::command();
-    let matches = command.try_get_matches_from_mut(arguments)?;
+    let matches = command.try_get_matches_from_mut(arguments);
+    let matches = matches.map_err(|error| suggest::plausible(error, &mut command, arguments))?;
     bench::check(&matches, &mut command)?;
     Arguments::from_arg_matches(&matches)
 }

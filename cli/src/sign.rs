@@ -168,8 +168,9 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
             // The name that is never ambiguous: what is signed is what was shown.
             request.chain = Some(chain.net().id.into());
             request.transaction = Some(bytes.clone().into());
-            let wallet =
-                target.ask(json, "reading the wallet", async |client| wallet(client, &request).await).await?;
+            let named = request.wallet_id.as_ref();
+            let read = async |client: &Client| wallet(client, &request).await;
+            let wallet = target.ask_of(json, "reading the wallet", named, read).await?;
             if request.public_key.as_ref().is_some_and(|asked| *asked != wallet.public_key) {
                 let text = "the cluster answered with another wallet than the one of this public key";
                 return Err(Failure::NotVerified(text.into()).into());
@@ -206,12 +207,12 @@ async fn submit(
     request: &SignRequest,
     id: &RequestId,
 ) -> anyhow::Result<Begun<SignResponse>> {
-    let request = request.clone();
+    let (request, wallet) = (request.clone(), request.wallet_id.clone());
     let sign = async |client: &Client| match no_wait {
         true => client.begin_sign(request).await,
         false => client.sign(request).await.map(Begun::Completed),
     };
-    target.work(quiet, "signing", id, sign).await
+    target.work(quiet, "signing", id, wallet.as_ref(), sign).await
 }
 
 /// The wallet that a request names.

@@ -138,7 +138,7 @@ async fn create(arguments: Create) -> anyhow::Result<()> {
         true => client.begin_keygen(request).await,
         false => client.keygen(request).await.map(Begun::Completed),
     };
-    match arguments.target.work(arguments.json, doing, &id, keygen).await? {
+    match arguments.target.work(arguments.json, doing, &id, None, keygen).await? {
         Begun::Running(id) => session::taken(arguments.json, id, "it, and makes none twice"),
         Begun::Completed(made) => output::print(arguments.json, &made, || people(&made)),
     }
@@ -178,7 +178,8 @@ async fn list(arguments: List) -> anyhow::Result<()> {
 }
 
 async fn read(target: &Target, quiet: bool, wallet: &WalletId) -> anyhow::Result<WalletView> {
-    target.ask(quiet, "reading the wallet", async |client| client.wallet(wallet).await).await
+    let read = async |client: &Client| client.wallet(wallet).await;
+    target.ask_of(quiet, "reading the wallet", Some(wallet), read).await
 }
 
 async fn show(arguments: Show) -> anyhow::Result<()> {
