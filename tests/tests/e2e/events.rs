@@ -125,6 +125,28 @@ async fn a_command_that_does_not_wait_is_followed_by_another() {
         &["sign --no-wait at one node, session watch at all", "the signature, as a repeat gives it"],
     );
 
+    // A transfer of one lamport to key 9. The repeat verifies it and writes it down.
+    let key = made["public_key"].as_str().unwrap().trim_start_matches("0x");
+    let (to, system, hash) = ("09".repeat(32), "00".repeat(32), "07".repeat(32));
+    let head = format!("01{}8001000103", "00".repeat(64));
+    let instruction = "01020200010c02000000010000000000000000";
+    let file = |name: &str| cluster.folder().join(name).to_str().unwrap().to_owned();
+    let (unsigned, out) = (file("unsigned"), file("signed"));
+    std::fs::write(&unsigned, format!("{head}{key}{to}{system}{hash}{instruction}")).unwrap();
+    let sign =
+        ["sign", "--wallet", "w", "--chain", "solana", "--tx", &unsigned, "--session-id", "t", "--yes"];
+    let taken = operate(&cluster, &[&sign[..], &["--no-wait"]].concat()).await;
+    assert!(taken.stdout.contains("session     t") && taken.stderr.contains("pays"), "{}", taken.stderr);
+    let states = lines(&succeed(&cluster, &["session", "watch", "t", "--json"]).await);
+    let told = &states.last().unwrap()["result"]["sign"];
+    let signed = json(&cluster, &[&sign[..], &["--out", &out]].concat()).await;
+    assert_eq!(signed["signed_transaction"], told["signed_transaction"]);
+    assert_eq!(format!("0x{}", hex::encode(std::fs::read(&out).unwrap())), signed["signed_transaction"]);
+    observed(
+        SECTION,
+        &["a transaction, likewise", "explained, signed once, written and verified by the repeat"],
+    );
+
     let sign = ["sign", "--wallet", "none", "--message", "pay", "--session-id", "f"];
     let waited = operate(&cluster, &[&sign[..], &["--json"]].concat()).await;
     succeed(&cluster, &[&sign[..], &["--no-wait"]].concat()).await;
