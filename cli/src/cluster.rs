@@ -1,19 +1,25 @@
 //! How commands reach a cluster: signed to its nodes, or plainly to a gateway.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context;
 use quorate_client::{Client, ClientError};
 use quorate_keys::SigningIdentity;
 use quorate_node::identity::IdentityKind;
 use quorate_node::peers::Peers;
-use quorate_request::{ClusterId, ErrorCode, RequestId};
+use quorate_node::similar;
+use quorate_request::{ClusterId, ErrorCode, RequestId, WalletId};
 use rand_core::OsRng;
 
 use crate::failure::{Failure, Tip};
 use crate::passphrase::Source;
 use crate::progress::Progress;
 use crate::{arguments, identity};
+
+/// How long a guess at what was meant may take.
+const PATIENCE: Duration = Duration::from_secs(2);
+const WALLETS: &str = "`quorate wallet list` shows those that there are";
 
 /// The cluster that is named where a gateway signs: nobody's.
 pub(crate) const NO_CLUSTER: ClusterId = ClusterId::from_bytes([0; 32]);
@@ -59,44 +65,67 @@ impl Target {
         answer.map_err(|error| self.explained(error))
     }
 
+    /// Asks for something of the wallet of this name. Of one that does not exist, it says which has nearly the same name.
+    pub(crate) async fn ask_of<T>(
+        &self,
+        quiet: bool,
+        doing: impl Into<String>,
+        wallet: Option<&WalletId>,
+        question: impl AsyncFnOnce(&Client) -> Result<T, ClientError>,
+    ) -> anyhow::Result<T> {
+        let mut near = None;
+        let asked = self.ask(quiet, doing, async |client: &Client| {
+            let answer = question(client).await;
+            if let (Err(error), Some(name)) = (&answer, wallet)
+                && error.api().is_some_and(|body| body.code == ErrorCode::UnknownWallet)
+            {
+                near = nearly(client, name).await;
+            }
+            answer
+        });
+        asked.await.map_err(|error| match near {
+            Some(near) => error.context(Tip(format!("did you mean {near}? {WALLETS}"))),
+            None => error,
+        })
+    }
+
     /// Asks for what takes work, and names the id under which it can be asked for again when nobody knows how it ended.
     pub(crate) async fn work<T>(
         &self,
         quiet: bool,
         doing: impl Into<String>,
         id: &RequestId,
+        wallet: Option<&WalletId>,
         question: impl AsyncFnOnce(&Client) -> Result<T, ClientError>,
     ) -> anyhow::Result<T> {
-        let asked = self.ask(quiet, doing, question).await;
-        asked.map_err(|error| if unknown_end(&error) { error.context(repeat(id)) } else { error })
+        let asked = self.ask_of(quiet, doing, wallet, question).await;
+        asked.map_err(|error| repeatable(error, "the same command", id))
     }
 
     fn client(&self) -> anyhow::Result<Client> {
-        self.client_of(&self.api)
-    }
-
-    /// One client for each address, which asks it first.
-    pub(crate) fn clients(&self) -> anyhow::Result<Vec<Client>> {
-        let mut api = self.api.clone();
-        let clients = (0..api.len()).map(|_| {
-            let client = self.client_of(&api);
-            api.rotate_left(1);
-            client
-        });
-        clients.collect()
-    }
-
-    fn client_of(&self, api: &[http::Uri]) -> anyhow::Result<Client> {
         match (&self.initiator, &self.peers) {
             (Some(initiator), Some(peers)) => {
-                signing_client(api, initiator, peers, &self.passphrase).map(|(_, client)| client)
+                signing_client(&self.api, initiator, peers, &self.passphrase).map(|(_, client)| client)
             }
             // A gateway signs for itself; this signature means nothing to it.
             _ => {
                 let nobody = SigningIdentity::generate(&mut OsRng);
-                Client::new(api.to_vec(), NO_CLUSTER, nobody).context("--api")
+                Client::new(self.api.clone(), NO_CLUSTER, nobody).context("--api")
             }
         }
+    }
+
+    /// One client for each address, which asks it first.
+    pub(crate) fn clients(&self) -> anyhow::Result<Vec<Client>> {
+        // Once: it may ask for a passphrase.
+        let first = self.client()?;
+        let mut api = self.api.clone();
+        let clients = (0..api.len()).map(|_| {
+            let client = first.with_endpoints(api.clone()).context("--api");
+            api.rotate_left(1);
+            client
+        });
+        clients.collect()
     }
 
     pub(crate) fn explained(&self, error: ClientError) -> anyhow::Error {
@@ -135,10 +164,22 @@ impl Target {
     }
 }
 
-fn repeat(id: &RequestId) -> Tip {
+/// The wallet whose name is nearly this one.
+async fn nearly(client: &Client, name: &WalletId) -> Option<WalletId> {
+    // Nobody waits long for a guess.
+    let wallets = tokio::time::timeout(PATIENCE, client.wallets()).await.ok()?.ok()?;
+    let near = similar::nearest(name.as_str(), wallets.iter().map(|wallet| wallet.wallet_id.as_str()))?;
+    near.parse().ok()
+}
+
+/// Says of an error after which nobody knows how the request ended which command tells, once it has its id.
+pub(crate) fn repeatable(error: anyhow::Error, command: &str, id: &RequestId) -> anyhow::Error {
+    if unknown_end(&error) { error.context(repeat(command, id)) } else { error }
+}
+
+fn repeat(command: &str, id: &RequestId) -> Tip {
     Tip(format!(
-        "it may have been done all the same: the same command with --session-id {id} gives its result, and does nothing \
-         twice"
+        "it may have been done all the same: {command} with --session-id {id} gives its result, and does nothing twice"
     ))
 }
 
@@ -155,7 +196,12 @@ fn unknown_end(error: &anyhow::Error) -> bool {
 /// What to do about a refusal, where that is not what it says.
 const fn tip_for(code: ErrorCode) -> Option<&'static str> {
     match code {
-        ErrorCode::UnknownWallet => Some("`quorate wallet list` shows those that there are"),
+        ErrorCode::UnknownWallet => Some(WALLETS),
+        ErrorCode::UnknownSession => Some(
+            "until there is a result, only the node that took the request knows of it, and no more after a restart: is it \
+             among --api? The command that made the request gives its result with --session-id and the same id, and does \
+             nothing twice",
+        ),
         ErrorCode::NotEnoughSigners | ErrorCode::NotReady => {
             Some("`quorate node status` shows which nodes can be reached")
         }
@@ -228,7 +274,7 @@ mod tests {
         let lost = unreachable("connection closed before message completed");
         assert!(unknown_end(&lost), "{lost:?}");
         let id = RequestId::generate(&mut OsRng);
-        let lost = lost.context(repeat(&id));
+        let lost = lost.context(repeat("the same command", &id));
         assert!(tip(&lost).contains(&format!("--session-id {id} ")), "{lost:?}");
 
         let code = ErrorCode::TimedOut;

@@ -1,6 +1,7 @@
 //! `demo`: what Quorate does, in half a minute.
 
 mod payment;
+mod spending;
 
 use std::time::Instant;
 

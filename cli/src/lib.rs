@@ -25,7 +25,9 @@ mod output;
 mod passphrase;
 mod peers;
 mod progress;
+mod session;
 mod sign;
+mod suggest;
 mod transaction;
 mod verify;
 mod wallet;
@@ -79,6 +81,9 @@ enum Command {
     Chains(chains::Command),
     /// Sign a message or a transaction with a wallet.
     Sign(sign::Arguments),
+    /// What became of requests, such as those that nobody waited for.
+    #[command(subcommand)]
+    Session(session::Command),
     /// Verify a signature, with no cluster.
     Verify(verify::Arguments),
     /// Measure how fast a cluster signs and makes wallets.
@@ -98,7 +103,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, joints: Joints) -> Ex
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     // Looked for by hand: it counts when the rest can't be read, too.
     let json = arguments.iter().take_while(|word| *word != "--").any(|word| word == "--json");
-    let arguments = match parse(arguments) {
+    let arguments = match parse(&arguments) {
         Ok(arguments) => arguments,
         Err(error) => return failure::arguments(&error, json),
     };
@@ -114,9 +119,10 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, joints: Joints) -> Ex
     }
 }
 
-fn parse(arguments: Vec<OsString>) -> Result<Arguments, clap::Error> {
+fn parse(arguments: &[OsString]) -> Result<Arguments, clap::Error> {
     let mut command = Arguments::command();
-    let matches = command.try_get_matches_from_mut(arguments)?;
+    let matches = command.try_get_matches_from_mut(arguments);
+    let matches = matches.map_err(|error| suggest::plausible(error, &mut command, arguments))?;
     bench::check(&matches, &mut command)?;
     Arguments::from_arg_matches(&matches)
 }
@@ -167,6 +173,10 @@ async fn run(arguments: Arguments, joints: Joints) -> anyhow::Result<()> {
         Command::Sign(arguments) => {
             output::log(verbose, "warn", Log::Brief);
             sign::run(arguments).await
+        }
+        Command::Session(command) => {
+            output::log(verbose, "warn", Log::Brief);
+            session::run(command).await
         }
         Command::Bench(command) => {
             output::log(verbose, "error", Log::Brief);

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use anyhow::Context;
 use clap::ArgGroup;
-use quorate_client::{Client, ClientError};
+use quorate_client::{Begun, Client, ClientError};
 use quorate_keys::{DerivationPath, PublicKey, Scheme, Signature};
 use quorate_request::{
     Allowance, Hex, HexArray, RequestId, SignRequest, SignResponse, Subject, Tweak, WalletId, WalletView,
@@ -14,8 +14,8 @@ use rand_core::OsRng;
 
 use crate::cluster::Target;
 use crate::failure::Failure;
-use crate::output;
 use crate::transaction::{self, Destination, Transaction};
+use crate::{output, session};
 
 /// The generated line is too long to be read.
 const USAGE: &str = "\
@@ -84,6 +84,10 @@ pub(crate) struct Arguments {
     /// Request id: repeating a request under its id gives its first result.
     #[arg(long, value_name = "ID")]
     session_id: Option<RequestId>,
+    /// Don't wait for the signature: print the request id, under which `quorate session` tells what becomes of it. The same
+    /// command with --session-id and that id instead gives the result, verified.
+    #[arg(long, conflicts_with = "out")]
+    no_wait: bool,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -151,8 +155,10 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let mut written = Ok(());
     let signed = match &arguments.tx {
         None => {
-            let signed =
-                target.work(json, "signing", &id, async |client| client.sign(request.clone()).await).await?;
+            let signed = match submit(target, json, arguments.no_wait, &request, &id).await? {
+                Begun::Running(id) => return session::taken(json, id, "it, verified"),
+                Begun::Completed(signed) => signed,
+            };
             check(&request, &signed)?;
             signed
         }
@@ -162,8 +168,9 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
             // The name that is never ambiguous: what is signed is what was shown.
             request.chain = Some(chain.net().id.into());
             request.transaction = Some(bytes.clone().into());
-            let wallet =
-                target.ask(json, "reading the wallet", async |client| wallet(client, &request).await).await?;
+            let named = request.wallet_id.as_ref();
+            let read = async |client: &Client| wallet(client, &request).await;
+            let wallet = target.ask_of(json, "reading the wallet", named, read).await?;
             if request.public_key.as_ref().is_some_and(|asked| *asked != wallet.public_key) {
                 let text = "the cluster answered with another wallet than the one of this public key";
                 return Err(Failure::NotVerified(text.into()).into());
@@ -176,8 +183,10 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
             transaction.confirm(arguments.yes, json)?;
             // Before anything is signed: a file that can't be written must not cost the signature.
             let out = arguments.out.as_deref().map(Destination::new).transpose()?;
-            let signed =
-                target.work(json, "signing", &id, async |client| client.sign(request.clone()).await).await?;
+            let signed = match submit(target, json, arguments.no_wait, &request, &id).await? {
+                Begun::Running(id) => return session::taken(json, id, "it, verified"),
+                Begun::Completed(signed) => signed,
+            };
             transaction.check(&signed)?;
             if let (Some(out), Some(bytes)) = (out, &signed.signed_transaction) {
                 written = out.write(bytes.as_bytes());
@@ -190,6 +199,22 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     written
 }
 
+/// Asks for the signature, and waits for it unless nobody wants to.
+async fn submit(
+    target: &Target,
+    quiet: bool,
+    no_wait: bool,
+    request: &SignRequest,
+    id: &RequestId,
+) -> anyhow::Result<Begun<SignResponse>> {
+    let (request, wallet) = (request.clone(), request.wallet_id.clone());
+    let sign = async |client: &Client| match no_wait {
+        true => client.begin_sign(request).await,
+        false => client.sign(request).await.map(Begun::Completed),
+    };
+    target.work(quiet, "signing", id, wallet.as_ref(), sign).await
+}
+
 /// The wallet that a request names.
 async fn wallet(client: &Client, request: &SignRequest) -> Result<WalletView, ClientError> {
     match (&request.wallet_id, &request.public_key) {
@@ -199,7 +224,8 @@ async fn wallet(client: &Client, request: &SignRequest) -> Result<WalletView, Cl
     }
 }
 
-fn people(signed: &SignResponse) -> String {
+/// A signature, or a signed transaction, and who made it.
+pub(crate) fn people(signed: &SignResponse) -> String {
     let mut lines = Vec::new();
     match &signed.signed_transaction {
         None => {

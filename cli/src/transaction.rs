@@ -6,26 +6,19 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use anyhow::Context as _;
-use quorate_chains::{Chain, Context, ForeignInputs, LookupError, Prepared, Sighashes, WalletRoot};
+use quorate_chains::{Chain, Context, ForeignInputs, Prepared, Sighashes, WalletRoot};
 use quorate_keys::{Curve, DerivationPath, GroupKey, Scheme, Signature};
 use quorate_request::{Allowance, SignResponse, TransactionBytes, WalletView};
 
-use crate::failure::{Failure, Tip};
-use crate::output;
+use crate::failure::Failure;
+use crate::{chains, output};
 
 /// The largest file that is read: more than any chain's transaction has.
 const MAX_FILE: u64 = 4 * 1024 * 1024;
 
 /// A chain by one of its names.
 pub(crate) fn chain(name: &str) -> anyhow::Result<Chain> {
-    quorate_chains::find(name).map_err(|error| match error {
-        // All of them by their ids are too many to be read in one line.
-        LookupError::Unknown { name, .. } => anyhow::Error::from(Failure::Usage(format!(
-            "--chain: unknown chain '{name}'"
-        )))
-        .context(Tip("`quorate chains list` shows those that there are, and what each can be called".into())),
-        error => Failure::Usage(format!("--chain: {error}")).into(),
-    })
+    chains::find(name)
 }
 
 /// A transaction from a file, or from standard input: as bytes, or as hexadecimal or Base64 text.

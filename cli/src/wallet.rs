@@ -1,15 +1,15 @@
 //! `wallet create`, `list`, `show`, `address`.
 
 use clap::Subcommand;
-use quorate_client::Client;
+use quorate_client::{Begun, Client};
 use quorate_keys::DerivationPath;
-use quorate_request::{AddressView, Hex, KeygenRequest, RequestId, WalletId, WalletView};
+use quorate_request::{AddressView, Hex, KeygenRequest, KeygenResponse, RequestId, WalletId, WalletView};
 use rand_core::OsRng;
 use serde::Serialize;
 
 use crate::cluster::Target;
 use crate::failure::Failure;
-use crate::{address, arguments, output, transaction};
+use crate::{address, arguments, output, session, transaction};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -52,6 +52,9 @@ pub(crate) struct Create {
     /// Request id: repeating a request under its id gives its first result.
     #[arg(long, value_name = "ID")]
     session_id: Option<RequestId>,
+    /// Don't wait for the wallet: print the request id, under which `quorate session` tells what becomes of it.
+    #[arg(long)]
+    no_wait: bool,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -131,18 +134,26 @@ async fn create(arguments: Create) -> anyhow::Result<()> {
         parties: arguments.parties,
     };
     let doing = format!("{} nodes make a wallet", arguments.total);
-    let keygen = async |client: &Client| client.keygen(request).await;
-    let made = arguments.target.work(arguments.json, doing, &id, keygen).await?;
-    output::print(arguments.json, &made, || {
-        format!(
-            "wallet      {}\npublic key  {}\nthreshold   {} of {}\nholders     {}",
-            made.wallet_id,
-            made.public_key,
-            made.threshold,
-            made.parties.len(),
-            made.parties.join(", ")
-        )
-    })
+    let keygen = async |client: &Client| match arguments.no_wait {
+        true => client.begin_keygen(request).await,
+        false => client.keygen(request).await.map(Begun::Completed),
+    };
+    match arguments.target.work(arguments.json, doing, &id, None, keygen).await? {
+        Begun::Running(id) => session::taken(arguments.json, id, "it, and makes none twice"),
+        Begun::Completed(made) => output::print(arguments.json, &made, || people(&made)),
+    }
+}
+
+/// A wallet that was made.
+pub(crate) fn people(made: &KeygenResponse) -> String {
+    format!(
+        "wallet      {}\npublic key  {}\nthreshold   {} of {}\nholders     {}",
+        made.wallet_id,
+        made.public_key,
+        made.threshold,
+        made.parties.len(),
+        made.parties.join(", ")
+    )
 }
 
 async fn list(arguments: List) -> anyhow::Result<()> {
@@ -167,7 +178,8 @@ async fn list(arguments: List) -> anyhow::Result<()> {
 }
 
 async fn read(target: &Target, quiet: bool, wallet: &WalletId) -> anyhow::Result<WalletView> {
-    target.ask(quiet, "reading the wallet", async |client| client.wallet(wallet).await).await
+    let read = async |client: &Client| client.wallet(wallet).await;
+    target.ask_of(quiet, "reading the wallet", Some(wallet), read).await
 }
 
 async fn show(arguments: Show) -> anyhow::Result<()> {

@@ -55,7 +55,7 @@ const ROOMS: &[Room] = &[
     room(CHAINS,    &[KEYS],                                                          &[]),
     room(REQUEST,   &[KEYS],                                                          &[]),
     room(TRANSPORT, &[KEYS],                                                          &[]),
-    room(HTTP,      &[],                                                              &[]),
+    room(HTTP,      &[REQUEST],                                                       &[]),
     room(NODE,      &[KEYS, SHARING, SESSION, KEYGEN, FROST, CHAINS, REQUEST, TRANSPORT, HTTP], &[SIMULATOR]),
     room(CLIENT,    &[KEYS, REQUEST, HTTP],                                           &[]),
     room(CLI,       &[KEYS, SHARING, SESSION, KEYGEN, FROST, CHAINS, REQUEST, TRANSPORT, NODE, CLIENT], &[]),

@@ -1,15 +1,12 @@
 //! Transactions for the demonstration, made by hand: nothing of them comes from the adapters that read them.
 
 use anyhow::Context;
-use bitcoin::bip32::{ChildNumber, Fingerprint};
-use bitcoin::hashes::Hash;
+use bitcoin::TxOut;
 use bitcoin::key::XOnlyPublicKey;
-use bitcoin::psbt::Psbt;
-use bitcoin::secp256k1::Secp256k1;
-use bitcoin::{Amount, OutPoint, ScriptBuf, Sequence, TxIn, TxOut, Txid, Witness};
 use quorate_keys::{DerivationPath, Scheme};
 use quorate_request::WalletView;
 
+use super::spending::{self, Coin};
 use crate::{address, judge};
 
 /// A payment that waits for signatures.
@@ -60,38 +57,15 @@ fn solana(wallet: &WalletView) -> anyhow::Result<Payment> {
 
 /// A PSBT that spends two outputs, each of another key of the wallet, to somebody and back to itself.
 fn taproot(wallet: &WalletView) -> anyhow::Result<Payment> {
-    let context = Secp256k1::verification_only();
-    let child = |path: &[u32]| -> anyhow::Result<XOnlyPublicKey> {
-        let path = DerivationPath::new(path.to_vec()).context("the path")?;
-        Ok(XOnlyPublicKey::from_slice(address::key(wallet, &path)?.as_bytes())?)
+    let coin = |path: &[u32], satoshis: u64| -> anyhow::Result<Coin> {
+        let derivation = DerivationPath::new(path.to_vec()).context("the path")?;
+        let key = XOnlyPublicKey::from_slice(address::key(wallet, &derivation)?.as_bytes())?;
+        Ok(Coin { key, path: path.to_vec(), root: None, satoshis })
     };
-    let (own, derived) = (child(&[])?, child(&[0, 1])?);
-    let out = |key: XOnlyPublicKey, satoshis: u64| TxOut {
-        value: Amount::from_sat(satoshis),
-        script_pubkey: ScriptBuf::new_p2tr(&context, key, None),
-    };
-    let prevouts = vec![out(own, 70_000), out(derived, 40_000)];
-    let input = |number: u32| TxIn {
-        previous_output: OutPoint { txid: Txid::from_byte_array([0x21; 32]), vout: number },
-        script_sig: ScriptBuf::new(),
-        sequence: Sequence::ENABLE_RBF_NO_LOCKTIME,
-        witness: Witness::new(),
-    };
-    let to = ScriptBuf::new_p2wpkh(&bitcoin::WPubkeyHash::from_byte_array([7; 20]));
-    let mut psbt = Psbt::from_unsigned_tx(bitcoin::Transaction {
-        version: bitcoin::transaction::Version::TWO,
-        lock_time: bitcoin::absolute::LockTime::ZERO,
-        input: vec![input(0), input(1)],
-        output: vec![TxOut { value: Amount::from_sat(99_000), script_pubkey: to }, out(own, 10_500)],
-    })?;
-    for (input, prevout) in psbt.inputs.iter_mut().zip(&prevouts) {
-        input.witness_utxo = Some(prevout.clone());
-    }
     // The second input is found by the path that it names.
-    if let Some(input) = psbt.inputs.get_mut(1) {
-        let path = [0, 1].map(ChildNumber::from).into_iter().collect();
-        input.tap_internal_key = Some(derived);
-        input.tap_key_origins.insert(derived, (Vec::new(), (Fingerprint::default(), path)));
-    }
+    let coins = [coin(&[], 70_000)?, coin(&[0, 1], 40_000)?];
+    let change = coin(&[], 10_500)?;
+    let psbt = spending::spend(&coins, vec![spending::elsewhere(99_000), change.output()])?;
+    let prevouts = coins.iter().map(Coin::output).collect();
     Ok(Payment { chain: "bitcoin", transaction: psbt.serialize(), prevouts })
 }

@@ -146,6 +146,11 @@ fn errors_say_what_they_said() {
         &["sign", "--wallet", "taproot", "--chain", "solana", "--tx", &tx, "--yes", "--api", &api],
         &["sign", "--wallet", "treasury", "--chain", "solana", "--tx", &tx, "--api", &api],
         &["sign", "--wallet", "nobody", "--chain", "solana", "--tx", &tx, "--api", &api],
+        &["sign", "--wallet", "tresury", "--chain", "solana", "--tx", &tx, "--api", &api],
+        &["sign", "--wallet", "tresury", "--message", "x", "--api", &api],
+        &["wallet", "show", "Treasury", "--api", &api],
+        &["sign", "--wallet", "treasury", "--chain", "solna", "--tx", &tx],
+        &["bench", "sign", "--seconds", "10"],
         &["wallet", "show", "nobody", "--api", &api],
         &["wallet", "show", "nobody", "--json", "--api", &api],
         &["wallet", "show", "twisted", "--api", &api],
@@ -190,6 +195,42 @@ fn errors_say_what_they_said() {
         &["peers", "generate", "--node", "node1"],
     ];
     golden("errors", &transcript(folder.path(), &api, commands));
+}
+
+#[test]
+fn sessions_are_shown_and_followed() {
+    let folder = TempDir::new().unwrap();
+    let (tx, api) = (transfer(folder.path()), node::serve());
+    let tx = ["sign", "--wallet", "treasury", "--chain", "solana", "--tx", tx.as_str(), "--api", &api];
+    let create = ["wallet", "create", "--threshold", "2", "--total", "3", "--no-wait", "--api", &api];
+    let sign = ["sign", "--wallet", "treasury", "--message", "x", "--no-wait", "--api", &api];
+    let commands: &[&[&str]] = &[
+        &create,
+        &[&create[..], &["--json"]].concat(),
+        &sign,
+        &[&sign[..], &["--json"]].concat(),
+        // A transaction is explained and confirmed all the same.
+        &[&tx[..], &["--no-wait"]].concat(),
+        &[&tx[..], &["--no-wait", "--yes"]].concat(),
+        &[&tx[..], &["--no-wait", "--out", "signed.bin"]].concat(),
+        &["session", "show", "running", "--api", &api],
+        &["session", "show", "signed", "--api", &api],
+        &["session", "show", "signed", "--json", "--api", &api],
+        &["session", "show", "made", "--api", &api],
+        &["session", "show", "refused", "--api", &api],
+        &["session", "show", "nobody's", "--api", &api],
+        &["session", "show", "a b", "--api", &api],
+        &["session", "watch", "cut", "--api", &api],
+        &["session", "watch", "cut", "--json", "--api", &api],
+        &["session", "watch", "made", "--api", &api],
+        &["session", "watch", "refused", "--api", &api],
+        &["session", "watch", "refused", "--json", "--api", &api],
+        &["session", "watch", "late", "--api", &api],
+        &["session", "watch", "forgotten", "--api", &api],
+        &["session", "watch", "nobody's", "--json", "--api", &api],
+        &["session", "watch", "signed", "--api", &api],
+    ];
+    golden("sessions", &transcript(folder.path(), &api, commands));
 }
 
 /// Files that are not what commands want of them.

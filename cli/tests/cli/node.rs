@@ -1,7 +1,9 @@
 //! Somebody who answers what a gateway would, always the same.
 
+use std::collections::HashMap;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -30,6 +32,51 @@ fn wallets() -> Vec<Value> {
     ]
 }
 
+fn running(id: &str, attempt: u32, committee: &[&str], absent: &[&str]) -> Value {
+    json!({ "session_id": id, "operation": "sign", "status": "running", "wallet_id": "treasury",
+        "attempt": attempt, "committee": committee, "absent": absent })
+}
+
+fn signed(id: &str) -> Value {
+    let mut view = running(id, 2, &["node1", "node3"], &["node2"]);
+    view["status"] = "completed".into();
+    view["result"] = json!({ "sign": { "session_id": id, "wallet_id": "treasury",
+        "signature": format!("0x{}", "5a".repeat(64)), "recovery_id": null, "public_key": ED25519,
+        "status": "completed", "committee": ["node1", "node3"], "attempt": 2, "absent": ["node2"] } });
+    view
+}
+
+fn made() -> Value {
+    json!({ "session_id": "made", "operation": "keygen", "status": "completed", "wallet_id": "treasury",
+        "attempt": 1, "committee": ["node1", "node2", "node3"], "result": { "keygen": { "session_id": "made",
+        "wallet_id": "treasury", "public_key": ED25519, "status": "completed", "threshold": 2,
+        "parties": ["node1", "node2", "node3"] } } })
+}
+
+fn failed(id: &str, code: &str, message: &str) -> Value {
+    let mut view = running(id, 1, &["node1", "node2"], &[]);
+    view["status"] = "failed".into();
+    view["error"] = json!({ "code": code, "message": message, "session_id": id });
+    view
+}
+
+/// What a session's stream brings before it ends: the first one of `cut` too little, and all of `silent`.
+fn events(path: &str, before: usize) -> Option<Vec<Value>> {
+    let begun = |id| vec![running(id, 0, &[], &[]), running(id, 1, &["node1", "node2"], &[])];
+    Some(match (path.strip_prefix("/api/v1/sessions/")?, before) {
+        ("cut", 0) => begun("cut"),
+        ("cut", _) => {
+            let again = running("cut", 1, &["node1", "node2"], &[]);
+            vec![again, running("cut", 2, &["node1", "node3"], &["node2"]), signed("cut")]
+        }
+        ("forgotten", 0) => begun("forgotten"),
+        ("made", _) => vec![made()],
+        ("refused", _) => [begun("refused"), vec![answer(path).1]].concat(),
+        ("late", _) => vec![answer(path).1],
+        _ => return None,
+    })
+}
+
 fn answer(path: &str) -> (u16, Value) {
     // RFC 8032, tests 2 and 3.
     let second = "0x3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c";
@@ -55,6 +102,19 @@ fn answer(path: &str) -> (u16, Value) {
             ];
             (200, json!(nodes))
         }
+        "/api/v1/keygen?wait=false" | "/api/v1/sign?wait=false" => {
+            (202, json!({ "session_id": "s1", "status": "running" }))
+        }
+        "/api/v1/sessions/running" => (200, running("running", 1, &["node1", "node2"], &[])),
+        "/api/v1/sessions/signed" => (200, signed("signed")),
+        "/api/v1/sessions/made" => (200, made()),
+        "/api/v1/sessions/late" => (200, failed("late", "timed_out", "no result in time")),
+        "/api/v1/sessions/refused" => {
+            (200, failed("refused", "unknown_wallet", "this node knows no such wallet"))
+        }
+        path if path.starts_with("/api/v1/sessions/") => {
+            (404, json!({ "code": "unknown_session", "message": "this node knows no such session" }))
+        }
         "/api/v1/wallets" => (200, json!(wallets()[..2])),
         _ => {
             let wallet = wallets()
@@ -75,15 +135,20 @@ pub(crate) fn serve() -> String {
 pub(crate) fn serve_after(pause: Duration) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
+    let streams = Arc::new(Mutex::new(HashMap::new()));
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
-            std::thread::spawn(move || converse(stream, pause));
+            let streams = Arc::clone(&streams);
+            std::thread::spawn(move || converse(stream, pause, &streams));
         }
     });
     address
 }
 
-fn converse(mut stream: TcpStream, pause: Duration) {
+/// How many streams of each path there were.
+type Streams = Mutex<HashMap<String, usize>>;
+
+fn converse(mut stream: TcpStream, pause: Duration, streams: &Streams) {
     let (mut head, mut byte) = (Vec::new(), [0]);
     while !head.ends_with(b"\r\n\r\n") {
         match stream.read(&mut byte) {
@@ -93,6 +158,24 @@ fn converse(mut stream: TcpStream, pause: Duration) {
     }
     let head = String::from_utf8_lossy(&head);
     let path = head.split(' ').nth(1).unwrap_or_default();
+    let length =
+        head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
+    stream.read_exact(&mut vec![0; length.unwrap_or(0)]).ok();
+    if head.to_lowercase().contains("accept: text/event-stream") {
+        let before = {
+            let mut streams = streams.lock().unwrap();
+            let count = streams.entry(path.to_owned()).or_default();
+            *count += 1;
+            *count - 1
+        };
+        if let Some(events) = events(path, before) {
+            let mut text =
+                "HTTP/1.1 200 X\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n".to_owned();
+            text.extend(events.iter().map(|event| format!("event: session\ndata: {event}\n\n")));
+            stream.write_all(text.as_bytes()).ok();
+            return;
+        }
+    }
     let (status, body) = answer(path);
     std::thread::sleep(pause);
     let body = body.to_string();

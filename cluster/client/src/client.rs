@@ -30,7 +30,7 @@ pub struct Client {
 
 struct Inner {
     cluster: ClusterId,
-    initiator: SigningIdentity,
+    initiator: Arc<SigningIdentity>,
     exchange: Exchange,
 }
 
@@ -58,7 +58,19 @@ impl Client {
         policy: RetryPolicy,
     ) -> Result<Self, InvalidEndpoint> {
         let exchange = Exchange::new(endpoints, policy)?;
+        let initiator = Arc::new(initiator);
         Ok(Self { inner: Arc::new(Inner { cluster, initiator, exchange }) })
+    }
+
+    /// A client like this one for other nodes of the cluster, or for the same ones in another order. It has connections of
+    /// its own.
+    ///
+    /// # Errors
+    /// As [`Client::new`].
+    pub fn with_endpoints(&self, endpoints: Vec<Uri>) -> Result<Self, InvalidEndpoint> {
+        let Inner { cluster, initiator, exchange } = &*self.inner;
+        let exchange = Exchange::new(endpoints, exchange.policy().clone())?;
+        Ok(Self { inner: Arc::new(Inner { cluster: *cluster, initiator: Arc::clone(initiator), exchange }) })
     }
 
     /// The public key with which this client signs its requests.

@@ -19,13 +19,13 @@ use std::io;
 use std::net::SocketAddr;
 
 use axum::Router;
-use axum::body::Body;
 use axum::extract::{FromRef, Request, State};
 use axum::middleware::from_fn_with_state;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::{get, post};
-use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
-use quorate_request::{ErrorBody, ErrorCode, Operation, RequestId, openapi, paths};
+use http::{HeaderMap, Uri};
+use quorate_http::api::{self, refuse};
+use quorate_request::{ErrorBody, ErrorCode, Operation, RequestId, paths};
 use serde::Deserialize;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -99,23 +99,24 @@ impl FromRef<Gateway> for Client {
 fn routes(gateway: Gateway, exposure: Exposure) -> Router {
     // Health is served below the API as well, since its other paths are.
     let health = |path| format!("/api/v1{path}");
-    Router::new()
+    let routes = Router::new()
         .route(paths::KEYGEN, post(keygen))
         .route(paths::SIGN, post(sign))
         .route(paths::WALLETS, get(read))
-        .route(&format!("{}/{{id}}", paths::WALLETS), get(read))
-        .route(&format!("{}/{{id}}", paths::SESSIONS), get(session))
+        .route(&paths::each(paths::WALLETS), get(read))
+        .route(&paths::each(paths::SESSIONS), get(session))
         .route(paths::NODES, get(read))
-        .route(paths::OPENAPI, get(async || json(StatusCode::OK, openapi::DOCUMENT)))
-        .route(paths::DOCS, get(docs))
+        .route(paths::OPENAPI, get(api::document))
+        .route(paths::DOCS, get(api::docs))
         .route(paths::HEALTH, get(node_health))
         .route(paths::READY, get(node_ready))
         .route(&health(paths::HEALTH), get(node_health))
         .route(&health(paths::READY), get(node_ready))
-        .fallback(not_found)
-        .method_not_allowed_fallback(method_not_allowed)
+        .fallback(api::not_found)
+        .method_not_allowed_fallback(api::method_not_allowed)
         .layer(from_fn_with_state(exposure, guard::refuse_web_pages))
-        .with_state(gateway)
+        .with_state(gateway);
+    api::as_documented(routes)
 }
 
 async fn keygen(State(client): State<Client>, request: Request) -> Response {
@@ -131,7 +132,7 @@ async fn read(State(client): State<Client>, uri: Uri) -> Response {
 }
 
 async fn session(State(gateway): State<Gateway>, uri: Uri, headers: HeaderMap) -> Response {
-    if !events::are_wanted(&headers) {
+    if !api::wants_events(&headers) {
         return respond(gateway.client.read(target(&uri)).await, None);
     }
     match gateway.client.open(target(&uri)).await {
@@ -147,23 +148,6 @@ async fn node_health(State(client): State<Client>) -> Response {
 
 async fn node_ready(State(client): State<Client>) -> Response {
     respond(client.read_unsigned(paths::READY).await, None)
-}
-
-async fn docs() -> Response {
-    let headers = [
-        (header::CONTENT_TYPE, "text/html; charset=utf-8".to_owned()),
-        (header::CONTENT_SECURITY_POLICY, openapi::policy()),
-    ];
-    (headers, openapi::page()).into_response()
-}
-
-async fn not_found(uri: Uri) -> Response {
-    refuse(&ErrorBody::new(ErrorCode::NotFound, format!("there is nothing at {}", uri.path())))
-}
-
-async fn method_not_allowed(uri: Uri) -> Response {
-    let message = format!("{} is not for this method", uri.path());
-    refuse(&ErrorBody::new(ErrorCode::MethodNotAllowed, message))
 }
 
 /// Signs a body as it came and passes it on.
@@ -208,7 +192,7 @@ fn target(uri: &Uri) -> &str {
 
 fn respond(result: Result<Answer, ClientError>, id: Option<RequestId>) -> Response {
     let error = match result {
-        Ok(answer) => return json(answer.status, answer.body),
+        Ok(answer) => return api::json_bytes(answer.status, answer.body),
         Err(ClientError::InvalidRequest(reason)) => ErrorBody::new(ErrorCode::MalformedRequest, reason),
         Err(error) => ErrorBody::new(ErrorCode::ClusterUnreachable, error.to_string()),
     };
@@ -216,21 +200,6 @@ fn respond(result: Result<Answer, ClientError>, id: Option<RequestId>) -> Respon
         Some(id) => error.with_session(id),
         None => error,
     })
-}
-
-fn refuse(error: &ErrorBody) -> Response {
-    match serde_json::to_vec(error) {
-        Ok(body) => json(error.code.status(), body),
-        Err(_) => error.code.status().into_response(),
-    }
-}
-
-fn json(status: StatusCode, body: impl Into<Body>) -> Response {
-    let mut response = Response::new(body.into());
-    *response.status_mut() = status;
-    let kind = HeaderValue::from_static("application/json");
-    response.headers_mut().insert(header::CONTENT_TYPE, kind);
-    response
 }
 
 #[cfg(test)]

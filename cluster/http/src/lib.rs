@@ -1,9 +1,11 @@
-//! Serves HTTP/1.1, with limits on what an idle or slow caller can hold.
+//! Serves HTTP/1.1, with limits on what an idle or slow caller can hold; and what all that serve the API answer alike.
 //!
 //! Used by the nodes' API and by the gateway. What a request may ask for, and how long its body may take, is for the
 //! routes to say.
 
 mod answering;
+pub mod api;
+mod query;
 mod waiting;
 
 use std::pin::pin;
@@ -22,6 +24,7 @@ use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
 use answering::{Answer, Answering};
+pub use query::Parameters;
 use waiting::{Place, Waiting};
 
 /// How long to wait when the operating system has no descriptors left.

@@ -9,17 +9,17 @@ use std::time::{Duration, SystemTime};
 
 use axum::Router;
 use axum::body::{Body, HttpBody};
-use axum::extract::{Path, Query, Request, State};
+use axum::extract::{Path, Request, State};
 use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use quorate_http::Parameters;
+use quorate_http::api::{self, json};
 use quorate_request::{
     ErrorBody, ErrorCode, Hex, MAX_BODY_BYTES, Operation, RequestError, RequestStatus, SessionResult,
-    SignedRequest, Taken, Verified, WalletId, WalletRef, openapi, paths,
+    SignedRequest, Taken, Verified, WalletId, WalletRef, paths,
 };
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -32,21 +32,22 @@ const BODY_TIME: Duration = Duration::from_secs(10);
 
 /// The routes of a node.
 pub(crate) fn router(engine: Arc<Engine>) -> Router {
-    Router::new()
-        .route("/api/v1/keygen", post(keygen))
-        .route("/api/v1/sign", post(sign))
-        .route("/api/v1/wallets", get(wallets))
-        .route("/api/v1/wallets/{id}", get(wallet))
-        .route("/api/v1/sessions/{id}", get(session))
-        .route("/api/v1/nodes", get(nodes))
-        .route("/health", get(health))
-        .route("/ready", get(ready))
+    let routes = Router::new()
+        .route(paths::KEYGEN, post(keygen))
+        .route(paths::SIGN, post(sign))
+        .route(paths::WALLETS, get(wallets))
+        .route(&paths::each(paths::WALLETS), get(wallet))
+        .route(&paths::each(paths::SESSIONS), get(session))
+        .route(paths::NODES, get(nodes))
+        .route(paths::HEALTH, get(health))
+        .route(paths::READY, get(ready))
         .route(paths::METRICS, get(metrics))
-        .route(paths::OPENAPI, get(document))
-        .route(paths::DOCS, get(docs))
-        .fallback(not_found)
-        .method_not_allowed_fallback(method_not_allowed)
-        .with_state(engine)
+        .route(paths::OPENAPI, get(api::document))
+        .route(paths::DOCS, get(api::docs))
+        .fallback(api::not_found)
+        .method_not_allowed_fallback(api::method_not_allowed)
+        .with_state(engine);
+    api::as_documented(routes)
 }
 
 /// An error as an answer.
@@ -66,18 +67,11 @@ impl From<RequestError> for Refusal {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        json(self.0.code.status(), &self.0)
+        api::refuse(&self.0)
     }
 }
 
 type Answer = Result<Response, Refusal>;
-
-fn json(status: StatusCode, value: &impl Serialize) -> Response {
-    match serde_json::to_vec(value) {
-        Ok(body) => (status, [(header::CONTENT_TYPE, "application/json")], body).into_response(),
-        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
-    }
-}
 
 fn error(code: ErrorCode, message: impl Into<String>) -> Refusal {
     Refusal(ErrorBody::new(code, message))
@@ -111,28 +105,11 @@ async fn collect(body: Body) -> Result<bytes::Bytes, Refusal> {
     }
 }
 
-/// How a client wants to be answered. No part of what is signed: it changes nothing of what is done.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Answering {
-    /// Whether to wait for the result.
-    #[serde(default = "yes")]
-    wait: bool,
-}
-
-fn yes() -> bool {
-    true
-}
-
-/// Reads the query of a request; one with a parameter that does not exist is refused.
-fn query<T: DeserializeOwned>(uri: &Uri) -> Result<T, Refusal> {
-    let Query(query) = Query::try_from_uri(uri)
-        .map_err(|failed| error(ErrorCode::MalformedRequest, format!("the query: {failed}")))?;
-    Ok(query)
-}
-
 async fn submit(engine: &Arc<Engine>, wanted: &Operation, uri: &Uri, request: Request) -> Answer {
-    let Answering { wait } = query(uri)?;
+    // No part of what is signed: it changes nothing of what is done.
+    let mut query = Parameters::of(uri)?;
+    let wait = query.take("wait")?.unwrap_or(true);
+    query.end()?;
     let verified = read(engine, request).await?;
     verified.require(wanted)?;
     let session_id = verified.request_id().clone();
@@ -161,11 +138,6 @@ async fn sign(State(engine): State<Arc<Engine>>, uri: Uri, request: Request) -> 
     submit(&engine, &Operation::Sign, &uri, request).await
 }
 
-/// The query of a view that has nothing to choose.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Plain {}
-
 /// Checks that an initiator signed for reading this path.
 async fn may_read(engine: &Engine, uri: &Uri, request: Request) -> Result<(), Refusal> {
     let verified = read(engine, request).await?;
@@ -174,19 +146,12 @@ async fn may_read(engine: &Engine, uri: &Uri, request: Request) -> Result<(), Re
     Ok(verified.require(&path)?)
 }
 
-/// Which wallets are listed.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Listed {
-    /// Only that of this key.
-    public_key: Option<Hex>,
-    /// Only those whose names come after this one.
-    after: Option<WalletId>,
-}
-
 async fn wallets(State(engine): State<Arc<Engine>>, uri: Uri, request: Request) -> Answer {
     may_read(&engine, &uri, request).await?;
-    let Listed { public_key, after } = query(&uri)?;
+    let mut query = Parameters::of(&uri)?;
+    // Only that of this key, and only those whose names come after this one.
+    let (public_key, after) = (query.take::<Hex>("public_key")?, query.take::<WalletId>("after")?);
+    query.end()?;
     let mut wallets = engine.wallets.all();
     if let Some(key) = public_key {
         wallets.retain(|wallet| wallet.public_key.as_bytes() == key.as_bytes());
@@ -203,7 +168,7 @@ async fn wallet(
     request: Request,
 ) -> Answer {
     may_read(&engine, &uri, request).await?;
-    let Plain {} = query(&uri)?;
+    Parameters::of(&uri)?.end()?;
     let unknown = || error(ErrorCode::UnknownWallet, "this node knows no such wallet");
     let id: WalletId = id.parse().map_err(|_| unknown())?;
     if engine.wallets.named(&id).is_empty() {
@@ -219,9 +184,9 @@ async fn session(
     uri: Uri,
     request: Request,
 ) -> Answer {
-    let streamed = events::are_wanted(request.headers());
+    let streamed = api::wants_events(request.headers());
     may_read(&engine, &uri, request).await?;
-    let Plain {} = query(&uri)?;
+    Parameters::of(&uri)?.end()?;
     let unknown = || {
         let message = "this node knows no such session, or not how it ended; to learn that, repeat the request under its id";
         error(ErrorCode::UnknownSession, message)
@@ -237,7 +202,7 @@ async fn session(
 
 async fn nodes(State(engine): State<Arc<Engine>>, uri: Uri, request: Request) -> Answer {
     may_read(&engine, &uri, request).await?;
-    let Plain {} = query(&uri)?;
+    Parameters::of(&uri)?.end()?;
     Ok(json(StatusCode::OK, &engine.node_views()))
 }
 
@@ -255,26 +220,6 @@ async fn metrics(State(engine): State<Arc<Engine>>) -> Answer {
     let text =
         engine.metrics_text().map_err(|failed| error(ErrorCode::Internal, format!("metrics: {failed}")))?;
     Ok(([(header::CONTENT_TYPE, crate::metrics::CONTENT_TYPE)], text).into_response())
-}
-
-async fn document() -> Response {
-    ([(header::CONTENT_TYPE, "application/json")], openapi::DOCUMENT).into_response()
-}
-
-async fn docs() -> Response {
-    let headers = [
-        (header::CONTENT_TYPE, "text/html; charset=utf-8".to_owned()),
-        (header::CONTENT_SECURITY_POLICY, openapi::policy()),
-    ];
-    (headers, openapi::page()).into_response()
-}
-
-async fn not_found() -> Refusal {
-    error(ErrorCode::NotFound, "there is nothing at this path")
-}
-
-async fn method_not_allowed() -> Refusal {
-    error(ErrorCode::MethodNotAllowed, "this path does not take this method")
 }
 
 /// Serves the API until told to stop; connections in progress may end first.

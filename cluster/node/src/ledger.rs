@@ -91,18 +91,7 @@ impl Ledger {
         if let Some(result) = self.known(id, &fingerprint)? {
             return Ok(Admission::Done(Box::new(result)));
         }
-        let view = SessionView {
-            session_id: id.clone(),
-            operation: verified.operation().to_string(),
-            status: RequestStatus::Running,
-            wallet_id: None,
-            attempt: 0,
-            committee: Vec::new(),
-            absent: Vec::new(),
-            culprits: Vec::new(),
-            result: None,
-            error: None,
-        };
+        let view = SessionView::new(id.clone(), verified.operation().to_string(), RequestStatus::Running);
         let (view, done) = (watch::Sender::new(view), watch::Sender::new(None));
         live.insert(id.as_str(), Live { fingerprint, view, done });
         Ok(Admission::New)
@@ -268,18 +257,8 @@ impl Ledger {
         // may be running elsewhere, or have its result there: nothing to be called failed.
         let Some(result) = self.store.get(Table::Results, id.as_str())? else { return Ok(None) };
         let Ok(result) = serde_json::from_slice(result.value.expose()) else { return Ok(None) };
-        Ok(Some(SessionView {
-            session_id: id.clone(),
-            operation,
-            status: RequestStatus::Completed,
-            wallet_id: None,
-            attempt: 0,
-            committee: Vec::new(),
-            absent: Vec::new(),
-            culprits: Vec::new(),
-            result: Some(result),
-            error: None,
-        }))
+        let view = SessionView::new(id.clone(), operation, RequestStatus::Completed);
+        Ok(Some(SessionView { result: Some(result), ..view }))
     }
 
     /// Forgets requests whose time is over. Their results go with them.

@@ -20,6 +20,7 @@ mod metrics;
 mod node;
 pub mod peers;
 mod protocols;
+pub mod similar;
 pub mod store;
 pub mod testing;
 mod wallets;

@@ -4,7 +4,7 @@
 mod process;
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
@@ -13,9 +13,11 @@ use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use quorate_request::ErrorCode;
+use quorate_session::ProtocolId;
 
-use crate::engine::Engine;
+use crate::engine::{Engine, OUTCOMES};
 use crate::ledger::Ending;
+use crate::protocols::ROUNDS;
 use process::Process;
 
 /// The media type of [`Engine::metrics_text`].
@@ -24,6 +26,16 @@ pub(crate) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8"
 /// Upper bounds of a request's time, in seconds: from a signature on an idle machine to the longest time-out that is usual.
 const REQUEST_SECONDS: [f64; 14] =
     [0.0025, 0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.25, 2.5, 5.0, 15.0, 30.0];
+
+/// Upper bounds of an attempt's time, likewise: one with a silent node takes a round's time-out.
+const ATTEMPT_SECONDS: [f64; 12] = [0.0025, 0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 2.5, 10.0, 30.0];
+
+/// Upper bounds of a round's time: from nodes of one rack to a round's usual time-out.
+const ROUND_SECONDS: [f64; 12] =
+    [0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.125, 0.25, 0.5, 2.5, 10.0];
+
+/// How rounds are called; a later one by the last of these.
+const ROUND: [&str; 8] = ["1", "2", "3", "4", "5", "6", "7", "8"];
 
 /// Outcomes that are shown before they happen.
 const USUAL_FAILURES: [ErrorCode; 5] = [
@@ -35,13 +47,20 @@ const USUAL_FAILURES: [ErrorCode; 5] = [
 ];
 
 type Label<V> = [(&'static str, V); 1];
+/// Two of them, of which no part is ever made anew.
+type Labels = [(&'static str, &'static str); 2];
+type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
 
 /// What the node counts while it runs.
 pub(crate) struct Metrics {
     /// By operation and outcome.
-    sessions: Family<[(&'static str, &'static str); 2], Counter>,
+    sessions: Family<Labels, Counter>,
     attempts: Family<Label<&'static str>, Counter>,
-    latency: Family<Label<&'static str>, Histogram>,
+    latency: Histograms<Label<&'static str>>,
+    /// By operation and outcome.
+    attempt_seconds: Histograms<Labels>,
+    /// By protocol and round.
+    round_seconds: Histograms<Labels>,
     running: Family<Label<&'static str>, Gauge>,
     pub(crate) frames: Frames,
 }
@@ -66,6 +85,8 @@ impl Default for Metrics {
             sessions: Family::default(),
             attempts: Family::default(),
             latency: Family::new_with_constructor(|| Histogram::new(REQUEST_SECONDS)),
+            attempt_seconds: Family::new_with_constructor(|| Histogram::new(ATTEMPT_SECONDS)),
+            round_seconds: Family::new_with_constructor(|| Histogram::new(ROUND_SECONDS)),
             running: Family::default(),
             frames: Frames::default(),
         };
@@ -77,6 +98,16 @@ impl Default for Metrics {
             drop(metrics.running.get_or_create(&label));
             for outcome in ["completed"].into_iter().chain(USUAL_FAILURES.map(|code| code.as_str())) {
                 drop(metrics.sessions.get_or_create(&[("operation", operation), ("outcome", outcome)]));
+            }
+            for outcome in OUTCOMES {
+                drop(
+                    metrics.attempt_seconds.get_or_create(&[("operation", operation), ("outcome", outcome)]),
+                );
+            }
+        }
+        for (protocol, rounds) in ROUNDS {
+            for round in ROUND.into_iter().take(rounds.into()) {
+                drop(metrics.round_seconds.get_or_create(&[("protocol", protocol), ("round", round)]));
             }
         }
         metrics
@@ -103,6 +134,22 @@ impl Metrics {
     pub(crate) fn attempted(&self, operation: &'static str) {
         self.attempts.get_or_create(&[("operation", operation)]).inc();
     }
+
+    /// A committee was tried.
+    pub(crate) fn attempt_took(&self, operation: &'static str, outcome: &'static str, time: Duration) {
+        let labels = [("operation", operation), ("outcome", outcome)];
+        self.attempt_seconds.get_or_create(&labels).observe(time.as_secs_f64());
+    }
+
+    /// A round of a protocol that this node takes part in was completed.
+    pub(crate) fn round_took(&self, protocol: &ProtocolId, round: u8, time: Duration) {
+        let known = ROUNDS.iter().find(|(name, _)| *name == protocol.name());
+        let protocol = known.map_or("other", |(name, _)| name);
+        let round =
+            ROUND.get(usize::from(round).saturating_sub(1)).or(ROUND.last()).copied().unwrap_or_default();
+        let labels = [("protocol", protocol), ("round", round)];
+        self.round_seconds.get_or_create(&labels).observe(time.as_secs_f64());
+    }
 }
 
 /// A request that is worked on.
@@ -126,7 +173,8 @@ impl Engine {
     pub(crate) fn metrics_text(&self) -> Result<String, std::fmt::Error> {
         let mut registry = Registry::default();
         let all = &mut registry;
-        let Metrics { sessions, attempts, latency, running, frames } = &self.metrics;
+        let Metrics { sessions, attempts, latency, attempt_seconds, round_seconds, running, frames } =
+            &self.metrics;
         all.register(
             "quorate_sessions",
             "Requests that this node saw to their end, by outcome",
@@ -137,6 +185,16 @@ impl Engine {
             "quorate_request_duration_seconds",
             "From the arrival of a request to its ending, all attempts included",
             latency.clone(),
+        );
+        all.register(
+            "quorate_attempt_duration_seconds",
+            "From the choice of a committee to what came of it, by outcome",
+            attempt_seconds.clone(),
+        );
+        all.register(
+            "quorate_round_duration_seconds",
+            "How long completed rounds of protocols took at this node",
+            round_seconds.clone(),
         );
         all.register("quorate_requests_running", "Requests that this node is working on", running.clone());
         let counted = |counter: &AtomicU64| counter.load(Ordering::Relaxed);

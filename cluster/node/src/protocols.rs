@@ -19,6 +19,9 @@ pub fn registry() -> Registry {
         .with(Arc::new(Erased::<Frost<Bip340Suite>>::default()))
 }
 
+/// The names of these protocols, each with the number of its rounds.
+pub(crate) const ROUNDS: [(&str, u8); 2] = [("keygen", quorate_keygen::ACKNOWLEDGE), ("frost", 2)];
+
 /// Names of protocols that the API knows but this release does not have.
 const PLANNED: [&str; 5] = ["cggmp21", "dkls23", "gg20", "ringtail", "lss"];
 
@@ -64,5 +67,24 @@ pub(crate) fn signing(scheme: Scheme) -> Option<ProtocolId> {
         Scheme::Ed25519 => Some(Frost::<Ed25519Suite>::ID),
         Scheme::Bip340 => Some(Frost::<Bip340Suite>::ID),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rounds_of_every_protocol_are_known() {
+        for protocol in [
+            keygen(Scheme::Ed25519),
+            keygen(Scheme::Bip340),
+            signing(Scheme::Ed25519),
+            signing(Scheme::Bip340),
+        ] {
+            let protocol = protocol.unwrap();
+            assert!(registry().find(&protocol).is_some());
+            assert!(ROUNDS.iter().any(|(name, _)| *name == protocol.name()), "{protocol}");
+        }
     }
 }

@@ -104,6 +104,11 @@ macro_rules! error_codes {
                 match self { $(Self::$variant => $name,)+ }
             }
 
+            /// What it means, for people.
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Self::$variant => concat!($($doc),+).trim_ascii(),)+ }
+            }
+
             /// The HTTP status of an answer with this code.
             pub const fn status(self) -> StatusCode {
                 match self { $(Self::$variant => StatusCode::$status,)+ }
@@ -228,10 +233,10 @@ mod tests {
         use crate::paths;
         let page = include_str!("../../../docs/api.md");
         for code in ErrorCode::ALL {
-            let row = format!("| `{code}` | {} |", code.status().as_u16());
+            let row = format!("| `{code}` | {} | {} |", code.status().as_u16(), code.meaning());
             assert!(page.contains(&row), "docs/api.md lacks {row}");
         }
-        let nested = [paths::WALLETS, paths::SESSIONS].map(|path| format!("{path}/{{id}}"));
+        let nested = [paths::WALLETS, paths::SESSIONS].map(paths::each);
         let plain = [
             paths::KEYGEN,
             paths::SIGN,

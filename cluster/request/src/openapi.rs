@@ -1,8 +1,12 @@
 //! The API as an OpenAPI 3.1 document, for programs that make clients and for people with their own reader.
 
+#[cfg(test)]
+mod examples;
 mod page;
+mod refusals;
 
 pub use page::{page, policy};
+pub use refusals::refusals;
 
 /// The document: the same for nodes and gateways.
 pub const DOCUMENT: &str = include_str!("../openapi.json");
@@ -79,13 +83,12 @@ mod tests {
 
     #[test]
     fn the_paths_are_those_of_the_api() {
-        let below = |path| format!("{path}/{{id}}");
         let expected = [
             paths::KEYGEN.to_owned(),
             paths::SIGN.to_owned(),
             paths::WALLETS.to_owned(),
-            below(paths::WALLETS),
-            below(paths::SESSIONS),
+            paths::each(paths::WALLETS),
+            paths::each(paths::SESSIONS),
             paths::NODES.to_owned(),
             paths::HEALTH.to_owned(),
             paths::READY.to_owned(),

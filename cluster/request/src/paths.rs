@@ -26,6 +26,11 @@ pub const OPENAPI: &str = "/api/openapi.json";
 /// `GET`, unsigned: that document as a page for people.
 pub const DOCS: &str = "/api/docs";
 
+/// The path of each thing below one of these, with its id as `{id}`: as routers and the document have it.
+pub fn each(below: &str) -> String {
+    format!("{below}/{{id}}")
+}
+
 /// The target of an operation whose result nobody waits for. The query is not signed: whether a client waits changes
 /// nothing of what is done.
 pub fn without_waiting(operation: &str) -> String {

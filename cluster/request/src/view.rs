@@ -183,6 +183,24 @@ pub struct SessionView {
     pub error: Option<ErrorBody>,
 }
 
+impl SessionView {
+    /// A request of which no more is known than how far it has come.
+    pub fn new(session_id: RequestId, operation: String, status: RequestStatus) -> Self {
+        Self {
+            session_id,
+            operation,
+            status,
+            wallet_id: None,
+            attempt: 0,
+            committee: Vec::new(),
+            absent: Vec::new(),
+            culprits: Vec::new(),
+            result: None,
+            error: None,
+        }
+    }
+}
+
 /// The result of a request: the very answer that its initiator got.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -23,6 +23,8 @@ mod local;
 mod refusals;
 mod secrecy;
 mod silent;
+#[path = "../../../cli/src/demo/spending.rs"]
+mod spending;
 mod storage;
 mod transactions;
 

@@ -1,14 +1,12 @@
 //! Transactions signed by a running cluster, judged by the libraries of their chains, and those that no node signs.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use bitcoin::bip32::{ChildNumber, DerivationPath as Bip32Path, Fingerprint};
+use bitcoin::bip32::{DerivationPath as Bip32Path, Fingerprint};
 use bitcoin::hashes::Hash;
 use bitcoin::psbt::{Psbt, PsbtSighashType};
 use bitcoin::secp256k1::Secp256k1;
 use bitcoin::secp256k1::constants::GENERATOR_X;
-use bitcoin::{
-    Amount, OutPoint, ScriptBuf, Sequence, Transaction, TxIn, TxOut, Txid, Witness, XOnlyPublicKey,
-};
+use bitcoin::{Amount, OutPoint, Transaction, TxIn, TxOut, Txid, XOnlyPublicKey};
 use quorate_keys::{ChainCode, Curve, GroupKey, Scheme, derive};
 use quorate_request::{Operation, SignRequest, SignResponse, WalletView, paths};
 use quorate_tests::raw::Draft;
@@ -17,6 +15,7 @@ use serde_json::{Value, json};
 
 use crate::commands::{json as command, operate};
 use crate::library::{assert_accepted, assert_none_accepted, bitcoin_element, flips, run, solana_element};
+use crate::spending::{self, Coin};
 use crate::{cluster, observed};
 
 const SECTION: &str = "Transactions (5 nodes, 3 of 5)";
@@ -77,50 +76,24 @@ fn child(wallet: &WalletView, path: &str) -> XOnlyPublicKey {
 }
 
 /// What the wallet has at a path, behind a script tree or none.
-fn output(wallet: &WalletView, path: &str, root: Option<[u8; 32]>, satoshis: u64) -> TxOut {
+fn coin(wallet: &WalletView, path: &[u32], root: Option<[u8; 32]>, satoshis: u64) -> Coin {
+    let text: String = path.iter().map(|step| format!("/{step}")).collect();
     let root = root.map(bitcoin::TapNodeHash::from_byte_array);
-    let script_pubkey = ScriptBuf::new_p2tr(&Secp256k1::verification_only(), child(wallet, path), root);
-    TxOut { value: Amount::from_sat(satoshis), script_pubkey }
+    Coin { key: child(wallet, &format!("m{text}")), path: path.to_vec(), root, satoshis }
 }
 
 const ROOT: [u8; 32] = [5; 32];
 
 /// Three inputs: at m, at m/0/1, and at m/7 behind a script tree, the last two named by their paths.
 fn psbt(wallet: &WalletView) -> (Psbt, Vec<TxOut>) {
-    let prevouts = vec![
-        output(wallet, "m", None, 50_000),
-        output(wallet, "m/0/1", None, 40_000),
-        output(wallet, "m/7", Some(ROOT), 30_000),
+    let coins = [
+        coin(wallet, &[], None, 50_000),
+        coin(wallet, &[0, 1], None, 40_000),
+        coin(wallet, &[7], Some(ROOT), 30_000),
     ];
-    let input = |number: u32| TxIn {
-        previous_output: OutPoint { txid: Txid::from_byte_array([0x21; 32]), vout: number },
-        script_sig: ScriptBuf::new(),
-        sequence: Sequence::ENABLE_RBF_NO_LOCKTIME,
-        witness: Witness::new(),
-    };
-    let to = ScriptBuf::new_p2wpkh(&bitcoin::WPubkeyHash::from_byte_array([7; 20]));
-    let unsigned = Transaction {
-        version: bitcoin::transaction::Version::TWO,
-        lock_time: bitcoin::absolute::LockTime::ZERO,
-        input: (0..3).map(input).collect(),
-        output: vec![
-            TxOut { value: Amount::from_sat(99_000), script_pubkey: to },
-            output(wallet, "m", None, 20_000),
-        ],
-    };
-    let mut psbt = Psbt::from_unsigned_tx(unsigned).unwrap();
-    for (input, prevout) in psbt.inputs.iter_mut().zip(&prevouts) {
-        input.witness_utxo = Some(prevout.clone());
-    }
-    for (input, path) in [(1, &[0, 1][..]), (2, &[7])] {
-        let text: String = path.iter().map(|step| format!("/{step}")).collect();
-        let key = child(wallet, &format!("m{text}"));
-        let steps: Bip32Path = path.iter().map(|step| ChildNumber::from(*step)).collect();
-        psbt.inputs[input].tap_internal_key = Some(key);
-        psbt.inputs[input].tap_key_origins.insert(key, (Vec::new(), (Fingerprint::default(), steps)));
-    }
-    psbt.inputs[2].tap_merkle_root = Some(bitcoin::TapNodeHash::from_byte_array(ROOT));
-    (psbt, prevouts)
+    let change = coin(wallet, &[], None, 20_000).output();
+    let psbt = spending::spend(&coins, vec![spending::elsewhere(99_000), change]).unwrap();
+    (psbt, coins.iter().map(Coin::output).collect())
 }
 
 #[tokio::test]
@@ -286,8 +259,7 @@ fn foreign() -> TxOut {
     // The generator's: whose private key everybody knows.
     let key = GENERATOR_X;
     let key = XOnlyPublicKey::from_slice(&key).unwrap();
-    let script_pubkey = ScriptBuf::new_p2tr(&Secp256k1::verification_only(), key, None);
-    TxOut { value: Amount::from_sat(40_000), script_pubkey }
+    spending::taproot(key, None, 40_000)
 }
 
 struct Asker {

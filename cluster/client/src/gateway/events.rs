@@ -3,7 +3,7 @@
 use axum::body::Body;
 use axum::response::Response;
 use futures_util::stream;
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderValue, header};
 use http_body_util::BodyExt as _;
 use hyper::body::{Bytes, Incoming};
 use quorate_request::paths;
@@ -11,11 +11,6 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::events::SILENCE;
-
-/// Whether a request asks for events rather than for one answer.
-pub(super) fn are_wanted(headers: &HeaderMap) -> bool {
-    paths::accepts_events(headers.get_all(header::ACCEPT).into_iter().filter_map(|value| value.to_str().ok()))
-}
 
 /// A node's events, until they end, break off, or the gateway stops.
 pub(super) fn pass_on(body: Incoming, closing: watch::Receiver<bool>) -> Response {

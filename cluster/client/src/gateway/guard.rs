@@ -4,9 +4,10 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use http::{HeaderMap, Uri, header};
+use quorate_http::api::refuse;
 use quorate_request::{ErrorBody, ErrorCode};
 
-use super::{Exposure, refuse};
+use super::Exposure;
 
 /// Refuses what a browser sends on behalf of a page.
 pub(super) async fn refuse_web_pages(

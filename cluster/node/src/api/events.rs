@@ -9,8 +9,7 @@ use std::time::Duration;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
-use http::{HeaderMap, header};
-use quorate_request::{ErrorCode, RequestStatus, SessionView, paths};
+use quorate_request::{ErrorCode, RequestStatus, SessionView};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use super::{Refusal, error};
@@ -18,11 +17,6 @@ use crate::engine::Engine;
 
 /// How often a stream without news says that it is there.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
-
-/// Whether a request asks for events rather than for one answer.
-pub(super) fn are_wanted(headers: &HeaderMap) -> bool {
-    paths::accepts_events(headers.get_all(header::ACCEPT).into_iter().filter_map(|value| value.to_str().ok()))
-}
 
 struct Following {
     changes: watch::Receiver<SessionView>,

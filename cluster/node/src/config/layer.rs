@@ -2,6 +2,7 @@
 
 use super::settings::{Kind, SETTINGS, Setting};
 use super::{ConfigError, Origin};
+use crate::similar;
 use serde_norway::Value;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -9,8 +10,6 @@ use zeroize::Zeroizing;
 
 /// A configuration is a page, not a book.
 const MAX_FILE: u64 = 1024 * 1024;
-/// Names further off than this are no help.
-const SIMILAR_ENOUGH: f64 = 0.6;
 
 /// Variables that differ from a setting's by no more than this are meant for it.
 const MISSPELT: usize = 2;
@@ -157,13 +156,10 @@ fn by_key(key: &str) -> Option<&'static Setting> {
 }
 
 fn unknown(origin: Origin, key: &str) -> ConfigError {
-    let nearest = SETTINGS
+    let names = SETTINGS
         .iter()
-        .flat_map(|setting| std::iter::once(&setting.key).chain(setting.aliases))
-        .map(|name| (strsim::jaro_winkler(key, name), *name))
-        .filter(|(similarity, _)| *similarity >= SIMILAR_ENOUGH)
-        .max_by(|one, other| one.0.total_cmp(&other.0))
-        .map(|(_, name)| name.to_owned());
+        .flat_map(|setting| std::iter::once(setting.key).chain(setting.aliases.iter().copied()));
+    let nearest = similar::nearest(key, names).map(str::to_owned);
     ConfigError::UnknownKey { origin, key: key.chars().take(100).collect(), nearest }
 }
 

@@ -71,6 +71,26 @@ pub(super) enum Attempted {
     NotKept(String),
 }
 
+/// How attempts end, as metrics name it.
+pub(crate) const OUTCOMES: [&str; 8] =
+    ["completed", "refused", "absent", "doubtful", "cheated", "busy", "failed", "unresolved"];
+
+impl Attempted {
+    /// Which of the [`OUTCOMES`] this is.
+    pub(super) const fn outcome(&self) -> &'static str {
+        match self {
+            Self::Signed(_) | Self::Active(_) => "completed",
+            Self::Refused(..) => "refused",
+            Self::Absent(..) => "absent",
+            Self::Doubtful(..) => "doubtful",
+            Self::Cheated(..) => "cheated",
+            Self::Busy(..) => "busy",
+            Self::Again(_) => "failed",
+            Self::Unresolved(_) => "unresolved",
+        }
+    }
+}
+
 /// What members told a proposer that is none of them. Their word alone convicts nobody of silence: who is accused of it
 /// is asked, and who then answers is in doubt together with the accuser.
 #[derive(Default)]

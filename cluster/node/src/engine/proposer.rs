@@ -94,7 +94,9 @@ impl Engine {
                 view.culprits = self.names(&trouble.culprits);
             });
             self.metrics.attempted(job.operation());
+            let begun = Instant::now();
             let attempted = self.attempt(verified, &job, &chosen, attempt, deadline).await;
+            self.metrics.attempt_took(job.operation(), attempted.outcome(), begun.elapsed());
             self.note_convictions(&mut trouble);
             match attempted {
                 Attempted::Signed(result) => {

@@ -18,6 +18,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
 use super::attempt::Answer;
+use super::pace::Pace;
 use super::{Busy, Engine, lock};
 use crate::barrier::Step;
 use crate::frame::{Decline, Frame, GivenUp, Reason, Signed};
@@ -265,18 +266,13 @@ impl Engine {
     ) -> Ended {
         let mut cancelled = part.cancelled.clone();
         let mut cancellable = true;
-        let mut round = 0;
-        let mut deadline = Instant::now() + self.config.round_timeout;
+        let mut pace = Pace::new(self, part);
         let mut repeat = Instant::now() + RETRANSMIT;
         loop {
             while let Some(action) = session.next_action() {
                 match action {
                     ErasedAction::Send { to, bytes } => {
-                        if round != session.round() {
-                            round = session.round();
-                            deadline = Instant::now() + self.config.round_timeout;
-                            self.barrier.reached(part.job.operation(), Step::Round(round));
-                        }
+                        pace.at(session.round());
                         self.pass_on(part, to, &bytes);
                     }
                     ErasedAction::Persist(checkpoint) => {
@@ -295,25 +291,24 @@ impl Engine {
                         self.barrier.reached(part.job.operation(), Step::Stored);
                         session.persisted(&mut OsRng);
                     }
-                    ErasedAction::Done(output) => return Ended::Done(output),
+                    ErasedAction::Done(output) => {
+                        pace.finished();
+                        return Ended::Done(output);
+                    }
                     ErasedAction::Abort(abort) => return Ended::Abort(abort),
                 }
             }
             // A round in which this party sends nothing has its time too.
-            if round != session.round() {
-                round = session.round();
-                deadline = Instant::now() + self.config.round_timeout;
-                self.barrier.reached(part.job.operation(), Step::Round(round));
-            }
+            pace.at(session.round());
             tokio::select! {
                 changed = cancelled.wait_for(|cancelled| *cancelled), if cancellable => {
                     if changed.is_ok() { return Ended::Cancelled; }
                     // The attempt's entry is gone: nothing can cancel it any more.
                     cancellable = false;
                 }
-                () = sleep_until(deadline) => {
+                () = sleep_until(pace.deadline) => {
                     session.expire();
-                    deadline = Instant::now() + self.config.round_timeout;
+                    pace.extend();
                 }
                 () = sleep_until(repeat) => {
                     session.retransmit();

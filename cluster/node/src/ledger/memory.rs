@@ -154,18 +154,7 @@ mod tests {
     }
 
     fn live() -> Live {
-        let view = SessionView {
-            session_id: "s".parse().unwrap(),
-            operation: "sign".to_owned(),
-            status: RequestStatus::Running,
-            wallet_id: None,
-            attempt: 0,
-            committee: Vec::new(),
-            absent: Vec::new(),
-            culprits: Vec::new(),
-            result: None,
-            error: None,
-        };
+        let view = SessionView::new("s".parse().unwrap(), "sign".to_owned(), RequestStatus::Running);
         Live { fingerprint: [0; 32], view: watch::Sender::new(view), done: watch::Sender::new(None) }
     }
 

@@ -5,14 +5,17 @@ use std::fmt::Write as _;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::DOCUMENT;
+use super::refusals::{codes, fields, resolved};
+use crate::error_body::ErrorCode;
 
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:60em;margin:2em auto;padding:0 1em;\
 color-scheme:light dark}table{border-collapse:collapse;width:100%}td,th{text-align:left;vertical-align:top;\
-padding:.2em .6em;border-bottom:1px solid #8884}code{font-size:.95em}h2,h3{margin-top:2em}";
+padding:.2em .6em;border-bottom:1px solid #8884}code{font-size:.95em}h2,h3{margin-top:2em}summary{margin:.5em 0}\
+pre{overflow:auto;padding:.6em;background:#8882}";
 
 /// What a browser may do with the page: show it in its own style, and nothing else.
 pub fn policy() -> String {
@@ -44,7 +47,7 @@ fn write(page: &mut String, document: &Value) -> std::fmt::Result {
     )?;
     for (path, methods) in fields(document, "paths") {
         for (method, operation) in methods.as_object().into_iter().flatten() {
-            operate(page, &method.to_uppercase(), path, operation)?;
+            operate(page, document, &format!("{} {path}", method.to_uppercase()), operation)?;
         }
     }
     page.push_str("<h2>Types</h2>");
@@ -63,7 +66,9 @@ fn write(page: &mut String, document: &Value) -> std::fmt::Result {
         let values =
             schema.get("enum").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
         let values: Vec<_> = values.map(|value| format!("<code>{}</code>", escaped(value))).collect();
-        if !values.is_empty() {
+        if name == "ErrorCode" {
+            meanings(page)?;
+        } else if !values.is_empty() {
             write!(page, "<p>{}</p>", values.join(", "))?;
         }
     }
@@ -71,8 +76,8 @@ fn write(page: &mut String, document: &Value) -> std::fmt::Result {
     Ok(())
 }
 
-fn operate(page: &mut String, method: &str, path: &str, operation: &Value) -> std::fmt::Result {
-    write!(page, "<h2><code>{method} {}</code></h2><p>{}", escaped(path), text(operation, "summary"))?;
+fn operate(page: &mut String, document: &Value, called: &str, operation: &Value) -> std::fmt::Result {
+    write!(page, "<h2><code>{}</code></h2><p>{}", escaped(called), text(operation, "summary"))?;
     let signed = operation.get("security").and_then(Value::as_array).is_some_and(|needs| !needs.is_empty());
     page.push_str(if signed { " Signed for a node.</p>" } else { " Not signed.</p>" });
     page.push_str("<table>");
@@ -82,16 +87,67 @@ fn operate(page: &mut String, method: &str, path: &str, operation: &Value) -> st
         let about = text(parameter, "description");
         write!(page, "<tr><td>{place} <code>{name}</code><td>{kind}<td>{about}")?;
     }
-    let body = operation.get("requestBody").map(contents).unwrap_or_default();
-    if !body.is_empty() {
-        write!(page, "<tr><td>body<td>{body}<td>")?;
+    let request = operation.get("requestBody");
+    if let Some(body) = request {
+        write!(page, "<tr><td>body<td>{}<td>", contents(body))?;
     }
-    for (status, answer) in fields(operation, "responses") {
-        let status = if status == "default" { "otherwise" } else { status };
+    let answers =
+        || fields(operation, "responses").map(|(status, answer)| (status, resolved(document, answer)));
+    for (status, answer) in answers() {
         write!(page, "<tr><td>{status}<td>{}<td>{}", contents(answer), text(answer, "description"))?;
+        let codes: Vec<_> = codes(answer).into_iter().map(code_link).collect();
+        if !codes.is_empty() {
+            write!(page, "<br>{}", codes.join(", "))?;
+        }
+    }
+    page.push_str("</table>");
+    examples(page, "Requests", request.map(|body| (None, body)).into_iter())?;
+    let is_success = |status: &str| status.starts_with('2');
+    let succeeded = answers().filter(|(status, _)| is_success(status));
+    examples(page, "Answers", succeeded.map(|(status, answer)| (Some(status), answer)))?;
+    let refused = answers().filter(|(status, _)| !is_success(status));
+    examples(page, "Refusals", refused.map(|(status, answer)| (Some(status), answer)))
+}
+
+/// The examples of some bodies, folded away.
+fn examples<'a>(
+    page: &mut String,
+    title: &str,
+    bodies: impl Iterator<Item = (Option<&'a String>, &'a Value)>,
+) -> std::fmt::Result {
+    let mut shown = String::new();
+    for (status, body) in bodies {
+        for (_, content) in fields(body, "content") {
+            for (_, example) in fields(content, "examples") {
+                let status = status.map(|status| format!("{status} ")).unwrap_or_default();
+                let value = match example.get("value") {
+                    Some(Value::String(text)) => text.clone(),
+                    Some(value) => serde_json::to_string_pretty(value).unwrap_or_default(),
+                    None => String::new(),
+                };
+                write!(shown, "<p>{status}{}</p><pre>{}</pre>", text(example, "summary"), escaped(&value))?;
+            }
+        }
+    }
+    if !shown.is_empty() {
+        write!(page, "<details><summary>{title}, as examples</summary>{shown}</details>")?;
+    }
+    Ok(())
+}
+
+/// What each code means.
+fn meanings(page: &mut String) -> std::fmt::Result {
+    page.push_str("<table>");
+    for code in ErrorCode::ALL {
+        let (status, meaning) = (code.status().as_u16(), marked(&escaped(code.meaning())));
+        write!(page, "<tr id=\"{code}\"><td><code>{code}</code><td>{status}<td>{meaning}")?;
     }
     page.push_str("</table>");
     Ok(())
+}
+
+fn code_link(code: ErrorCode) -> String {
+    format!("<a href=\"#{code}\"><code>{code}</code></a>")
 }
 
 fn properties(page: &mut String, schema: &Value) -> std::fmt::Result {
@@ -126,7 +182,8 @@ fn contents(body: &Value) -> String {
 
 /// What a value is: a link to its type, or a word.
 fn kind(schema: &Value) -> String {
-    if let Some(name) = schema.get("$ref").and_then(Value::as_str).and_then(|path| path.rsplit('/').next()) {
+    let reference = schema.get("$ref").or_else(|| schema.pointer("/allOf/0/$ref"));
+    if let Some(name) = reference.and_then(Value::as_str).and_then(|path| path.rsplit('/').next()) {
         return format!("<a href=\"#{0}\">{0}</a>", escaped(name));
     }
     let word = match schema.get("type") {
@@ -142,13 +199,12 @@ fn kind(schema: &Value) -> String {
     }
 }
 
-fn fields<'a>(value: &'a Value, key: &str) -> impl Iterator<Item = (&'a String, &'a Value)> {
-    value.get(key).and_then(Value::as_object).into_iter().flat_map(Map::iter)
-}
-
 /// A text of the document, with what stands in backquotes as code.
 fn text(value: &Value, key: &str) -> String {
-    let text = escaped(value.get(key).and_then(Value::as_str).unwrap_or_default());
+    marked(&escaped(value.get(key).and_then(Value::as_str).unwrap_or_default()))
+}
+
+fn marked(text: &str) -> String {
     let mut shown = String::new();
     for (place, part) in text.split('`').enumerate() {
         if place % 2 == 0 {
@@ -167,7 +223,7 @@ fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{ErrorCode, paths};
+    use crate::paths;
 
     #[test]
     fn the_page_says_all_that_the_document_says_and_runs_nothing() {
@@ -176,7 +232,24 @@ mod tests {
             assert!(page.contains(path), "{path}");
         }
         for code in ErrorCode::ALL {
-            assert!(page.contains(&format!("<code>{code}</code>")), "{code}");
+            assert!(
+                page.contains(&format!(
+                    "<tr id=\"{code}\"><td><code>{code}</code><td>{}<td>",
+                    code.status().as_u16()
+                )),
+                "{code}"
+            );
+        }
+        // What an operation can be refused for, and what it takes and gives.
+        let sign = page.split("<h2>").find(|part| part.contains("POST /api/v1/sign")).unwrap();
+        for part in [
+            "transaction_refused",
+            "<tr><td>504<td>",
+            "Requests, as examples",
+            "Answers, as examples",
+            "7061792041",
+        ] {
+            assert!(sign.contains(part), "{part}");
         }
         for field in ["message_hash", "derivation_path", "culprits", "last_heard_ms", "recovery_id"] {
             assert!(page.contains(&format!("<td><code>{field}</code>")), "{field}");

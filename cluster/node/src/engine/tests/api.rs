@@ -253,6 +253,11 @@ async fn metrics_count_what_happened_and_name_no_wallet_and_no_request() {
         "quorate_culprits_excluded 0",
         "quorate_wallets 1",
         "# TYPE quorate_store_commit_duration_seconds histogram",
+        r#"quorate_attempt_duration_seconds_count{operation="keygen",outcome="completed"} 1"#,
+        r#"quorate_attempt_duration_seconds_count{operation="sign",outcome="completed"} 1"#,
+        r#"quorate_attempt_duration_seconds_count{operation="sign",outcome="absent"} 0"#,
+        r#"quorate_round_duration_seconds_count{protocol="keygen",round="1"} 1"#,
+        r#"quorate_round_duration_seconds_count{protocol="keygen",round="3"} 1"#,
     ] {
         assert!(text.lines().any(|found| found == line), "{line} is missing:\n{text}");
     }
@@ -269,6 +274,15 @@ async fn metrics_count_what_happened_and_name_no_wallet_and_no_request() {
         assert!(sample.is_some_and(|value| value > 0.0), "{name}: {sample:?}\n{text}");
     }
     assert!(!text.contains("the-"), "{text}");
+    // Whichever nodes signed: both ended the first round, and the one that put the signature together the second.
+    let rounds = |round: &str| -> u64 {
+        let name = format!("quorate_round_duration_seconds_count{{protocol=\"frost\",round=\"{round}\"}} ");
+        let of = |node| cluster.engine(node).metrics_text().unwrap();
+        let count = |text: String| text.lines().find_map(|line| line.strip_prefix(&name)?.parse().ok());
+        (0..3).map(|node| count(of(node)).unwrap_or(0_u64)).sum()
+    };
+    assert_eq!(rounds("1"), 2);
+    assert!((1..=2).contains(&rounds("2")), "{}", rounds("2"));
     // Each metric is described once, and every sample's name belongs to one that is.
     let described: Vec<&str> =
         text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
