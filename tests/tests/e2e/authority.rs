@@ -1,7 +1,8 @@
 //! Who may ask for what, and what a repeated request gets.
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
-use http::HeaderValue;
+use http::{HeaderMap, HeaderValue};
 use quorate_keys::SigningIdentity;
 use quorate_request::{ClusterId, Operation, SignedRequest, paths};
 use quorate_tests::raw::{Draft, Reply};
@@ -17,6 +18,24 @@ const COLUMNS: &[&str] = &["request", "sent to", "observed"];
 fn draft(id: &str, wallet: &str, message: &str) -> Draft {
     let body = json!({ "wallet_id": wallet, "message": message }).to_string();
     Draft::new(Operation::Sign, id, body)
+}
+
+/// The fields of a request that is valid for a second more, signed as another program would sign it: ours does not sign what
+/// no node takes.
+fn prolonged(request: &SignedRequest, initiator: &SigningIdentity) -> HeaderMap {
+    let mut fields = request.to_http();
+    let text = |fields: &HeaderMap, name: &str| fields[name].to_str().unwrap().to_owned();
+    let input = text(&fields, "signature-input");
+    let expires = input.split("expires=").nth(1).unwrap().split(';').next().unwrap().to_owned();
+    let later = (expires.parse::<u64>().unwrap() + 1).to_string();
+    let input = input.replace(&format!("expires={expires}"), &format!("expires={later}"));
+    let covered = ["content-digest", "quorate-cluster", "quorate-operation"];
+    let lines: String = covered.iter().map(|name| format!("\"{name}\": {}\n", text(&fields, name))).collect();
+    let parameters = input.strip_prefix("initiator=").unwrap();
+    let signature = initiator.sign(format!("{lines}\"@signature-params\": {parameters}").as_bytes());
+    fields.insert("signature", format!("initiator=:{}:", STANDARD.encode(signature)).parse().unwrap());
+    fields.insert("signature-input", input.parse().unwrap());
+    fields
 }
 
 async fn refused(cluster: &Cluster, what: &str, request: &SignedRequest, wanted: &str) {
@@ -38,9 +57,9 @@ async fn what_no_initiator_signed_is_refused_by_every_node() {
 
     for node in 1..=3 {
         let raw = cluster.raw(node);
-        let unsigned = raw.http("POST", paths::SIGN, &http::HeaderMap::new(), genuine.body()).await;
+        let unsigned = raw.http("POST", paths::SIGN, &HeaderMap::new(), genuine.body()).await;
         assert_eq!(unsigned.refusal(), "401 unsigned");
-        let read = raw.http("GET", paths::WALLETS, &http::HeaderMap::new(), b"").await;
+        let read = raw.http("GET", paths::WALLETS, &HeaderMap::new(), b"").await;
         assert_eq!(read.refusal(), "401 unsigned");
 
         let body = genuine.body().iter().map(|byte| if *byte == b'1' { b'2' } else { *byte });
@@ -80,6 +99,14 @@ async fn what_no_initiator_signed_is_refused_by_every_node() {
         |name: &str, created, expires| draft(name, message, "0x01").at(created, expires).sign(&initiator, id);
     refused(&cluster, "expired", &sign_at("old", -600, -300), "401 expired").await;
     refused(&cluster, "not yet valid", &sign_at("early", 600, 900), "401 not_yet_valid").await;
+    let lasting = draft("lasting", message, "0x01").at(0, 3600).sign(&initiator, id);
+    for node in 1..=3 {
+        let send =
+            async |headers| cluster.raw(node).http("POST", paths::SIGN, &headers, lasting.body()).await;
+        let longer = prolonged(&lasting, &initiator);
+        assert_eq!(send(longer).await.refusal(), "401 lifetime_too_long", "node{node}");
+    }
+    observed(SECTION, &["valid for more than an hour", "every node", "401 lifetime_too_long"]);
     let strange = draft("strange", message, "0x01").sign(&stranger, id);
     refused(&cluster, "by an unknown initiator", &strange, "401 unknown_initiator").await;
     let elsewhere = draft("elsewhere", message, "0x01").sign(&initiator, ClusterId::generate(&mut OsRng));

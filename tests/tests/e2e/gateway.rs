@@ -2,12 +2,14 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use quorate_request::SignRequest;
+use quorate_request::{Operation, SignRequest, paths};
+use quorate_tests::barrier::{Fate, Order};
 use quorate_tests::cluster::sign;
+use quorate_tests::raw::{Draft, Reply};
 use quorate_tests::{Cluster, judge, report};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::local::Dev;
 use crate::{cluster, observed, program};
@@ -97,6 +99,67 @@ async fn a_gateway_signs_for_those_who_can_reach_it_and_ends_gracefully() {
     judge::check("ed25519", b"last", &signed);
     assert_eq!(ending.await.unwrap(), Some(0));
     observed(SECTION, &["SIGINT while it waits for a signature", "the signature is delivered, then exit 0"]);
+}
+
+/// A session whose node is gone: the next one does not know how it ended, and says what tells.
+#[tokio::test]
+async fn a_session_is_looked_for_through_a_gateway_after_its_node_has_died() {
+    report::columns(SECTION, COLUMNS);
+    let cluster = cluster(3).start().await;
+    let wallet = cluster.wallet("w", 2, 3, "ed25519").await.wallet_id;
+    cluster.known_everywhere(&wallet).await;
+    let (_gateway, served) = start(&cluster, &["--listen", "127.0.0.1:0"]);
+    let through = cluster.raw_at(served["gateway"].as_str().unwrap().trim_start_matches("http://"));
+    let body =
+        json!({ "session_id": "order", "wallet_id": "w", "message": "0x01", "signers": ["node2", "node3"] });
+    let (body, nothing) = (body.to_string(), http::HeaderMap::new());
+    let path = format!("{}/order", paths::SESSIONS);
+    let look = async || through.http("GET", &path, &nothing, b"").await;
+    let unknown = |reply: Reply| {
+        assert_eq!(reply.refusal(), "404 unknown_session");
+        assert!(reply.message().contains("repeat the request under its id"), "{}", reply.message());
+    };
+
+    // The first node is asked, and both signers begin; then one that was named falls silent.
+    cluster.node(3).order(&Order::new(Fate::Stop, "sign:started"));
+    let begin = paths::without_waiting(paths::SIGN);
+    let taken = through.http("POST", &begin, &nothing, body.as_bytes()).await;
+    assert_eq!((taken.status, &taken.body["status"]), (202, &json!("running")), "{}", taken.body);
+    let asked = Instant::now();
+    while !cluster.node(3).is_order_done() {
+        assert!(asked.elapsed() < Duration::from_secs(20), "it does not begin");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    // The other one makes the request durable as it begins.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let running = look().await;
+    assert_eq!((running.status, &running.body["status"]), (200, &json!("running")), "{}", running.body);
+    cluster.node(1).kill();
+    unknown(look().await);
+    observed(
+        SECTION,
+        &["a session, after the node that took it was killed", "404, told to repeat the request"],
+    );
+
+    // It is as it was told.
+    cluster.node(3).resume();
+    let signed = through.http("POST", paths::SIGN, &nothing, body.as_bytes()).await;
+    assert_eq!((signed.status, &signed.body["status"]), (200, &json!("completed")), "{}", signed.body);
+    let ended = look().await;
+    assert_eq!((ended.status, &ended.body["status"]), (200, &json!("completed")), "{}", ended.body);
+    assert_eq!(ended.body["result"]["sign"]["signature"], signed.body["signature"]);
+    // The node that took it has forgotten it, and says the same as any other that does not know.
+    cluster.restart(1).await;
+    let view = Draft::new(Operation::read(&path).unwrap(), "view", "");
+    unknown(cluster.raw(1).send(&view).await);
+    let repeated = Draft::new(Operation::Sign, "order", body.as_str());
+    let repeated = cluster.raw(1).send(&repeated).await;
+    assert_eq!(repeated.body["signature"], signed.body["signature"], "{}", repeated.body);
+    assert_eq!(cluster.raw(1).send(&view).await.body["status"], "completed");
+    observed(
+        SECTION,
+        &["the request, repeated there and at the node that forgot it", "one signature, shown by both"],
+    );
 }
 
 #[tokio::test]

@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use quorate_request::{SignRequest, SignResponse};
+use quorate_request::{Operation, SignRequest, SignResponse, paths};
 use quorate_tests::cluster::sign;
+use quorate_tests::raw::Draft;
 use quorate_tests::{judge, report};
+use serde_json::json;
 
 use crate::{cluster, observed};
 
@@ -100,4 +102,55 @@ async fn no_acknowledged_signature_is_lost_when_a_node_is_told_to_stop() {
     let seen =
         format!("{} acknowledged signatures, all found again after the restart", own.len() + all.len());
     observed(SECTION, &["8 clients, 4 of them with other nodes to ask", "0", &seen]);
+}
+
+#[tokio::test]
+async fn a_node_that_was_told_to_stop_sends_new_requests_elsewhere() {
+    report::columns(SECTION, COLUMNS);
+    let cluster = cluster(3).start().await;
+    let wallet = cluster.wallet("w", 2, 3, "ed25519").await.wallet_id;
+    cluster.known_everywhere(&wallet).await;
+    // A signature that takes a while, since a signer that was named is silent at first.
+    cluster.node(3).pause().await;
+    let signers = Some(vec!["node1".to_owned(), "node3".to_owned()]);
+    let slow = SignRequest { signers, ..sign(&wallet, b"slow") };
+    let asking = tokio::spawn({
+        let client = cluster.client_once(1);
+        async move { client.sign(slow).await }
+    });
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    cluster.node(1).terminate();
+    let started = Instant::now();
+    let nothing = http::HeaderMap::new();
+    loop {
+        let ready = cluster.raw(1).http("GET", paths::READY, &nothing, b"").await;
+        if ready.body.to_string().contains("shutting down") {
+            assert_eq!(ready.status, 503, "{}", ready.body);
+            break;
+        }
+        assert!(started.elapsed() < PATIENCE, "it never says that it stops");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    for (operation, body) in [
+        (Operation::Sign, json!({ "wallet_id": "w", "message": "0x01" })),
+        (Operation::Keygen, json!({ "threshold": 2, "total": 2, "curve": "ed25519" })),
+    ] {
+        let id = format!("late-{operation}");
+        let draft = Draft::new(operation, &id, body.to_string());
+        let refused = cluster.raw(1).send(&draft).await;
+        assert_eq!(refused.refusal(), "503 shutting_down", "{}", refused.message());
+    }
+    assert!(!asking.is_finished(), "it was to wait for node3");
+    // A client with another node to ask does not notice, and its id is not used up.
+    cluster.node(3).resume();
+    let late = SignRequest { session_id: Some("passed-on".parse().unwrap()), ..sign(&wallet, b"passed on") };
+    let signed = cluster.client(&[1, 2]).sign(late).await.unwrap();
+    judge::check("ed25519", b"passed on", &signed);
+    let slow = asking.await.unwrap().unwrap();
+    judge::check("ed25519", b"slow", &slow);
+    let status = cluster.node(1).ended().await;
+    assert_eq!(status.code(), Some(0), "{status}; {}", cluster.node(1).log());
+    let seen =
+        "new requests there: 503 shutting_down, and another node signs; the one in progress is answered";
+    observed(SECTION, &["a signature in progress, and new requests", "0", seen]);
 }

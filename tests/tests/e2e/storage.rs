@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use quorate_node::config::PassphraseSource;
 use quorate_node::peers::Peers;
 use quorate_node::store::{Store, Table};
-use quorate_request::{SignRequest, WalletId};
+use quorate_request::{ErrorCode, KeygenRequest, SignRequest, WalletId, paths};
 use quorate_tests::cluster::{keygen, sign};
 use quorate_tests::node::NodeProcess;
 use quorate_tests::{Cluster, judge, report};
@@ -273,6 +273,23 @@ impl Disk {
         assert!(told, "no tmpfs can be mounted here ({reason}): set {NO_MOUNT}=1 to go without a full disk");
         None
     }
+
+    /// Where a node's store is on it.
+    fn store(&self) -> PathBuf {
+        self.0.join("store.redb")
+    }
+
+    /// The rest of the disk, but for so many bytes, is somebody else's.
+    fn fill_but_for(&self, left: u64) {
+        let mut filler = fs::File::create(self.0.join("filler")).unwrap();
+        while std::io::Write::write_all(&mut filler, &[1; 4096]).is_ok() {}
+        let length = filler.metadata().unwrap().len();
+        filler.set_len(length.saturating_sub(left)).unwrap();
+    }
+
+    fn make_room(&self) {
+        fs::remove_file(self.0.join("filler")).unwrap();
+    }
 }
 
 impl Drop for Disk {
@@ -281,15 +298,16 @@ impl Drop for Disk {
     }
 }
 
-#[tokio::test]
-async fn a_full_disk_is_named_and_nothing_is_lost() {
+/// A running cluster in which this node has its store on a small disk; none, with a row that says so, where none can be
+/// mounted.
+async fn with_a_small_disk(number: usize, what: &str) -> Option<(Cluster, Disk)> {
     let cluster = cluster(3).make().await;
-    let node = cluster.node(3);
+    let node = cluster.node(number);
     let Some(disk) = Disk::mount(&node.folder.join("disk")) else {
-        observed(SECTION, &["disk full", &format!("SKIPPED: {NO_MOUNT}=1, no tmpfs can be mounted")]);
-        return;
+        observed(SECTION, &[what, &format!("SKIPPED: {NO_MOUNT}=1, no tmpfs can be mounted")]);
+        return None;
     };
-    let store = disk.0.join("store.redb");
+    let store = disk.store();
     let copied = Command::new("cp").arg("--sparse=always").arg(node.store()).arg(&store).status().unwrap();
     assert!(copied.success());
     let config = fs::read_to_string(node.config()).unwrap();
@@ -297,7 +315,13 @@ async fn a_full_disk_is_named_and_nothing_is_lost() {
         .unwrap();
     cluster.nodes().iter().for_each(NodeProcess::start);
     cluster.ready().await;
+    Some((cluster, disk))
+}
 
+#[tokio::test]
+async fn a_full_disk_is_named_and_nothing_is_lost() {
+    let Some((cluster, disk)) = with_a_small_disk(3, "disk full").await else { return };
+    let node = cluster.node(3);
     let mut wallets = Vec::new();
     let refused = loop {
         let id = format!("wallet-{}", wallets.len());
@@ -307,21 +331,17 @@ async fn a_full_disk_is_named_and_nothing_is_lost() {
         }
         assert!(wallets.len() < 2000, "a megabyte does not hold this");
         if wallets.len() == 3 {
-            // The rest of the disk, but for a little, is somebody else's.
-            let mut filler = fs::File::create(disk.0.join("filler")).unwrap();
-            while std::io::Write::write_all(&mut filler, &[1; 4096]).is_ok() {}
-            let length = filler.metadata().unwrap().len();
-            filler.set_len(length.saturating_sub(64 * 1024)).unwrap();
+            disk.fill_but_for(64 * 1024);
         }
     };
     let refused = refused.api().unwrap_or_else(|| panic!("{refused}"));
     assert_eq!(refused.code.status().as_u16(), 503, "{refused:?}");
     assert!(refused.message.contains("node3"), "{refused:?}");
-    logs(node, &format!("no space left for {}", store.display())).await;
+    logs(node, &format!("no space left for {}", disk.store().display())).await;
     assert!(node.is_running());
     signs(&cluster, &wallets[0], &[1, 2], "meanwhile").await;
 
-    fs::remove_file(disk.0.join("filler")).unwrap();
+    disk.make_room();
     let made = cluster.client(&[1]).keygen(keygen("room-again", 2, 3, "ed25519")).await.unwrap();
     wallets.push(made.wallet_id);
     for wallet in &wallets {
@@ -344,5 +364,83 @@ async fn a_full_disk_is_named_and_nothing_is_lost() {
         ],
     );
     cluster.node(3).kill();
+    drop(disk);
+}
+
+#[tokio::test]
+async fn a_client_passes_on_from_a_node_whose_disk_is_full() {
+    let Some((cluster, disk)) = with_a_small_disk(1, "disk full at the node that is asked").await else {
+        return;
+    };
+    let node = cluster.node(1);
+    let wallet = cluster.wallet("w", 2, 3, "ed25519").await.wallet_id;
+    cluster.known_everywhere(&wallet).await;
+    disk.fill_but_for(0);
+    let others = || Some(vec!["node2".to_owned(), "node3".to_owned()]);
+    let request = |id: &str, signers: Option<Vec<String>>| SignRequest {
+        session_id: Some(id.parse().unwrap()),
+        signers,
+        ..sign(&wallet, id.as_bytes())
+    };
+    // The file itself has room for a few more.
+    let mut number = 0;
+    let refused = loop {
+        let refused = cluster.client_once(1).sign(request(&format!("fills-{number}"), others())).await;
+        match refused {
+            Err(refused) => break refused,
+            Ok(_) => number += 1,
+        }
+        assert!(number < 5000, "a full disk does not hold this");
+    };
+    let refused = refused.api().unwrap_or_else(|| panic!("{refused}")).clone();
+    assert_eq!((refused.code, refused.code.status().as_u16()), (ErrorCode::NotReady, 503), "{refused:?}");
+    assert!(refused.message.contains("no space left"), "{refused:?}");
+
+    // Asked first, and with another to pass on to: with the signers named, with itself among those that may sign, and for
+    // a wallet.
+    let client = || cluster.client(&[1, 2]);
+    for number in 0..4 {
+        let (named, free) = (format!("named-{number}"), format!("free-{number}"));
+        for (id, signers) in [(&named, others()), (&free, None)] {
+            let signed = client().sign(request(id, signers)).await.unwrap();
+            judge::check("ed25519", id.as_bytes(), &signed);
+            assert_eq!(signed.committee, ["node2", "node3"]);
+            let asked = |line: &str| {
+                line.contains(&format!("request=\"{id}\"")) || line.contains(&format!("request={id} "))
+            };
+            assert!(node.log().lines().any(asked), "node1 was not asked for {id}:\n{}", node.log());
+            // What the client was told is found again where it was told it.
+            let again =
+                cluster.client_once(2).sign(request(id, if id == &named { others() } else { None })).await;
+            assert_eq!(again.unwrap().signature, signed.signature);
+        }
+    }
+    let request = KeygenRequest {
+        session_id: Some("pair".parse().unwrap()),
+        parties: others(),
+        ..keygen("pair", 2, 2, "ed25519")
+    };
+    let refused = cluster.client_once(1).keygen(request.clone()).await.unwrap_err();
+    assert_eq!(refused.api().unwrap_or_else(|| panic!("{refused}")).code, ErrorCode::NotReady);
+    let made = client().keygen(request).await.unwrap();
+    assert_eq!(made.wallet_id.as_str(), "pair");
+    let ready = cluster.raw(1).http("GET", paths::READY, &http::HeaderMap::new(), b"").await;
+    assert_eq!(
+        (ready.status, &ready.body["store_writable"]),
+        (503, &serde_json::json!(false)),
+        "{}",
+        ready.body
+    );
+
+    disk.make_room();
+    signs(&cluster, &wallet, &[1, 2], "with room again").await;
+    observed(
+        SECTION,
+        &[
+            "disk full at the node that is asked",
+            "503 not_ready there; a client with another node to ask gets its signature or wallet from that one, once; with room again it signs",
+        ],
+    );
+    node.kill();
     drop(disk);
 }
