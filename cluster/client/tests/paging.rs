@@ -14,10 +14,13 @@ use quorate_client::Client;
 use quorate_request::{WalletId, WalletStatus, WalletView, paths};
 use tokio::net::TcpListener;
 
+/// What is answered to who asks for the wallets after one, or for the first.
+type Answer = dyn Fn(Option<&WalletId>) -> Vec<WalletView> + Send + Sync;
+
 /// What answers: all that it was asked for, and what it answers to it.
 struct Lister {
     asked: Mutex<Vec<Option<WalletId>>>,
-    answer: Box<dyn Fn(Option<&WalletId>) -> Vec<WalletView> + Send + Sync>,
+    answer: Box<Answer>,
 }
 
 async fn list(

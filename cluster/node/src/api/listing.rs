@@ -50,6 +50,7 @@ mod tests {
             let page = page(wallets.clone(), |(name, _)| name, after.as_ref(), size);
             let whole = page.len() >= size;
             listed.extend(page);
+            assert!(listed.len() <= wallets.len(), "more than there are");
             if !whole {
                 return listed;
             }

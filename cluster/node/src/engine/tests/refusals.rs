@@ -42,7 +42,10 @@ async fn word(engine: &Engine, hand: &mut Hand, agreement: &Agreement) -> Option
 
 /// Blocks the step of one node until all these have stored a pending share.
 pub(super) fn all_have_stored(stores: &[Arc<Store>]) {
+    let since = std::time::Instant::now();
     while !stores.iter().all(|store| store.count(Table::Pending).unwrap() > 0) {
+        // A runtime waits for its threads: for one that waits for ever, for ever.
+        assert!(since.elapsed() < Duration::from_secs(20), "the others never store a share");
         std::thread::sleep(Duration::from_millis(1));
     }
 }
