@@ -72,8 +72,8 @@ pub(super) enum Attempted {
 }
 
 /// How attempts end, as metrics name it.
-pub(crate) const OUTCOMES: [&str; 8] =
-    ["completed", "refused", "absent", "doubtful", "cheated", "busy", "failed", "unresolved"];
+pub(crate) const OUTCOMES: [&str; 9] =
+    ["completed", "refused", "absent", "doubtful", "cheated", "busy", "failed", "unresolved", "not_kept"];
 
 impl Attempted {
     /// Which of the [`OUTCOMES`] this is.
@@ -87,6 +87,7 @@ impl Attempted {
             Self::Busy(..) => "busy",
             Self::Again(_) => "failed",
             Self::Unresolved(_) => "unresolved",
+            Self::NotKept(_) => "not_kept",
         }
     }
 }

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use quorate_keys::{Identity, Transcript};
 use quorate_request::{
-    ErrorBody, ErrorCode, KeygenResponse, RequestStatus, SessionResult, SignResponse, SignatureView, Verified,
+    ErrorBody, ErrorCode, KeygenResponse, RequestStatus, SessionResult, SignResponse, SignatureView,
+    Verified, openapi, paths,
 };
 use rand_core::{OsRng, RngCore};
 use tokio::time::Instant;
@@ -206,7 +207,7 @@ impl Engine {
             let message = format!("proven to have cheated, and left out: {}", names.join(", "));
             return Err(ErrorBody::new(ErrorCode::NotEnoughSigners, message).with_culprits(names));
         }
-        if all && let Some(refusal) = self.first_refusal(trouble) {
+        if all && let Some(refusal) = self.first_refusal(job, trouble) {
             return Err(refusal);
         }
         candidates.retain(|node| !trouble.refusals.contains_key(node));
@@ -215,7 +216,7 @@ impl Engine {
             candidates.drain(..).partition(|node| reachable.contains(node) && !convicted.contains(node));
         let wanted = job.size();
         if up.len() < wanted || (all && !down.is_empty()) {
-            if let Some(refusal) = self.first_refusal(trouble) {
+            if let Some(refusal) = self.first_refusal(job, trouble) {
                 return Err(refusal);
             }
             let mut message = format!("{wanted} nodes are needed, {} are up", up.len());
@@ -341,18 +342,24 @@ impl Engine {
         }
     }
 
-    fn first_refusal(&self, trouble: &Trouble) -> Option<ErrorBody> {
-        trouble.refusals.first_key_value().map(|(node, reason)| self.refusal(node, reason))
+    fn first_refusal(&self, job: &Job, trouble: &Trouble) -> Option<ErrorBody> {
+        trouble.refusals.first_key_value().map(|(node, reason)| self.refusal(job, node, reason))
     }
 
-    fn refusal(&self, node: &Identity, reason: &Reason) -> ErrorBody {
+    fn refusal(&self, job: &Job, node: &Identity, reason: &Reason) -> ErrorBody {
         match reason {
             Reason::Conflict => {
                 let message = format!("node {} knows this request id for another request", self.name(node));
                 ErrorBody::new(ErrorCode::RequestConflict, message)
             }
             Reason::Refused { code, message } => {
-                let code = ErrorCode::ALL.iter().find(|known| known.as_str() == code.as_str());
+                let path = match job {
+                    Job::Keygen(_) => paths::KEYGEN,
+                    Job::Sign(_) => paths::SIGN,
+                };
+                // A member says what it likes: with what nobody is refused here, it has only ended its part.
+                let mut usual = openapi::refusals("post", path).into_iter().flatten();
+                let code = usual.find(|known| known.as_str() == code.as_str());
                 let message = format!("node {} refuses: {message}", self.name(node));
                 ErrorBody::new(code.copied().unwrap_or(ErrorCode::Aborted), message)
             }

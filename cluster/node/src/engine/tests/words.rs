@@ -23,6 +23,8 @@ async fn a_member_that_refuses_speaks_for_itself_alone() {
         Reason::Refused { code: "forbidden".into(), message: "not on a Saturday".into() },
         Reason::Conflict,
         Reason::Refused { code: "no such code".into(), message: String::new() },
+        // Of another operation.
+        Reason::Refused { code: ErrorCode::UnknownSession.as_str().into(), message: String::new() },
     ] {
         let cluster = Cluster::new(3, Settings::default()).await;
         cluster.keygen(0, "k", "w", &[0, 1, 2]).await.unwrap();
