@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use quorate_client::{Client, ClientError};
+use quorate_identity::key_file::IdentityKind;
+use quorate_identity::peers::Peers;
 use quorate_keys::SigningIdentity;
-use quorate_node::identity::IdentityKind;
-use quorate_node::peers::Peers;
 use quorate_request::{ClusterId, ErrorCode, RequestId};
 use rand_core::OsRng;
 
@@ -177,7 +177,8 @@ pub(crate) fn signing_client(
     let cluster = *Peers::load(peers)?.cluster();
     // Before anybody is asked for the passphrase of something else.
     identity::recognise(initiator, IdentityKind::Initiator)?;
-    let initiator = quorate_node::identity::load(initiator, IdentityKind::Initiator, &passphrase.read()?)?;
+    let initiator =
+        quorate_identity::key_file::load(initiator, IdentityKind::Initiator, &passphrase.read()?)?;
     Ok((cluster, Client::new(api.to_vec(), cluster, initiator).context("--api")?))
 }
 

@@ -6,10 +6,10 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use quorate_client::{ClientError, InvalidEndpoint};
+use quorate_identity::key_file::IdentityError;
+use quorate_identity::peers::{PeersError, PeersFault};
 use quorate_node::NodeError;
 use quorate_node::config::ConfigError;
-use quorate_node::identity::IdentityError;
-use quorate_node::peers::{PeersError, PeersFault};
 use quorate_node::store::{EmptyPassphrase, StoreError};
 use quorate_request::ErrorBody;
 use serde::Serialize;
@@ -299,8 +299,8 @@ mod tests {
 
     use super::*;
     use anyhow::Context;
+    use quorate_identity::peers::Peers;
     use quorate_node::config::PassphraseSource;
-    use quorate_node::peers::Peers;
     use quorate_request::ErrorCode;
 
     #[test]

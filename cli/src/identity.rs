@@ -4,9 +4,9 @@ use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
+use quorate_identity::envelope::KdfParams;
+use quorate_identity::key_file::IdentityKind;
 use quorate_keys::Identity;
-use quorate_node::identity::IdentityKind;
-use quorate_node::store::KdfParams;
 use rand_core::OsRng;
 use serde::Serialize;
 
@@ -81,7 +81,8 @@ fn generate(arguments: &Generate, kind: IdentityKind) -> anyhow::Result<()> {
     writable(out)?;
     let passphrase = passphrase.choose()?;
     let sealing = Progress::of(*json, "sealing the key under the passphrase");
-    let made = quorate_node::identity::generate(out, kind, &passphrase, KdfParams::default(), &mut OsRng)?;
+    let made =
+        quorate_identity::key_file::generate(out, kind, &passphrase, KdfParams::default(), &mut OsRng)?;
     drop(sealing);
     report(made.identity(), out, *json)
 }
@@ -93,7 +94,7 @@ fn show(arguments: &Show, kind: IdentityKind) -> anyhow::Result<()> {
 /// The public identity in a file of this kind.
 pub(crate) fn stated(file: &Path, kind: IdentityKind) -> anyhow::Result<Identity> {
     recognise(file, kind)?;
-    Ok(quorate_node::identity::stated_identity(file, kind)?)
+    Ok(quorate_identity::key_file::stated_identity(file, kind)?)
 }
 
 /// Sees to it that a new file can be made here, as far as that can be told.

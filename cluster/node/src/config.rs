@@ -14,9 +14,9 @@ mod value;
 #[cfg(test)]
 mod tests;
 
-use crate::peers::{NodeName, Peers};
 use crate::store::Passphrase;
 use layer::Layers;
+use quorate_identity::peers::{NodeName, Peers};
 use quorate_keys::Identity;
 use std::collections::BTreeMap;
 use std::fmt;

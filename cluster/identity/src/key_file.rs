@@ -5,9 +5,10 @@
 //! ```
 //! The public identity is beside the sealed secret, so that it can be shown without the passphrase; on loading it must
 //! be the one that the secret gives. `sealed` is the envelope that also guards the store's data key
-//! (see [`crate::store`]), under another kind, so that neither can be taken for the other.
+//! ([`crate::envelope`]), under another kind, so that neither can be taken for the other.
 
-use crate::store::{EnvelopeError, KdfParams, Passphrase, files, open_envelope, seal_envelope};
+use crate::envelope::{EnvelopeError, KdfParams, Passphrase, open as open_envelope, seal as seal_envelope};
+use crate::files;
 use quorate_keys::{Identity, Secret, SigningIdentity};
 use rand_core::{CryptoRng, RngCore};
 use serde::{Deserialize, Serialize};

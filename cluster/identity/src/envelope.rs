@@ -97,9 +97,8 @@ impl Default for KdfParams {
     }
 }
 
-/// Why a sealed secret did not open, or could not be made.
+/// Why a sealed secret did not open, or could not be made. A closed list: whoever seals says each of them in his own words.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum EnvelopeError {
     /// Sound, and not opened by this passphrase.
     #[error("wrong passphrase")]
@@ -127,7 +126,7 @@ pub enum EnvelopeError {
 ///
 /// # Errors
 /// Parameters out of range; a failing random number generator.
-pub(crate) fn seal(
+pub fn seal(
     kind: &str,
     passphrase: &Passphrase,
     params: KdfParams,
@@ -176,11 +175,7 @@ pub(crate) fn seal(
 /// # Errors
 /// [`EnvelopeError::Damaged`] before any key is derived when the bytes are not as written;
 /// [`EnvelopeError::WrongPassphrase`] when they are and the passphrase is not the one.
-pub(crate) fn open(
-    kind: &str,
-    passphrase: &Passphrase,
-    bytes: &[u8],
-) -> Result<Secret<Vec<u8>>, EnvelopeError> {
+pub fn open(kind: &str, passphrase: &Passphrase, bytes: &[u8]) -> Result<Secret<Vec<u8>>, EnvelopeError> {
     // Every format version begins with the magic and ends with the digest of what precedes it.
     let body = bytes.strip_prefix(MAGIC).ok_or(EnvelopeError::Damaged("not a sealed secret of Quorate"))?;
     let (content, checksum) =
