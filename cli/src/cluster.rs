@@ -6,17 +6,13 @@ use anyhow::Context;
 use quorate_client::{Client, ClientError};
 use quorate_identity::key_file::IdentityKind;
 use quorate_identity::peers::Peers;
-use quorate_keys::SigningIdentity;
+use quorate_keys::Identity;
 use quorate_request::{ClusterId, ErrorCode, RequestId};
-use rand_core::OsRng;
 
 use crate::failure::{Failure, Tip};
 use crate::passphrase::Source;
 use crate::progress::Progress;
 use crate::{arguments, identity};
-
-/// The cluster that is named where a gateway signs: nobody's.
-pub(crate) const NO_CLUSTER: ClusterId = ClusterId::from_bytes([0; 32]);
 
 /// Which cluster, and as whom.
 #[derive(Debug, Clone, clap::Args)]
@@ -89,22 +85,16 @@ impl Target {
     fn client_of(&self, api: &[http::Uri]) -> anyhow::Result<Client> {
         match (&self.initiator, &self.peers) {
             (Some(initiator), Some(peers)) => {
-                signing_client(api, initiator, peers, &self.passphrase).map(|(_, client)| client)
+                signing_client(api, initiator, peers, &self.passphrase).map(|signing| signing.client)
             }
-            // A gateway signs for itself; this signature means nothing to it.
-            _ => {
-                let nobody = SigningIdentity::generate(&mut OsRng);
-                Client::new(api.to_vec(), NO_CLUSTER, nobody).context("--api")
-            }
+            _ => Client::builder(api.to_vec()).gateway().context("--api"),
         }
     }
 
     pub(crate) fn explained(&self, error: ClientError) -> anyhow::Error {
-        // A gateway would have signed for its own cluster; only a node takes our signature at its word.
-        let asked_for_none = error.api().is_some_and(|body| {
-            body.code == ErrorCode::WrongCluster && body.message.contains(&NO_CLUSTER.to_string())
-        });
-        if self.initiator.is_none() && asked_for_none {
+        // A gateway would have signed.
+        let unsigned = error.api().is_some_and(|body| body.code == ErrorCode::Unsigned);
+        if self.initiator.is_none() && unsigned {
             let text = format!(
                 "{} is a node, not a gateway, and takes signed requests only: give --initiator with the key to sign \
                  with, and --peers with the cluster's peers file",
@@ -167,28 +157,36 @@ const fn tip_for(code: ErrorCode) -> Option<&'static str> {
     }
 }
 
+/// A client that signs, and what it signs with.
+pub(crate) struct Signing {
+    pub(crate) cluster: ClusterId,
+    pub(crate) initiator: Identity,
+    pub(crate) client: Client,
+}
+
 /// A client that signs with the key in a file, for the cluster of a peers file.
 pub(crate) fn signing_client(
     api: &[http::Uri],
     initiator: &Path,
     peers: &Path,
     passphrase: &Source,
-) -> anyhow::Result<(ClusterId, Client)> {
+) -> anyhow::Result<Signing> {
     let cluster = *Peers::load(peers)?.cluster();
     // Before anybody is asked for the passphrase of something else.
-    identity::recognise(initiator, IdentityKind::Initiator)?;
-    let initiator =
-        quorate_identity::key_file::load(initiator, IdentityKind::Initiator, &passphrase.read()?)?;
-    Ok((cluster, Client::new(api.to_vec(), cluster, initiator).context("--api")?))
+    let file = identity::read(initiator, IdentityKind::Initiator)?;
+    let key = file.open(&passphrase.read()?)?;
+    let initiator = key.identity();
+    let client = Client::new(api.to_vec(), cluster, key).context("--api")?;
+    Ok(Signing { cluster, initiator, client })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use quorate_request::ErrorBody;
+    use rand_core::OsRng;
 
-    fn refused(message: &str) -> ClientError {
-        let code = ErrorCode::WrongCluster;
+    fn refused(code: ErrorCode, message: &str) -> ClientError {
         ClientError::Api { status: code.status(), error: Box::new(ErrorBody::new(code, message)) }
     }
 
@@ -197,14 +195,13 @@ mod tests {
         let source = Source { passphrase_file: None };
         let api = vec![http::Uri::from_static("http://10.0.0.1:8080")];
         let mut target = Target { api, initiator: None, peers: None, passphrase: source };
-        let told = |target: &Target, message: &str| target.explained(refused(message)).to_string();
-        let none = format!("the request is for cluster {NO_CLUSTER}, this is cluster 0x12");
-        let text = told(&target, &none);
+        let told = |target: &Target, code: ErrorCode| target.explained(refused(code, "said")).to_string();
+        let text = told(&target, ErrorCode::Unsigned);
         assert!(text.contains("http://10.0.0.1:8080 is a node") && text.contains("--initiator"), "{text}");
-        // A gateway of another cluster is another matter, and so is a wrong peers file.
-        assert!(told(&target, "the request is for cluster 0x34, this is cluster 0x12").contains("0x34"));
+        // A gateway of another cluster is another matter.
+        assert!(told(&target, ErrorCode::WrongCluster).contains("said"));
         target.initiator = Some("initiator.json".into());
-        assert!(told(&target, &none).contains("this is cluster"));
+        assert!(told(&target, ErrorCode::Unsigned).contains("said"));
     }
 
     #[test]
@@ -235,7 +232,7 @@ mod tests {
         let code = ErrorCode::TimedOut;
         let late = ClientError::Api { status: code.status(), error: Box::new(ErrorBody::new(code, "late")) };
         assert!(unknown_end(&target.explained(late)));
-        assert!(!unknown_end(&target.explained(refused("another cluster"))));
+        assert!(!unknown_end(&target.explained(refused(ErrorCode::WrongCluster, "another cluster"))));
         for (code, command) in [
             (ErrorCode::UnknownWallet, "quorate wallet list"),
             (ErrorCode::NotEnoughSigners, "quorate node status"),

@@ -5,7 +5,7 @@ use std::fmt;
 use std::io::Write;
 use std::process::ExitCode;
 
-use quorate_client::{ClientError, InvalidEndpoint};
+use quorate_client::{ClientError, SetupError};
 use quorate_identity::key_file::IdentityError;
 use quorate_identity::peers::{PeersError, PeersFault};
 use quorate_node::NodeError;
@@ -128,12 +128,13 @@ impl Kind {
                 _ => Self::Unreachable,
             });
         }
-        if cause.is::<InvalidEndpoint>() || cause.is::<PeersFault>() {
+        if matches!(cause.downcast_ref(), Some(SetupError::Endpoint(_))) || cause.is::<PeersFault>() {
             return Some(Self::Usage);
         }
         let configuration = cause.is::<NodeError>()
             || cause.is::<ConfigError>()
             || cause.is::<PeersError>()
+            || cause.is::<SetupError>()
             || cause.is::<IdentityError>()
             || cause.is::<StoreError>()
             || cause.is::<EmptyPassphrase>()
@@ -299,6 +300,7 @@ mod tests {
 
     use super::*;
     use anyhow::Context;
+    use quorate_client::InvalidEndpoint;
     use quorate_identity::peers::Peers;
     use quorate_node::config::PassphraseSource;
     use quorate_request::ErrorCode;
@@ -332,7 +334,7 @@ mod tests {
             (anyhow::anyhow!("something"), Kind::Failed),
             (Failure::Usage("x".into()).into(), Kind::Usage),
             (ClientError::InvalidRequest("x".into()).into(), Kind::Usage),
-            (InvalidEndpoint::None.into(), Kind::Usage),
+            (SetupError::from(InvalidEndpoint::None).into(), Kind::Usage),
             (PeersFault::Count(0).into(), Kind::Usage),
             (Failure::Setting("x".into()).into(), Kind::Configuration),
             (ConfigError::NoPassphrase.into(), Kind::Configuration),

@@ -11,6 +11,7 @@ use quorate_request::ClusterId;
 use serde::Serialize;
 use tokio::net::TcpListener;
 
+use crate::cluster::Signing;
 use crate::failure::{Failure, Tip};
 use crate::node::{Signals, forbid_core_dumps};
 use crate::output::{self, Weight};
@@ -74,7 +75,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
         );
         return Err(Failure::Usage(text).into());
     }
-    let (id, client) = cluster::signing_client(
+    let Signing { cluster, initiator, client } = cluster::signing_client(
         &arguments.api,
         &arguments.initiator,
         &arguments.peers,
@@ -91,8 +92,8 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
             Reach::Loopback => "loopback",
             Reach::Network => "network",
         },
-        cluster: id,
-        initiator: client.initiator(),
+        cluster,
+        initiator,
         nodes,
     };
     // Who reads that it is served may stop it at once.

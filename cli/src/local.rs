@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow, bail};
 use quorate_client::Client;
-use quorate_identity::key_file::{self, IdentityKind};
+use quorate_identity::key_file::{self, IdentityKind, KeyFile};
 use quorate_identity::peers::{Peer, Peers};
 use quorate_keys::{Identity, SigningIdentity};
 use quorate_node::config::{Config, Overrides};
@@ -194,7 +194,7 @@ fn open(folder: &Path, number: u16, passphrase: &Passphrase) -> anyhow::Result<I
     let file = folder.join("identity.json");
     // The cheapest allowed: the passphrase is a random key that lies next to the files.
     let identity = if file.exists() {
-        key_file::stated_identity(&file, IdentityKind::Node)?
+        KeyFile::read(&file, IdentityKind::Node)?.stated_identity()
     } else {
         key_file::generate(&file, IdentityKind::Node, passphrase, KdfParams::FLOOR, &mut OsRng)?.identity()
     };

@@ -254,7 +254,7 @@ impl Cluster {
     #[must_use]
     pub fn client_with(&self, nodes: &[usize], policy: RetryPolicy) -> Client {
         let endpoints = nodes.iter().map(|node| format!("http://{}", self.node(*node).api).parse().unwrap());
-        Client::with_policy(endpoints.collect(), self.id, self.initiator(), policy).unwrap()
+        Client::builder(endpoints.collect()).policy(policy).signing(self.id, self.initiator()).unwrap()
     }
 
     /// Plain HTTP to a node's API, for requests made by hand.

@@ -293,13 +293,9 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use quorate_keys::SigningIdentity;
-    use rand_core::OsRng;
 
     fn clients() -> Vec<Client> {
-        let nobody = SigningIdentity::generate(&mut OsRng);
-        let api = vec![http::Uri::from_static("http://127.0.0.1:1")];
-        vec![Client::new(api, crate::cluster::NO_CLUSTER, nobody).unwrap()]
+        vec![Client::gateway(http::Uri::from_static("http://127.0.0.1:1")).unwrap()]
     }
 
     /// Requests that take a few milliseconds, but for one that hangs, one that is slow to answer and one that is slow to

@@ -1,10 +1,12 @@
 //! Typed, signed calls.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
+use quorate_identity::envelope::Passphrase;
 use quorate_keys::{Identity, SigningIdentity};
 use quorate_request::{
     ClusterId, ErrorBody, ErrorCode, Health, KeygenRequest, KeygenResponse, NodeView, Operation, Readiness,
@@ -14,10 +16,10 @@ use rand_core::OsRng;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::error::{ClientError, InvalidEndpoint};
+use crate::builder::ClientBuilder;
+use crate::error::{ClientError, SetupError};
 use crate::events::SessionEvents;
 use crate::exchange::{Answer, Exchange, Opened, Outgoing};
-use crate::retry::RetryPolicy;
 
 /// How long a request is valid beyond the deadline of the call: room for clocks that differ.
 const MARGIN: Duration = Duration::from_secs(180);
@@ -29,41 +31,64 @@ pub struct Client {
 }
 
 struct Inner {
-    cluster: ClusterId,
-    initiator: SigningIdentity,
+    signer: Option<Signer>,
     exchange: Exchange,
 }
 
+/// Whose requests these are, and for which cluster.
+pub(crate) struct Signer {
+    pub(crate) cluster: ClusterId,
+    pub(crate) initiator: SigningIdentity,
+}
+
 impl Client {
-    /// A client that asks these nodes (`http://host:port`) with this initiator key.
+    /// A client of these nodes (`http://host:port`) that signs with this initiator key.
     ///
     /// # Errors
-    /// The caller's misuse: no endpoint, or one that is no plain HTTP address.
+    /// The caller's misuse: no endpoint, or one that is none.
     pub fn new(
         endpoints: Vec<Uri>,
         cluster: ClusterId,
         initiator: SigningIdentity,
-    ) -> Result<Self, InvalidEndpoint> {
-        Self::with_policy(endpoints, cluster, initiator, RetryPolicy::default())
+    ) -> Result<Self, SetupError> {
+        Self::builder(endpoints).signing(cluster, initiator)
     }
 
-    /// A client with its own idea of patience.
+    /// A client of these nodes that signs with the key in the file of `quorate initiator generate`, for the cluster of
+    /// this peers file. See [`ClientBuilder::signing_from`].
     ///
     /// # Errors
-    /// As [`Client::new`].
-    pub fn with_policy(
+    /// As [`Client::new`]; a file that is missing, damaged or another one; a wrong passphrase. Each names its file.
+    pub fn from_files(
         endpoints: Vec<Uri>,
-        cluster: ClusterId,
-        initiator: SigningIdentity,
-        policy: RetryPolicy,
-    ) -> Result<Self, InvalidEndpoint> {
-        let exchange = Exchange::new(endpoints, policy)?;
-        Ok(Self { inner: Arc::new(Inner { cluster, initiator, exchange }) })
+        initiator: impl AsRef<Path>,
+        peers: impl AsRef<Path>,
+        passphrase: &Passphrase,
+    ) -> Result<Self, SetupError> {
+        Self::builder(endpoints).signing_from(initiator, peers, passphrase)
     }
 
-    /// The public key with which this client signs its requests.
-    pub fn initiator(&self) -> Identity {
-        self.inner.initiator.identity()
+    /// A client of a gateway, which signs for its callers: nothing here is signed.
+    ///
+    /// # Errors
+    /// The caller's misuse: an endpoint that is none.
+    pub fn gateway(endpoint: Uri) -> Result<Self, SetupError> {
+        Self::builder(vec![endpoint]).gateway()
+    }
+
+    /// A client to be made in another way: with its own idea of patience, for example.
+    #[must_use]
+    pub fn builder(endpoints: Vec<Uri>) -> ClientBuilder {
+        ClientBuilder::new(endpoints)
+    }
+
+    pub(crate) fn assemble(signer: Option<Signer>, exchange: Exchange) -> Self {
+        Self { inner: Arc::new(Inner { signer, exchange }) }
+    }
+
+    /// The public key with which this client signs its requests; none if a gateway signs them.
+    pub fn initiator(&self) -> Option<Identity> {
+        self.inner.signer.as_ref().map(|signer| signer.initiator.identity())
     }
 
     /// Makes a wallet. Without `session_id` the request gets a fresh one.
@@ -204,7 +229,8 @@ impl Client {
     }
 
     /// Signs a body as it is and sends it: the untyped call behind [`Client::keygen`] and [`Client::sign`].
-    /// `target` is the path of the operation, with a query if any.
+    /// `target` is the path of the operation, with a query if any. A gateway signs the body under the `session_id` in it,
+    /// and knows no other `id`.
     ///
     /// # Errors
     /// Any answer of a node is `Ok`, whatever its status.
@@ -215,12 +241,12 @@ impl Client {
         id: RequestId,
         body: impl Into<Bytes>,
     ) -> Result<Answer, ClientError> {
-        let signed = self.signed(operation, id, body.into())?;
+        let body = body.into();
         let outgoing = Outgoing {
             method: Method::POST,
             target: target.to_owned(),
-            headers: signed.to_http(),
-            body: signed.body().clone(),
+            headers: self.signature(operation, id, &body)?,
+            body,
             timeout: self.inner.exchange.policy().work_timeout,
         };
         self.inner.exchange.ask(&outgoing).await
@@ -233,8 +259,7 @@ impl Client {
     pub async fn read(&self, target: &str) -> Result<Answer, ClientError> {
         let operation =
             Operation::read(target).map_err(|_| ClientError::InvalidRequest(format!("path {target:?}")))?;
-        let signed = self.signed(operation, fresh_id(), Bytes::new())?;
-        self.get(target, signed.to_http()).await
+        self.get(target, self.signature(operation, fresh_id(), &Bytes::new())?).await
     }
 
     /// Reads a path that needs no signature.
@@ -249,7 +274,7 @@ impl Client {
     pub(crate) async fn open(&self, target: &str) -> Result<Opened, ClientError> {
         let operation =
             Operation::read(target).map_err(|_| ClientError::InvalidRequest(format!("path {target:?}")))?;
-        let mut headers = self.signed(operation, fresh_id(), Bytes::new())?.to_http();
+        let mut headers = self.signature(operation, fresh_id(), &Bytes::new())?;
         headers.insert(http::header::ACCEPT, HeaderValue::from_static(paths::EVENTS));
         let timeout = self.inner.exchange.policy().read_timeout;
         let target = target.to_owned();
@@ -264,19 +289,21 @@ impl Client {
         self.inner.exchange.ask(&outgoing).await
     }
 
-    /// Signs once; what is repeated is the identical request.
-    fn signed(&self, operation: Operation, id: RequestId, body: Bytes) -> Result<SignedRequest, ClientError> {
+    /// Signs once; what is repeated is the identical request. Nothing for a gateway, which signs itself.
+    fn signature(&self, operation: Operation, id: RequestId, body: &Bytes) -> Result<HeaderMap, ClientError> {
+        let Some(Signer { cluster, initiator }) = &self.inner.signer else { return Ok(HeaderMap::new()) };
         let now = SystemTime::now();
         let lifetime = (self.inner.exchange.policy().deadline + MARGIN).min(quorate_request::MAX_LIFETIME);
-        let Inner { cluster, initiator, .. } = &*self.inner;
-        Ok(SignedRequest::sign(initiator, *cluster, operation, id, now, now + lifetime, body)?)
+        let expires = now + lifetime;
+        let signed = SignedRequest::sign(initiator, *cluster, operation, id, now, expires, body.clone())?;
+        Ok(signed.to_http())
     }
 }
 
 impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Client")
-            .field("cluster", &self.inner.cluster)
+            .field("cluster", &self.inner.signer.as_ref().map(|signer| signer.cluster))
             .field("initiator", &self.initiator())
             .finish_non_exhaustive()
     }

@@ -1,6 +1,8 @@
 //! Why a call did not give what was asked for.
 
 use http::{StatusCode, Uri};
+use quorate_identity::key_file::IdentityError;
+use quorate_identity::peers::PeersError;
 use quorate_request::{ErrorBody, SignError};
 
 /// Why a call did not give what was asked for.
@@ -53,6 +55,21 @@ impl From<SignError> for ClientError {
     fn from(error: SignError) -> Self {
         Self::InvalidRequest(error.to_string())
     }
+}
+
+/// Why a client can't be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SetupError {
+    /// The endpoints: misuse by the caller.
+    #[error(transparent)]
+    Endpoint(#[from] InvalidEndpoint),
+    /// The file with the initiator key, or its passphrase.
+    #[error(transparent)]
+    Initiator(#[from] IdentityError),
+    /// The peers file.
+    #[error(transparent)]
+    Peers(#[from] PeersError),
 }
 
 /// Why a client can't be made for these endpoints: misuse by the caller.

@@ -18,6 +18,9 @@
 //! a rewrap takes its parameters from the caller, never from the file. The floor stops us from going on with a file
 //! that was *sealed* weakly, and the ceiling stops a header from making us allocate the whole machine.
 
+use std::path::Path;
+use std::{fs, io};
+
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::{digest, hmac};
@@ -33,6 +36,8 @@ const MAC: usize = 32;
 const DIGEST: usize = 32;
 /// No sealed secret of ours is near this; a length field above it is damage.
 const MAX_SEALED: usize = 64 * 1024;
+/// A passphrase longer than this is a mistaken file.
+const MAX_PASSPHRASE: u64 = 4096;
 
 /// A passphrase. Not empty, never printed, wiped when dropped.
 #[derive(Debug)]
@@ -50,6 +55,25 @@ impl Passphrase {
     /// When there are none.
     pub fn new(bytes: Vec<u8>) -> Result<Self, EmptyPassphrase> {
         if bytes.is_empty() { Err(EmptyPassphrase) } else { Ok(Self(Secret::new(bytes))) }
+    }
+
+    /// Reads a file: its content without a final line break.
+    ///
+    /// # Errors
+    /// When it cannot be read, is longer than any passphrase, or holds none.
+    pub fn from_file(path: &Path) -> io::Result<Self> {
+        let metadata = fs::metadata(path)?;
+        if metadata.len() > MAX_PASSPHRASE {
+            return Err(io::Error::other(format!("a passphrase file has at most {MAX_PASSPHRASE} bytes")));
+        }
+        #[cfg(unix)]
+        if std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o077 != 0 {
+            tracing::warn!(path = %path.display(), "the passphrase file is not its owner's alone: set it to mode 0600");
+        }
+        let content = Zeroizing::new(fs::read(path)?);
+        let line = content.strip_suffix(b"\n").unwrap_or(&content);
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        Self::new(line.to_vec()).map_err(io::Error::other)
     }
 
     fn expose(&self) -> &[u8] {

@@ -145,7 +145,7 @@ pub fn client(endpoints: &[&Uri]) -> Client {
 /// A client of these endpoints.
 pub fn client_with(endpoints: &[&Uri], policy: RetryPolicy) -> Client {
     let endpoints = endpoints.iter().map(|&uri| uri.clone()).collect();
-    Client::with_policy(endpoints, CLUSTER, initiator(), policy).unwrap()
+    Client::builder(endpoints).policy(policy).signing(CLUSTER, initiator()).unwrap()
 }
 
 /// Sends text as it is and reads all of the answer: (status, body).
