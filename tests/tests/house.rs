@@ -59,7 +59,7 @@ const ROOMS: &[Room] = &[
     room(TRANSPORT, &[KEYS],                                                          &[]),
     room(HTTP,      &[],                                                              &[]),
     room(NODE,      &[KEYS, SHARING, SESSION, KEYGEN, FROST, CHAINS, REQUEST, IDENTITY, TRANSPORT, HTTP], &[SIMULATOR]),
-    room(CLIENT,    &[KEYS, REQUEST, IDENTITY, HTTP],                                 &[]),
+    room(CLIENT,    &[KEYS, CHAINS, REQUEST, IDENTITY, HTTP],                         &[]),
     room(CLI,       &[KEYS, SHARING, SESSION, KEYGEN, FROST, CHAINS, REQUEST, IDENTITY, TRANSPORT, NODE, CLIENT], &[]),
     // What is never shipped looks at everything.
     room("fuzz",    &[KEYS, SHARING, SESSION, SIMULATOR, KEYGEN, FROST, CHAINS, REQUEST, IDENTITY, TRANSPORT, NODE, CLIENT, CLI], &[]),

@@ -166,11 +166,6 @@ impl Tally {
     }
 }
 
-/// An answer that does not verify.
-pub(super) fn wrong() -> ClientError {
-    ClientError::InvalidRequest("the cluster answered with a wrong signature".into())
-}
-
 /// Loads a cluster, samples it at both ends of the time that is measured, and lets somebody watch.
 pub(super) async fn run<F, A, S, W>(
     load: &Load,
@@ -306,7 +301,7 @@ mod tests {
             4 => tokio::time::sleep(Duration::from_millis(700)).await,
             5 => {
                 tokio::time::sleep(Duration::from_millis(700)).await;
-                return Err(wrong());
+                return Err(ClientError::InvalidRequest("wrong".into()));
             }
             _ => tokio::time::sleep(Duration::from_millis(5)).await,
         }

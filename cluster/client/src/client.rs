@@ -20,6 +20,7 @@ use crate::builder::ClientBuilder;
 use crate::error::{ClientError, SetupError};
 use crate::events::SessionEvents;
 use crate::exchange::{Answer, Exchange, Opened, Outgoing};
+use crate::verification::{InvalidWallet, PinnedWallet};
 
 /// How long a request is valid beyond the deadline of the call: room for clocks that differ.
 const MARGIN: Duration = Duration::from_secs(180);
@@ -100,7 +101,60 @@ impl Client {
         typed(&self.post(paths::KEYGEN, Operation::Keygen, id, to_json(&request)?).await?)
     }
 
-    /// Signs with a wallet. Without `session_id` the request gets a fresh one.
+    /// What to remember of a wallet that was made, so that every answer can be held against it. Every endpoint is asked, and
+    /// those that answer must agree: one honest node among them is enough to catch a lie about the wallet.
+    ///
+    /// # Errors
+    /// See [`ClientError`]: [`ClientError::InvalidWallet`] when an answer contradicts itself, another or what was made. The
+    /// wallet exists all the same.
+    pub async fn pin(&self, made: &KeygenResponse) -> Result<PinnedWallet, ClientError> {
+        let key = &made.public_key;
+        let read = |view: &WalletView| {
+            let invalid = |reason| ClientError::InvalidWallet { wallet: made.wallet_id.clone(), reason };
+            if view.public_key != *key {
+                let (found, expected) = (view.public_key.clone(), key.clone());
+                return Err(invalid(InvalidWallet::OtherWallet { found, expected }));
+            }
+            PinnedWallet::of_view(view).map_err(invalid)
+        };
+        let pinned = read(&self.wallet_of_key(key.as_bytes()).await?)?;
+        let target = paths::wallets_of_key(key.as_bytes());
+        for answer in self.inner.exchange.ask_each(&self.reading(&target)?).await {
+            // One that can't be reached or has not heard of the wallet yet says nothing about it.
+            let Ok(views) = answer.and_then(|answer| typed::<Vec<WalletView>>(&answer)) else { continue };
+            for view in views {
+                if read(&view)? != pinned {
+                    let (wallet, reason) = (made.wallet_id.clone(), InvalidWallet::Disputed);
+                    return Err(ClientError::InvalidWallet { wallet, reason });
+                }
+            }
+        }
+        Ok(pinned)
+    }
+
+    /// Signs with a wallet that the caller has pinned, and verifies the answer: what is given back is of that wallet, whoever
+    /// answered. A request that names no wallet is for this one.
+    ///
+    /// # Errors
+    /// See [`ClientError`]: [`ClientError::Unverified`] when the answer is not what it must be.
+    pub async fn sign_with(
+        &self,
+        wallet: &PinnedWallet,
+        mut request: SignRequest,
+    ) -> Result<SignResponse, ClientError> {
+        request.session_id.get_or_insert_with(fresh_id);
+        if request.wallet_id.is_none() && request.public_key.is_none() {
+            request.public_key = Some(wallet.public_key().as_bytes().into());
+        }
+        let expected =
+            wallet.expect(&request).map_err(|error| ClientError::InvalidRequest(error.to_string()))?;
+        let answer = self.sign(request).await?;
+        expected.check(&answer)?;
+        Ok(answer)
+    }
+
+    /// Signs with a wallet. Without `session_id` the request gets a fresh one. The answer is not verified:
+    /// [`Client::sign_with`] does that.
     ///
     /// # Errors
     /// See [`ClientError`].
@@ -124,7 +178,8 @@ impl Client {
         begun(&self.post(&target, Operation::Keygen, id, to_json(&request)?).await?)
     }
 
-    /// Has something signed, and does not wait for it, as [`Client::begin_keygen`] does not.
+    /// Has something signed, and does not wait for it, as [`Client::begin_keygen`] does not. What comes of it is not verified:
+    /// [`PinnedWallet::expect`] says what it must be.
     ///
     /// # Errors
     /// See [`ClientError`].
@@ -257,9 +312,7 @@ impl Client {
     /// # Errors
     /// Any answer of a node is `Ok`, whatever its status.
     pub async fn read(&self, target: &str) -> Result<Answer, ClientError> {
-        let operation =
-            Operation::read(target).map_err(|_| ClientError::InvalidRequest(format!("path {target:?}")))?;
-        self.get(target, self.signature(operation, fresh_id(), &Bytes::new())?).await
+        self.inner.exchange.ask(&self.reading(target)?).await
     }
 
     /// Reads a path that needs no signature.
@@ -267,26 +320,26 @@ impl Client {
     /// # Errors
     /// Any answer of a node is `Ok`, whatever its status.
     pub async fn read_unsigned(&self, target: &str) -> Result<Answer, ClientError> {
-        self.get(target, HeaderMap::new()).await
+        self.inner.exchange.ask(&self.getting(target, HeaderMap::new())).await
     }
 
     /// Reads a path of the API, signed, as events.
     pub(crate) async fn open(&self, target: &str) -> Result<Opened, ClientError> {
-        let operation =
-            Operation::read(target).map_err(|_| ClientError::InvalidRequest(format!("path {target:?}")))?;
-        let mut headers = self.signature(operation, fresh_id(), &Bytes::new())?;
-        headers.insert(http::header::ACCEPT, HeaderValue::from_static(paths::EVENTS));
-        let timeout = self.inner.exchange.policy().read_timeout;
-        let target = target.to_owned();
-        let outgoing = Outgoing { method: Method::GET, target, headers, body: Bytes::new(), timeout };
+        let mut outgoing = self.reading(target)?;
+        outgoing.headers.insert(http::header::ACCEPT, HeaderValue::from_static(paths::EVENTS));
         self.inner.exchange.open(&outgoing).await
     }
 
-    async fn get(&self, target: &str, headers: HeaderMap) -> Result<Answer, ClientError> {
+    /// A signed read.
+    fn reading(&self, target: &str) -> Result<Outgoing, ClientError> {
+        let operation =
+            Operation::read(target).map_err(|_| ClientError::InvalidRequest(format!("path {target:?}")))?;
+        Ok(self.getting(target, self.signature(operation, fresh_id(), &Bytes::new())?))
+    }
+
+    fn getting(&self, target: &str, headers: HeaderMap) -> Outgoing {
         let timeout = self.inner.exchange.policy().read_timeout;
-        let target = target.to_owned();
-        let outgoing = Outgoing { method: Method::GET, target, headers, body: Bytes::new(), timeout };
-        self.inner.exchange.ask(&outgoing).await
+        Outgoing { method: Method::GET, target: target.to_owned(), headers, body: Bytes::new(), timeout }
     }
 
     /// Signs once; what is repeated is the identical request. Nothing for a gateway, which signs itself.

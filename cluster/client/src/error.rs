@@ -3,7 +3,9 @@
 use http::{StatusCode, Uri};
 use quorate_identity::key_file::IdentityError;
 use quorate_identity::peers::PeersError;
-use quorate_request::{ErrorBody, SignError};
+use quorate_request::{ErrorBody, SignError, WalletId};
+
+use crate::verification::{InvalidWallet, Unverified};
 
 /// Why a call did not give what was asked for.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +37,17 @@ pub enum ClientError {
         status: StatusCode,
         /// What is wrong with the answer.
         reason: String,
+    },
+    /// The answer is not what the caller's wallet would have answered. What was asked for may have been done all the same.
+    #[error("the cluster's answer is wrong: {0}")]
+    Unverified(#[from] Unverified),
+    /// What was answered about a wallet contradicts itself, what was made, or what another node answers.
+    #[error("the answer about wallet {wallet} is wrong: {reason}")]
+    InvalidWallet {
+        /// The wallet.
+        wallet: WalletId,
+        /// What is wrong with it.
+        reason: InvalidWallet,
     },
     /// The request can't be made: misuse by the caller.
     #[error("the request can't be made: {0}")]

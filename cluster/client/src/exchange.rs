@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::join_all;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
@@ -12,7 +13,7 @@ use hyper_util::client::legacy::Client as HttpClient;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use quorate_request::paths;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 use tracing::debug;
 
 use crate::error::{ClientError, InvalidEndpoint};
@@ -22,6 +23,9 @@ use crate::retry::RetryPolicy;
 pub(crate) const MAX_ANSWER_BYTES: usize = 8 * 1024 * 1024;
 /// How long a connection may take to come up. Nodes are near; a dead one must not cost a minute.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// What is said of a node that says nothing.
+const SILENT: &str = "no answer in time";
 
 /// What a node answered, as it answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,13 +88,7 @@ impl Exchange {
 
     /// Asks one node after the other until one answers with something else than 503.
     pub(crate) async fn ask(&self, request: &Outgoing) -> Result<Answer, ClientError> {
-        match self.open(request).await? {
-            Opened::Answer(answer) => Ok(answer),
-            Opened::Events(_) => Err(ClientError::UnexpectedAnswer {
-                status: StatusCode::OK,
-                reason: "events, where one answer was asked for".to_owned(),
-            }),
-        }
+        answer(self.open(request).await?)
     }
 
     /// [`Exchange::ask`], for what can be answered by events. The time-out is that of the answer's head then.
@@ -128,7 +126,7 @@ impl Exchange {
                 }
                 Err(_) => {
                     debug!(%endpoint, target = request.target, "node is silent");
-                    failure = Some((endpoint, "no answer in time".to_owned()));
+                    failure = Some((endpoint, SILENT.to_owned()));
                 }
             }
             let pause = self.policy.pause(attempt);
@@ -146,6 +144,20 @@ impl Exchange {
             }
             (None, None) => Err(ClientError::InvalidRequest("no attempt was allowed".to_owned())),
         }
+    }
+
+    /// Asks every node once, all at a time. None if there is only one, of which there is nothing more to learn.
+    pub(crate) async fn ask_each(&self, request: &Outgoing) -> Vec<Result<Answer, ClientError>> {
+        let asked = self.endpoints.iter().filter(|_| self.endpoints.len() > 1).map(|endpoint| async move {
+            let unreachable =
+                |reason| ClientError::Unreachable { attempts: 1, endpoint: endpoint.clone(), reason };
+            match timeout(request.timeout, self.ask_one(endpoint, request)).await {
+                Ok(Ok(opened)) => answer(opened),
+                Ok(Err(reason)) => Err(unreachable(reason)),
+                Err(_) => Err(unreachable(SILENT.to_owned())),
+            }
+        });
+        join_all(asked).await
     }
 
     async fn ask_one(&self, endpoint: &Uri, outgoing: &Outgoing) -> Result<Opened, String> {
@@ -168,6 +180,17 @@ impl Exchange {
         let body = Limited::new(response.into_body(), MAX_ANSWER_BYTES);
         let body = body.collect().await.map_err(|e| with_causes(e.as_ref()))?.to_bytes();
         Ok(Opened::Answer(Answer { status, body }))
+    }
+}
+
+/// What was answered, where events were not asked for.
+fn answer(opened: Opened) -> Result<Answer, ClientError> {
+    match opened {
+        Opened::Answer(answer) => Ok(answer),
+        Opened::Events(_) => Err(ClientError::UnexpectedAnswer {
+            status: StatusCode::OK,
+            reason: "events, where one answer was asked for".to_owned(),
+        }),
     }
 }
 

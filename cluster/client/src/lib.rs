@@ -2,17 +2,24 @@
 //!
 //! - [`Client`] is the library for back ends: typed calls, signed with an initiator key, repeated over
 //!   several nodes under one request id, so that a repetition never makes a second wallet or signature.
+//! - [`verification`] holds answers against a wallet that the caller has pinned.
 //! - [`gateway`] is a proxy that holds such a client and serves the plain HTTP API to callers who can't sign.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-//! use quorate_client::{Client, Curve, KeygenRequest, Passphrase, SignRequest};
+//! use quorate_client::{Client, Curve, KeygenRequest, Passphrase, PinnedWallet};
 //!
 //! let nodes = vec!["http://10.0.0.1:8080".parse()?, "http://10.0.0.2:8080".parse()?];
 //! let passphrase = Passphrase::from_file("/run/secrets/passphrase".as_ref())?;
 //! let client = Client::from_files(nodes, "initiator.json", "peers.yaml", &passphrase)?;
-//! let wallet = client.keygen(KeygenRequest::new(2, 3, Curve::Ed25519)).await?;
-//! let signed = client.sign(SignRequest::message(wallet.wallet_id, b"hello")).await?;
+//!
+//! // Once, when the wallet is made: what is remembered of it.
+//! let made = client.keygen(KeygenRequest::new(2, 3, Curve::Ed25519)).await?;
+//! let record: String = serde_json::to_string(&client.pin(&made).await?)?;
+//!
+//! // From then on every answer is held against it, whoever gives it.
+//! let wallet: PinnedWallet = serde_json::from_str(&record)?;
+//! let signed = client.sign_with(&wallet, wallet.message(b"hello")).await?;
 //! # Ok(()) }
 //! ```
 //!
@@ -20,7 +27,8 @@
 //!
 //! # Security
 //! An answer is as trustworthy as the node that gave it and the way there: nodes serve plain HTTP, and answers
-//! are not signed. What a signature is worth does not depend on that: verify it under the wallet's public key.
+//! are not signed. What a signature is worth does not depend on that: [`Client::sign_with`] verifies it under the wallet that
+//! the caller has pinned. What [`Client::sign`] gives is not verified.
 
 mod builder;
 mod client;
@@ -29,6 +37,7 @@ mod events;
 mod exchange;
 pub mod gateway;
 mod retry;
+pub mod verification;
 
 pub use builder::ClientBuilder;
 pub use client::{Begun, Client};
@@ -36,6 +45,7 @@ pub use error::{ClientError, InvalidEndpoint, SetupError};
 pub use events::SessionEvents;
 pub use exchange::Answer;
 pub use retry::RetryPolicy;
+pub use verification::PinnedWallet;
 
 // What calls take and give: a back end needs this crate alone.
 pub use http::Uri;

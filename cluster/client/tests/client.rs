@@ -7,9 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quorate_client::gateway::{self, Exposure};
+use quorate_client::verification::{InvalidWallet, Unverified};
 use quorate_client::{
     Begun, Client, ClientError, ClusterId, Curve, ErrorCode, IdentityError, InvalidEndpoint, KeygenRequest,
-    Passphrase, RequestStatus, RetryPolicy, SessionResult, SetupError, SignRequest, SigningIdentity,
+    KeygenResponse, Passphrase, RequestStatus, RetryPolicy, SessionResult, SetupError, SignRequest,
+    SigningIdentity,
 };
 use quorate_identity::envelope::KdfParams;
 use quorate_identity::key_file::{self, IdentityKind};
@@ -173,6 +175,61 @@ async fn a_client_of_files_signs_with_the_key_in_them() {
     assert!(matches!(&wrong, SetupError::Peers(error) if error.to_string().contains("nowhere")), "{wrong}");
     let nobody = Client::from_files(vec![], in_folder("initiator"), in_folder("peers"), &passphrase("right"));
     assert!(matches!(nobody, Err(SetupError::Endpoint(InvalidEndpoint::None))));
+}
+
+#[tokio::test]
+async fn an_answer_is_held_against_the_wallet_that_was_pinned() {
+    let shared = Arc::new(Shared::default());
+    let (node, dead) = (Node::start("node1", &shared, &[]).await, dead_end().await);
+    let liar = Node::start(LIAR, &Arc::new(Shared::default()), &[]).await;
+    // One that can't be asked says nothing about the wallet.
+    let client = client(&[&dead, &node.uri]);
+    let made = client.keygen(keygen(None)).await.unwrap();
+    let wallet = client.pin(&made).await.unwrap();
+    assert_eq!(wallet.public_key().as_bytes(), made.public_key.as_bytes());
+
+    let signed = client.sign_with(&wallet, wallet.message(b"pay")).await.unwrap();
+    assert_eq!(signed.signature, wallet_key().sign(b"pay").into());
+    let by_name = SignRequest::message(made.wallet_id.clone(), b"pay");
+    client.sign_with(&wallet, by_name.clone()).await.unwrap();
+    let unnamed = SignRequest { wallet_id: None, ..by_name.clone() };
+    client.sign_with(&wallet, unnamed).await.unwrap();
+
+    // A good signature, by a key of its own.
+    let lied = support::client(&[&liar.uri]);
+    let error = lied.sign_with(&wallet, by_name.clone()).await.unwrap_err();
+    assert!(matches!(error, ClientError::Unverified(Unverified::OtherKey { .. })), "{error}");
+    assert!(lied.sign(by_name).await.is_ok(), "not verified");
+    // What can't be verified is not asked for.
+    let asked = *node.asked.lock().unwrap();
+    let stranger = SignRequest { public_key: Some([7; 32].into()), ..wallet.message(b"pay") };
+    let error = client.sign_with(&wallet, stranger).await.unwrap_err();
+    assert!(matches!(error, ClientError::InvalidRequest(_)), "{error}");
+    assert_eq!(*node.asked.lock().unwrap(), asked);
+}
+
+#[tokio::test]
+async fn a_wallet_that_nodes_disagree_about_is_not_pinned() {
+    let shared = Arc::new(Shared::default());
+    let (node, liar) = (Node::start("node1", &shared, &[]).await, Node::start(LIAR, &shared, &[]).await);
+    for endpoints in [[&node.uri, &liar.uri], [&liar.uri, &node.uri]] {
+        let client = client(&endpoints);
+        let made = client.keygen(keygen(None)).await.unwrap();
+        let error = client.pin(&made).await.unwrap_err();
+        assert!(
+            matches!(error, ClientError::InvalidWallet { reason: InvalidWallet::Disputed, .. }),
+            "{error}"
+        );
+        let other = KeygenResponse { public_key: [7; 32].into(), ..made };
+        let error = client.pin(&other).await.unwrap_err();
+        let InvalidWallet::OtherWallet { expected, .. } = (match error {
+            ClientError::InvalidWallet { reason, .. } => reason,
+            other => panic!("{other}"),
+        }) else {
+            panic!("disputed");
+        };
+        assert_eq!(expected, other.public_key);
+    }
 }
 
 #[tokio::test]
