@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use quorate_client::{Client, ClientError};
+use quorate_client::{Authorities, Client, ClientBuilder, ClientError};
 use quorate_identity::key_file::IdentityKind;
 use quorate_identity::peers::Peers;
 use quorate_keys::Identity;
@@ -28,6 +28,8 @@ pub(crate) struct Target {
         value_parser = arguments::endpoint
     )]
     api: Vec<http::Uri>,
+    #[command(flatten)]
+    trust: Trust,
     /// Initiator key to sign requests with. Without one the address must be a gateway's, which signs.
     #[arg(long, value_name = "FILE", env = "QUORATE_INITIATOR", requires = "peers")]
     initiator: Option<PathBuf>,
@@ -36,6 +38,25 @@ pub(crate) struct Target {
     peers: Option<PathBuf>,
     #[command(flatten)]
     passphrase: Source,
+}
+
+/// Who vouches for an https:// address.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(crate) struct Trust {
+    /// Certificates in PEM of the authorities to trust at https:// addresses, instead of the system's.
+    #[arg(long, value_name = "FILE", env = "QUORATE_API_CA")]
+    api_ca: Option<PathBuf>,
+}
+
+impl Trust {
+    /// A client of these addresses, to be made.
+    pub(crate) fn client(&self, api: &[http::Uri]) -> anyhow::Result<ClientBuilder> {
+        let authorities = match &self.api_ca {
+            Some(file) => Authorities::from_file(file).context("--api-ca")?,
+            None => Authorities::of_system(),
+        };
+        Ok(Client::builder(api.to_vec()).authorities(authorities))
+    }
 }
 
 impl Target {
@@ -85,9 +106,10 @@ impl Target {
     fn client_of(&self, api: &[http::Uri]) -> anyhow::Result<Client> {
         match (&self.initiator, &self.peers) {
             (Some(initiator), Some(peers)) => {
-                signing_client(api, initiator, peers, &self.passphrase).map(|signing| signing.client)
+                let builder = self.trust.client(api)?;
+                signing_client(builder, initiator, peers, &self.passphrase).map(|signing| signing.client)
             }
-            _ => Client::builder(api.to_vec()).gateway().context("--api"),
+            _ => self.trust.client(api)?.gateway().context("--api"),
         }
     }
 
@@ -103,6 +125,14 @@ impl Target {
             return Failure::Usage(text).into();
         }
         let tip = match &error {
+            ClientError::Unreachable { reason, .. }
+                if reason.contains("no authority that is trusted here") =>
+            {
+                Some(
+                    "--api-ca FILE or QUORATE_API_CA names the certificates of an authority of your own"
+                        .into(),
+                )
+            }
             ClientError::Unreachable { .. } => Some(self.how_to_reach()),
             _ => error.api().and_then(|body| tip_for(body.code)).map(Into::into),
         };
@@ -166,7 +196,7 @@ pub(crate) struct Signing {
 
 /// A client that signs with the key in a file, for the cluster of a peers file.
 pub(crate) fn signing_client(
-    api: &[http::Uri],
+    builder: ClientBuilder,
     initiator: &Path,
     peers: &Path,
     passphrase: &Source,
@@ -176,7 +206,7 @@ pub(crate) fn signing_client(
     let file = identity::read(initiator, IdentityKind::Initiator)?;
     let key = file.open(&passphrase.read()?)?;
     let initiator = key.identity();
-    let client = Client::new(api.to_vec(), cluster, key).context("--api")?;
+    let client = builder.signing(cluster, key).context("--api")?;
     Ok(Signing { cluster, initiator, client })
 }
 
@@ -194,7 +224,8 @@ mod tests {
     fn a_node_that_was_taken_for_a_gateway_is_named() {
         let source = Source { passphrase_file: None };
         let api = vec![http::Uri::from_static("http://10.0.0.1:8080")];
-        let mut target = Target { api, initiator: None, peers: None, passphrase: source };
+        let mut target =
+            Target { api, initiator: None, peers: None, passphrase: source, trust: Trust::default() };
         let told = |target: &Target, code: ErrorCode| target.explained(refused(code, "said")).to_string();
         let text = told(&target, ErrorCode::Unsigned);
         assert!(text.contains("http://10.0.0.1:8080 is a node") && text.contains("--initiator"), "{text}");
@@ -208,7 +239,13 @@ mod tests {
     fn who_has_lost_an_answer_is_told_how_to_ask_again() {
         let source = Source { passphrase_file: None };
         let endpoint = http::Uri::from_static("http://10.0.0.1:8080");
-        let target = Target { api: vec![endpoint.clone()], initiator: None, peers: None, passphrase: source };
+        let target = Target {
+            api: vec![endpoint.clone()],
+            initiator: None,
+            peers: None,
+            passphrase: source,
+            trust: Trust::default(),
+        };
         let unreachable = |reason: &str| {
             let reason = reason.to_owned();
             target.explained(ClientError::Unreachable { attempts: 6, endpoint: endpoint.clone(), reason })

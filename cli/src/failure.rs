@@ -5,7 +5,7 @@ use std::fmt;
 use std::io::Write;
 use std::process::ExitCode;
 
-use quorate_client::{ClientError, SetupError};
+use quorate_client::{AuthoritiesError, ClientError, SetupError};
 use quorate_identity::key_file::IdentityError;
 use quorate_identity::peers::{PeersError, PeersFault};
 use quorate_node::NodeError;
@@ -136,6 +136,7 @@ impl Kind {
             || cause.is::<ConfigError>()
             || cause.is::<PeersError>()
             || cause.is::<SetupError>()
+            || cause.is::<AuthoritiesError>()
             || cause.is::<IdentityError>()
             || cause.is::<StoreError>()
             || cause.is::<EmptyPassphrase>()

@@ -11,7 +11,7 @@ use quorate_request::ClusterId;
 use serde::Serialize;
 use tokio::net::TcpListener;
 
-use crate::cluster::Signing;
+use crate::cluster::{Signing, Trust};
 use crate::failure::{Failure, Tip};
 use crate::node::{Signals, forbid_core_dumps};
 use crate::output::{self, Weight};
@@ -32,6 +32,8 @@ pub(crate) struct Arguments {
     /// Addresses of the cluster's nodes; one that fails is passed over.
     #[arg(long, value_name = "URL,…", env = "QUORATE_API", value_delimiter = ',', required = true, value_parser = arguments::endpoint)]
     api: Vec<http::Uri>,
+    #[command(flatten)]
+    trust: Trust,
     /// Initiator key to sign requests with. Whoever reaches the gateway can ask for whatever this key may.
     #[arg(long, value_name = "FILE", env = "QUORATE_INITIATOR")]
     initiator: PathBuf,
@@ -76,7 +78,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
         return Err(Failure::Usage(text).into());
     }
     let Signing { cluster, initiator, client } = cluster::signing_client(
-        &arguments.api,
+        arguments.trust.client(&arguments.api)?,
         &arguments.initiator,
         &arguments.peers,
         &arguments.passphrase,

@@ -13,6 +13,7 @@ use crate::client::{Client, Signer};
 use crate::error::SetupError;
 use crate::exchange::Exchange;
 use crate::retry::RetryPolicy;
+use crate::tls::Authorities;
 
 /// A client to be made.
 ///
@@ -21,7 +22,7 @@ use crate::retry::RetryPolicy;
 /// use quorate_client::{Client, Passphrase, RetryPolicy};
 ///
 /// let nodes = vec!["http://10.0.0.1:8080".parse()?, "http://10.0.0.2:8080".parse()?];
-/// let passphrase = Passphrase::from_file("/run/secrets/passphrase".as_ref())?;
+/// let passphrase = Passphrase::from_file("/run/secrets/passphrase")?;
 /// let client = Client::builder(nodes)
 ///     .policy(RetryPolicy { attempts: 3, ..RetryPolicy::default() })
 ///     .signing_from("initiator.json", "peers.yaml", &passphrase)?;
@@ -31,11 +32,12 @@ use crate::retry::RetryPolicy;
 pub struct ClientBuilder {
     endpoints: Vec<Uri>,
     policy: RetryPolicy,
+    authorities: Authorities,
 }
 
 impl ClientBuilder {
     pub(crate) fn new(endpoints: Vec<Uri>) -> Self {
-        Self { endpoints, policy: RetryPolicy::default() }
+        Self { endpoints, policy: RetryPolicy::default(), authorities: Authorities::default() }
     }
 
     /// How long it tries.
@@ -45,10 +47,17 @@ impl ClientBuilder {
         self
     }
 
+    /// Who vouches for the servers behind `https://` endpoints: those that the system trusts, unless told otherwise.
+    #[must_use]
+    pub fn authorities(mut self, authorities: Authorities) -> Self {
+        self.authorities = authorities;
+        self
+    }
+
     /// A client that signs with this initiator key, for the nodes of this cluster.
     ///
     /// # Errors
-    /// The caller's misuse: no endpoint, or one that is none.
+    /// The caller's misuse: no endpoint, or one that is none. For `https://`, that no authorities are found.
     pub fn signing(self, cluster: ClusterId, initiator: SigningIdentity) -> Result<Client, SetupError> {
         self.build(Some(Signer { cluster, initiator }))
     }
@@ -73,12 +82,12 @@ impl ClientBuilder {
     /// A client that signs nothing: for gateways, which sign for their callers. A node refuses it as unsigned.
     ///
     /// # Errors
-    /// The caller's misuse: no endpoint, or one that is none.
+    /// As [`Self::signing`].
     pub fn gateway(self) -> Result<Client, SetupError> {
         self.build(None)
     }
 
     fn build(self, signer: Option<Signer>) -> Result<Client, SetupError> {
-        Ok(Client::assemble(signer, Exchange::new(self.endpoints, self.policy)?))
+        Ok(Client::assemble(signer, Exchange::new(self.endpoints, self.policy, &self.authorities)?))
     }
 }

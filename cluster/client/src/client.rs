@@ -43,7 +43,7 @@ pub(crate) struct Signer {
 }
 
 impl Client {
-    /// A client of these nodes (`http://host:port`) that signs with this initiator key.
+    /// A client of these nodes (`http://host:port`, or `https://` for a proxy in front of one) that signs with this initiator key.
     ///
     /// # Errors
     /// The caller's misuse: no endpoint, or one that is none.

@@ -5,6 +5,7 @@ use quorate_identity::key_file::IdentityError;
 use quorate_identity::peers::PeersError;
 use quorate_request::{ErrorBody, SignError, WalletId};
 
+use crate::tls::AuthoritiesError;
 use crate::verification::{InvalidWallet, Unverified};
 
 /// Why a call did not give what was asked for.
@@ -83,6 +84,9 @@ pub enum SetupError {
     /// The peers file.
     #[error(transparent)]
     Peers(#[from] PeersError),
+    /// The authorities that vouch for `https://` endpoints.
+    #[error(transparent)]
+    Authorities(#[from] AuthoritiesError),
 }
 
 /// Why a client can't be made for these endpoints: misuse by the caller.
@@ -92,7 +96,7 @@ pub enum InvalidEndpoint {
     /// There is none.
     #[error("at least one endpoint is needed")]
     None,
-    /// It is not of the form `http://host:port`.
-    #[error("endpoint {0}: expected http://host:port")]
+    /// It is not of the form `http://host:port` or `https://host:port`.
+    #[error("endpoint {0}: expected http://host:port or https://host:port")]
     Form(Uri),
 }

@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::join_all;
+use http::uri::Scheme;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client as HttpClient;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
@@ -16,8 +18,9 @@ use quorate_request::paths;
 use tokio::time::{Instant, timeout, timeout_at};
 use tracing::debug;
 
-use crate::error::{ClientError, InvalidEndpoint};
+use crate::error::{ClientError, InvalidEndpoint, SetupError};
 use crate::retry::RetryPolicy;
+use crate::tls::{self, Authorities};
 
 /// The largest answer that is read.
 pub(crate) const MAX_ANSWER_BYTES: usize = 8 * 1024 * 1024;
@@ -57,7 +60,7 @@ pub(crate) struct Outgoing {
 /// The nodes of a cluster.
 #[derive(Debug)]
 pub(crate) struct Exchange {
-    http: HttpClient<HttpConnector, Full<Bytes>>,
+    http: HttpClient<HttpsConnector<HttpConnector>, Full<Bytes>>,
     endpoints: Vec<Uri>,
     /// Where the last answer came from: asked first next time.
     preferred: AtomicUsize,
@@ -65,19 +68,26 @@ pub(crate) struct Exchange {
 }
 
 impl Exchange {
-    pub(crate) fn new(endpoints: Vec<Uri>, policy: RetryPolicy) -> Result<Self, InvalidEndpoint> {
+    pub(crate) fn new(
+        endpoints: Vec<Uri>,
+        policy: RetryPolicy,
+        authorities: &Authorities,
+    ) -> Result<Self, SetupError> {
         if endpoints.is_empty() {
-            return Err(InvalidEndpoint::None);
+            return Err(InvalidEndpoint::None.into());
         }
-        for endpoint in &endpoints {
-            let plain = endpoint.scheme_str() == Some("http") && endpoint.authority().is_some();
-            if !plain || endpoint.path() != "/" || endpoint.query().is_some() {
-                return Err(InvalidEndpoint::Form(endpoint.clone()));
-            }
+        if let Some(wrong) = endpoints.iter().find(|endpoint| !is_endpoint(endpoint)) {
+            return Err(InvalidEndpoint::Form(wrong.clone()).into());
         }
-        let mut connector = HttpConnector::new();
-        connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
-        connector.set_nodelay(true);
+        let mut tcp = HttpConnector::new();
+        tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
+        tcp.set_nodelay(true);
+        tcp.enforce_http(false);
+        // Whoever asks in plain needs no authorities: a container may have none.
+        let secure = endpoints.iter().any(|endpoint| endpoint.scheme() == Some(&Scheme::HTTPS));
+        let tls = if secure { authorities.config()? } else { tls::nobody()? };
+        let connector = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http();
+        let connector = connector.enable_http1().wrap_connector(tcp);
         let http = HttpClient::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connector);
         Ok(Self { http, endpoints, preferred: AtomicUsize::new(0), policy })
     }
@@ -172,7 +182,10 @@ impl Exchange {
             let json = HeaderValue::from_static("application/json");
             request.headers_mut().insert(header::CONTENT_TYPE, json);
         }
-        let response = self.http.request(request).await.map_err(|e| with_causes(&e))?;
+        let response = self.http.request(request).await.map_err(|error| match tls::reason(&error) {
+            Some(reason) => format!("{error}: {reason}"),
+            None => with_causes(&error),
+        })?;
         let status = response.status();
         if status == StatusCode::OK && is_events(response.headers()) {
             return Ok(Opened::Events(response.into_body()));
@@ -192,6 +205,12 @@ fn answer(opened: Opened) -> Result<Answer, ClientError> {
             reason: "events, where one answer was asked for".to_owned(),
         }),
     }
+}
+
+/// Whether this is an address of a node, a gateway or a proxy in front of one: `http://host:port` or `https://host:port`.
+pub fn is_endpoint(uri: &Uri) -> bool {
+    let web = [Some("http"), Some("https")].contains(&uri.scheme_str()) && uri.authority().is_some();
+    web && uri.path() == "/" && uri.query().is_none()
 }
 
 fn is_events(headers: &HeaderMap) -> bool {
@@ -216,15 +235,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_endpoint_is_a_plain_http_address() {
+    fn an_endpoint_is_an_address_of_the_web_without_a_path() {
         let make = |uris: &[&str]| {
             let uris = uris.iter().map(|uri| uri.parse().unwrap()).collect();
-            Exchange::new(uris, RetryPolicy::default()).map(|_| ())
+            Exchange::new(uris, RetryPolicy::default(), &Authorities::default()).map(|_| ())
         };
-        assert_eq!(make(&["http://127.0.0.1:8080", "http://node2:8080/"]), Ok(()));
-        assert_eq!(make(&[]), Err(InvalidEndpoint::None));
-        for bad in ["https://node1", "node1:8080", "/api", "http://node1/prefix", "http://node1/?x"] {
-            assert_eq!(make(&[bad]), Err(InvalidEndpoint::Form(bad.parse().unwrap())), "{bad}");
+        make(&["http://127.0.0.1:8080", "http://node2:8080/"]).unwrap();
+        assert!(matches!(make(&[]), Err(SetupError::Endpoint(InvalidEndpoint::None))));
+        for bad in ["ftp://node1", "node1:8080", "/api", "http://node1/prefix", "https://node1/?x"] {
+            let Err(SetupError::Endpoint(InvalidEndpoint::Form(wrong))) = make(&[bad]) else {
+                panic!("{bad}");
+            };
+            assert_eq!(wrong, bad.parse::<Uri>().unwrap());
         }
     }
 }

@@ -10,7 +10,7 @@
 //! use quorate_client::{Client, Curve, KeygenRequest, Passphrase, PinnedWallet};
 //!
 //! let nodes = vec!["http://10.0.0.1:8080".parse()?, "http://10.0.0.2:8080".parse()?];
-//! let passphrase = Passphrase::from_file("/run/secrets/passphrase".as_ref())?;
+//! let passphrase = Passphrase::from_file("/run/secrets/passphrase")?;
 //! let client = Client::from_files(nodes, "initiator.json", "peers.yaml", &passphrase)?;
 //!
 //! // Once, when the wallet is made: what is remembered of it.
@@ -26,8 +26,8 @@
 //! Behind a gateway, which signs for its callers, `Client::gateway("http://127.0.0.1:8080".parse()?)` needs no files.
 //!
 //! # Security
-//! An answer is as trustworthy as the node that gave it and the way there: nodes serve plain HTTP, and answers
-//! are not signed. What a signature is worth does not depend on that: [`Client::sign_with`] verifies it under the wallet that
+//! An answer is as trustworthy as the node that gave it and the way there: nodes serve plain HTTP, a proxy in front of them
+//! TLS (`https://`, [`Authorities`]), and answers are not signed. What a signature is worth does not depend on that: [`Client::sign_with`] verifies it under the wallet that
 //! the caller has pinned. What [`Client::sign`] gives is not verified.
 
 mod builder;
@@ -37,14 +37,16 @@ mod events;
 mod exchange;
 pub mod gateway;
 mod retry;
+mod tls;
 pub mod verification;
 
 pub use builder::ClientBuilder;
 pub use client::{Begun, Client};
 pub use error::{ClientError, InvalidEndpoint, SetupError};
 pub use events::SessionEvents;
-pub use exchange::Answer;
+pub use exchange::{Answer, is_endpoint};
 pub use retry::RetryPolicy;
+pub use tls::{Authorities, AuthoritiesError};
 pub use verification::PinnedWallet;
 
 // What calls take and give: a back end needs this crate alone.

@@ -61,7 +61,8 @@ impl Passphrase {
     ///
     /// # Errors
     /// When it cannot be read, is longer than any passphrase, or holds none.
-    pub fn from_file(path: &Path) -> io::Result<Self> {
+    pub fn from_file(path: impl AsRef<Path>) -> io::Result<Self> {
+        let path = path.as_ref();
         let metadata = fs::metadata(path)?;
         if metadata.len() > MAX_PASSPHRASE {
             return Err(io::Error::other(format!("a passphrase file has at most {MAX_PASSPHRASE} bytes")));

@@ -24,6 +24,9 @@ mod refusals;
 mod secrecy;
 mod silent;
 mod storage;
+mod tls;
+#[path = "../../../cluster/client/tests/support/tls_proxy.rs"]
+mod tls_proxy;
 mod transactions;
 
 use quorate_tests::{Program, Setup};
