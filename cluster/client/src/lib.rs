@@ -27,8 +27,8 @@
 //!
 //! # Security
 //! An answer is as trustworthy as the node that gave it and the way there: nodes serve plain HTTP, a proxy in front of them
-//! TLS (`https://`, [`Authorities`]), and answers are not signed. What a signature is worth does not depend on that: [`Client::sign_with`] verifies it under the wallet that
-//! the caller has pinned. What [`Client::sign`] gives is not verified.
+//! TLS (`https://`, [`Authorities`]), and answers are not signed. What a signature is worth does not depend on that:
+//! [`Client::sign_with`] verifies it under the wallet that the caller has pinned. What [`Client::sign`] gives is not verified.
 
 mod builder;
 mod client;
@@ -51,10 +51,15 @@ pub use verification::PinnedWallet;
 
 // What calls take and give: a back end needs this crate alone.
 pub use http::Uri;
+#[cfg(feature = "transactions")]
+pub use quorate_chains as chains;
 pub use quorate_identity::envelope::{EmptyPassphrase, Passphrase};
 pub use quorate_identity::key_file::IdentityError;
 pub use quorate_identity::peers::{PeersError, PeersFault};
-pub use quorate_keys::{Curve, DerivationPath, Identity, PublicKey, Scheme, Signature, SigningIdentity};
+pub use quorate_keys::{
+    ChainCode, Curve, DerivationPath, GroupKey, Identity, PublicKey, Scheme, Secret, Signature,
+    SigningIdentity,
+};
 pub use quorate_request::{
     AddressView, Allowance, ClusterId, ErrorBody, ErrorCode, Health, Hex, HexArray, KeygenRequest,
     KeygenResponse, NodeView, Operation, Readiness, RequestId, RequestStatus, SessionResult, SessionView,
