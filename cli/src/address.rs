@@ -2,28 +2,28 @@
 //! wallet's is never shown: whoever serves the API could send money elsewhere with it.
 
 use quorate_chains::{AddressKind, Chain};
+use quorate_client::{ClientError, PinnedWallet};
 use quorate_keys::{DerivationPath, PublicKey};
 use quorate_request::{AddressView, WalletView};
 
 use crate::failure::Failure;
-use crate::transaction::root;
 
 /// The key of a wallet at a path.
 ///
 /// # Errors
 /// When the answer about the wallet contradicts itself, or there is no such key.
 pub(crate) fn key(wallet: &WalletView, path: &DerivationPath) -> anyhow::Result<PublicKey> {
-    let (root, scheme) = root(wallet)?;
-    let none = || Failure::Usage(format!("the wallet has no key at {path}"));
-    let own = root.child(&DerivationPath::default(), scheme).ok_or_else(none)?.key;
-    if own.as_bytes() != wallet.public_key.as_bytes() {
-        let text = format!(
-            "the cluster's answer about wallet {} contradicts itself: its public key is not that of its group key",
-            wallet.wallet_id
-        );
-        return Err(Failure::NotVerified(text).into());
-    }
-    Ok(root.child(path, scheme).ok_or_else(none)?.key)
+    let none = |_| Failure::Usage(format!("the wallet has no key at {path}"));
+    Ok(pinned(wallet)?.key(path, None).map_err(none)?)
+}
+
+/// A wallet to hold answers against, as the cluster describes it.
+///
+/// # Errors
+/// When the description contradicts itself.
+pub(crate) fn pinned(wallet: &WalletView) -> Result<PinnedWallet, ClientError> {
+    let invalid = |reason| ClientError::InvalidWallet { wallet: wallet.wallet_id.clone(), reason };
+    PinnedWallet::of_view(wallet).map_err(invalid)
 }
 
 /// The address of a key on a chain.

@@ -31,14 +31,10 @@ pub(crate) fn listen(text: &str) -> Result<SocketAddr, String> {
 
 /// Where an API is served.
 pub(crate) fn endpoint(text: &str) -> Result<http::Uri, String> {
-    let expected = || "expected http://host:port, such as http://127.0.0.1:8080".to_owned();
-    let uri: http::Uri = text.parse().map_err(|_| expected())?;
-    // No TLS and no path: as the client takes them.
-    let plain = uri.scheme_str() == Some("http") && uri.authority().is_some();
-    if !plain || uri.path() != "/" || uri.query().is_some() {
-        return Err(expected());
-    }
-    Ok(uri)
+    let uri = text.parse().ok().filter(quorate_client::is_endpoint);
+    uri.ok_or_else(|| {
+        "expected http://host:port or https://host:port, such as http://127.0.0.1:8080".to_owned()
+    })
 }
 
 /// The curves, for shells to complete.
@@ -68,9 +64,10 @@ mod tests {
     }
 
     #[test]
-    fn an_endpoint_is_plain_http_with_a_port() {
+    fn an_endpoint_is_an_address_without_a_path() {
         assert_eq!(endpoint("http://10.0.0.1:8080").unwrap(), "http://10.0.0.1:8080");
-        for wrong in ["", "nonsense", "http://", "https://node1", "127.0.0.1:1", "http://h:1/path"] {
+        assert_eq!(endpoint("https://node1").unwrap(), "https://node1");
+        for wrong in ["", "nonsense", "http://", "ftp://node1", "127.0.0.1:1", "http://h:1/path"] {
             assert!(endpoint(wrong).unwrap_err().contains("http://host:port"), "{wrong}");
         }
     }

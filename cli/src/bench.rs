@@ -9,7 +9,6 @@ mod report;
 
 use std::fs::File;
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,14 +17,13 @@ use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Subcommand};
 use quorate_client::Client;
-use quorate_keys::{PublicKey, Scheme, Signature};
-use quorate_request::{Hex, KeygenRequest, SignRequest, WalletId};
+use quorate_request::{KeygenRequest, SignRequest, WalletId};
 
 use crate::cluster::Target;
 use crate::failure::Failure;
 use crate::local::{ProcessCluster, ScratchFolder};
 use crate::progress::Progress;
-use crate::{arguments, output};
+use crate::{address, arguments, output};
 use load::{Load, Pace, Tally};
 use report::Report;
 
@@ -252,23 +250,12 @@ async fn measure(common: Common, kind: Kind) -> anyhow::Result<()> {
             };
             let view = first.wallet(&wallet).await?;
             report.wallet(&view);
-            let key = Scheme::from_str(&view.scheme)
-                .ok()
-                .and_then(|scheme| PublicKey::from_bytes(scheme, view.public_key.as_bytes()).ok())
-                .context("the cluster names a wallet's key that is none")?;
+            let pinned = Arc::new(address::pinned(&view)?);
             let ask = move |client: Client, number: u64| {
-                let message = message(number);
-                let request = SignRequest {
-                    wallet_id: Some(wallet.clone()),
-                    message: Some(Hex::from(message.to_vec())),
-                    ..SignRequest::default()
-                };
-                async move {
-                    let signed = client.sign(request).await?;
-                    // What is counted was verified.
-                    let signature = Signature::from_bytes(*signed.signature.as_bytes());
-                    key.verify(&message, &signature).map_err(|_| load::wrong())
-                }
+                let request = SignRequest::message(wallet.clone(), message(number));
+                let pinned = Arc::clone(&pinned);
+                // What is counted was verified.
+                async move { client.sign_with(&pinned, request).await.map(drop) }
             };
             load::run(&load_of(&common), &clients, ask, sample, watch).await
         }

@@ -4,13 +4,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
-use quorate_client::{Client, ClientError};
-use quorate_keys::SigningIdentity;
-use quorate_node::identity::IdentityKind;
-use quorate_node::peers::Peers;
+use quorate_client::{Authorities, Client, ClientBuilder, ClientError};
+use quorate_identity::key_file::IdentityKind;
+use quorate_identity::peers::Peers;
+use quorate_keys::Identity;
 use quorate_node::similar;
 use quorate_request::{ClusterId, ErrorCode, RequestId, WalletId};
-use rand_core::OsRng;
 
 use crate::failure::{Failure, Tip};
 use crate::passphrase::Source;
@@ -20,9 +19,6 @@ use crate::{arguments, identity};
 /// How long a guess at what was meant may take.
 const PATIENCE: Duration = Duration::from_secs(2);
 const WALLETS: &str = "`quorate wallet list` shows those that there are";
-
-/// The cluster that is named where a gateway signs: nobody's.
-pub(crate) const NO_CLUSTER: ClusterId = ClusterId::from_bytes([0; 32]);
 
 /// Which cluster, and as whom.
 #[derive(Debug, Clone, clap::Args)]
@@ -38,6 +34,8 @@ pub(crate) struct Target {
         value_parser = arguments::endpoint
     )]
     api: Vec<http::Uri>,
+    #[command(flatten)]
+    trust: Trust,
     /// Initiator key to sign requests with. Without one the address must be a gateway's, which signs.
     #[arg(long, value_name = "FILE", env = "QUORATE_INITIATOR", requires = "peers")]
     initiator: Option<PathBuf>,
@@ -46,6 +44,25 @@ pub(crate) struct Target {
     peers: Option<PathBuf>,
     #[command(flatten)]
     passphrase: Source,
+}
+
+/// Who vouches for an https:// address.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(crate) struct Trust {
+    /// Certificates in PEM of the authorities to trust at https:// addresses, instead of the system's.
+    #[arg(long, value_name = "FILE", env = "QUORATE_API_CA")]
+    api_ca: Option<PathBuf>,
+}
+
+impl Trust {
+    /// A client of these addresses, to be made.
+    pub(crate) fn client(&self, api: &[http::Uri]) -> anyhow::Result<ClientBuilder> {
+        let authorities = match &self.api_ca {
+            Some(file) => Authorities::from_file(file).context("--api-ca")?,
+            None => Authorities::of_system(),
+        };
+        Ok(Client::builder(api.to_vec()).authorities(authorities))
+    }
 }
 
 impl Target {
@@ -105,13 +122,10 @@ impl Target {
     fn client(&self) -> anyhow::Result<Client> {
         match (&self.initiator, &self.peers) {
             (Some(initiator), Some(peers)) => {
-                signing_client(&self.api, initiator, peers, &self.passphrase).map(|(_, client)| client)
+                let builder = self.trust.client(&self.api)?;
+                signing_client(builder, initiator, peers, &self.passphrase).map(|signing| signing.client)
             }
-            // A gateway signs for itself; this signature means nothing to it.
-            _ => {
-                let nobody = SigningIdentity::generate(&mut OsRng);
-                Client::new(self.api.clone(), NO_CLUSTER, nobody).context("--api")
-            }
+            _ => self.trust.client(&self.api)?.gateway().context("--api"),
         }
     }
 
@@ -129,11 +143,9 @@ impl Target {
     }
 
     pub(crate) fn explained(&self, error: ClientError) -> anyhow::Error {
-        // A gateway would have signed for its own cluster; only a node takes our signature at its word.
-        let asked_for_none = error.api().is_some_and(|body| {
-            body.code == ErrorCode::WrongCluster && body.message.contains(&NO_CLUSTER.to_string())
-        });
-        if self.initiator.is_none() && asked_for_none {
+        // A gateway would have signed.
+        let unsigned = error.api().is_some_and(|body| body.code == ErrorCode::Unsigned);
+        if self.initiator.is_none() && unsigned {
             let text = format!(
                 "{} is a node, not a gateway, and takes signed requests only: give --initiator with the key to sign \
                  with, and --peers with the cluster's peers file",
@@ -142,6 +154,14 @@ impl Target {
             return Failure::Usage(text).into();
         }
         let tip = match &error {
+            ClientError::Unreachable { reason, .. }
+                if reason.contains("no authority that is trusted here") =>
+            {
+                Some(
+                    "--api-ca FILE or QUORATE_API_CA names the certificates of an authority of your own"
+                        .into(),
+                )
+            }
             ClientError::Unreachable { .. } => Some(self.how_to_reach()),
             _ => error.api().and_then(|body| tip_for(body.code)).map(Into::into),
         };
@@ -213,27 +233,36 @@ const fn tip_for(code: ErrorCode) -> Option<&'static str> {
     }
 }
 
+/// A client that signs, and what it signs with.
+pub(crate) struct Signing {
+    pub(crate) cluster: ClusterId,
+    pub(crate) initiator: Identity,
+    pub(crate) client: Client,
+}
+
 /// A client that signs with the key in a file, for the cluster of a peers file.
 pub(crate) fn signing_client(
-    api: &[http::Uri],
+    builder: ClientBuilder,
     initiator: &Path,
     peers: &Path,
     passphrase: &Source,
-) -> anyhow::Result<(ClusterId, Client)> {
+) -> anyhow::Result<Signing> {
     let cluster = *Peers::load(peers)?.cluster();
     // Before anybody is asked for the passphrase of something else.
-    identity::recognise(initiator, IdentityKind::Initiator)?;
-    let initiator = quorate_node::identity::load(initiator, IdentityKind::Initiator, &passphrase.read()?)?;
-    Ok((cluster, Client::new(api.to_vec(), cluster, initiator).context("--api")?))
+    let file = identity::read(initiator, IdentityKind::Initiator)?;
+    let key = file.open(&passphrase.read()?)?;
+    let initiator = key.identity();
+    let client = builder.signing(cluster, key).context("--api")?;
+    Ok(Signing { cluster, initiator, client })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use quorate_request::ErrorBody;
+    use rand_core::OsRng;
 
-    fn refused(message: &str) -> ClientError {
-        let code = ErrorCode::WrongCluster;
+    fn refused(code: ErrorCode, message: &str) -> ClientError {
         ClientError::Api { status: code.status(), error: Box::new(ErrorBody::new(code, message)) }
     }
 
@@ -241,22 +270,28 @@ mod tests {
     fn a_node_that_was_taken_for_a_gateway_is_named() {
         let source = Source { passphrase_file: None };
         let api = vec![http::Uri::from_static("http://10.0.0.1:8080")];
-        let mut target = Target { api, initiator: None, peers: None, passphrase: source };
-        let told = |target: &Target, message: &str| target.explained(refused(message)).to_string();
-        let none = format!("the request is for cluster {NO_CLUSTER}, this is cluster 0x12");
-        let text = told(&target, &none);
+        let mut target =
+            Target { api, initiator: None, peers: None, passphrase: source, trust: Trust::default() };
+        let told = |target: &Target, code: ErrorCode| target.explained(refused(code, "said")).to_string();
+        let text = told(&target, ErrorCode::Unsigned);
         assert!(text.contains("http://10.0.0.1:8080 is a node") && text.contains("--initiator"), "{text}");
-        // A gateway of another cluster is another matter, and so is a wrong peers file.
-        assert!(told(&target, "the request is for cluster 0x34, this is cluster 0x12").contains("0x34"));
+        // A gateway of another cluster is another matter.
+        assert!(told(&target, ErrorCode::WrongCluster).contains("said"));
         target.initiator = Some("initiator.json".into());
-        assert!(told(&target, &none).contains("this is cluster"));
+        assert!(told(&target, ErrorCode::Unsigned).contains("said"));
     }
 
     #[test]
     fn who_has_lost_an_answer_is_told_how_to_ask_again() {
         let source = Source { passphrase_file: None };
         let endpoint = http::Uri::from_static("http://10.0.0.1:8080");
-        let target = Target { api: vec![endpoint.clone()], initiator: None, peers: None, passphrase: source };
+        let target = Target {
+            api: vec![endpoint.clone()],
+            initiator: None,
+            peers: None,
+            passphrase: source,
+            trust: Trust::default(),
+        };
         let unreachable = |reason: &str| {
             let reason = reason.to_owned();
             target.explained(ClientError::Unreachable { attempts: 6, endpoint: endpoint.clone(), reason })
@@ -280,7 +315,7 @@ mod tests {
         let code = ErrorCode::TimedOut;
         let late = ClientError::Api { status: code.status(), error: Box::new(ErrorBody::new(code, "late")) };
         assert!(unknown_end(&target.explained(late)));
-        assert!(!unknown_end(&target.explained(refused("another cluster"))));
+        assert!(!unknown_end(&target.explained(refused(ErrorCode::WrongCluster, "another cluster"))));
         for (code, command) in [
             (ErrorCode::UnknownWallet, "quorate wallet list"),
             (ErrorCode::NotEnoughSigners, "quorate node status"),

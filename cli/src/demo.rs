@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use anyhow::{Context, bail};
 use aws_lc_rs::digest::{SHA256, digest};
-use quorate_keys::{DerivationPath, Identity, Scheme};
+use quorate_keys::{Identity, Scheme};
 use quorate_node::Joints;
 use quorate_request::{Hex, HexArray, KeygenRequest, SignRequest, SignResponse, WalletId};
 use serde::Serialize;
@@ -17,7 +17,7 @@ use crate::local::{LocalCluster, ScratchFolder};
 use crate::node::forbid_core_dumps;
 use crate::progress::Progress;
 use crate::transaction::{self, Transaction};
-use crate::{arguments, judge, output};
+use crate::{address, arguments, judge, output};
 use payment::Payment;
 
 #[derive(Debug, clap::Args)]
@@ -211,18 +211,13 @@ impl Stage {
         let wallet = self.cluster.client.wallet(wallet).await?;
         let payment = Payment::from(&wallet, scheme)?;
         let chain = transaction::chain(payment.chain)?;
-        let path = DerivationPath::default();
-        let read = Transaction::new(chain, &payment.transaction, &wallet, &path, &[])?;
+        let request =
+            SignRequest::transaction(wallet.wallet_id.clone(), chain.net().id, payment.transaction.clone());
+        let read = Transaction::new(&address::pinned(&wallet)?, &request)?;
         self.say(&format!("  a {} transaction, of coins that nobody has:", chain.net().name))?;
         for line in read.explained().lines() {
             self.say(&format!("    {line}"))?;
         }
-        let request = SignRequest {
-            wallet_id: Some(wallet.wallet_id.clone()),
-            chain: Some(chain.net().id.into()),
-            transaction: Some(payment.transaction.clone().into()),
-            ..SignRequest::default()
-        };
         let (signed, took) = self.ask(request).await?;
         read.check(&signed)?;
         let inputs = match signed.signatures.len() {

@@ -5,11 +5,11 @@ use std::fmt;
 use std::io::Write;
 use std::process::ExitCode;
 
-use quorate_client::{ClientError, InvalidEndpoint};
+use quorate_client::{AuthoritiesError, ClientError, SetupError};
+use quorate_identity::key_file::IdentityError;
+use quorate_identity::peers::{PeersError, PeersFault};
 use quorate_node::NodeError;
 use quorate_node::config::ConfigError;
-use quorate_node::identity::IdentityError;
-use quorate_node::peers::{PeersError, PeersFault};
 use quorate_node::store::{EmptyPassphrase, StoreError};
 use quorate_request::ErrorBody;
 use serde::Serialize;
@@ -124,16 +124,19 @@ impl Kind {
             let refused = error.api().is_some_and(|body| body.code.status().is_client_error());
             return Some(match error {
                 ClientError::InvalidRequest(_) => Self::Usage,
+                ClientError::Unverified(_) | ClientError::InvalidWallet { .. } => Self::NotVerified,
                 _ if refused => Self::Refused,
                 _ => Self::Unreachable,
             });
         }
-        if cause.is::<InvalidEndpoint>() || cause.is::<PeersFault>() {
+        if matches!(cause.downcast_ref(), Some(SetupError::Endpoint(_))) || cause.is::<PeersFault>() {
             return Some(Self::Usage);
         }
         let configuration = cause.is::<NodeError>()
             || cause.is::<ConfigError>()
             || cause.is::<PeersError>()
+            || cause.is::<SetupError>()
+            || cause.is::<AuthoritiesError>()
             || cause.is::<IdentityError>()
             || cause.is::<StoreError>()
             || cause.is::<EmptyPassphrase>()
@@ -299,8 +302,9 @@ mod tests {
 
     use super::*;
     use anyhow::Context;
+    use quorate_client::InvalidEndpoint;
+    use quorate_identity::peers::Peers;
     use quorate_node::config::PassphraseSource;
-    use quorate_node::peers::Peers;
     use quorate_request::ErrorCode;
 
     #[test]
@@ -332,7 +336,7 @@ mod tests {
             (anyhow::anyhow!("something"), Kind::Failed),
             (Failure::Usage("x".into()).into(), Kind::Usage),
             (ClientError::InvalidRequest("x".into()).into(), Kind::Usage),
-            (InvalidEndpoint::None.into(), Kind::Usage),
+            (SetupError::from(InvalidEndpoint::None).into(), Kind::Usage),
             (PeersFault::Count(0).into(), Kind::Usage),
             (Failure::Setting("x".into()).into(), Kind::Configuration),
             (ConfigError::NoPassphrase.into(), Kind::Configuration),

@@ -11,6 +11,7 @@ use quorate_request::ClusterId;
 use serde::Serialize;
 use tokio::net::TcpListener;
 
+use crate::cluster::{Signing, Trust};
 use crate::failure::{Failure, Tip};
 use crate::node::{Signals, forbid_core_dumps};
 use crate::output::{self, Weight};
@@ -31,6 +32,8 @@ pub(crate) struct Arguments {
     /// Addresses of the cluster's nodes; one that fails is passed over.
     #[arg(long, value_name = "URL,…", env = "QUORATE_API", value_delimiter = ',', required = true, value_parser = arguments::endpoint)]
     api: Vec<http::Uri>,
+    #[command(flatten)]
+    trust: Trust,
     /// Initiator key to sign requests with. Whoever reaches the gateway can ask for whatever this key may.
     #[arg(long, value_name = "FILE", env = "QUORATE_INITIATOR")]
     initiator: PathBuf,
@@ -74,8 +77,8 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
         );
         return Err(Failure::Usage(text).into());
     }
-    let (id, client) = cluster::signing_client(
-        &arguments.api,
+    let Signing { cluster, initiator, client } = cluster::signing_client(
+        arguments.trust.client(&arguments.api)?,
         &arguments.initiator,
         &arguments.peers,
         &arguments.passphrase,
@@ -91,8 +94,8 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
             Reach::Loopback => "loopback",
             Reach::Network => "network",
         },
-        cluster: id,
-        initiator: client.initiator(),
+        cluster,
+        initiator,
         nodes,
     };
     // Who reads that it is served may stop it at once.

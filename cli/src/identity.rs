@@ -1,12 +1,11 @@
 //! `identity generate|show` and `initiator generate|show`.
 
-use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
+use quorate_identity::envelope::KdfParams;
+use quorate_identity::key_file::{self, IdentityError, IdentityKind, KeyFile};
 use quorate_keys::Identity;
-use quorate_node::identity::IdentityKind;
-use quorate_node::store::KdfParams;
 use rand_core::OsRng;
 use serde::Serialize;
 
@@ -14,9 +13,6 @@ use crate::failure::{Failure, Tip};
 use crate::output;
 use crate::passphrase::Source;
 use crate::progress::Progress;
-
-/// No identity file comes near; what is longer is something else.
-const MAX_FILE: u64 = 64 * 1024;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -81,7 +77,7 @@ fn generate(arguments: &Generate, kind: IdentityKind) -> anyhow::Result<()> {
     writable(out)?;
     let passphrase = passphrase.choose()?;
     let sealing = Progress::of(*json, "sealing the key under the passphrase");
-    let made = quorate_node::identity::generate(out, kind, &passphrase, KdfParams::default(), &mut OsRng)?;
+    let made = key_file::generate(out, kind, &passphrase, KdfParams::default(), &mut OsRng)?;
     drop(sealing);
     report(made.identity(), out, *json)
 }
@@ -92,8 +88,21 @@ fn show(arguments: &Show, kind: IdentityKind) -> anyhow::Result<()> {
 
 /// The public identity in a file of this kind.
 pub(crate) fn stated(file: &Path, kind: IdentityKind) -> anyhow::Result<Identity> {
-    recognise(file, kind)?;
-    Ok(quorate_node::identity::stated_identity(file, kind)?)
+    Ok(read(file, kind)?.stated_identity())
+}
+
+/// A file of this kind, or what to do about there being none.
+pub(crate) fn read(file: &Path, kind: IdentityKind) -> anyhow::Result<KeyFile> {
+    let command = match kind {
+        IdentityKind::Initiator => "quorate initiator generate",
+        _ => "quorate identity generate",
+    };
+    KeyFile::read(file, kind).map_err(|error| match error {
+        IdentityError::NotFound { .. } | IdentityError::NotAKeyFile { .. } => {
+            anyhow::Error::from(error).context(Tip(format!("`{command} --out FILE` makes one")))
+        }
+        error => error.into(),
+    })
 }
 
 /// Sees to it that a new file can be made here, as far as that can be told.
@@ -105,55 +114,6 @@ fn writable(file: &Path) -> Result<(), Failure> {
     match file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         Some(folder) if !folder.is_dir() => {
             Err(Failure::Setting(format!("{shown}: there is no folder {}", folder.display())))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Refuses what is no identity file of this kind. Whoever loads one sees to it that nobody else can read it, and says that
-/// it is damaged: neither is right for a file that was named by mistake.
-pub(crate) fn recognise(file: &Path, kind: IdentityKind) -> anyhow::Result<()> {
-    let shown = file.display();
-    let wrong = |text: String| anyhow::Error::from(Failure::Setting(text));
-    let (what, command) = match kind {
-        IdentityKind::Initiator => ("an initiator's key", "quorate initiator generate"),
-        _ => ("a node's identity", "quorate identity generate"),
-    };
-    let make = || Tip(format!("`{command} --out FILE` makes one"));
-    let found = match file.metadata() {
-        Ok(found) => found,
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            return Err(wrong(format!("there is no file {shown}")).context(make()));
-        }
-        Err(error) => return Err(wrong(format!("{shown}: {error}"))),
-    };
-    if found.is_dir() {
-        return Err(wrong(format!("{shown} is a folder, not the file with {what}")));
-    }
-    if !found.is_file() {
-        // A pipe can be read only once.
-        return Ok(());
-    }
-    let mut bytes = Vec::new();
-    let opened =
-        std::fs::File::open(file).and_then(|opened| opened.take(MAX_FILE + 1).read_to_end(&mut bytes));
-    opened.map_err(|error| wrong(format!("{shown}: {error}")))?;
-    if bytes.is_empty() {
-        return Err(wrong(format!("{shown} is empty: if it was {what}, restore it from a copy")));
-    }
-    // One that is damaged still looks like it, and its loader says what is wrong with it.
-    let text = std::str::from_utf8(&bytes).ok().map(str::trim_start);
-    let looks_like_it = text.is_some_and(|text| text.starts_with('{') && text.contains("\"sealed\""));
-    if bytes.len() as u64 > MAX_FILE || !looks_like_it {
-        return Err(wrong(format!("{shown} is not a file with {what}")).context(make()));
-    }
-    let stated: Option<serde_json::Value> = serde_json::from_slice(&bytes).ok();
-    match stated.as_ref().and_then(|stated| stated.get("kind")?.as_str()) {
-        Some("initiator identity") if kind == IdentityKind::Node => {
-            Err(wrong(format!("{shown} holds an initiator's key, not {what}")))
-        }
-        Some("node identity") if kind == IdentityKind::Initiator => {
-            Err(wrong(format!("{shown} holds a node's identity, not {what}")))
         }
         _ => Ok(()),
     }

@@ -13,10 +13,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow, bail};
 use quorate_client::Client;
+use quorate_identity::key_file::{self, IdentityKind, KeyFile};
+use quorate_identity::peers::{Peer, Peers};
 use quorate_keys::{Identity, SigningIdentity};
 use quorate_node::config::{Config, Overrides};
-use quorate_node::identity::{self, IdentityKind};
-use quorate_node::peers::{Peer, Peers};
 use quorate_node::store::{KdfParams, Passphrase, Store};
 use quorate_node::{Joints, Node, Sockets};
 use rand_core::{OsRng, RngCore};
@@ -194,9 +194,9 @@ fn open(folder: &Path, number: u16, passphrase: &Passphrase) -> anyhow::Result<I
     let file = folder.join("identity.json");
     // The cheapest allowed: the passphrase is a random key that lies next to the files.
     let identity = if file.exists() {
-        identity::stated_identity(&file, IdentityKind::Node)?
+        KeyFile::read(&file, IdentityKind::Node)?.stated_identity()
     } else {
-        identity::generate(&file, IdentityKind::Node, passphrase, KdfParams::FLOOR, &mut OsRng)?.identity()
+        key_file::generate(&file, IdentityKind::Node, passphrase, KdfParams::FLOOR, &mut OsRng)?.identity()
     };
     let store = folder.join("store.redb");
     if !store.exists() {
@@ -209,9 +209,9 @@ fn initiator(folder: &Path, passphrase: &Passphrase) -> anyhow::Result<SigningId
     let file = folder.join(INITIATOR_FILE);
     let kind = IdentityKind::Initiator;
     if file.exists() {
-        Ok(identity::load(&file, kind, passphrase)?)
+        Ok(key_file::load(&file, kind, passphrase)?)
     } else {
-        Ok(identity::generate(&file, kind, passphrase, KdfParams::FLOOR, &mut OsRng)?)
+        Ok(key_file::generate(&file, kind, passphrase, KdfParams::FLOOR, &mut OsRng)?)
     }
 }
 

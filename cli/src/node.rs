@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Subcommand;
+use quorate_identity::key_file::{self, IdentityKind};
+use quorate_identity::peers::NodeName;
 use quorate_keys::Identity;
 use quorate_node::config::{Config, ConfigError, LogFormat, Overrides, PassphraseSource};
-use quorate_node::identity::{self, IdentityKind};
-use quorate_node::peers::NodeName;
 use quorate_node::store::{KdfParams, Store};
 use quorate_node::{Joints, Node};
 use quorate_request::{NodeView, Readiness};
@@ -169,7 +169,7 @@ fn init(arguments: &Init) -> anyhow::Result<()> {
     let mut files = Files(Vec::new());
     let kdf = KdfParams::default();
     let sealing = Progress::of(arguments.json, "sealing the identity and the store under the passphrase");
-    let identity = identity::generate(&identity_path, IdentityKind::Node, &passphrase, kdf, &mut OsRng)?;
+    let identity = key_file::generate(&identity_path, IdentityKind::Node, &passphrase, kdf, &mut OsRng)?;
     files.0.push(identity_path);
     drop(Store::create(&db_path, &passphrase, kdf)?);
     files.0.push(db_path);

@@ -4,8 +4,8 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use quorate_identity::envelope::Passphrase;
 use quorate_node::config::PassphraseSource;
-use quorate_node::store::Passphrase;
 
 use crate::failure::Failure;
 

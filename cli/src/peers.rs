@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use clap::Subcommand;
+use quorate_identity::key_file::IdentityKind;
+use quorate_identity::peers::{NodeName, Peer, PeerAddress, Peers};
 use quorate_keys::Identity;
-use quorate_node::identity::IdentityKind;
-use quorate_node::peers::{NodeName, Peer, PeerAddress, Peers};
 use quorate_request::ClusterId;
 use rand_core::OsRng;
 use serde::Serialize;

@@ -5,17 +5,18 @@ use std::str::FromStr;
 
 use anyhow::Context;
 use clap::ArgGroup;
+use quorate_client::verification::{self, PinnedWallet};
 use quorate_client::{Begun, Client, ClientError};
-use quorate_keys::{DerivationPath, PublicKey, Scheme, Signature};
+use quorate_keys::{DerivationPath, PublicKey};
 use quorate_request::{
-    Allowance, Hex, HexArray, RequestId, SignRequest, SignResponse, Subject, Tweak, WalletId, WalletView,
+    Allowance, Hex, HexArray, RequestId, SignRequest, SignResponse, Tweak, WalletId, WalletView,
 };
 use rand_core::OsRng;
 
 use crate::cluster::Target;
 use crate::failure::Failure;
 use crate::transaction::{self, Destination, Transaction};
-use crate::{output, session};
+use crate::{address, output, session};
 
 /// The generated line is too long to be read.
 const USAGE: &str = "\
@@ -155,11 +156,14 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let mut written = Ok(());
     let signed = match &arguments.tx {
         None => {
+            // Where the key of a child leads back to the wallet.
+            let derived = request.public_key.is_some() && request.derivation_path.is_some();
+            let wallet = if derived { Some(pinned(target, json, &request).await?) } else { None };
             let signed = match submit(target, json, arguments.no_wait, &request, &id).await? {
                 Begun::Running(id) => return session::taken(json, id, "it, verified"),
                 Begun::Completed(signed) => signed,
             };
-            check(&request, &signed)?;
+            check(&request, wallet.as_ref(), &signed)?;
             signed
         }
         Some(file) => {
@@ -167,19 +171,12 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
             let bytes = transaction::read(file)?;
             // The name that is never ambiguous: what is signed is what was shown.
             request.chain = Some(chain.net().id.into());
-            request.transaction = Some(bytes.clone().into());
-            let named = request.wallet_id.as_ref();
-            let read = async |client: &Client| wallet(client, &request).await;
-            let wallet = target.ask_of(json, "reading the wallet", named, read).await?;
-            if request.public_key.as_ref().is_some_and(|asked| *asked != wallet.public_key) {
-                let text = "the cluster answered with another wallet than the one of this public key";
-                return Err(Failure::NotVerified(text.into()).into());
-            }
-            request.public_key = Some(wallet.public_key.clone());
+            request.transaction = Some(bytes.into());
+            let wallet = pinned(target, json, &request).await?;
+            request.public_key = Some(wallet.public_key().as_bytes().into());
             request.wallet_id = None;
-            let path = arguments.path.unwrap_or_default();
-            let transaction = Transaction::new(chain, &bytes, &wallet, &path, &request.allow)
-                .with_context(|| transaction::shown(file))?;
+            let transaction =
+                Transaction::new(&wallet, &request).with_context(|| transaction::shown(file))?;
             transaction.confirm(arguments.yes, json)?;
             // Before anything is signed: a file that can't be written must not cost the signature.
             let out = arguments.out.as_deref().map(Destination::new).transpose()?;
@@ -213,6 +210,18 @@ async fn submit(
         false => client.sign(request).await.map(Begun::Completed),
     };
     target.work(quiet, "signing", id, wallet.as_ref(), sign).await
+}
+
+/// The wallet that a request names, as the cluster describes it: if by its public key, it is held against that.
+async fn pinned(target: &Target, json: bool, request: &SignRequest) -> anyhow::Result<PinnedWallet> {
+    let named = request.wallet_id.as_ref();
+    let read = async |client: &Client| wallet(client, request).await;
+    let view = target.ask_of(json, "reading the wallet", named, read).await?;
+    if request.public_key.as_ref().is_some_and(|asked| *asked != view.public_key) {
+        let text = "the cluster answered with another wallet than the one of this public key";
+        return Err(Failure::NotVerified(text.into()).into());
+    }
+    Ok(address::pinned(&view)?)
 }
 
 /// The wallet that a request names.
@@ -250,32 +259,20 @@ pub(crate) fn people(signed: &SignResponse) -> String {
     lines.join("\n")
 }
 
-/// Verifies an answer: the signature under the key that it names, and that key where the request names it.
-fn check(request: &SignRequest, signed: &SignResponse) -> anyhow::Result<()> {
-    let subject = request.subject().map_err(|error| Failure::Usage(error.to_string()))?;
-    let Subject::Message(message) = subject else {
-        return Err(Failure::Usage("not a message".into()).into());
+/// Verifies an answer: under the key that the request names, or else, under the one that the answer names.
+fn check(request: &SignRequest, wallet: Option<&PinnedWallet>, signed: &SignResponse) -> anyhow::Result<()> {
+    let stated = verification::under_stated_key(request, signed).map_err(ClientError::from)?;
+    let named = |asked: &Hex| PublicKey::from_bytes(stated.scheme(), asked.as_bytes());
+    let wallet = match (wallet, &request.public_key) {
+        (Some(wallet), _) => wallet.clone(),
+        (None, Some(asked)) => PinnedWallet::of_key(named(asked).map_err(|_| {
+            let text = format!("the cluster answered with a signature of {stated} instead of {asked}");
+            Failure::NotVerified(text)
+        })?),
+        (None, None) => return Ok(()),
     };
-    let signature = Signature::from_bytes(*signed.signature.as_bytes());
-    // The answer does not name the scheme; a signature of one is none of another.
-    let verifies = |scheme: &Scheme| {
-        PublicKey::from_bytes(*scheme, signed.public_key.as_bytes())
-            .is_ok_and(|key| key.verify(message, &signature).is_ok())
-    };
-    if !Scheme::ALL.iter().any(verifies) {
-        let text =
-            format!("the cluster answered with a signature that does not verify under {}", signed.public_key);
-        return Err(Failure::NotVerified(text).into());
-    }
-    let as_it_is = request.derivation_path.is_none() && request.tweak.is_none();
-    match &request.public_key {
-        Some(asked) if as_it_is && *asked != signed.public_key => {
-            let text =
-                format!("the cluster answered with a signature of {} instead of {asked}", signed.public_key);
-            Err(Failure::NotVerified(text).into())
-        }
-        _ => Ok(()),
-    }
+    let expected = wallet.expect(request).map_err(|error| Failure::Usage(error.to_string()))?;
+    Ok(expected.check(signed).map_err(ClientError::from)?)
 }
 
 #[cfg(test)]
@@ -306,17 +303,19 @@ mod tests {
             tx_id: None,
         };
         let mut request = SignRequest { message: Some(b"pay".to_vec().into()), ..SignRequest::default() };
-        check(&request, &answer(b"pay")).unwrap();
-        let refused = check(&request, &answer(b"pay more")).unwrap_err();
-        assert!(matches!(refused.downcast_ref(), Some(Failure::NotVerified(_))), "{refused}");
+        check(&request, None, &answer(b"pay")).unwrap();
+        let refused = check(&request, None, &answer(b"pay more")).unwrap_err();
+        assert!(matches!(refused.downcast_ref(), Some(ClientError::Unverified(_))), "{refused}");
 
         request.public_key = Some(public_key.clone());
-        check(&request, &answer(b"pay")).unwrap();
+        check(&request, None, &answer(b"pay")).unwrap();
         // A good signature, of another key than the one that was asked for.
+        let other = SigningIdentity::generate(&mut OsRng).identity();
+        request.public_key = Some(Hex::from(other.as_bytes().to_vec()));
+        let refused = check(&request, None, &answer(b"pay")).unwrap_err();
+        assert!(matches!(refused.downcast_ref(), Some(ClientError::Unverified(_))), "{refused}");
         request.public_key = Some(Hex::from(vec![7; 32]));
-        let refused = check(&request, &answer(b"pay")).unwrap_err();
+        let refused = check(&request, None, &answer(b"pay")).unwrap_err();
         assert!(matches!(refused.downcast_ref(), Some(Failure::NotVerified(_))), "{refused}");
-        request.derivation_path = Some("m/0".into());
-        check(&request, &answer(b"pay")).unwrap();
     }
 }

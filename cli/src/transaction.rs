@@ -6,9 +6,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use anyhow::Context as _;
-use quorate_chains::{Chain, Context, ForeignInputs, Prepared, Sighashes, WalletRoot};
-use quorate_keys::{Curve, DerivationPath, GroupKey, Scheme, Signature};
-use quorate_request::{Allowance, SignResponse, TransactionBytes, WalletView};
+use quorate_chains::Chain;
+use quorate_client::ClientError;
+use quorate_client::verification::{Expectation, PinnedWallet, Unexpectable};
+use quorate_request::{SignRequest, SignResponse, TransactionBytes};
 
 use crate::failure::Failure;
 use crate::{chains, output};
@@ -72,37 +73,25 @@ fn text(bytes: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// A transaction that was read, for a wallet.
-pub(crate) struct Transaction {
-    chain: Chain,
-    prepared: Prepared,
-}
+pub(crate) struct Transaction(Expectation);
 
 impl Transaction {
     /// Reads a transaction as the nodes will.
-    pub(crate) fn new(
-        chain: Chain,
-        bytes: &[u8],
-        wallet: &WalletView,
-        path: &DerivationPath,
-        allow: &[Allowance],
-    ) -> anyhow::Result<Self> {
-        let (root, scheme) = root(wallet)?;
-        let mut context = Context::of_wallet(root, scheme, path).context("there is no key at this path")?;
-        if allow.contains(&Allowance::ForeignInputs) {
-            context.foreign_inputs = ForeignInputs::Leave;
-        }
-        if allow.contains(&Allowance::WeakSighashes) {
-            context.sighashes = Sighashes::Any;
-        }
-        let prepared = chain
-            .prepare(bytes, &context)
-            .map_err(|error| Failure::Refused { code: error.code(), text: error.to_string() })?;
-        Ok(Self { chain, prepared })
+    pub(crate) fn new(wallet: &PinnedWallet, request: &SignRequest) -> anyhow::Result<Self> {
+        wallet.expect(request).map(Self).map_err(|error| {
+            let failure = match &error {
+                Unexpectable::Transaction(refused) => {
+                    Failure::Refused { code: refused.code(), text: refused.to_string() }
+                }
+                _ => Failure::Usage(error.to_string()),
+            };
+            failure.into()
+        })
     }
 
     /// What the transaction does, in lines.
     pub(crate) fn explained(&self) -> String {
-        self.prepared.explain().to_string()
+        self.0.explain().map(ToString::to_string).unwrap_or_default()
     }
 
     /// Shows what the transaction does, and asks whether it shall be signed.
@@ -131,50 +120,8 @@ impl Transaction {
 
     /// Verifies the cluster's answer: every signature, and that the signed transaction is this one with just them.
     pub(crate) fn check(&self, signed: &SignResponse) -> anyhow::Result<()> {
-        let signatures: Vec<_> =
-            signed.signatures.iter().map(|made| Signature::from_bytes(*made.signature.as_bytes())).collect();
-        let wrong = |text: String| Failure::NotVerified(format!("the cluster's answer is wrong: {text}"));
-        let assembled =
-            self.chain.assemble(&self.prepared, &signatures).map_err(|error| wrong(error.to_string()))?;
-        let answered = signed.signed_transaction.as_ref().map(|bytes| bytes.as_bytes());
-        if answered != Some(assembled.transaction()) {
-            return Err(wrong("the signed transaction is another one".into()).into());
-        }
-        let requests = self.prepared.requests();
-        let keys_fit = requests.iter().zip(&signed.signatures).all(|(request, made)| {
-            request.verifying_key().is_ok_and(|key| key.as_bytes() == made.public_key.as_bytes())
-        });
-        let first = signed.signatures.first();
-        let first_fits = first.is_some_and(|first| {
-            first.signature == signed.signature && first.public_key == signed.public_key
-        });
-        if !keys_fit || !first_fits {
-            return Err(wrong("it names other keys than those that sign".into()).into());
-        }
-        let id = match &assembled {
-            quorate_chains::Signed::Complete { id, .. } => Some(id.as_str()),
-            _ => None,
-        };
-        if signed.tx_id.as_deref() != id {
-            return Err(wrong("it names another transaction id".into()).into());
-        }
-        Ok(())
+        Ok(self.0.check(signed).map_err(ClientError::from)?)
     }
-}
-
-/// The key of a wallet from which addresses and children follow.
-pub(crate) fn root(wallet: &WalletView) -> anyhow::Result<(WalletRoot, Scheme)> {
-    let of = || format!("the cluster's answer about wallet {}", wallet.wallet_id);
-    let curve: Curve = wallet.curve.parse().with_context(of)?;
-    let scheme: Scheme = wallet.scheme.parse().with_context(of)?;
-    let key = GroupKey::from_bytes(curve, wallet.group_key.as_bytes()).with_context(of)?;
-    let public_key = key.public_key(scheme).with_context(of)?;
-    if public_key.as_bytes() != wallet.public_key.as_bytes() {
-        let text = format!("{} names a group key that is not that of its public key", of());
-        return Err(Failure::NotVerified(text).into());
-    }
-    let chain_code = quorate_keys::ChainCode::new(*wallet.chain_code.as_bytes());
-    Ok((WalletRoot { key, chain_code }, scheme))
 }
 
 /// Where a signed transaction goes: a file that appears whole, or not at all, and replaces nothing.

@@ -5,10 +5,10 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use quorate_client::{Client, RetryPolicy};
+use quorate_identity::key_file::{self, IdentityKind};
+use quorate_identity::peers::Peers;
 use quorate_keys::SigningIdentity;
 use quorate_node::config::PassphraseSource;
-use quorate_node::identity::{self, IdentityKind};
-use quorate_node::peers::Peers;
 use quorate_request::{ClusterId, KeygenRequest, KeygenResponse, SignRequest, WalletId, WalletView};
 use tempfile::TempDir;
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -97,7 +97,7 @@ impl Setup {
             ])
             .await;
         let passphrase = PassphraseSource::File(passphrase).read().unwrap();
-        let initiator = identity::load(&initiator_file, IdentityKind::Initiator, &passphrase).unwrap();
+        let initiator = key_file::load(&initiator_file, IdentityKind::Initiator, &passphrase).unwrap();
 
         let peers_file = path.join("peers.yaml");
         let nodes: Vec<_> = (1..=self.count).map(|number| self.node(path, number)).collect();
@@ -254,7 +254,7 @@ impl Cluster {
     #[must_use]
     pub fn client_with(&self, nodes: &[usize], policy: RetryPolicy) -> Client {
         let endpoints = nodes.iter().map(|node| format!("http://{}", self.node(*node).api).parse().unwrap());
-        Client::with_policy(endpoints.collect(), self.id, self.initiator(), policy).unwrap()
+        Client::builder(endpoints.collect()).policy(policy).signing(self.id, self.initiator()).unwrap()
     }
 
     /// Plain HTTP to a node's API, for requests made by hand.

@@ -37,6 +37,7 @@ const KEYGEN: &str = "threshold/keygen";
 const FROST: &str = "threshold/frost";
 const CHAINS: &str = "chains";
 const REQUEST: &str = "cluster/request";
+const IDENTITY: &str = "cluster/identity";
 const TRANSPORT: &str = "cluster/transport";
 const HTTP: &str = "cluster/http";
 const NODE: &str = "cluster/node";
@@ -54,14 +55,15 @@ const ROOMS: &[Room] = &[
     room(FROST,     &[KEYS, SHARING, SESSION],                                        &[SIMULATOR, KEYGEN]),
     room(CHAINS,    &[KEYS],                                                          &[]),
     room(REQUEST,   &[KEYS],                                                          &[]),
+    room(IDENTITY,  &[KEYS, REQUEST],                                                 &[]),
     room(TRANSPORT, &[KEYS],                                                          &[]),
     room(HTTP,      &[REQUEST],                                                       &[]),
-    room(NODE,      &[KEYS, SHARING, SESSION, KEYGEN, FROST, CHAINS, REQUEST, TRANSPORT, HTTP], &[SIMULATOR]),
-    room(CLIENT,    &[KEYS, REQUEST, HTTP],                                           &[]),
-    room(CLI,       &[KEYS, SHARING, SESSION, KEYGEN, FROST, CHAINS, REQUEST, TRANSPORT, NODE, CLIENT], &[]),
+    room(NODE,      &[KEYS, SHARING, SESSION, KEYGEN, FROST, CHAINS, REQUEST, IDENTITY, TRANSPORT, HTTP], &[SIMULATOR]),
+    room(CLIENT,    &[KEYS, CHAINS, REQUEST, IDENTITY, HTTP],                         &[]),
+    room(CLI,       &[KEYS, SHARING, SESSION, KEYGEN, FROST, CHAINS, REQUEST, IDENTITY, TRANSPORT, NODE, CLIENT], &[]),
     // What is never shipped looks at everything.
-    room("fuzz",    &[KEYS, SHARING, SESSION, SIMULATOR, KEYGEN, FROST, CHAINS, REQUEST, TRANSPORT, NODE, CLIENT, CLI], &[]),
-    room("tests",   &[KEYS, SHARING, SESSION, SIMULATOR, KEYGEN, FROST, CHAINS, REQUEST, TRANSPORT, NODE, CLIENT, CLI], &[]),
+    room("fuzz",    &[KEYS, SHARING, SESSION, SIMULATOR, KEYGEN, FROST, CHAINS, REQUEST, IDENTITY, TRANSPORT, NODE, CLIENT, CLI], &[]),
+    room("tests",   &[KEYS, SHARING, SESSION, SIMULATOR, KEYGEN, FROST, CHAINS, REQUEST, IDENTITY, TRANSPORT, NODE, CLIENT, CLI], &[]),
 ];
 
 /// Development only: no shipped crate may have these in its code.

@@ -166,11 +166,6 @@ impl Tally {
     }
 }
 
-/// An answer that does not verify.
-pub(super) fn wrong() -> ClientError {
-    ClientError::InvalidRequest("the cluster answered with a wrong signature".into())
-}
-
 /// Loads a cluster, samples it at both ends of the time that is measured, and lets somebody watch.
 pub(super) async fn run<F, A, S, W>(
     load: &Load,
@@ -293,13 +288,9 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use quorate_keys::SigningIdentity;
-    use rand_core::OsRng;
 
     fn clients() -> Vec<Client> {
-        let nobody = SigningIdentity::generate(&mut OsRng);
-        let api = vec![http::Uri::from_static("http://127.0.0.1:1")];
-        vec![Client::new(api, crate::cluster::NO_CLUSTER, nobody).unwrap()]
+        vec![Client::gateway(http::Uri::from_static("http://127.0.0.1:1")).unwrap()]
     }
 
     /// Requests that take a few milliseconds, but for one that hangs, one that is slow to answer and one that is slow to
@@ -310,7 +301,7 @@ mod tests {
             4 => tokio::time::sleep(Duration::from_millis(700)).await,
             5 => {
                 tokio::time::sleep(Duration::from_millis(700)).await;
-                return Err(wrong());
+                return Err(ClientError::InvalidRequest("wrong".into()));
             }
             _ => tokio::time::sleep(Duration::from_millis(5)).await,
         }

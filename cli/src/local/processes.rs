@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use quorate_client::Client;
-use quorate_node::identity::{self, IdentityKind};
+use quorate_identity::key_file::{self, IdentityKind};
 use tokio::process::{Child, Command};
 
 use crate::progress::Progress;
@@ -56,7 +56,7 @@ impl ProcessCluster {
         let mut clients = Vec::new();
         for _ in 0..count {
             let initiator =
-                identity::load(&folder.join(INITIATOR_FILE), IdentityKind::Initiator, &passphrase)?;
+                key_file::load(&folder.join(INITIATOR_FILE), IdentityKind::Initiator, &passphrase)?;
             clients.push(Client::new(endpoints.clone(), *peers.cluster(), initiator)?);
             endpoints.rotate_left(1);
         }

@@ -3,11 +3,11 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use quorate_identity::envelope::Passphrase;
+use quorate_identity::key_file::{self, IdentityKind};
+use quorate_identity::peers::Peers;
 use quorate_keys::Identity;
 use quorate_node::config::{Config, Overrides, PassphraseSource};
-use quorate_node::identity::{self, IdentityKind};
-use quorate_node::peers::Peers;
-use quorate_node::store::Passphrase;
 use serde::Serialize;
 
 use super::{advised, setting};
@@ -179,7 +179,7 @@ fn passphrase(config: &Config, identity: Option<Identity>, source: PassphraseSou
     if identity.is_none() {
         return (State::Ok, format!("{place}: not tried, without an identity"));
     }
-    match identity::load(&config.identity_path, IdentityKind::Node, &passphrase) {
+    match key_file::load(&config.identity_path, IdentityKind::Node, &passphrase) {
         Ok(_) => (State::Ok, format!("{place}: opens the identity")),
         Err(error) => (State::Error, format!("{place}: {error}")),
     }

@@ -45,7 +45,7 @@ fn wrong_arguments_are_usage_errors_and_missing_files_are_not() {
         &["dev", "--nodes", "101"],
         &["wallet", "create", "--threshold", "3", "--total", "2"],
         &["wallet", "list", "--peers", "peers.yaml"],
-        &["wallet", "list", "--api", "https://node1"],
+        &["wallet", "list", "--api", "ftp://node1"],
         &["node", "start", "--set", "listen"],
     ];
     for arguments in usage {

@@ -1,10 +1,12 @@
 //! Typed, signed calls.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
+use quorate_identity::envelope::Passphrase;
 use quorate_keys::{Identity, SigningIdentity};
 use quorate_request::{
     ClusterId, ErrorBody, ErrorCode, Health, KeygenRequest, KeygenResponse, NodeView, Operation, Readiness,
@@ -14,10 +16,11 @@ use rand_core::OsRng;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::error::{ClientError, InvalidEndpoint};
+use crate::builder::ClientBuilder;
+use crate::error::{ClientError, SetupError};
 use crate::events::SessionEvents;
 use crate::exchange::{Answer, Exchange, Opened, Outgoing};
-use crate::retry::RetryPolicy;
+use crate::verification::{InvalidWallet, PinnedWallet};
 
 /// How long a request is valid beyond the deadline of the call: room for clocks that differ.
 const MARGIN: Duration = Duration::from_secs(180);
@@ -29,37 +32,55 @@ pub struct Client {
 }
 
 struct Inner {
-    cluster: ClusterId,
-    initiator: Arc<SigningIdentity>,
+    signer: Option<Arc<Signer>>,
     exchange: Exchange,
 }
 
+/// Whose requests these are, and for which cluster.
+pub(crate) struct Signer {
+    pub(crate) cluster: ClusterId,
+    pub(crate) initiator: SigningIdentity,
+}
+
 impl Client {
-    /// A client that asks these nodes (`http://host:port`) with this initiator key.
+    /// A client of these nodes (`http://host:port`, or `https://` for a proxy in front of one) that signs with this initiator key.
     ///
     /// # Errors
-    /// The caller's misuse: no endpoint, or one that is no plain HTTP address.
+    /// The caller's misuse: no endpoint, or one that is none.
     pub fn new(
         endpoints: Vec<Uri>,
         cluster: ClusterId,
         initiator: SigningIdentity,
-    ) -> Result<Self, InvalidEndpoint> {
-        Self::with_policy(endpoints, cluster, initiator, RetryPolicy::default())
+    ) -> Result<Self, SetupError> {
+        Self::builder(endpoints).signing(cluster, initiator)
     }
 
-    /// A client with its own idea of patience.
+    /// A client of these nodes that signs with the key in the file of `quorate initiator generate`, for the cluster of
+    /// this peers file. See [`ClientBuilder::signing_from`].
     ///
     /// # Errors
-    /// As [`Client::new`].
-    pub fn with_policy(
+    /// As [`Client::new`]; a file that is missing, damaged or another one; a wrong passphrase. Each names its file.
+    pub fn from_files(
         endpoints: Vec<Uri>,
-        cluster: ClusterId,
-        initiator: SigningIdentity,
-        policy: RetryPolicy,
-    ) -> Result<Self, InvalidEndpoint> {
-        let exchange = Exchange::new(endpoints, policy)?;
-        let initiator = Arc::new(initiator);
-        Ok(Self { inner: Arc::new(Inner { cluster, initiator, exchange }) })
+        initiator: impl AsRef<Path>,
+        peers: impl AsRef<Path>,
+        passphrase: &Passphrase,
+    ) -> Result<Self, SetupError> {
+        Self::builder(endpoints).signing_from(initiator, peers, passphrase)
+    }
+
+    /// A client of a gateway, which signs for its callers: nothing here is signed.
+    ///
+    /// # Errors
+    /// The caller's misuse: an endpoint that is none.
+    pub fn gateway(endpoint: Uri) -> Result<Self, SetupError> {
+        Self::builder(vec![endpoint]).gateway()
+    }
+
+    /// A client to be made in another way: with its own idea of patience, for example.
+    #[must_use]
+    pub fn builder(endpoints: Vec<Uri>) -> ClientBuilder {
+        ClientBuilder::new(endpoints)
     }
 
     /// A client like this one for other nodes of the cluster, or for the same ones in another order. It has connections of
@@ -67,15 +88,19 @@ impl Client {
     ///
     /// # Errors
     /// As [`Client::new`].
-    pub fn with_endpoints(&self, endpoints: Vec<Uri>) -> Result<Self, InvalidEndpoint> {
-        let Inner { cluster, initiator, exchange } = &*self.inner;
-        let exchange = Exchange::new(endpoints, exchange.policy().clone())?;
-        Ok(Self { inner: Arc::new(Inner { cluster: *cluster, initiator: Arc::clone(initiator), exchange }) })
+    pub fn with_endpoints(&self, endpoints: Vec<Uri>) -> Result<Self, SetupError> {
+        let Inner { signer, exchange } = &*self.inner;
+        let exchange = exchange.with_endpoints(endpoints)?;
+        Ok(Self { inner: Arc::new(Inner { signer: signer.clone(), exchange }) })
     }
 
-    /// The public key with which this client signs its requests.
-    pub fn initiator(&self) -> Identity {
-        self.inner.initiator.identity()
+    pub(crate) fn assemble(signer: Option<Signer>, exchange: Exchange) -> Self {
+        Self { inner: Arc::new(Inner { signer: signer.map(Arc::new), exchange }) }
+    }
+
+    /// The public key with which this client signs its requests; none if a gateway signs them.
+    pub fn initiator(&self) -> Option<Identity> {
+        self.inner.signer.as_ref().map(|signer| signer.initiator.identity())
     }
 
     /// Makes a wallet. Without `session_id` the request gets a fresh one.
@@ -87,7 +112,60 @@ impl Client {
         typed(&self.post(paths::KEYGEN, Operation::Keygen, id, to_json(&request)?).await?)
     }
 
-    /// Signs with a wallet. Without `session_id` the request gets a fresh one.
+    /// What to remember of a wallet that was made, so that every answer can be held against it. Every endpoint is asked, and
+    /// those that answer must agree: one honest node among them is enough to catch a lie about the wallet.
+    ///
+    /// # Errors
+    /// See [`ClientError`]: [`ClientError::InvalidWallet`] when an answer contradicts itself, another or what was made. The
+    /// wallet exists all the same.
+    pub async fn pin(&self, made: &KeygenResponse) -> Result<PinnedWallet, ClientError> {
+        let key = &made.public_key;
+        let read = |view: &WalletView| {
+            let invalid = |reason| ClientError::InvalidWallet { wallet: made.wallet_id.clone(), reason };
+            if view.public_key != *key {
+                let (found, expected) = (view.public_key.clone(), key.clone());
+                return Err(invalid(InvalidWallet::OtherWallet { found, expected }));
+            }
+            PinnedWallet::of_view(view).map_err(invalid)
+        };
+        let pinned = read(&self.wallet_of_key(key.as_bytes()).await?)?;
+        let target = paths::wallets_of_key(key.as_bytes());
+        for answer in self.inner.exchange.ask_each(&self.reading(&target)?).await {
+            // One that can't be reached or has not heard of the wallet yet says nothing about it.
+            let Ok(views) = answer.and_then(|answer| typed::<Vec<WalletView>>(&answer)) else { continue };
+            for view in views {
+                if read(&view)? != pinned {
+                    let (wallet, reason) = (made.wallet_id.clone(), InvalidWallet::Disputed);
+                    return Err(ClientError::InvalidWallet { wallet, reason });
+                }
+            }
+        }
+        Ok(pinned)
+    }
+
+    /// Signs with a wallet that the caller has pinned, and verifies the answer: what is given back is of that wallet, whoever
+    /// answered. A request that names no wallet is for this one.
+    ///
+    /// # Errors
+    /// See [`ClientError`]: [`ClientError::Unverified`] when the answer is not what it must be.
+    pub async fn sign_with(
+        &self,
+        wallet: &PinnedWallet,
+        mut request: SignRequest,
+    ) -> Result<SignResponse, ClientError> {
+        request.session_id.get_or_insert_with(fresh_id);
+        if request.wallet_id.is_none() && request.public_key.is_none() {
+            request.public_key = Some(wallet.public_key().as_bytes().into());
+        }
+        let expected =
+            wallet.expect(&request).map_err(|error| ClientError::InvalidRequest(error.to_string()))?;
+        let answer = self.sign(request).await?;
+        expected.check(&answer)?;
+        Ok(answer)
+    }
+
+    /// Signs with a wallet. Without `session_id` the request gets a fresh one. The answer is not verified:
+    /// [`Client::sign_with`] does that.
     ///
     /// # Errors
     /// See [`ClientError`].
@@ -111,7 +189,8 @@ impl Client {
         begun(&self.post(&target, Operation::Keygen, id, to_json(&request)?).await?)
     }
 
-    /// Has something signed, and does not wait for it, as [`Client::begin_keygen`] does not.
+    /// Has something signed, and does not wait for it, as [`Client::begin_keygen`] does not. What comes of it is not verified:
+    /// [`PinnedWallet::expect`] says what it must be.
     ///
     /// # Errors
     /// See [`ClientError`].
@@ -216,7 +295,8 @@ impl Client {
     }
 
     /// Signs a body as it is and sends it: the untyped call behind [`Client::keygen`] and [`Client::sign`].
-    /// `target` is the path of the operation, with a query if any.
+    /// `target` is the path of the operation, with a query if any. A gateway signs the body under the `session_id` in it,
+    /// and knows no other `id`.
     ///
     /// # Errors
     /// Any answer of a node is `Ok`, whatever its status.
@@ -227,12 +307,12 @@ impl Client {
         id: RequestId,
         body: impl Into<Bytes>,
     ) -> Result<Answer, ClientError> {
-        let signed = self.signed(operation, id, body.into())?;
+        let body = body.into();
         let outgoing = Outgoing {
             method: Method::POST,
             target: target.to_owned(),
-            headers: signed.to_http(),
-            body: signed.body().clone(),
+            headers: self.signature(operation, id, &body)?,
+            body,
             timeout: self.inner.exchange.policy().work_timeout,
         };
         self.inner.exchange.ask(&outgoing).await
@@ -243,10 +323,7 @@ impl Client {
     /// # Errors
     /// Any answer of a node is `Ok`, whatever its status.
     pub async fn read(&self, target: &str) -> Result<Answer, ClientError> {
-        let operation =
-            Operation::read(target).map_err(|_| ClientError::InvalidRequest(format!("path {target:?}")))?;
-        let signed = self.signed(operation, fresh_id(), Bytes::new())?;
-        self.get(target, signed.to_http()).await
+        self.inner.exchange.ask(&self.reading(target)?).await
     }
 
     /// Reads a path that needs no signature.
@@ -254,41 +331,45 @@ impl Client {
     /// # Errors
     /// Any answer of a node is `Ok`, whatever its status.
     pub async fn read_unsigned(&self, target: &str) -> Result<Answer, ClientError> {
-        self.get(target, HeaderMap::new()).await
+        self.inner.exchange.ask(&self.getting(target, HeaderMap::new())).await
     }
 
     /// Reads a path of the API, signed, as events.
     pub(crate) async fn open(&self, target: &str) -> Result<Opened, ClientError> {
-        let operation =
-            Operation::read(target).map_err(|_| ClientError::InvalidRequest(format!("path {target:?}")))?;
-        let mut headers = self.signed(operation, fresh_id(), Bytes::new())?.to_http();
-        headers.insert(http::header::ACCEPT, HeaderValue::from_static(paths::EVENTS));
-        let timeout = self.inner.exchange.policy().read_timeout;
-        let target = target.to_owned();
-        let outgoing = Outgoing { method: Method::GET, target, headers, body: Bytes::new(), timeout };
+        let mut outgoing = self.reading(target)?;
+        outgoing.headers.insert(http::header::ACCEPT, HeaderValue::from_static(paths::EVENTS));
         self.inner.exchange.open(&outgoing).await
     }
 
-    async fn get(&self, target: &str, headers: HeaderMap) -> Result<Answer, ClientError> {
-        let timeout = self.inner.exchange.policy().read_timeout;
-        let target = target.to_owned();
-        let outgoing = Outgoing { method: Method::GET, target, headers, body: Bytes::new(), timeout };
-        self.inner.exchange.ask(&outgoing).await
+    /// A signed read.
+    fn reading(&self, target: &str) -> Result<Outgoing, ClientError> {
+        let operation =
+            Operation::read(target).map_err(|_| ClientError::InvalidRequest(format!("path {target:?}")))?;
+        Ok(self.getting(target, self.signature(operation, fresh_id(), &Bytes::new())?))
     }
 
-    /// Signs once; what is repeated is the identical request.
-    fn signed(&self, operation: Operation, id: RequestId, body: Bytes) -> Result<SignedRequest, ClientError> {
+    fn getting(&self, target: &str, headers: HeaderMap) -> Outgoing {
+        let timeout = self.inner.exchange.policy().read_timeout;
+        Outgoing { method: Method::GET, target: target.to_owned(), headers, body: Bytes::new(), timeout }
+    }
+
+    /// Signs once; what is repeated is the identical request. Nothing for a gateway, which signs itself.
+    fn signature(&self, operation: Operation, id: RequestId, body: &Bytes) -> Result<HeaderMap, ClientError> {
+        let Some(Signer { cluster, initiator }) = self.inner.signer.as_deref() else {
+            return Ok(HeaderMap::new());
+        };
         let now = SystemTime::now();
         let lifetime = (self.inner.exchange.policy().deadline + MARGIN).min(quorate_request::MAX_LIFETIME);
-        let Inner { cluster, initiator, .. } = &*self.inner;
-        Ok(SignedRequest::sign(initiator, *cluster, operation, id, now, now + lifetime, body)?)
+        let expires = now + lifetime;
+        let signed = SignedRequest::sign(initiator, *cluster, operation, id, now, expires, body.clone())?;
+        Ok(signed.to_http())
     }
 }
 
 impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Client")
-            .field("cluster", &self.inner.cluster)
+            .field("cluster", &self.inner.signer.as_ref().map(|signer| signer.cluster))
             .field("initiator", &self.initiator())
             .finish_non_exhaustive()
     }

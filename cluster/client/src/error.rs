@@ -1,7 +1,12 @@
 //! Why a call did not give what was asked for.
 
 use http::{StatusCode, Uri};
-use quorate_request::{ErrorBody, SignError};
+use quorate_identity::key_file::IdentityError;
+use quorate_identity::peers::PeersError;
+use quorate_request::{ErrorBody, SignError, WalletId};
+
+use crate::tls::AuthoritiesError;
+use crate::verification::{InvalidWallet, Unverified};
 
 /// Why a call did not give what was asked for.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +39,17 @@ pub enum ClientError {
         /// What is wrong with the answer.
         reason: String,
     },
+    /// The answer is not what the caller's wallet would have answered. What was asked for may have been done all the same.
+    #[error("the cluster's answer is wrong: {0}")]
+    Unverified(#[from] Unverified),
+    /// What was answered about a wallet contradicts itself, what was made, or what another node answers.
+    #[error("the answer about wallet {wallet} is wrong: {reason}")]
+    InvalidWallet {
+        /// The wallet.
+        wallet: WalletId,
+        /// What is wrong with it.
+        reason: InvalidWallet,
+    },
     /// The request can't be made: misuse by the caller.
     #[error("the request can't be made: {0}")]
     InvalidRequest(String),
@@ -55,6 +71,24 @@ impl From<SignError> for ClientError {
     }
 }
 
+/// Why a client can't be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SetupError {
+    /// The endpoints: misuse by the caller.
+    #[error(transparent)]
+    Endpoint(#[from] InvalidEndpoint),
+    /// The file with the initiator key, or its passphrase.
+    #[error(transparent)]
+    Initiator(#[from] IdentityError),
+    /// The peers file.
+    #[error(transparent)]
+    Peers(#[from] PeersError),
+    /// The authorities that vouch for `https://` endpoints.
+    #[error(transparent)]
+    Authorities(#[from] AuthoritiesError),
+}
+
 /// Why a client can't be made for these endpoints: misuse by the caller.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -62,7 +96,7 @@ pub enum InvalidEndpoint {
     /// There is none.
     #[error("at least one endpoint is needed")]
     None,
-    /// It is not of the form `http://host:port`.
-    #[error("endpoint {0}: expected http://host:port")]
+    /// It is not of the form `http://host:port` or `https://host:port`.
+    #[error("endpoint {0}: expected http://host:port or https://host:port")]
     Form(Uri),
 }

@@ -5,23 +5,30 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::join_all;
+use http::uri::Scheme;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client as HttpClient;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use quorate_request::paths;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 use tracing::debug;
 
-use crate::error::{ClientError, InvalidEndpoint};
+use crate::error::{ClientError, InvalidEndpoint, SetupError};
 use crate::retry::RetryPolicy;
+use crate::tls::{self, Authorities};
 
 /// The largest answer that is read.
 pub(crate) const MAX_ANSWER_BYTES: usize = 8 * 1024 * 1024;
 /// How long a connection may take to come up. Nodes are near; a dead one must not cost a minute.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// What is said of a node that says nothing.
+const SILENT: &str = "no answer in time";
 
 /// What a node answered, as it answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,29 +60,43 @@ pub(crate) struct Outgoing {
 /// The nodes of a cluster.
 #[derive(Debug)]
 pub(crate) struct Exchange {
-    http: HttpClient<HttpConnector, Full<Bytes>>,
+    http: HttpClient<HttpsConnector<HttpConnector>, Full<Bytes>>,
     endpoints: Vec<Uri>,
     /// Where the last answer came from: asked first next time.
     preferred: AtomicUsize,
     policy: RetryPolicy,
+    authorities: Authorities,
 }
 
 impl Exchange {
-    pub(crate) fn new(endpoints: Vec<Uri>, policy: RetryPolicy) -> Result<Self, InvalidEndpoint> {
+    pub(crate) fn new(
+        endpoints: Vec<Uri>,
+        policy: RetryPolicy,
+        authorities: &Authorities,
+    ) -> Result<Self, SetupError> {
         if endpoints.is_empty() {
-            return Err(InvalidEndpoint::None);
+            return Err(InvalidEndpoint::None.into());
         }
-        for endpoint in &endpoints {
-            let plain = endpoint.scheme_str() == Some("http") && endpoint.authority().is_some();
-            if !plain || endpoint.path() != "/" || endpoint.query().is_some() {
-                return Err(InvalidEndpoint::Form(endpoint.clone()));
-            }
+        if let Some(wrong) = endpoints.iter().find(|endpoint| !is_endpoint(endpoint)) {
+            return Err(InvalidEndpoint::Form(wrong.clone()).into());
         }
-        let mut connector = HttpConnector::new();
-        connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
-        connector.set_nodelay(true);
+        let mut tcp = HttpConnector::new();
+        tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
+        tcp.set_nodelay(true);
+        tcp.enforce_http(false);
+        // Whoever asks in plain needs no authorities: a container may have none.
+        let secure = endpoints.iter().any(|endpoint| endpoint.scheme() == Some(&Scheme::HTTPS));
+        let tls = if secure { authorities.config()? } else { tls::nobody()? };
+        let connector = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http();
+        let connector = connector.enable_http1().wrap_connector(tcp);
         let http = HttpClient::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connector);
-        Ok(Self { http, endpoints, preferred: AtomicUsize::new(0), policy })
+        let authorities = authorities.clone();
+        Ok(Self { http, endpoints, preferred: AtomicUsize::new(0), policy, authorities })
+    }
+
+    /// The same for other endpoints.
+    pub(crate) fn with_endpoints(&self, endpoints: Vec<Uri>) -> Result<Self, SetupError> {
+        Self::new(endpoints, self.policy.clone(), &self.authorities)
     }
 
     pub(crate) fn policy(&self) -> &RetryPolicy {
@@ -84,13 +105,7 @@ impl Exchange {
 
     /// Asks one node after the other until one answers with something else than 503.
     pub(crate) async fn ask(&self, request: &Outgoing) -> Result<Answer, ClientError> {
-        match self.open(request).await? {
-            Opened::Answer(answer) => Ok(answer),
-            Opened::Events(_) => Err(ClientError::UnexpectedAnswer {
-                status: StatusCode::OK,
-                reason: "events, where one answer was asked for".to_owned(),
-            }),
-        }
+        answer(self.open(request).await?)
     }
 
     /// [`Exchange::ask`], for what can be answered by events. The time-out is that of the answer's head then.
@@ -128,7 +143,7 @@ impl Exchange {
                 }
                 Err(_) => {
                     debug!(%endpoint, target = request.target, "node is silent");
-                    failure = Some((endpoint, "no answer in time".to_owned()));
+                    failure = Some((endpoint, SILENT.to_owned()));
                 }
             }
             let pause = self.policy.pause(attempt);
@@ -148,6 +163,20 @@ impl Exchange {
         }
     }
 
+    /// Asks every node once, all at a time. None if there is only one, of which there is nothing more to learn.
+    pub(crate) async fn ask_each(&self, request: &Outgoing) -> Vec<Result<Answer, ClientError>> {
+        let asked = self.endpoints.iter().filter(|_| self.endpoints.len() > 1).map(|endpoint| async move {
+            let unreachable =
+                |reason| ClientError::Unreachable { attempts: 1, endpoint: endpoint.clone(), reason };
+            match timeout(request.timeout, self.ask_one(endpoint, request)).await {
+                Ok(Ok(opened)) => answer(opened),
+                Ok(Err(reason)) => Err(unreachable(reason)),
+                Err(_) => Err(unreachable(SILENT.to_owned())),
+            }
+        });
+        join_all(asked).await
+    }
+
     async fn ask_one(&self, endpoint: &Uri, outgoing: &Outgoing) -> Result<Opened, String> {
         let mut parts = endpoint.clone().into_parts();
         parts.path_and_query = Some(outgoing.target.parse().map_err(|e| format!("{e}"))?);
@@ -160,7 +189,10 @@ impl Exchange {
             let json = HeaderValue::from_static("application/json");
             request.headers_mut().insert(header::CONTENT_TYPE, json);
         }
-        let response = self.http.request(request).await.map_err(|e| with_causes(&e))?;
+        let response = self.http.request(request).await.map_err(|error| match tls::reason(&error) {
+            Some(reason) => format!("{error}: {reason}"),
+            None => with_causes(&error),
+        })?;
         let status = response.status();
         if status == StatusCode::OK && is_events(response.headers()) {
             return Ok(Opened::Events(response.into_body()));
@@ -169,6 +201,23 @@ impl Exchange {
         let body = body.collect().await.map_err(|e| with_causes(e.as_ref()))?.to_bytes();
         Ok(Opened::Answer(Answer { status, body }))
     }
+}
+
+/// What was answered, where events were not asked for.
+fn answer(opened: Opened) -> Result<Answer, ClientError> {
+    match opened {
+        Opened::Answer(answer) => Ok(answer),
+        Opened::Events(_) => Err(ClientError::UnexpectedAnswer {
+            status: StatusCode::OK,
+            reason: "events, where one answer was asked for".to_owned(),
+        }),
+    }
+}
+
+/// Whether this is an address of a node, a gateway or a proxy in front of one: `http://host:port` or `https://host:port`.
+pub fn is_endpoint(uri: &Uri) -> bool {
+    let web = [Some("http"), Some("https")].contains(&uri.scheme_str()) && uri.authority().is_some();
+    web && uri.path() == "/" && uri.query().is_none()
 }
 
 fn is_events(headers: &HeaderMap) -> bool {
@@ -193,15 +242,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_endpoint_is_a_plain_http_address() {
+    fn an_endpoint_is_an_address_of_the_web_without_a_path() {
         let make = |uris: &[&str]| {
             let uris = uris.iter().map(|uri| uri.parse().unwrap()).collect();
-            Exchange::new(uris, RetryPolicy::default()).map(|_| ())
+            Exchange::new(uris, RetryPolicy::default(), &Authorities::default()).map(|_| ())
         };
-        assert_eq!(make(&["http://127.0.0.1:8080", "http://node2:8080/"]), Ok(()));
-        assert_eq!(make(&[]), Err(InvalidEndpoint::None));
-        for bad in ["https://node1", "node1:8080", "/api", "http://node1/prefix", "http://node1/?x"] {
-            assert_eq!(make(&[bad]), Err(InvalidEndpoint::Form(bad.parse().unwrap())), "{bad}");
+        make(&["http://127.0.0.1:8080", "http://node2:8080/"]).unwrap();
+        assert!(matches!(make(&[]), Err(SetupError::Endpoint(InvalidEndpoint::None))));
+        for bad in ["ftp://node1", "node1:8080", "/api", "http://node1/prefix", "https://node1/?x"] {
+            let Err(SetupError::Endpoint(InvalidEndpoint::Form(wrong))) = make(&[bad]) else {
+                panic!("{bad}");
+            };
+            assert_eq!(wrong, bad.parse::<Uri>().unwrap());
         }
     }
 }

@@ -65,7 +65,8 @@ pub async fn serve(
         let reason = format!("{address} is not a loopback address; a gateway signs for whoever reaches it");
         return Err(io::Error::new(io::ErrorKind::InvalidInput, reason));
     }
-    info!(%address, initiator = %client.initiator(), "gateway serves");
+    let initiator = client.initiator().map(tracing::field::display);
+    info!(%address, initiator, "gateway serves");
     let closing = watch::Sender::new(false);
     let router = routes(Gateway { client, closing: closing.subscribe() }, exposure);
     // Events would go on for as long as somebody listens.

@@ -6,21 +6,24 @@ mod support;
 use std::sync::Arc;
 use std::time::Duration;
 
-use quorate_client::{Begun, Client, ClientError, RetryPolicy};
-use quorate_keys::{Secret, SigningIdentity};
-use quorate_request::{ClusterId, ErrorCode, KeygenRequest, RequestStatus, SessionResult, SignRequest};
+use quorate_client::gateway::{self, Exposure};
+use quorate_client::verification::{InvalidWallet, Unverified};
+use quorate_client::{
+    Begun, Client, ClientError, ClusterId, Curve, ErrorCode, IdentityError, InvalidEndpoint, KeygenRequest,
+    KeygenResponse, Passphrase, RequestStatus, RetryPolicy, SessionResult, SetupError, SignRequest,
+    SigningIdentity,
+};
+use quorate_identity::envelope::KdfParams;
+use quorate_identity::key_file::{self, IdentityKind};
+use quorate_identity::peers::{Peer, Peers};
+use quorate_keys::Secret;
+use rand_core::OsRng;
 use support::*;
+use tokio::net::TcpListener;
 
 fn keygen(session_id: Option<&str>) -> KeygenRequest {
-    KeygenRequest {
-        session_id: session_id.map(|id| id.parse().unwrap()),
-        threshold: 2,
-        total: 3,
-        curve: "ed25519".into(),
-        protocol: None,
-        wallet_id: None,
-        parties: None,
-    }
+    let session_id = session_id.map(|id| id.parse().unwrap());
+    KeygenRequest { session_id, ..KeygenRequest::new(2, 3, Curve::Ed25519) }
 }
 
 fn code(error: &ClientError) -> ErrorCode {
@@ -139,6 +142,118 @@ async fn another_key_and_another_cluster_are_refused() {
     let elsewhere = ClusterId::from_bytes([0; 32]);
     let elsewhere = Client::new(vec![node.uri.clone()], elsewhere, initiator()).unwrap();
     assert_eq!(code(&elsewhere.wallets().await.unwrap_err()), ErrorCode::WrongCluster);
+}
+
+#[tokio::test]
+async fn a_client_of_files_signs_with_the_key_in_them() {
+    let shared = Arc::new(Shared::default());
+    let node = Node::start("node1", &shared, &[]).await;
+    let folder = tempfile::tempdir().unwrap();
+    let in_folder = |name: &str| folder.path().join(name);
+    let passphrase = |text: &str| Passphrase::new(text.into()).unwrap();
+    for (file, kind) in [("initiator", IdentityKind::Initiator), ("node", IdentityKind::Node)] {
+        let key = initiator();
+        let right = passphrase("right");
+        key_file::save_new(&in_folder(file), kind, &key, &right, KdfParams::FLOOR, &mut OsRng).unwrap();
+    }
+    let (name, address) = ("node1".parse().unwrap(), "10.0.0.1:7000".parse().unwrap());
+    let peers = vec![Peer { name, identity: initiator().identity(), address }];
+    Peers::new(CLUSTER, peers).unwrap().save_new(&in_folder("peers")).unwrap();
+
+    let open = |initiator: &str, peers: &str, secret: &str| {
+        let endpoints = vec![node.uri.clone()];
+        Client::from_files(endpoints, in_folder(initiator), in_folder(peers), &passphrase(secret))
+    };
+    let client = open("initiator", "peers", "right").unwrap();
+    assert_eq!(client.initiator(), Some(initiator().identity()));
+    assert_eq!(client.wallets().await.unwrap().len(), 1);
+    let wrong = open("initiator", "peers", "wrong").unwrap_err();
+    assert!(matches!(wrong, SetupError::Initiator(IdentityError::WrongPassphrase { .. })), "{wrong}");
+    let wrong = open("node", "peers", "right").unwrap_err();
+    assert!(wrong.to_string().ends_with("node holds a node's identity, not an initiator's key"), "{wrong}");
+    let wrong = open("initiator", "nowhere", "right").unwrap_err();
+    assert!(matches!(&wrong, SetupError::Peers(error) if error.to_string().contains("nowhere")), "{wrong}");
+    let nobody = Client::from_files(vec![], in_folder("initiator"), in_folder("peers"), &passphrase("right"));
+    assert!(matches!(nobody, Err(SetupError::Endpoint(InvalidEndpoint::None))));
+}
+
+#[tokio::test]
+async fn an_answer_is_held_against_the_wallet_that_was_pinned() {
+    let shared = Arc::new(Shared::default());
+    let (node, dead) = (Node::start("node1", &shared, &[]).await, dead_end().await);
+    let liar = Node::start(LIAR, &Arc::new(Shared::default()), &[]).await;
+    // One that can't be asked says nothing about the wallet.
+    let client = client(&[&dead, &node.uri]);
+    let made = client.keygen(keygen(None)).await.unwrap();
+    let wallet = client.pin(&made).await.unwrap();
+    assert_eq!(wallet.public_key().as_bytes(), made.public_key.as_bytes());
+
+    let signed = client.sign_with(&wallet, wallet.message(b"pay")).await.unwrap();
+    assert_eq!(signed.signature, wallet_key().sign(b"pay").into());
+    let by_name = SignRequest::message(made.wallet_id.clone(), b"pay");
+    client.sign_with(&wallet, by_name.clone()).await.unwrap();
+    let unnamed = SignRequest { wallet_id: None, ..by_name.clone() };
+    client.sign_with(&wallet, unnamed).await.unwrap();
+
+    // A good signature, by a key of its own.
+    let lied = support::client(&[&liar.uri]);
+    let error = lied.sign_with(&wallet, by_name.clone()).await.unwrap_err();
+    assert!(matches!(error, ClientError::Unverified(Unverified::OtherKey { .. })), "{error}");
+    assert!(lied.sign(by_name).await.is_ok(), "not verified");
+    // What can't be verified is not asked for.
+    let asked = *node.asked.lock().unwrap();
+    let stranger = SignRequest { public_key: Some([7; 32].into()), ..wallet.message(b"pay") };
+    let error = client.sign_with(&wallet, stranger).await.unwrap_err();
+    assert!(matches!(error, ClientError::InvalidRequest(_)), "{error}");
+    assert_eq!(*node.asked.lock().unwrap(), asked);
+}
+
+#[tokio::test]
+async fn a_wallet_that_nodes_disagree_about_is_not_pinned() {
+    let shared = Arc::new(Shared::default());
+    let (node, liar) = (Node::start("node1", &shared, &[]).await, Node::start(LIAR, &shared, &[]).await);
+    for endpoints in [[&node.uri, &liar.uri], [&liar.uri, &node.uri]] {
+        let client = client(&endpoints);
+        let made = client.keygen(keygen(None)).await.unwrap();
+        let error = client.pin(&made).await.unwrap_err();
+        assert!(
+            matches!(error, ClientError::InvalidWallet { reason: InvalidWallet::Disputed, .. }),
+            "{error}"
+        );
+        let other = KeygenResponse { public_key: [7; 32].into(), ..made };
+        let error = client.pin(&other).await.unwrap_err();
+        let InvalidWallet::OtherWallet { expected, .. } = (match error {
+            ClientError::InvalidWallet { reason, .. } => reason,
+            other => panic!("{other}"),
+        }) else {
+            panic!("disputed");
+        };
+        assert_eq!(expected, other.public_key);
+    }
+}
+
+#[tokio::test]
+async fn who_asks_a_gateway_needs_no_key() {
+    let shared = Arc::new(Shared::default());
+    let node = Node::start("node1", &shared, &[]).await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let gateway = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+    let serving = gateway::serve(listener, client(&[&node.uri]), Exposure::Loopback, std::future::pending());
+    let serving = tokio::spawn(serving);
+
+    let client = Client::gateway(gateway).unwrap();
+    assert_eq!(client.initiator(), None);
+    let made = client.keygen(KeygenRequest::new(2, 3, Curve::Ed25519)).await.unwrap();
+    let signed = client.sign(SignRequest::message(made.wallet_id, b"pay")).await.unwrap();
+    assert_ne!(signed.session_id, made.session_id);
+    // The id is in the body, so the answer of a request that was sent again is the first one.
+    let again = client.keygen(keygen(Some(made.session_id.as_str()))).await.unwrap();
+    assert_eq!(again.session_id, made.session_id);
+    assert_eq!(client.wallets().await.unwrap().len(), 1);
+    // A node signs for nobody.
+    let refused = Client::gateway(node.uri.clone()).unwrap().wallets().await.unwrap_err();
+    assert_eq!(code(&refused), ErrorCode::Unsigned);
+    serving.abort();
 }
 
 #[tokio::test]

@@ -14,9 +14,9 @@ mod value;
 #[cfg(test)]
 mod tests;
 
-use crate::peers::{NodeName, Peers};
 use crate::store::Passphrase;
 use layer::Layers;
+use quorate_identity::peers::{NodeName, Peers};
 use quorate_keys::Identity;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -24,10 +24,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use zeroize::Zeroizing;
-
-/// A passphrase longer than this is a mistaken file.
-const MAX_PASSPHRASE: u64 = 4096;
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,21 +58,7 @@ impl PassphraseSource {
             Self::Unset => return Err(ConfigError::NoPassphrase),
             Self::File(path) => path,
         };
-        let failed = |source| ConfigError::File { path: path.clone(), source };
-        let metadata = std::fs::metadata(&path).map_err(failed)?;
-        if metadata.len() > MAX_PASSPHRASE {
-            return Err(failed(io::Error::other(format!(
-                "a passphrase file has at most {MAX_PASSPHRASE} bytes"
-            ))));
-        }
-        #[cfg(unix)]
-        if std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o077 != 0 {
-            tracing::warn!(path = %path.display(), "the passphrase file is not its owner's alone: set it to mode 0600");
-        }
-        let content = Zeroizing::new(std::fs::read(&path).map_err(failed)?);
-        let line = content.strip_suffix(b"\n").unwrap_or(&content);
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        Passphrase::new(line.to_vec()).map_err(|error| failed(io::Error::other(error)))
+        Passphrase::from_file(&path).map_err(|source| ConfigError::File { path, source })
     }
 }
 

@@ -36,7 +36,6 @@ use crate::config::Config;
 use crate::frame::Frame;
 use crate::ledger::{Admission, Ending, Ledger};
 use crate::metrics::{Metrics, count};
-use crate::peers::Peers;
 use crate::store::Store;
 use crate::wallets::Wallets;
 use attempt::Answer;
@@ -47,6 +46,7 @@ use exclusion::Exclusions;
 use lingering::{Known, Lingering};
 use member::{Promise, TakenPart};
 use places::Places;
+use quorate_identity::peers::Peers;
 use run::Inbox;
 use signatures::Signatures;
 

@@ -20,9 +20,9 @@ use quorate_sharing::{Committee, Member, PartyIndex, Threshold};
 
 use crate::config::Config;
 use crate::frame::Sought;
-use crate::peers::Peers;
 use crate::protocols;
 use crate::wallets::{Wallet, Wallets};
+use quorate_identity::peers::Peers;
 use transaction::Transaction;
 
 /// The longest body of a key generation: a hundred names of nodes, and what else there is. Every node keeps it.

@@ -15,11 +15,11 @@ use crate::api;
 use crate::barrier::{Barrier, NoBarrier};
 use crate::config::{Config, ConfigError};
 use crate::engine::{Engine, Parts};
-use crate::identity::{self, IdentityError, IdentityKind};
-use crate::peers::{Peers, PeersError};
 use crate::protocols;
 use crate::store::{Store, StoreError};
 use crate::wallets::Wallets;
+use quorate_identity::key_file::{self, IdentityError, IdentityKind};
+use quorate_identity::peers::{Peers, PeersError};
 
 /// How long requests in progress may take to end when the node stops.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -101,7 +101,7 @@ impl Node {
         config.check_peers(&peers)?;
         let source = std::mem::replace(&mut config.passphrase, crate::config::PassphraseSource::Unset);
         let passphrase = source.read()?;
-        let identity = Arc::new(identity::load(&config.identity_path, IdentityKind::Node, &passphrase)?);
+        let identity = Arc::new(key_file::load(&config.identity_path, IdentityKind::Node, &passphrase)?);
         let listed = peers.by_name(config.node_id.as_str()).map(|peer| peer.identity);
         if listed != Some(identity.identity()) {
             return Err(NodeError::OtherIdentity {

@@ -6,7 +6,7 @@
 //! cut; one whose future was dropped may still be applied.
 //!
 //! Records are AES-256-GCM under keys derived from a random data key, bound to their table, row, format version and
-//! epoch (`store/record.rs`); the data key is wrapped under the passphrase (`store/envelope.rs`). A damaged record is named and
+//! epoch (`store/record.rs`); the data key is wrapped under the passphrase ([`quorate_identity::envelope`]). A damaged record is named and
 //! leaves the others readable. Row keys (wallet and request ids) and the size and epoch of records are not encrypted.
 //!
 //! # Security
@@ -16,9 +16,7 @@
 
 mod batch;
 mod engine;
-mod envelope;
 mod error;
-pub(crate) mod files;
 mod header;
 mod record;
 mod volume;
@@ -28,13 +26,13 @@ mod writer;
 pub(crate) mod tests;
 
 pub use batch::{Batch, Precondition, Record, Scan, Table};
-pub use envelope::{EmptyPassphrase, EnvelopeError, KdfParams, Passphrase};
-pub(crate) use envelope::{open as open_envelope, seal as seal_envelope};
 pub use error::{Found, RecordName, StoreError};
+pub use quorate_identity::envelope::{EmptyPassphrase, EnvelopeError, KdfParams, Passphrase};
 
 use batch::Change;
 use engine::{Engine, Fault};
 use header::DATA_KEY;
+use quorate_identity::files;
 use rand_core::{OsRng, RngCore};
 use record::{Place, RecordCipher};
 use redb::{Database, ReadableDatabase, ReadableTableMetadata};

@@ -1,5 +1,6 @@
 //! The typed bodies of requests.
 
+use quorate_keys::Curve;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::error_body::ErrorCode;
@@ -190,6 +191,16 @@ impl BodyError {
     }
 }
 
+impl KeygenRequest {
+    /// A wallet on `curve`, of which any `threshold` of `total` nodes sign. The nodes choose the rest. On secp256k1 they want
+    /// `protocol` named: `frost` makes a BIP-340 wallet.
+    #[must_use]
+    pub fn new(threshold: u16, total: u16, curve: Curve) -> Self {
+        let curve = curve.name().to_owned();
+        Self { session_id: None, threshold, total, curve, protocol: None, wallet_id: None, parties: None }
+    }
+}
+
 impl Body for KeygenRequest {
     const OPERATION: Operation = Operation::Keygen;
 
@@ -207,6 +218,24 @@ impl Body for SignRequest {
 }
 
 impl SignRequest {
+    /// A wallet, by its name, signs a message.
+    #[must_use]
+    pub fn message(wallet: WalletId, message: impl Into<Vec<u8>>) -> Self {
+        let message = Some(message.into().into());
+        Self { wallet_id: Some(wallet), message, ..Self::default() }
+    }
+
+    /// A wallet, by its name, signs a transaction of a chain.
+    #[must_use]
+    pub fn transaction(
+        wallet: WalletId,
+        chain: impl Into<String>,
+        transaction: impl Into<TransactionBytes>,
+    ) -> Self {
+        let (chain, transaction) = (Some(chain.into()), Some(transaction.into()));
+        Self { wallet_id: Some(wallet), chain, transaction, ..Self::default() }
+    }
+
     /// Which wallet shall sign.
     ///
     /// # Errors
@@ -275,6 +304,18 @@ mod tests {
         assert_eq!(request.wallet(), Ok(WalletRef::PublicKey(&[0x0a])));
         assert_eq!(request.subject(), Ok(Subject::Message(&[0x11; 32])));
         assert_eq!(request.signers.unwrap(), ["node1", "node2"]);
+    }
+
+    #[test]
+    fn requests_are_made_as_they_are_documented() {
+        let json = serde_json::to_string(&KeygenRequest::new(2, 3, Curve::Secp256k1)).unwrap();
+        assert_eq!(json, r#"{"threshold":2,"total":3,"curve":"secp256k1"}"#);
+        let wallet: WalletId = "w1".parse().unwrap();
+        let json = serde_json::to_string(&SignRequest::message(wallet.clone(), b"pay")).unwrap();
+        assert_eq!(json, r#"{"wallet_id":"w1","message":"0x706179"}"#);
+        let request = SignRequest::transaction(wallet, "solana", vec![1, 2]);
+        let transaction = Subject::Transaction { chain: "solana", transaction: &[1, 2] };
+        assert_eq!(request.subject(), Ok(transaction));
     }
 
     #[test]

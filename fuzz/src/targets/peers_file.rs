@@ -1,6 +1,6 @@
 //! The peers file, which arrives from whoever set up the cluster.
 
-use quorate_node::peers::Peers;
+use quorate_identity::peers::Peers;
 
 use super::examples;
 use crate::{Outcome, Target};

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use quorate_client::{Client, RetryPolicy};
+use quorate_identity::peers::Peers;
 use quorate_keys::Identity;
-use quorate_node::peers::Peers;
 use quorate_request::{ErrorCode, KeygenRequest, SignRequest, WalletId};
 use quorate_session::{Claim, Evidence, Wire};
 use quorate_tests::cluster::{keygen, sign};

@@ -20,10 +20,13 @@ const COLUMNS: &[&str] = &["what", "observed"];
 /// The options that every gateway of a cluster has.
 fn options(cluster: &Cluster) -> Vec<String> {
     let api: Vec<_> = cluster.nodes().iter().map(|node| format!("http://{}", node.api)).collect();
+    [vec!["--api".to_owned(), api.join(",")], keyed(cluster)].concat()
+}
+
+/// The options of who signs his requests.
+pub(crate) fn keyed(cluster: &Cluster) -> Vec<String> {
     let file = |path: &std::path::Path| path.to_str().unwrap().to_owned();
     let options = [
-        "--api",
-        &api.join(","),
         "--initiator",
         &file(&cluster.initiator_file),
         "--peers",

@@ -26,6 +26,9 @@ mod silent;
 #[path = "../../../cli/src/demo/spending.rs"]
 mod spending;
 mod storage;
+mod tls;
+#[path = "../../../cluster/client/tests/support/tls_proxy.rs"]
+mod tls_proxy;
 mod transactions;
 
 use quorate_tests::{Program, Setup};

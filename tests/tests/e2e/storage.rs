@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use quorate_identity::peers::Peers;
 use quorate_node::config::PassphraseSource;
-use quorate_node::peers::Peers;
 use quorate_node::store::{Store, Table};
 use quorate_request::{ErrorCode, KeygenRequest, SignRequest, WalletId, paths};
 use quorate_tests::cluster::{keygen, sign};

@@ -19,9 +19,9 @@ use http::{HeaderMap, StatusCode, Uri};
 use quorate_client::{Client, RetryPolicy};
 use quorate_keys::{Secret, SigningIdentity};
 use quorate_request::{
-    Body, ClusterId, ErrorBody, ErrorCode, Health, KeygenRequest, KeygenResponse, MAX_BODY_BYTES, NodeView,
-    Operation, Readiness, RequestId, RequestStatus, SessionResult, SessionView, SignRequest, SignResponse,
-    SignedRequest, Taken, Verified, WalletStatus, WalletView, paths,
+    Body, ClusterId, ErrorBody, ErrorCode, Health, Hex, KeygenRequest, KeygenResponse, MAX_BODY_BYTES,
+    NodeView, Operation, Readiness, RequestId, RequestStatus, SessionResult, SessionView, SignRequest,
+    SignResponse, SignedRequest, Subject, Taken, Verified, WalletStatus, WalletView, paths,
 };
 use serde::Serialize;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -35,6 +35,18 @@ pub const CLUSTER: ClusterId = ClusterId::from_bytes([0xc1; 32]);
 pub fn initiator() -> SigningIdentity {
     SigningIdentity::from_seed(&Secret::new([7; 32]))
 }
+
+/// The wallet's key: this cluster is made for tests.
+pub fn wallet_key() -> SigningIdentity {
+    SigningIdentity::from_seed(&Secret::new([5; 32]))
+}
+
+fn public_key() -> Hex {
+    wallet_key().identity().as_bytes().as_slice().into()
+}
+
+/// The name of a node that lies about the wallet, and signs with a key of its own.
+pub const LIAR: &str = "liar";
 
 /// What a node does instead of answering properly.
 #[derive(Clone, Copy, Debug)]
@@ -145,7 +157,7 @@ pub fn client(endpoints: &[&Uri]) -> Client {
 /// A client of these endpoints.
 pub fn client_with(endpoints: &[&Uri], policy: RetryPolicy) -> Client {
     let endpoints = endpoints.iter().map(|&uri| uri.clone()).collect();
-    Client::with_policy(endpoints, CLUSTER, initiator(), policy).unwrap()
+    Client::builder(endpoints).policy(policy).signing(CLUSTER, initiator()).unwrap()
 }
 
 /// Sends text as it is and reads all of the answer: (status, body).
@@ -267,7 +279,7 @@ async fn keygen(State(node): State<NodeState>, uri: Uri, headers: HeaderMap, bod
             Ok(KeygenResponse {
                 session_id: session_id.clone(),
                 wallet_id: request.wallet_id.unwrap_or_else(fresh),
-                public_key: [2; 32].into(),
+                public_key: public_key(),
                 address: None,
                 status: RequestStatus::Completed,
                 threshold: request.threshold,
@@ -295,13 +307,16 @@ async fn sign(State(node): State<NodeState>, headers: HeaderMap, body: Bytes) ->
         let session_id = verified.request_id().clone();
         let result = node.once(&verified, |request: SignRequest| {
             request.wallet().map_err(|error| ErrorBody::from(&error))?;
-            request.subject().map_err(|error| ErrorBody::from(&error))?;
+            let subject = request.subject().map_err(|error| ErrorBody::from(&error))?;
+            let Subject::Message(message) = subject else { panic!("no test signs anything else") };
+            let key = if node.name == LIAR { initiator() } else { wallet_key() };
+            let (signature, signer) = (key.sign(message).into(), key.identity());
             Ok(SignResponse {
                 session_id,
                 wallet_id: "w1".parse().unwrap(),
-                signature: [9; 64].into(),
+                signature,
                 recovery_id: None,
-                public_key: request.public_key.unwrap_or_else(|| [2; 32].into()),
+                public_key: signer.as_bytes().as_slice().into(),
                 status: RequestStatus::Completed,
                 committee: request.signers.unwrap_or_else(parties),
                 attempt: 1,
@@ -324,8 +339,8 @@ fn view(id: &str) -> WalletView {
         curve: "ed25519".into(),
         scheme: "ed25519".into(),
         protocol: "frost".into(),
-        public_key: [2; 32].into(),
-        group_key: [2; 32].into(),
+        public_key: public_key(),
+        group_key: public_key(),
         chain_code: [3; 32].into(),
         addresses: vec![],
         threshold: 2,
@@ -351,7 +366,9 @@ async fn read(
 }
 
 async fn wallets(State(node): State<NodeState>, uri: Uri, headers: HeaderMap) -> Response {
-    read(&node, &uri, &headers, || Ok(ok(&[view("w1")]))).await
+    let chain_code = if node.name == LIAR { [4; 32] } else { [3; 32] };
+    read(&node, &uri, &headers, || Ok(ok(&[WalletView { chain_code: chain_code.into(), ..view("w1") }])))
+        .await
 }
 
 async fn wallet(

@@ -3,7 +3,7 @@
 use super::layer::{Found, Layers};
 use super::{Config, ConfigError, LogFormat, Origin, PassphraseSource, value};
 use crate::store::Passphrase;
-use crate::store::files::folder_of;
+use quorate_identity::files::folder_of;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;

@@ -1,5 +1,5 @@
 use super::*;
-use crate::peers::Peer;
+use quorate_identity::peers::Peer;
 use quorate_keys::SigningIdentity;
 use quorate_request::ClusterId;
 use rand_core::OsRng;
@@ -43,15 +43,15 @@ fn identity() -> Identity {
 
 fn phrase(config: Config) -> Result<bool, ConfigError> {
     // Not printable by design: told by what it opens.
-    let sealed = crate::store::seal_envelope(
+    let sealed = quorate_identity::envelope::seal(
         "test",
         &Passphrase::new(b"open sesame".to_vec()).unwrap(),
-        crate::store::KdfParams::FLOOR,
+        quorate_identity::envelope::KdfParams::FLOOR,
         b"",
         &mut OsRng,
     );
     let passphrase = config.passphrase.read()?;
-    Ok(crate::store::open_envelope("test", &passphrase, &sealed.unwrap()).is_ok())
+    Ok(quorate_identity::envelope::open("test", &passphrase, &sealed.unwrap()).is_ok())
 }
 
 #[test]
@@ -161,7 +161,8 @@ fn a_misspelt_variable_is_named_with_the_one_that_is_meant() {
         // An empty one is as if not there.
         assert!(from_environment(&[("NODE_ID", "node1"), (bad, "")]).is_ok());
     }
-    for other in ["QUORATE_INITIATOR", "QUORATE_API", "QUORATE_PEERS", "QUORATE_LOG", "QUORATE_OF_ANOTHER"] {
+    let others = ["QUORATE_INITIATOR", "QUORATE_API", "QUORATE_API_CA", "QUORATE_PEERS", "QUORATE_LOG"];
+    for other in others.into_iter().chain(["QUORATE_OF_ANOTHER"]) {
         assert!(from_environment(&[("NODE_ID", "node1"), (other, "1")]).is_ok(), "{other}");
     }
 }

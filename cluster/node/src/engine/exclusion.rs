@@ -11,8 +11,8 @@ use quorate_session::{Evidence, SessionId, Verdict, Wire};
 
 use super::{Engine, lock};
 use crate::frame::Frame;
-use crate::store::files::{Access, write_new};
 use crate::store::{Batch, Store, StoreError, Table};
+use quorate_identity::files::{Access, write_new};
 
 /// From so much evidence on that proves nothing, a peer's evidence is not looked at any more.
 pub(super) const FALSE_EVIDENCE: u32 = 8;

@@ -41,10 +41,10 @@ use crate::barrier::{Barrier, Step};
 use crate::config::{Config, Overrides};
 use crate::frame::{Frame, Invite};
 use crate::job::Job;
-use crate::peers::{Peer, Peers};
 use crate::protocols;
 use crate::store::{KdfParams, Passphrase, Store};
 use crate::wallets::Wallets;
+use quorate_identity::peers::{Peer, Peers};
 
 /// What a test does at a step.
 type AtStep = Arc<dyn Fn(&str, Step) + Send + Sync>;

@@ -6,8 +6,8 @@
 //! is therefore fenced, and a panic becomes [`StoreError::Damaged`].
 
 use super::error::StoreError;
-use super::files;
 use super::volume::{HEADER, Health, Volume};
+use quorate_identity::files;
 use redb::{Builder, Database, DatabaseError, StorageError};
 use std::fs::{File, OpenOptions};
 use std::io;

@@ -1,7 +1,7 @@
 //! What can go wrong with the store, split by who has to act.
 
 use super::Table;
-use super::envelope::EnvelopeError;
+use quorate_identity::envelope::EnvelopeError;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};

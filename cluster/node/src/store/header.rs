@@ -1,10 +1,10 @@
 //! The header of a store: format version, wrapped data key, sequence.
 
 use super::engine::{Engine, Fault};
-use super::envelope::{KdfParams, Passphrase, open as open_envelope, seal as seal_envelope};
 use super::record::{Place, RecordCipher};
 use super::writer::{self, FORMAT_ROW, HEADER_TABLE, KEY_ROW, SEQUENCE_ROW};
 use super::{StoreError, Table};
+use quorate_identity::envelope::{KdfParams, Passphrase, open as open_envelope, seal as seal_envelope};
 use rand_core::OsRng;
 use redb::ReadableDatabase;
 use std::path::Path;

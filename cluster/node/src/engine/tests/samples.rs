@@ -8,8 +8,8 @@ use std::fs;
 use std::path::Path;
 
 use super::*;
-use crate::identity::{self, IdentityKind};
 use crate::store::Table;
+use quorate_identity::key_file::{self, IdentityKind};
 use quorate_sharing::KeyShare;
 
 fn data() -> PathBuf {
@@ -32,7 +32,7 @@ async fn what_every_release_wrote_is_read() {
     let releases: Vec<_> = fs::read_dir(data()).unwrap().map(|entry| entry.unwrap().path()).collect();
     assert!(releases.iter().any(|release| release.ends_with("0.1.0")));
     for release in releases {
-        let own = identity::load(&release.join("identity.json"), IdentityKind::Node, &passphrase()).unwrap();
+        let own = key_file::load(&release.join("identity.json"), IdentityKind::Node, &passphrase()).unwrap();
         let peers = Peers::load(&release.join("peers.yaml")).unwrap();
         assert_eq!(peers.len(), 3);
         assert_eq!(peers.by_name("node0").unwrap().identity, own.identity());
@@ -86,7 +86,7 @@ async fn the_samples_of_this_release_are_written() {
         ..Settings::default()
     };
     let cluster = Cluster::new(3, settings).await;
-    identity::save_new(
+    key_file::save_new(
         &release.join("identity.json"),
         IdentityKind::Node,
         &cluster.members[0].identity,

@@ -1,17 +1,18 @@
-//! The node's identity on disk: an Ed25519 secret, sealed under the passphrase.
+//! The key of a node or an initiator on disk: an Ed25519 secret, sealed under the passphrase.
 //!
 //! ```json
 //! {"format": 1, "kind": "node identity", "identity": "0x…", "sealed": "0x…"}
 //! ```
 //! The public identity is beside the sealed secret, so that it can be shown without the passphrase; on loading it must
 //! be the one that the secret gives. `sealed` is the envelope that also guards the store's data key
-//! (see [`crate::store`]), under another kind, so that neither can be taken for the other.
+//! ([`crate::envelope`]), under another kind, so that neither can be taken for the other.
 
-use crate::store::{EnvelopeError, KdfParams, Passphrase, files, open_envelope, seal_envelope};
+use crate::envelope::{EnvelopeError, KdfParams, Passphrase, open as open_envelope, seal as seal_envelope};
+use crate::files;
 use quorate_keys::{Identity, Secret, SigningIdentity};
 use rand_core::{CryptoRng, RngCore};
 use serde::{Deserialize, Serialize};
-use std::io;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 const FORMAT: u32 = 1;
@@ -28,10 +29,21 @@ pub enum IdentityKind {
 }
 
 impl IdentityKind {
+    const ALL: [Self; 2] = [Self::Node, Self::Initiator];
+
     const fn name(self) -> &'static str {
         match self {
             Self::Node => "node identity",
             Self::Initiator => "initiator identity",
+        }
+    }
+
+    /// What such a file holds, for people.
+    #[must_use]
+    pub const fn content(self) -> &'static str {
+        match self {
+            Self::Node => "a node's identity",
+            Self::Initiator => "an initiator's key",
         }
     }
 }
@@ -41,10 +53,34 @@ impl IdentityKind {
 #[non_exhaustive]
 pub enum IdentityError {
     /// There is none.
-    #[error("there is no identity file at {}: make one with `quorate identity generate`, or correct the path", .path.display())]
+    #[error("there is no file {}", .path.display())]
     NotFound {
         /// Where it was looked for.
         path: PathBuf,
+    },
+    /// A folder is there.
+    #[error("{} is a folder, not the file with {}", .path.display(), .expected.content())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// What it should hold.
+        expected: IdentityKind,
+    },
+    /// There is nothing in it.
+    #[error("{} is empty: if it was {}, restore it from a copy", .path.display(), .expected.content())]
+    Empty {
+        /// The file.
+        path: PathBuf,
+        /// What it should hold.
+        expected: IdentityKind,
+    },
+    /// It never was one: another file was named by mistake.
+    #[error("{} is not a file with {}", .path.display(), .expected.content())]
+    NotAKeyFile {
+        /// The file.
+        path: PathBuf,
+        /// What it should hold.
+        expected: IdentityKind,
     },
     /// There is one, and it is never overwritten.
     #[error("identity file {} exists already and is never overwritten: a node that loses its identity leaves its cluster", .path.display())]
@@ -75,14 +111,14 @@ pub enum IdentityError {
         detail: String,
     },
     /// It holds somebody else's key.
-    #[error("{} holds {found:?}, expected is {expected:?}", .path.display())]
+    #[error("{} holds {}, not {}", .path.display(), .found.content(), .expected.content())]
     WrongKind {
         /// The file.
         path: PathBuf,
-        /// What it says it is.
-        found: String,
-        /// What it should be.
-        expected: &'static str,
+        /// What it holds.
+        found: IdentityKind,
+        /// What it should hold.
+        expected: IdentityKind,
     },
     /// Written by a later release.
     #[error("identity file {} has format version {found}, this release reads up to {supported}", .path.display())]
@@ -161,6 +197,8 @@ pub fn save_new(
 
 /// Loads the identity at `path`.
 ///
+/// Derives a key from the passphrase: a tenth of a second of one core, not for an async worker thread.
+///
 /// # Errors
 /// Names the file and tells damage from a wrong passphrase.
 pub fn load(
@@ -168,51 +206,91 @@ pub fn load(
     kind: IdentityKind,
     passphrase: &Passphrase,
 ) -> Result<SigningIdentity, IdentityError> {
-    let (file, stated) = read(path, kind)?;
-    let damaged =
-        |detail: &str| IdentityError::Damaged { path: path.to_path_buf(), detail: detail.to_owned() };
-    let sealed = file
-        .sealed
-        .strip_prefix("0x")
-        .and_then(|digits| hex::decode(digits).ok())
-        .ok_or_else(|| damaged("the sealed secret is not 0x and hexadecimal digits"))?;
-    let seed =
-        open_envelope(kind.name(), passphrase, &sealed).map_err(|error| envelope_error(path, error))?;
-    let seed = <[u8; 32]>::try_from(seed.expose().as_slice())
-        .map(Secret::new)
-        .map_err(|_| damaged("the sealed secret has the wrong length"))?;
-    let identity = SigningIdentity::from_seed(&seed);
-    if identity.identity() != stated {
-        return Err(damaged("the identity it states is not the one of its secret"));
+    KeyFile::read(path, kind)?.open(passphrase)
+}
+
+/// A file that was read and is one of its kind. Its secret is still sealed, so that a passphrase need not be asked for what
+/// turns out to be another file.
+#[derive(Debug, Clone)]
+pub struct KeyFile {
+    path: PathBuf,
+    kind: IdentityKind,
+    stated: Identity,
+    sealed: Vec<u8>,
+}
+
+impl KeyFile {
+    /// Reads a file. Others lose their access to one that is of this kind; another file is left alone.
+    ///
+    /// # Errors
+    /// Names the file, and tells one that is damaged from one that never was a key file.
+    pub fn read(path: &Path, kind: IdentityKind) -> Result<Self, IdentityError> {
+        let failed = |source: io::Error| match source.kind() {
+            io::ErrorKind::NotFound => IdentityError::NotFound { path: path.to_path_buf() },
+            io::ErrorKind::IsADirectory => IdentityError::Folder { path: path.to_path_buf(), expected: kind },
+            _ => IdentityError::Io { path: path.to_path_buf(), source },
+        };
+        let file = std::fs::File::open(path).map_err(failed)?;
+        let mut bytes = Vec::new();
+        (&file).take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(failed)?;
+        let (file_content, stated) = parse(path, kind, &bytes)?;
+        let damaged = || IdentityError::Damaged {
+            path: path.to_path_buf(),
+            detail: "the sealed secret is not 0x and hexadecimal digits".to_owned(),
+        };
+        let sealed = file_content.sealed.strip_prefix("0x").and_then(|digits| hex::decode(digits).ok());
+        let sealed = sealed.ok_or_else(damaged)?;
+        // The secret in it is sealed, so an open mode of what is an identity file is corrected rather than refused.
+        match files::make_private(&file) {
+            Ok(false) => {}
+            Ok(true) => {
+                tracing::warn!(path = %path.display(), "identity file was accessible to others: set to mode 0600");
+            }
+            Err(error) => {
+                tracing::warn!(path = %path.display(), %error, "cannot set mode 0600 on the identity file");
+            }
+        }
+        Ok(Self { path: path.to_path_buf(), kind, stated, sealed })
     }
-    Ok(identity)
+
+    /// The public identity that the file states. Without the passphrase nothing vouches for it.
+    #[must_use]
+    pub const fn stated_identity(&self) -> Identity {
+        self.stated
+    }
+
+    /// Opens the secret.
+    ///
+    /// # Errors
+    /// Names the file and tells damage from a wrong passphrase.
+    pub fn open(&self, passphrase: &Passphrase) -> Result<SigningIdentity, IdentityError> {
+        let damaged =
+            |detail: &str| IdentityError::Damaged { path: self.path.clone(), detail: detail.to_owned() };
+        let seed = open_envelope(self.kind.name(), passphrase, &self.sealed)
+            .map_err(|error| envelope_error(&self.path, error))?;
+        let seed = <[u8; 32]>::try_from(seed.expose().as_slice())
+            .map(Secret::new)
+            .map_err(|_| damaged("the sealed secret has the wrong length"))?;
+        let identity = SigningIdentity::from_seed(&seed);
+        if identity.identity() != self.stated {
+            return Err(damaged("the identity it states is not the one of its secret"));
+        }
+        Ok(identity)
+    }
 }
 
-/// The public identity that the file states. Without the passphrase nothing vouches for it.
-///
-/// # Errors
-/// Names the file.
-pub fn stated_identity(path: &Path, kind: IdentityKind) -> Result<Identity, IdentityError> {
-    read(path, kind).map(|(_, identity)| identity)
-}
-
-fn read(path: &Path, kind: IdentityKind) -> Result<(IdentityFile, Identity), IdentityError> {
-    let failed = |source: io::Error| match source.kind() {
-        io::ErrorKind::NotFound => IdentityError::NotFound { path: path.to_path_buf() },
-        _ => IdentityError::Io { path: path.to_path_buf(), source },
-    };
+fn parse(path: &Path, kind: IdentityKind, bytes: &[u8]) -> Result<(IdentityFile, Identity), IdentityError> {
     let damaged = |detail: String| IdentityError::Damaged { path: path.to_path_buf(), detail };
-    let opened = std::fs::File::open(path).map_err(failed)?;
-    if opened.metadata().map_err(failed)?.len() > MAX_FILE {
-        return Err(damaged(format!("larger than {MAX_FILE} bytes")));
+    if bytes.is_empty() {
+        return Err(IdentityError::Empty { path: path.to_path_buf(), expected: kind });
     }
-    let text = io::read_to_string(&opened).map_err(|error| match error.kind() {
-        io::ErrorKind::InvalidData => damaged("not text".to_owned()),
-        _ => failed(error),
-    })?;
+    // One that is damaged still looks like it; of any other it would be wrong to say that it is damaged.
+    let text = std::str::from_utf8(bytes).ok().filter(|_| bytes.len() as u64 <= MAX_FILE);
+    let text = text.filter(|text| text.trim_start().starts_with('{') && text.contains("\"sealed\""));
+    let text = text.ok_or_else(|| IdentityError::NotAKeyFile { path: path.to_path_buf(), expected: kind })?;
     // The version first: a later one may have other fields.
-    let format = serde_json::from_str::<serde_json::Value>(&text)
-        .map_err(|error| damaged(error.to_string()))?
+    let value: serde_json::Value = serde_json::from_str(text).map_err(|error| damaged(error.to_string()))?;
+    let format = value
         .get("format")
         .and_then(serde_json::Value::as_u64)
         .and_then(|format| u32::try_from(format).ok())
@@ -224,26 +302,14 @@ fn read(path: &Path, kind: IdentityKind) -> Result<(IdentityFile, Identity), Ide
             supported: FORMAT,
         });
     }
-    let file: IdentityFile = serde_json::from_str(&text).map_err(|error| damaged(error.to_string()))?;
+    let file: IdentityFile = serde_json::from_str(text).map_err(|error| damaged(error.to_string()))?;
     if file.kind != kind.name() {
-        return Err(IdentityError::WrongKind {
-            path: path.to_path_buf(),
-            found: file.kind,
-            expected: kind.name(),
-        });
+        let found = IdentityKind::ALL.into_iter().find(|other| other.name() == file.kind);
+        let found = found.ok_or_else(|| damaged(format!("it is of no known kind, {:?}", file.kind)))?;
+        return Err(IdentityError::WrongKind { path: path.to_path_buf(), found, expected: kind });
     }
     let identity =
         file.identity.parse().map_err(|error| damaged(format!("the identity it states is none: {error}")))?;
-    // The secret in it is sealed, so an open mode of what is an identity file is corrected rather than refused.
-    match files::make_private(&opened) {
-        Ok(false) => {}
-        Ok(true) => {
-            tracing::warn!(path = %path.display(), "identity file was accessible to others: set to mode 0600");
-        }
-        Err(error) => {
-            tracing::warn!(path = %path.display(), %error, "cannot set mode 0600 on the identity file");
-        }
-    }
     Ok((file, identity))
 }
 
@@ -295,7 +361,8 @@ mod tests {
         let loaded = reload(&home.path).unwrap();
         assert_eq!(loaded.identity(), home.identity.identity());
         assert!(home.identity.identity().verify(b"message", &loaded.sign(b"message")));
-        assert_eq!(stated_identity(&home.path, IdentityKind::Node).unwrap(), loaded.identity());
+        let file = KeyFile::read(&home.path, IdentityKind::Node).unwrap();
+        assert_eq!(file.stated_identity(), loaded.identity());
         let mode = || fs::metadata(&home.path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(), 0o600);
         fs::set_permissions(&home.path, fs::Permissions::from_mode(0o640)).unwrap();
@@ -305,7 +372,7 @@ mod tests {
         fs::write(home.path.with_extension("other"), "{}").unwrap();
         let other = home.path.with_extension("other");
         fs::set_permissions(&other, fs::Permissions::from_mode(0o644)).unwrap();
-        assert!(stated_identity(&other, IdentityKind::Node).is_err());
+        assert!(KeyFile::read(&other, IdentityKind::Node).is_err());
         assert_eq!(fs::metadata(&other).unwrap().permissions().mode() & 0o777, 0o644);
         let text = fs::read_to_string(&home.path).unwrap();
         assert!(!text.contains(&hex::encode(home.identity.seed().expose())));
@@ -333,22 +400,34 @@ mod tests {
         let mut flipped = good.clone().into_bytes();
         flipped[sealed + 200] = if flipped[sealed + 200] == b'0' { b'1' } else { b'0' };
         for content in [
-            Vec::new(),
-            b"garbage".to_vec(),
-            vec![0xff; 100],
-            b"{}".to_vec(),
             good.as_bytes()[..good.len() / 2].to_vec(),
             flipped,
             good.replace(&home.identity.identity().to_string(), &stranger).into_bytes(),
             good.replace(&home.identity.identity().to_string(), "0x12").into_bytes(),
             good.replace("\"format\"", "\"extra\": 1, \"format\"").into_bytes(),
-            vec![b' '; 70_000],
+            good.replace("node identity", "stranger").into_bytes(),
         ] {
             fs::write(&home.path, &content).unwrap();
             let error = reload(&home.path).unwrap_err();
             assert!(matches!(error, IdentityError::Damaged { .. }), "{error}");
             assert!(error.to_string().contains("identity.json"), "{error}");
         }
+    }
+
+    #[test]
+    fn what_never_was_a_key_file_is_not_called_damaged() {
+        let home = home();
+        let too_long = fs::read_to_string(&home.path).unwrap() + &" ".repeat(70_000);
+        for content in [b"garbage".to_vec(), vec![0xff; 100], b"{}".to_vec(), too_long.into_bytes()] {
+            fs::write(&home.path, &content).unwrap();
+            let error = reload(&home.path).unwrap_err();
+            assert!(matches!(error, IdentityError::NotAKeyFile { .. }), "{error}");
+            assert!(error.to_string().ends_with("identity.json is not a file with a node's identity"));
+        }
+        fs::write(&home.path, "").unwrap();
+        assert!(matches!(reload(&home.path), Err(IdentityError::Empty { .. })));
+        let folder = home.path.parent().unwrap();
+        assert!(matches!(reload(folder), Err(IdentityError::Folder { .. })));
     }
 
     #[test]

@@ -18,6 +18,9 @@
 //! a rewrap takes its parameters from the caller, never from the file. The floor stops us from going on with a file
 //! that was *sealed* weakly, and the ceiling stops a header from making us allocate the whole machine.
 
+use std::path::Path;
+use std::{fs, io};
+
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::{digest, hmac};
@@ -33,6 +36,8 @@ const MAC: usize = 32;
 const DIGEST: usize = 32;
 /// No sealed secret of ours is near this; a length field above it is damage.
 const MAX_SEALED: usize = 64 * 1024;
+/// A passphrase longer than this is a mistaken file.
+const MAX_PASSPHRASE: u64 = 4096;
 
 /// A passphrase. Not empty, never printed, wiped when dropped.
 #[derive(Debug)]
@@ -50,6 +55,26 @@ impl Passphrase {
     /// When there are none.
     pub fn new(bytes: Vec<u8>) -> Result<Self, EmptyPassphrase> {
         if bytes.is_empty() { Err(EmptyPassphrase) } else { Ok(Self(Secret::new(bytes))) }
+    }
+
+    /// Reads a file: its content without a final line break.
+    ///
+    /// # Errors
+    /// When it cannot be read, is longer than any passphrase, or holds none.
+    pub fn from_file(path: impl AsRef<Path>) -> io::Result<Self> {
+        let path = path.as_ref();
+        let metadata = fs::metadata(path)?;
+        if metadata.len() > MAX_PASSPHRASE {
+            return Err(io::Error::other(format!("a passphrase file has at most {MAX_PASSPHRASE} bytes")));
+        }
+        #[cfg(unix)]
+        if std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o077 != 0 {
+            tracing::warn!(path = %path.display(), "the passphrase file is not its owner's alone: set it to mode 0600");
+        }
+        let content = Zeroizing::new(fs::read(path)?);
+        let line = content.strip_suffix(b"\n").unwrap_or(&content);
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        Self::new(line.to_vec()).map_err(io::Error::other)
     }
 
     fn expose(&self) -> &[u8] {
@@ -97,9 +122,8 @@ impl Default for KdfParams {
     }
 }
 
-/// Why a sealed secret did not open, or could not be made.
+/// Why a sealed secret did not open, or could not be made. A closed list: whoever seals says each of them in his own words.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum EnvelopeError {
     /// Sound, and not opened by this passphrase.
     #[error("wrong passphrase")]
@@ -127,7 +151,7 @@ pub enum EnvelopeError {
 ///
 /// # Errors
 /// Parameters out of range; a failing random number generator.
-pub(crate) fn seal(
+pub fn seal(
     kind: &str,
     passphrase: &Passphrase,
     params: KdfParams,
@@ -176,11 +200,7 @@ pub(crate) fn seal(
 /// # Errors
 /// [`EnvelopeError::Damaged`] before any key is derived when the bytes are not as written;
 /// [`EnvelopeError::WrongPassphrase`] when they are and the passphrase is not the one.
-pub(crate) fn open(
-    kind: &str,
-    passphrase: &Passphrase,
-    bytes: &[u8],
-) -> Result<Secret<Vec<u8>>, EnvelopeError> {
+pub fn open(kind: &str, passphrase: &Passphrase, bytes: &[u8]) -> Result<Secret<Vec<u8>>, EnvelopeError> {
     // Every format version begins with the magic and ends with the digest of what precedes it.
     let body = bytes.strip_prefix(MAGIC).ok_or(EnvelopeError::Damaged("not a sealed secret of Quorate"))?;
     let (content, checksum) =

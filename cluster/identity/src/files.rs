@@ -1,11 +1,11 @@
-//! Files of a node: whole or not there at all, never overwritten, and private (mode 0600) where they hold secrets.
+//! Files of a node or a client: whole or not there at all, never overwritten, and private (mode 0600) where they hold secrets.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 /// The folder that holds `path`.
-pub(crate) fn folder_of(path: &Path) -> &Path {
+pub fn folder_of(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
@@ -14,7 +14,7 @@ pub(crate) fn folder_of(path: &Path) -> &Path {
 
 /// Who may read a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Access {
+pub enum Access {
     /// Its owner.
     Private,
     /// Everybody.
@@ -22,7 +22,10 @@ pub(crate) enum Access {
 }
 
 /// Opens a new file, writable by this user alone.
-pub(crate) fn create(path: &Path, access: Access) -> io::Result<File> {
+///
+/// # Errors
+/// When there is a file already, or it cannot be made.
+pub fn create(path: &Path, access: Access) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create_new(true);
     #[cfg(unix)]
@@ -37,7 +40,10 @@ pub(crate) fn create(path: &Path, access: Access) -> io::Result<File> {
 }
 
 /// Takes away what others may do with the file; says whether there was anything to take.
-pub(crate) fn make_private(file: &File) -> io::Result<bool> {
+///
+/// # Errors
+/// The operating system's.
+pub fn make_private(file: &File) -> io::Result<bool> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
@@ -52,14 +58,17 @@ pub(crate) fn make_private(file: &File) -> io::Result<bool> {
 }
 
 /// Where the file is made before it appears under its own name.
-pub(crate) fn draft_of(path: &Path) -> PathBuf {
+pub fn draft_of(path: &Path) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_os_string();
     name.push(".new");
     path.with_file_name(name)
 }
 
 /// Gives a finished and synced draft its name. Fails with `AlreadyExists` rather than replace a file.
-pub(crate) fn publish(draft: &Path, path: &Path) -> io::Result<()> {
+///
+/// # Errors
+/// When the name is taken, or the operating system refuses.
+pub fn publish(draft: &Path, path: &Path) -> io::Result<()> {
     match fs::hard_link(draft, path) {
         Ok(()) => fs::remove_file(draft)?,
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(error),
@@ -71,7 +80,10 @@ pub(crate) fn publish(draft: &Path, path: &Path) -> io::Result<()> {
 }
 
 /// Writes a whole file under a name that is still free.
-pub(crate) fn write_new(path: &Path, content: &[u8], access: Access) -> io::Result<()> {
+///
+/// # Errors
+/// When the name is taken, or the operating system refuses.
+pub fn write_new(path: &Path, content: &[u8], access: Access) -> io::Result<()> {
     if path.try_exists()? {
         return Err(io::ErrorKind::AlreadyExists.into());
     }

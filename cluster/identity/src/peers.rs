@@ -9,7 +9,7 @@
 //! ```
 //! Every node has the same file. It holds no secrets, and everything rests on it: an identity in it is a node.
 
-use crate::store::files;
+use crate::files;
 use quorate_keys::Identity;
 use quorate_request::ClusterId;
 use rand_core::{CryptoRng, RngCore};
