@@ -22,6 +22,9 @@ use crate::events::SessionEvents;
 use crate::exchange::{Answer, Exchange, Opened, Outgoing};
 use crate::verification::{InvalidWallet, PinnedWallet};
 
+/// More than any cluster has.
+const MAX_WALLETS: usize = 4_000_000;
+
 /// How long a request is valid beyond the deadline of the call: room for clocks that differ.
 const MARGIN: Duration = Duration::from_secs(180);
 
@@ -208,13 +211,20 @@ impl Client {
         let mut all: Vec<WalletView> = Vec::new();
         let mut target = paths::WALLETS.to_owned();
         loop {
-            let page: Vec<WalletView> = typed(&self.read(&target).await?)?;
+            let answer = self.read(&target).await?;
+            let page: Vec<WalletView> = typed(&answer)?;
+            // A node that repeats itself, or invents names, would keep its caller for ever.
+            let goes_on =
+                all.last().zip(page.first()).is_none_or(|(last, next)| next.wallet_id > last.wallet_id);
+            if !goes_on || all.len() > MAX_WALLETS {
+                let reason = format!("wallets without end, after {} of them", all.len());
+                return Err(ClientError::UnexpectedAnswer { status: answer.status, reason });
+            }
             let next = page.last().map(|last| paths::wallets_after(&last.wallet_id));
             let whole = page.len() >= paths::WALLETS_PAGE;
             all.extend(page);
             match next {
-                // A node that gave the same page for ever would keep its caller for ever.
-                Some(next) if whole && next > target => target = next,
+                Some(next) if whole => target = next,
                 _ => return Ok(all),
             }
         }
