@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use super::Ending;
 
 /// Requests kept in memory. Beyond this, those that have ended are only in the store.
-const COUNT: usize = 2048;
+const COUNT: usize = 1024;
 /// Bytes of endings kept in memory: each is there twice, but a signed transaction, which can have half a megabyte, is twice
 /// as long in JSON, and that is what counts here.
 const BYTES: usize = 16 * 1024 * 1024;
