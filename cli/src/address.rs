@@ -1,5 +1,5 @@
-//! Addresses of a wallet, computed here from its group key and chain code. An address that somebody else says to be the
-//! wallet's is never shown: whoever serves the API could send money elsewhere with it.
+//! Addresses of a wallet, computed here from its group key and chain code, so that they fit the wallet that was described. That
+//! it is the right one, is the word of whoever described it.
 
 use quorate_chains::{AddressKind, Chain};
 use quorate_client::{ClientError, PinnedWallet};

@@ -206,9 +206,12 @@ fn repeat(command: &str, id: &RequestId) -> Tip {
 /// Whether a request may have been executed although there is no answer. One that reached nobody was not.
 fn unknown_end(error: &anyhow::Error) -> bool {
     match error.chain().find_map(|cause| cause.downcast_ref()) {
-        Some(ClientError::Unreachable { reason, .. }) => !reason.contains("(Connect)"),
+        Some(ClientError::Unreachable { was_asked, .. }) => *was_asked,
         Some(ClientError::UnexpectedAnswer { .. }) => true,
-        Some(ClientError::Api { error, .. }) => error.code == ErrorCode::TimedOut,
+        // A node that can't store what was made is not the only one that has it.
+        Some(ClientError::Api { error, .. }) => {
+            matches!(error.code, ErrorCode::TimedOut | ErrorCode::NotReady)
+        }
         _ => false,
     }
 }
@@ -292,21 +295,20 @@ mod tests {
             passphrase: source,
             trust: Trust::default(),
         };
-        let unreachable = |reason: &str| {
-            let reason = reason.to_owned();
-            target.explained(ClientError::Unreachable { attempts: 6, endpoint: endpoint.clone(), reason })
+        let unreachable = |reason: &str, was_asked| {
+            let (endpoint, reason) = (endpoint.clone(), reason.to_owned());
+            target.explained(ClientError::Unreachable { attempts: 6, endpoint, reason, was_asked })
         };
         let tip =
             |error: &anyhow::Error| error.downcast_ref().map(|Tip(tip)| tip.clone()).unwrap_or_default();
-        let nobody =
-            unreachable("client error (Connect): tcp connect error: Connection refused (os error 111)");
+        let nobody = unreachable("tcp connect error: Connection refused (os error 111)", false);
         assert!(!unknown_end(&nobody), "it reached nobody");
         assert!(
             tip(&nobody).contains("http://10.0.0.1:8080?") && tip(&nobody).contains("--api"),
             "{nobody:?}"
         );
 
-        let lost = unreachable("connection closed before message completed");
+        let lost = unreachable("connection closed before message completed", true);
         assert!(unknown_end(&lost), "{lost:?}");
         let id = RequestId::generate(&mut OsRng);
         let lost = lost.context(repeat("the same command", &id));

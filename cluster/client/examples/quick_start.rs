@@ -2,14 +2,14 @@
 //! signed, if one is named. `quorate dev` has to run.
 //!
 //! ```text
-//! cargo run --release -p quorate-client --example quick_start
-//! cargo run --release -p quorate-client --example quick_start -- treasury devnet transfer.b64
+//! cargo run --release -p quorate-client --features transactions --example quick_start
+//! cargo run --release -p quorate-client --features transactions --example quick_start -- treasury devnet transfer.b64
 //! ```
 #![allow(clippy::print_stdout)]
 
 use std::error::Error;
 
-use quorate_client::{Client, Curve, KeygenRequest, SignRequest, TransactionBytes};
+use quorate_client::{Client, Curve, KeygenRequest, PinnedWallet, TransactionBytes};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -43,8 +43,14 @@ async fn sign_a_transaction(
     chain: &str,
     file: &str,
 ) -> Result<(), Box<dyn Error>> {
+    // As the gateway describes it; a custodian has pinned it when it was made.
+    let wallet = PinnedWallet::of_view(&client.wallet(&wallet.parse()?).await?)?;
     let transaction: TransactionBytes = std::fs::read_to_string(file)?.trim().parse()?;
-    let signed = client.sign(SignRequest::transaction(wallet.parse()?, chain, transaction)).await?;
+    let request = wallet.transaction(chain, transaction);
+    if let Some(explained) = wallet.expect(&request)?.explain() {
+        println!("{explained}");
+    }
+    let signed = client.sign_with(&wallet, request).await?;
     println!("signed by  {}", signed.committee.join(", "));
     println!("id         {}", signed.tx_id.unwrap_or_default());
     if let Some(transaction) = signed.signed_transaction {

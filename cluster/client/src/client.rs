@@ -1,8 +1,9 @@
 //! Typed, signed calls.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
@@ -21,6 +22,10 @@ use crate::error::{ClientError, SetupError};
 use crate::events::SessionEvents;
 use crate::exchange::{Answer, Exchange, Opened, Outgoing};
 use crate::verification::{InvalidWallet, PinnedWallet};
+
+/// How long nodes may take to hear of a wallet that was made, until it is said that they don't confirm it.
+const CONFIRMATION: Duration = Duration::from_secs(5);
+const CONFIRMATION_PAUSE: Duration = Duration::from_millis(200);
 
 /// More than any cluster has.
 const MAX_WALLETS: usize = 4_000_000;
@@ -106,44 +111,59 @@ impl Client {
         self.inner.signer.as_ref().map(|signer| signer.initiator.identity())
     }
 
-    /// Makes a wallet. Without `session_id` the request gets a fresh one.
+    /// Makes a wallet. Without `session_id` the request gets a fresh one. The answer is held against the request; that the
+    /// wallet is the one that the nodes made, [`Client::pin`] asks them.
     ///
     /// # Errors
     /// See [`ClientError`].
     pub async fn keygen(&self, mut request: KeygenRequest) -> Result<KeygenResponse, ClientError> {
         let id = request.session_id.get_or_insert_with(fresh_id).clone();
-        typed(&self.post(paths::KEYGEN, Operation::Keygen, id, to_json(&request)?).await?)
+        let answer = self.post(paths::KEYGEN, Operation::Keygen, id, to_json(&request)?).await?;
+        let made = typed(&answer)?;
+        as_asked(&request, &made, answer.status)?;
+        Ok(made)
     }
 
-    /// What to remember of a wallet that was made, so that every answer can be held against it. Every endpoint is asked, and
-    /// those that answer must agree: one honest node among them is enough to catch a lie about the wallet.
+    /// What to remember of a wallet that was made, so that every answer can be held against it.
+    ///
+    /// Every endpoint is asked for the wallet of this name, and asked again for a few seconds if it has not heard of it. All that
+    /// answer must know it, as it was made and as the others describe it, and where there are several endpoints at least two
+    /// must answer: so one honest node among them is enough to catch a lie about the wallet.
     ///
     /// # Errors
-    /// See [`ClientError`]: [`ClientError::InvalidWallet`] when an answer contradicts itself, another or what was made. The
-    /// wallet exists all the same.
+    /// See [`ClientError`]: [`ClientError::InvalidWallet`] when an answer contradicts itself, another or what was made, or
+    /// too few confirm it. The wallet exists all the same.
     pub async fn pin(&self, made: &KeygenResponse) -> Result<PinnedWallet, ClientError> {
-        let key = &made.public_key;
-        let read = |view: &WalletView| {
-            let invalid = |reason| ClientError::InvalidWallet { wallet: made.wallet_id.clone(), reason };
-            if view.public_key != *key {
-                let (found, expected) = (view.public_key.clone(), key.clone());
-                return Err(invalid(InvalidWallet::OtherWallet { found, expected }));
-            }
-            PinnedWallet::of_view(view).map_err(invalid)
-        };
-        let pinned = read(&self.wallet_of_key(key.as_bytes()).await?)?;
-        let target = paths::wallets_of_key(key.as_bytes());
-        for answer in self.inner.exchange.ask_each(&self.reading(&target)?).await {
-            // One that can't be reached or has not heard of the wallet yet says nothing about it.
-            let Ok(views) = answer.and_then(|answer| typed::<Vec<WalletView>>(&answer)) else { continue };
-            for view in views {
-                if read(&view)? != pinned {
-                    let (wallet, reason) = (made.wallet_id.clone(), InvalidWallet::Disputed);
-                    return Err(ClientError::InvalidWallet { wallet, reason });
+        let invalid = |reason| ClientError::InvalidWallet { wallet: made.wallet_id.clone(), reason };
+        let until = Instant::now() + CONFIRMATION;
+        loop {
+            let answers = self.inner.exchange.ask_each(&self.reading(&paths::wallet(&made.wallet_id))?).await;
+            let of = answers.len();
+            let (mut pinned, mut by, mut unknown, mut failed) = (None, 0, 0, None);
+            for answer in answers {
+                match answer.and_then(|answer| typed::<WalletView>(&answer)) {
+                    Ok(view) => {
+                        let described = PinnedWallet::as_made(&view, made).map_err(invalid)?;
+                        if pinned.as_ref().is_some_and(|pinned| *pinned != described) {
+                            return Err(invalid(InvalidWallet::Disputed));
+                        }
+                        pinned = Some(described);
+                        by += 1;
+                    }
+                    Err(error) => match error.api().map(|body| body.code) {
+                        Some(ErrorCode::AmbiguousWallet) => return Err(invalid(InvalidWallet::Disputed)),
+                        Some(ErrorCode::UnknownWallet) => unknown += 1,
+                        _ => failed = Some(error),
+                    },
                 }
             }
+            match (pinned, failed) {
+                (Some(pinned), _) if unknown == 0 && by >= of.min(2) => return Ok(pinned),
+                _ if Instant::now() < until => tokio::time::sleep(CONFIRMATION_PAUSE).await,
+                (None, Some(error)) if unknown == 0 => return Err(error),
+                _ => return Err(invalid(InvalidWallet::Unconfirmed { by, of })),
+            }
         }
-        Ok(pinned)
     }
 
     /// Signs with a wallet that the caller has pinned, and verifies the answer: what is given back is of that wallet, whoever
@@ -189,7 +209,12 @@ impl Client {
     ) -> Result<Begun<KeygenResponse>, ClientError> {
         let id = request.session_id.get_or_insert_with(fresh_id).clone();
         let target = paths::without_waiting(paths::KEYGEN);
-        begun(&self.post(&target, Operation::Keygen, id, to_json(&request)?).await?)
+        let answer = self.post(&target, Operation::Keygen, id, to_json(&request)?).await?;
+        let begun = begun(&answer)?;
+        if let Begun::Completed(made) = &begun {
+            as_asked(&request, made, answer.status)?;
+        }
+        Ok(begun)
     }
 
     /// Has something signed, and does not wait for it, as [`Client::begin_keygen`] does not. What comes of it is not verified:
@@ -401,6 +426,25 @@ pub enum Begun<T> {
     Running(RequestId),
     /// It had its result already.
     Completed(T),
+}
+
+/// Whether the wallet that was made is the one that was asked for, as far as the request says.
+fn as_asked(request: &KeygenRequest, made: &KeygenResponse, status: StatusCode) -> Result<(), ClientError> {
+    let sorted = |names: &[String]| names.iter().cloned().collect::<BTreeSet<_>>();
+    let other = [
+        ("session_id", request.session_id.as_ref().is_some_and(|id| *id != made.session_id)),
+        ("wallet_id", request.wallet_id.as_ref().is_some_and(|id| *id != made.wallet_id)),
+        ("threshold", request.threshold != made.threshold),
+        ("total", sorted(&made.parties).len() != usize::from(request.total)),
+        ("parties", request.parties.as_ref().is_some_and(|asked| sorted(asked) != sorted(&made.parties))),
+    ];
+    match other.iter().find(|(_, other)| *other) {
+        None => Ok(()),
+        Some((field, _)) => {
+            let reason = format!("a wallet with another {field} than was asked for");
+            Err(ClientError::UnexpectedAnswer { status, reason })
+        }
+    }
 }
 
 fn begun<T: DeserializeOwned>(answer: &Answer) -> Result<Begun<T>, ClientError> {

@@ -20,16 +20,18 @@ pub enum ClientError {
         /// What the cluster said.
         error: Box<ErrorBody>,
     },
-    /// No node answered. The request may nevertheless have been executed: repeat it under the same
+    /// No node answered. If one was asked, the request may nevertheless have been executed: repeat it under the same
     /// `session_id` to learn its result.
-    #[error("no node answered in {attempts} attempts; the last one, {endpoint}: {reason}")]
+    #[error("no node answered in {attempts} attempts; {endpoint}: {reason}")]
     Unreachable {
         /// How often nodes were asked.
         attempts: u32,
-        /// The node that was asked last.
+        /// The node that was asked last; the last one that may have got the request, if any may.
         endpoint: Uri,
         /// What went wrong there.
         reason: String,
+        /// Whether it may have got the request.
+        was_asked: bool,
     },
     /// Something answered that does not speak this API.
     #[error("unexpected answer with status {status}: {reason}")]

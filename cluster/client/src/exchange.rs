@@ -116,7 +116,7 @@ impl Exchange {
         let attempts = self.policy.attempts_over(count);
         let mut unavailable = BTreeSet::new();
         let mut unavailable_answer = None;
-        let mut failure = None;
+        let mut failure: Option<(&Uri, Failed)> = None;
         let mut made = 0;
 
         for attempt in 0..attempts {
@@ -137,13 +137,13 @@ impl Exchange {
                     self.preferred.store(index, Ordering::Relaxed);
                     return Ok(answer);
                 }
-                Ok(Err(reason)) => {
-                    debug!(%endpoint, target = request.target, reason, "node can't be asked");
-                    failure = Some((endpoint, reason));
+                Ok(Err(failed)) => {
+                    debug!(%endpoint, target = request.target, reason = failed.reason, "node can't be asked");
+                    failure = Some(worse(failure, (endpoint, failed)));
                 }
                 Err(_) => {
                     debug!(%endpoint, target = request.target, "node is silent");
-                    failure = Some((endpoint, SILENT.to_owned()));
+                    failure = Some(worse(failure, (endpoint, Failed::silent())));
                 }
             }
             let pause = self.policy.pause(attempt);
@@ -153,34 +153,34 @@ impl Exchange {
             tokio::time::sleep(pause).await;
         }
 
-        // A node that says why it can't says more than a node that says nothing.
+        // A node that says why it can't says more than a node that says nothing, but not what became of work that another
+        // one may have begun.
+        let may_have_begun = |failed: &Failed| failed.was_asked && request.method == Method::POST;
         match (unavailable_answer, failure) {
-            (Some(answer), _) => Ok(Opened::Answer(answer)),
-            (None, Some((endpoint, reason))) => {
-                Err(ClientError::Unreachable { attempts: made, endpoint: endpoint.clone(), reason })
-            }
+            (Some(answer), None) => Ok(Opened::Answer(answer)),
+            (Some(answer), Some((_, failed))) if !may_have_begun(&failed) => Ok(Opened::Answer(answer)),
+            (_, Some((endpoint, failed))) => Err(failed.at(endpoint, made)),
             (None, None) => Err(ClientError::InvalidRequest("no attempt was allowed".to_owned())),
         }
     }
 
-    /// Asks every node once, all at a time. None if there is only one, of which there is nothing more to learn.
+    /// Asks every node once, all at a time.
     pub(crate) async fn ask_each(&self, request: &Outgoing) -> Vec<Result<Answer, ClientError>> {
-        let asked = self.endpoints.iter().filter(|_| self.endpoints.len() > 1).map(|endpoint| async move {
-            let unreachable =
-                |reason| ClientError::Unreachable { attempts: 1, endpoint: endpoint.clone(), reason };
+        let asked = self.endpoints.iter().map(|endpoint| async move {
             match timeout(request.timeout, self.ask_one(endpoint, request)).await {
                 Ok(Ok(opened)) => answer(opened),
-                Ok(Err(reason)) => Err(unreachable(reason)),
-                Err(_) => Err(unreachable(SILENT.to_owned())),
+                Ok(Err(failed)) => Err(failed.at(endpoint, 1)),
+                Err(_) => Err(Failed::silent().at(endpoint, 1)),
             }
         });
         join_all(asked).await
     }
 
-    async fn ask_one(&self, endpoint: &Uri, outgoing: &Outgoing) -> Result<Opened, String> {
+    async fn ask_one(&self, endpoint: &Uri, outgoing: &Outgoing) -> Result<Opened, Failed> {
+        let unasked = |error: &dyn std::fmt::Display| Failed { reason: error.to_string(), was_asked: false };
         let mut parts = endpoint.clone().into_parts();
-        parts.path_and_query = Some(outgoing.target.parse().map_err(|e| format!("{e}"))?);
-        let uri = Uri::from_parts(parts).map_err(|e| e.to_string())?;
+        parts.path_and_query = Some(outgoing.target.parse().map_err(|error| unasked(&error))?);
+        let uri = Uri::from_parts(parts).map_err(|error| unasked(&error))?;
         let mut request = Request::new(Full::new(outgoing.body.clone()));
         *request.method_mut() = outgoing.method.clone();
         *request.uri_mut() = uri;
@@ -189,17 +189,51 @@ impl Exchange {
             let json = HeaderValue::from_static("application/json");
             request.headers_mut().insert(header::CONTENT_TYPE, json);
         }
-        let response = self.http.request(request).await.map_err(|error| match tls::reason(&error) {
-            Some(reason) => format!("{error}: {reason}"),
-            None => with_causes(&error),
+        let response = self.http.request(request).await.map_err(|error| {
+            let reason = match tls::reason(&error) {
+                Some(reason) => format!("{error}: {reason}"),
+                None => with_causes(&error),
+            };
+            Failed { reason, was_asked: !error.is_connect() }
         })?;
         let status = response.status();
         if status == StatusCode::OK && is_events(response.headers()) {
             return Ok(Opened::Events(response.into_body()));
         }
         let body = Limited::new(response.into_body(), MAX_ANSWER_BYTES);
-        let body = body.collect().await.map_err(|e| with_causes(e.as_ref()))?.to_bytes();
+        let cut = |error: &(dyn std::error::Error + 'static)| Failed {
+            reason: with_causes(error),
+            was_asked: true,
+        };
+        let body = body.collect().await.map_err(|error| cut(error.as_ref()))?.to_bytes();
         Ok(Opened::Answer(Answer { status, body }))
+    }
+}
+
+/// Why a node gave no answer.
+#[derive(Debug)]
+struct Failed {
+    reason: String,
+    /// Whether a connection to it came about, so that it may have got the request.
+    was_asked: bool,
+}
+
+impl Failed {
+    fn silent() -> Self {
+        Self { reason: SILENT.to_owned(), was_asked: true }
+    }
+
+    fn at(self, endpoint: &Uri, attempts: u32) -> ClientError {
+        let Self { reason, was_asked } = self;
+        ClientError::Unreachable { attempts, endpoint: endpoint.clone(), reason, was_asked }
+    }
+}
+
+/// The failure that says more of what became of a request: of a node that may have got it, else the later one.
+fn worse<'a>(earlier: Option<(&'a Uri, Failed)>, later: (&'a Uri, Failed)) -> (&'a Uri, Failed) {
+    match earlier {
+        Some(earlier) if earlier.1.was_asked && !later.1.was_asked => earlier,
+        _ => later,
     }
 }
 

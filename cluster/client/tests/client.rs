@@ -181,9 +181,10 @@ async fn a_client_of_files_signs_with_the_key_in_them() {
 async fn an_answer_is_held_against_the_wallet_that_was_pinned() {
     let shared = Arc::new(Shared::default());
     let (node, dead) = (Node::start("node1", &shared, &[]).await, dead_end().await);
+    let other = Node::start("node2", &shared, &[]).await;
     let liar = Node::start(LIAR, &Arc::new(Shared::default()), &[]).await;
     // One that can't be asked says nothing about the wallet.
-    let client = client(&[&dead, &node.uri]);
+    let client = client(&[&dead, &node.uri, &other.uri]);
     let made = client.keygen(keygen(None)).await.unwrap();
     let wallet = client.pin(&made).await.unwrap();
     assert_eq!(wallet.public_key().as_bytes(), made.public_key.as_bytes());
@@ -220,15 +221,90 @@ async fn a_wallet_that_nodes_disagree_about_is_not_pinned() {
             matches!(error, ClientError::InvalidWallet { reason: InvalidWallet::Disputed, .. }),
             "{error}"
         );
+        for (other, field) in [
+            (KeygenResponse { threshold: 3, ..made.clone() }, "threshold"),
+            (KeygenResponse { parties: vec!["node9".into()], ..made.clone() }, "parties"),
+        ] {
+            let error = client.pin(&other).await.unwrap_err();
+            let ClientError::InvalidWallet { reason: InvalidWallet::Field { field: wrong, .. }, .. } = error
+            else {
+                panic!("{error}")
+            };
+            assert_eq!(wrong, field);
+        }
         let other = KeygenResponse { public_key: [7; 32].into(), ..made };
         let error = client.pin(&other).await.unwrap_err();
-        let InvalidWallet::OtherWallet { expected, .. } = (match error {
-            ClientError::InvalidWallet { reason, .. } => reason,
-            other => panic!("{other}"),
-        }) else {
-            panic!("disputed");
+        let ClientError::InvalidWallet { reason: InvalidWallet::OtherWallet { expected, .. }, .. } = error
+        else {
+            panic!("{error}")
         };
         assert_eq!(expected, other.public_key);
+    }
+}
+
+#[tokio::test]
+async fn a_wallet_that_one_node_invents_is_not_pinned() {
+    let shared = Arc::new(Shared::default());
+    let inventor = Node::start(INVENTOR, &shared, &[]).await;
+    let (node, ignorant) =
+        (Node::start("node1", &shared, &[]).await, Node::start(IGNORANT, &shared, &[]).await);
+    let dead = dead_end().await;
+    // Others know no such wallet, or another one of its name, or can't be asked: alone it is not believed.
+    for other in [&node.uri, &ignorant.uri, &dead] {
+        let client = client(&[&inventor.uri, other]);
+        let made = client.keygen(keygen(None)).await.unwrap();
+        let error = client.pin(&made).await.unwrap_err();
+        let ClientError::InvalidWallet { reason, .. } = error else { panic!("{error}") };
+        match reason {
+            InvalidWallet::OtherWallet { .. } => assert_eq!(other, &node.uri),
+            InvalidWallet::Unconfirmed { by: 1, of: 2 } => assert_ne!(other, &node.uri),
+            reason => panic!("{reason}"),
+        }
+    }
+    // Whoever asks one alone has nobody else's word, and who asks nobody has no wallet.
+    let made = client(&[&inventor.uri]).keygen(keygen(None)).await.unwrap();
+    client(&[&inventor.uri]).pin(&made).await.unwrap();
+    assert!(matches!(client(&[&dead]).pin(&made).await, Err(ClientError::Unreachable { .. })));
+}
+
+#[tokio::test]
+async fn what_a_lost_node_may_have_done_is_not_called_undone() {
+    let shared = Arc::new(Shared::default());
+    let dead = dead_end().await;
+    let error = client(&[&dead]).keygen(keygen(None)).await.unwrap_err();
+    assert!(matches!(error, ClientError::Unreachable { was_asked: false, .. }), "{error}");
+    // One dies over its work; the others can't be asked, or have no time.
+    let tries = usize::try_from(quick().attempts).unwrap();
+    let unavailable = Node::start("node2", &shared, &vec![Fault::Unavailable; 2 * tries]).await;
+    for other in [&dead, &unavailable.uri] {
+        let lost = Node::start("node1", &shared, &vec![Fault::DiesAfterwards; 2 * tries]).await;
+        let error = client(&[&lost.uri, other]).keygen(keygen(None)).await.unwrap_err();
+        let ClientError::Unreachable { was_asked, endpoint, .. } = &error else { panic!("{error}") };
+        assert!(was_asked, "{error}");
+        assert_eq!(*endpoint, lost.uri);
+    }
+    // What was only read was not done.
+    let lost = Node::start("node1", &shared, &vec![Fault::DiesAfterwards; 2 * tries]).await;
+    let error = client(&[&lost.uri, &unavailable.uri]).wallets().await.unwrap_err();
+    assert!(error.api().is_some(), "{error}");
+}
+
+#[tokio::test]
+async fn a_wallet_that_was_not_asked_for_is_no_answer() {
+    let shared = Arc::new(Shared::default());
+    let node = Node::start("node1", &shared, &[]).await;
+    let client = client(&[&node.uri]);
+    let asked = keygen(None);
+    for (other, field) in [
+        (KeygenRequest { total: 4, ..asked.clone() }, "total"),
+        (
+            KeygenRequest { parties: Some(vec!["node7".into(), "node8".into(), "node9".into()]), ..asked },
+            "parties",
+        ),
+    ] {
+        let error = client.keygen(other).await.unwrap_err();
+        let ClientError::UnexpectedAnswer { reason, .. } = &error else { panic!("{error}") };
+        assert!(reason.contains(field), "{reason}");
     }
 }
 
@@ -313,7 +389,7 @@ async fn when_nobody_answers_the_error_says_whom_and_why() {
     let dead = dead_end().await;
     let policy = RetryPolicy { attempts: 3, ..quick() };
     let error = client_with(&[&dead], policy).wallets().await.unwrap_err();
-    let ClientError::Unreachable { attempts, endpoint, reason } = &error else { panic!("{error}") };
+    let ClientError::Unreachable { attempts, endpoint, reason, .. } = &error else { panic!("{error}") };
     assert_eq!((*attempts, endpoint), (3, &dead));
     assert!(reason.contains("refused"), "{reason}");
 }

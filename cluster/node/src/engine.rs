@@ -55,7 +55,7 @@ const PEER_TASKS: usize = 256;
 /// How much longer a client waits than the request may take: for the reason why it failed.
 const LAST_WORD: Duration = Duration::from_secs(1);
 /// How often expired requests are forgotten.
-const FORGET_EVERY: Duration = Duration::from_secs(60);
+const FORGET_EVERY: Duration = Duration::from_secs(600);
 
 /// What a request for which nobody waits takes of [`UNWAITED`] for each begun so many bytes of its body.
 const UNWAITED_UNIT: usize = 16 * 1024;

@@ -25,6 +25,9 @@ use memory::{Live, Memory};
 use crate::authority::CLOCK_SKEW;
 use crate::store::{Batch, Precondition, Record, Store, StoreError, Table};
 
+/// Rows by their keys.
+type Rows = Vec<(Vec<u8>, Record)>;
+
 /// Rows that are deleted at a time: the store does it with few commits.
 const FORGOTTEN_AT_ONCE: usize = 256;
 
@@ -266,22 +269,30 @@ impl Ledger {
     /// # Errors
     /// The store's.
     pub(crate) async fn forget_expired(&self, now: SystemTime) -> Result<usize, StoreError> {
-        self.forget(self.expired(now)?).await
+        let (mut count, mut after) = (0_usize, None);
+        loop {
+            let (expired, next) = self.expired(now, after.as_deref())?;
+            count = count.saturating_add(self.forget(expired).await?);
+            let Some(next) = next else { return Ok(count) };
+            after = Some(next);
+            // There can be a million rows: requests that wait go first.
+            tokio::task::yield_now().await;
+        }
     }
 
-    /// The rows of requests whose time is over.
-    fn expired(&self, now: SystemTime) -> Result<Vec<(Vec<u8>, Record)>, StoreError> {
+    /// Of a page of requests those whose time is over, and where the next page begins.
+    fn expired(&self, now: SystemTime, after: Option<&[u8]>) -> Result<(Rows, Option<Vec<u8>>), StoreError> {
         let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        let mut rows = self.store.scan(Table::Requests, "")?.records;
-        rows.retain(|(_, record)| {
+        let mut page = self.store.scan_after(Table::Requests, "", after, FORGOTTEN_AT_ONCE)?;
+        page.records.retain(|(_, record)| {
             Entry::from_wire(record.value.expose()).is_ok_and(|entry| entry.until < now)
         });
-        Ok(rows)
+        Ok((page.records, page.next))
     }
 
     /// Deletes rows and their results, but for those that have changed since they were read: a client has repeated the
     /// request, and it is to be remembered for longer.
-    async fn forget(&self, rows: Vec<(Vec<u8>, Record)>) -> Result<usize, StoreError> {
+    async fn forget(&self, rows: Rows) -> Result<usize, StoreError> {
         let forget = |(key, record): (Vec<u8>, Record)| {
             let unchanged = Precondition::Equals(record.value);
             let batch = Batch::new().require(Table::Requests, &key, unchanged);

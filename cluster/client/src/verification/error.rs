@@ -18,9 +18,17 @@ pub enum InvalidWallet {
     /// The public key is not that of the group key.
     #[error("it names a group key that is not that of its public key")]
     GroupKey,
-    /// Another node describes it in another way.
-    #[error("nodes disagree about its group key or chain code")]
+    /// Another node describes it in another way, or knows another wallet of its name.
+    #[error("nodes disagree about it")]
     Disputed,
+    /// Too few nodes know it.
+    #[error("only {by} of {of} nodes that were asked confirm it")]
+    Unconfirmed {
+        /// How many do.
+        by: usize,
+        /// How many were asked.
+        of: usize,
+    },
     /// It is another wallet than the one that was made.
     #[error("it has the public key {found}, not {expected}")]
     OtherWallet {

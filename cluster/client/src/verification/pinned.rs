@@ -1,7 +1,9 @@
 //! A wallet as its owner remembers it.
 
+use std::collections::BTreeSet;
+
 use quorate_keys::{ChainCode, Curve, DerivationPath, GroupKey, PublicKey, Scheme, derive, taproot};
-use quorate_request::{Hex, HexArray, SignRequest, TransactionBytes, Tweak, WalletView};
+use quorate_request::{Hex, HexArray, KeygenResponse, SignRequest, TransactionBytes, Tweak, WalletView};
 use serde::{Deserialize, Serialize};
 
 use super::{Expectation, InvalidWallet, Unexpectable};
@@ -48,6 +50,23 @@ impl PinnedWallet {
         let scheme: Scheme = view.scheme.parse().map_err(field("scheme"))?;
         let root = (&view.group_key, &view.chain_code);
         Self::new(curve, scheme, &view.public_key, Some(root))
+    }
+
+    /// The wallet that a node describes, if it is the one that was made.
+    pub(crate) fn as_made(view: &WalletView, made: &KeygenResponse) -> Result<Self, InvalidWallet> {
+        let parties = |names: &[String]| names.iter().cloned().collect::<BTreeSet<_>>();
+        if view.public_key != made.public_key {
+            let (found, expected) = (view.public_key.clone(), made.public_key.clone());
+            return Err(InvalidWallet::OtherWallet { found, expected });
+        }
+        if view.threshold != made.threshold {
+            return Err(field("threshold")(format!("{}, not {}", view.threshold, made.threshold)));
+        }
+        if parties(&view.parties) != parties(&made.parties) {
+            let (found, expected) = (view.parties.join(", "), made.parties.join(", "));
+            return Err(field("parties")(format!("{found}, not {expected}")));
+        }
+        Self::of_view(view)
     }
 
     fn new(

@@ -48,6 +48,12 @@ fn public_key() -> Hex {
 /// The name of a node that lies about the wallet, and signs with a key of its own.
 pub const LIAR: &str = "liar";
 
+/// The name of a node that invents a wallet with a key of its own, and says it was made.
+pub const INVENTOR: &str = "inventor";
+
+/// The name of a node that has heard of no wallet.
+pub const IGNORANT: &str = "ignorant";
+
 /// What a node does instead of answering properly.
 #[derive(Clone, Copy, Debug)]
 pub enum Fault {
@@ -279,7 +285,7 @@ async fn keygen(State(node): State<NodeState>, uri: Uri, headers: HeaderMap, bod
             Ok(KeygenResponse {
                 session_id: session_id.clone(),
                 wallet_id: request.wallet_id.unwrap_or_else(fresh),
-                public_key: public_key(),
+                public_key: node.view("w1").public_key,
                 address: None,
                 status: RequestStatus::Completed,
                 threshold: request.threshold,
@@ -333,6 +339,20 @@ async fn sign(State(node): State<NodeState>, headers: HeaderMap, body: Bytes) ->
     either(work.await)
 }
 
+impl NodeState {
+    fn view(&self, id: &str) -> WalletView {
+        let view = view(id);
+        match self.name.as_str() {
+            LIAR => WalletView { chain_code: [4; 32].into(), ..view },
+            INVENTOR => {
+                let public_key: Hex = initiator().identity().as_bytes().as_slice().into();
+                WalletView { group_key: public_key.clone(), public_key, ..view }
+            }
+            _ => view,
+        }
+    }
+}
+
 fn view(id: &str) -> WalletView {
     WalletView {
         wallet_id: id.parse().unwrap(),
@@ -366,9 +386,7 @@ async fn read(
 }
 
 async fn wallets(State(node): State<NodeState>, uri: Uri, headers: HeaderMap) -> Response {
-    let chain_code = if node.name == LIAR { [4; 32] } else { [3; 32] };
-    read(&node, &uri, &headers, || Ok(ok(&[WalletView { chain_code: chain_code.into(), ..view("w1") }])))
-        .await
+    read(&node, &uri, &headers, || Ok(ok(&[node.view("w1")]))).await
 }
 
 async fn wallet(
@@ -378,7 +396,7 @@ async fn wallet(
     headers: HeaderMap,
 ) -> Response {
     read(&node, &uri, &headers, || match id.as_str() {
-        "w1" => Ok(ok(&view("w1"))),
+        "w1" if node.name != IGNORANT => Ok(ok(&node.view("w1"))),
         _ => Err(refuse(&ErrorBody::new(ErrorCode::UnknownWallet, format!("there is no wallet {id}")))),
     })
     .await

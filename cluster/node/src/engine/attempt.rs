@@ -63,6 +63,8 @@ pub(super) enum Attempted {
     Cheated(BTreeSet<Identity>, String),
     /// A node asks to be tried later.
     Busy(Identity, String),
+    /// A member can't go on with what it had begun, and is not to blame.
+    SteppedBack(Identity, String),
     /// It may work the next time.
     Again(String),
     /// It is not known whether it has succeeded.
@@ -72,8 +74,18 @@ pub(super) enum Attempted {
 }
 
 /// How attempts end, as metrics name it.
-pub(crate) const OUTCOMES: [&str; 9] =
-    ["completed", "refused", "absent", "doubtful", "cheated", "busy", "failed", "unresolved", "not_kept"];
+pub(crate) const OUTCOMES: [&str; 10] = [
+    "completed",
+    "refused",
+    "absent",
+    "doubtful",
+    "cheated",
+    "busy",
+    "stepped_back",
+    "failed",
+    "unresolved",
+    "not_kept",
+];
 
 impl Attempted {
     /// Which of the [`OUTCOMES`] this is.
@@ -87,6 +99,7 @@ impl Attempted {
             Self::Busy(..) => "busy",
             Self::Again(_) => "failed",
             Self::Unresolved(_) => "unresolved",
+            Self::SteppedBack(..) => "stepped_back",
             Self::NotKept(_) => "not_kept",
         }
     }
@@ -417,7 +430,7 @@ impl Engine {
                 Answer::Declined(Reason::Busy(why))
                     if matches!(job, Job::Keygen(_)) && chosen.contains(&from) =>
                 {
-                    return self.declined_for(from, Reason::Busy(why));
+                    return Attempted::SteppedBack(from, why);
                 }
                 // Who says so of itself is believed, and the attempt is over: it needs everybody.
                 Answer::GivenUp(silent, reason) if chosen.contains(&from) && silent.contains(&from) => {

@@ -136,6 +136,10 @@ impl Engine {
                     trouble.strike(&BTreeSet::from([node]), PATIENCE);
                     left = left.saturating_add(1);
                 }
+                Attempted::SteppedBack(node, why) => {
+                    trouble.last = format!("node {} stepped back: {why}", self.name(&node));
+                    trouble.strike(&BTreeSet::from([node]), PATIENCE);
+                }
                 Attempted::Again(why) => trouble.last = why,
             }
             trouble.tried.extend(chosen);

@@ -90,6 +90,23 @@ async fn a_request_without_a_result_is_not_called_failed() {
 }
 
 #[tokio::test]
+async fn all_that_has_expired_is_forgotten_page_by_page() {
+    let scene = Scene::new();
+    let count = 2 * FORGOTTEN_AT_ONCE + 10;
+    for number in 0..count {
+        let request = scene.request(&format!("request-{number}"));
+        let remembered = scene.ledger.remember(Batch::new(), &request).unwrap();
+        scene.ledger.store.commit(remembered).await.unwrap();
+    }
+    let later = SystemTime::now() + 2 * MAX_LIFETIME;
+    let (page, next) = scene.ledger.expired(later, None).unwrap();
+    assert_eq!((page.len(), next.is_some()), (FORGOTTEN_AT_ONCE, true));
+    assert_eq!(scene.ledger.forget_expired(SystemTime::now()).await.unwrap(), 0);
+    assert_eq!(scene.ledger.forget_expired(later).await.unwrap(), count);
+    assert!(scene.ledger.store.keys(Table::Requests, "").unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn what_is_remembered_anew_is_not_forgotten() {
     let scene = Scene::new();
     let [old, repeated] = ["old", "repeated"].map(|id| scene.request(id));
@@ -98,7 +115,7 @@ async fn what_is_remembered_anew_is_not_forgotten() {
     }
     assert_eq!(scene.ledger.forget_expired(SystemTime::now()).await.unwrap(), 0);
     let later = SystemTime::now() + 2 * MAX_LIFETIME;
-    let expired = scene.ledger.expired(later).unwrap();
+    let expired = scene.ledger.expired(later, None).unwrap().0;
     assert_eq!(expired.len(), 2);
     // Its client repeats one of them just now. Rows count whole seconds.
     tokio::time::sleep(Duration::from_millis(1100)).await;
