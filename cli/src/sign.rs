@@ -191,7 +191,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
             signed
         }
     };
-    // What is printed was verified, whoever answered. It is printed even if it could not be written.
+    // What is printed was verified, under the key of the wallet if that is known. It is printed even if it could not be written.
     output::print(json, &signed, || people(&signed))?;
     written
 }

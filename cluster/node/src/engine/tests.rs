@@ -94,6 +94,13 @@ impl Default for Settings {
     }
 }
 
+impl Settings {
+    /// Nobody's silence is noticed before the test is over.
+    fn patient() -> Self {
+        Self { round: Duration::from_secs(120), request: Duration::from_secs(240), ..Self::default() }
+    }
+}
+
 impl Cluster {
     async fn new(nodes: usize, settings: Settings) -> Self {
         let folder = tempfile::tempdir().unwrap();

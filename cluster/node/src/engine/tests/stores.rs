@@ -72,12 +72,7 @@ async fn no_share_leaves_a_node_whose_store_fails_while_the_session_runs() {
 async fn another_committee_signs_when_the_store_of_a_member_fails() {
     // A member of the committee, and a node that has only the members' words.
     for proposer in [0, 3] {
-        let settings = Settings {
-            round: Duration::from_secs(120),
-            request: Duration::from_secs(240),
-            ..Settings::default()
-        };
-        let cluster = Cluster::new(4, settings).await;
+        let cluster = Cluster::new(4, Settings::patient()).await;
         cluster.keygen(0, "k", "w", &[0, 1, 2]).await.unwrap();
         eventually("known", || (0..4).all(|place| cluster.knows(place, "w") == 1)).await;
         cluster.fill_disk_when_accepted(1);
@@ -97,12 +92,7 @@ async fn another_committee_signs_when_the_store_of_a_member_fails() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_can_not_keep_the_wallet_that_it_was_asked_for_says_so_at_once() {
-    let settings = Settings {
-        round: Duration::from_secs(120),
-        request: Duration::from_secs(240),
-        ..Settings::default()
-    };
-    let cluster = Cluster::new(3, settings).await;
+    let cluster = Cluster::new(3, Settings::patient()).await;
     cluster.engine(0).store.fill_disk(true);
     let asked = tokio::time::timeout(Duration::from_secs(60), cluster.keygen(0, "k", "w", &[1, 2])).await;
     let error = asked.expect("without waiting for a round's time").unwrap_err();

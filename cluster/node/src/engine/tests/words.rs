@@ -96,13 +96,7 @@ async fn who_is_called_silent_and_answers_is_not_absent() {
 async fn who_says_that_it_cant_go_on_is_replaced_at_once() {
     // A member of the committee, and a node that has only the members' words.
     for proposer in [0, 3] {
-        // Nobody's silence is noticed before the test is over.
-        let settings = Settings {
-            round: Duration::from_secs(120),
-            request: Duration::from_secs(240),
-            ..Settings::default()
-        };
-        let cluster = Cluster::new(4, settings).await;
+        let cluster = Cluster::new(4, Settings::patient()).await;
         cluster.keygen(0, "k", "w", &[0, 1, 2]).await.unwrap();
         let mut hand = cluster.hand(2).await;
         let engine = cluster.engine(proposer);
