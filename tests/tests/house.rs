@@ -34,6 +34,7 @@ const SHARING: &str = "threshold/sharing";
 const SESSION: &str = "threshold/session";
 const SIMULATOR: &str = "threshold/simulator";
 const BIGNUM: &str = "threshold/bignum";
+const PAILLIER: &str = "threshold/paillier";
 const KEYGEN: &str = "threshold/keygen";
 const FROST: &str = "threshold/frost";
 const CHAINS: &str = "chains";
@@ -53,6 +54,7 @@ const ROOMS: &[Room] = &[
     room(SESSION,   &[KEYS, SHARING],                                                 &[]),
     room(SIMULATOR, &[KEYS, SHARING, SESSION],                                        &[]),
     room(BIGNUM,    &[],                                                              &[]),
+    room(PAILLIER,  &[BIGNUM],                                                        &[]),
     room(KEYGEN,    &[KEYS, SHARING, SESSION],                                        &[SIMULATOR]),
     room(FROST,     &[KEYS, SHARING, SESSION],                                        &[SIMULATOR, KEYGEN]),
     room(CHAINS,    &[KEYS],                                                          &[]),
