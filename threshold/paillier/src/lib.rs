@@ -1,8 +1,10 @@
 //! Paillier encryption and what threshold ECDSA builds on it.
 
+mod comb;
 mod crt;
 mod key;
 mod natural;
+mod pedersen;
 mod primes;
 
 pub use key::{
@@ -10,4 +12,5 @@ pub use key::{
     NoncePower,
 };
 pub use natural::Natural;
+pub use pedersen::{Commitment, InvalidCommitment, InvalidParameters, Lengths, OwnParameters, Parameters};
 pub use primes::{SafePrime, Stopped};

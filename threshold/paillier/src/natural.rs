@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::fmt;
 
-use crypto_bigint::{BoxedUint, Gcd, NonZero, Resize};
+use crypto_bigint::{BoxedUint, ConcatenatingMul, Gcd, NonZero, Resize};
 use rand_core::CryptoRngCore;
 use subtle::{Choice, ConstantTimeEq, ConstantTimeLess};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
