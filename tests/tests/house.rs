@@ -54,7 +54,7 @@ const ROOMS: &[Room] = &[
     room(SESSION,   &[KEYS, SHARING],                                                 &[]),
     room(SIMULATOR, &[KEYS, SHARING, SESSION],                                        &[]),
     room(BIGNUM,    &[],                                                              &[]),
-    room(PAILLIER,  &[BIGNUM],                                                        &[]),
+    room(PAILLIER,  &[KEYS, SHARING, BIGNUM],                                         &[]),
     room(KEYGEN,    &[KEYS, SHARING, SESSION],                                        &[SIMULATOR]),
     room(FROST,     &[KEYS, SHARING, SESSION],                                        &[SIMULATOR, KEYGEN]),
     room(CHAINS,    &[KEYS],                                                          &[]),

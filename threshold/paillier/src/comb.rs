@@ -48,12 +48,17 @@ impl Comb {
         self.width * ROWS * BLOCKS
     }
 
+    /// Whether an exponent has no more room than this was prepared for, rounded up to a limb.
+    pub(crate) fn serves(&self, exponent: &Natural) -> bool {
+        exponent.room() <= self.bits().next_multiple_of(64)
+    }
+
     /// The base to the power of `exponent`, in a time that depends on neither.
     ///
     /// # Panics
     /// When the exponent has more room than this was prepared for, rounded up to a limb.
     pub(crate) fn pow(&self, modulus: &Modulus, exponent: &Natural) -> Element {
-        assert!(exponent.room() <= self.bits().next_multiple_of(64), "an exponent beyond the table");
+        assert!(self.serves(exponent), "an exponent beyond the table");
         let bytes = exponent.to_le_bytes();
         let bit = |place: usize| bytes.get(place / 8).map_or(0, |byte| usize::from(byte >> (place % 8) & 1));
         let mut power = modulus.one().clone();

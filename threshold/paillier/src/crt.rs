@@ -41,6 +41,11 @@ impl Factor {
         product.map_or_else(|| Natural::from_u64(0), |product| self.number_of(&product))
     }
 
+    /// A number of any room, modulo this factor.
+    pub(crate) fn reduce(&self, number: &Natural) -> Natural {
+        number.rem(&self.number).unwrap_or_else(|| Natural::from_u64(0))
+    }
+
     fn reduced(&self, number: &Natural) -> Option<Element> {
         // Never nothing: the factor is not zero, and a remainder is below it.
         self.modulus.element(&number.rem(&self.number)?.to_le_bytes()).ok()

@@ -8,7 +8,7 @@ use std::fmt;
 
 use quorate_bignum::{Element, Modulus};
 use rand_core::CryptoRngCore;
-use subtle::ConstantTimeEq;
+use subtle::{Choice, ConstantTimeEq};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::crt::{Crt, Factor, less_one};
@@ -35,6 +35,11 @@ pub enum InvalidKey {
 #[error("not a ciphertext: it must be below N² and have no factor in common with N")]
 pub struct InvalidCiphertext;
 
+/// Not a nonce under this key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a nonce: it must be below N and have no factor in common with it")]
+pub struct InvalidNonce;
+
 /// Not a message: N or more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a message: it must be below N")]
@@ -43,6 +48,9 @@ pub struct InvalidMessage;
 /// A public key: N.
 pub struct EncryptionKey {
     number: Natural,
+    /// N.
+    plain: Modulus,
+    /// N².
     square: Modulus,
 }
 
@@ -59,6 +67,19 @@ pub struct Nonce(Natural);
 #[derive(Debug)]
 pub struct NoncePower(Element);
 
+impl Ciphertext {
+    /// A ciphertext of zero: the power of its nonce.
+    pub(crate) fn of_power(power: NoncePower) -> Self {
+        Self(power.0)
+    }
+}
+
+impl ConstantTimeEq for Ciphertext {
+    fn ct_eq(&self, other: &Self) -> Choice {
+        self.0.ct_eq(&other.0)
+    }
+}
+
 impl EncryptionKey {
     /// The key with this N.
     ///
@@ -73,8 +94,9 @@ impl EncryptionKey {
             return Err(invalid);
         }
         let number = number.with_room(bits);
+        let plain = Modulus::new(&number.to_le_bytes()).map_err(|_| invalid)?;
         let square = Modulus::new(&number.mul(&number).to_le_bytes()).map_err(|_| invalid)?;
-        Ok(Self { number, square })
+        Ok(Self { number, plain, square })
     }
 
     /// N.
@@ -137,6 +159,49 @@ impl EncryptionKey {
         Ciphertext(self.square.pow_vartime(&ciphertext.0, &factor.to_le_bytes()))
     }
 
+    /// The ciphertext of zero under the nonce 1.
+    #[must_use]
+    pub fn zero(&self) -> Ciphertext {
+        Ciphertext(self.square.one().clone())
+    }
+
+    /// A ciphertext of the negated message.
+    #[must_use]
+    pub fn negate(&self, ciphertext: &Ciphertext) -> Ciphertext {
+        let square = self.number.mul(&self.number);
+        let inverse = Natural::from_le_bytes(&self.bytes(ciphertext)).invert(&square);
+        // Never nothing: a ciphertext has no factor in common with N.
+        let inverse = inverse.and_then(|inverse| self.square.element(&inverse.to_le_bytes()).ok());
+        Ciphertext(inverse.unwrap_or_else(|| self.square.one().clone()))
+    }
+
+    /// (1 + N)^m, the ciphertext of m modulo N under the nonce 1: hides nothing.
+    #[must_use]
+    pub fn plain(&self, message: &Natural) -> Ciphertext {
+        let reduced = message.rem(&self.number).and_then(|message| self.message(&message).ok());
+        Ciphertext(reduced.unwrap_or_else(|| self.square.one().clone()))
+    }
+
+    /// mask · nonce^factor modulo N: the nonce of a ciphertext times a public factor, plus another ciphertext. Constant time.
+    #[must_use]
+    pub fn combine_nonces(&self, mask: &Nonce, nonce: &Nonce, factor: &Natural) -> Nonce {
+        let element = |nonce: &Nonce| {
+            self.plain.element(&nonce.0.to_le_bytes()).unwrap_or_else(|_| self.plain.one().clone())
+        };
+        let power = self.plain.pow(&element(nonce), &factor.to_le_bytes());
+        let product = self.plain.mul(&element(mask), &power);
+        Nonce(Natural::from_le_bytes(&self.plain.bytes(&product)).with_room(self.number.room()))
+    }
+
+    /// The number as a nonce, public or not.
+    ///
+    /// # Errors
+    /// [`InvalidNonce`] when it is not below N, or has a factor in common with it: the fault of whoever sent it.
+    pub fn nonce_of(&self, number: Natural) -> Result<Nonce, InvalidNonce> {
+        let fits = bool::from(number.less(&self.number)) && number.is_coprime_vartime(&self.number);
+        fits.then(|| Nonce(number.with_room(self.number.room()))).ok_or(InvalidNonce)
+    }
+
     /// The ciphertext with these little-endian bytes.
     ///
     /// # Errors
@@ -187,6 +252,11 @@ impl fmt::Debug for Nonce {
 }
 
 impl Nonce {
+    /// 1, which hides nothing.
+    pub(crate) fn one(key: &EncryptionKey) -> Self {
+        Self(Natural::from_u64(1).with_room(key.number.room()))
+    }
+
     /// r.
     #[must_use]
     pub const fn number(&self) -> &Natural {
@@ -255,11 +325,36 @@ impl DecryptionKey {
         p.zip(q).map_or_else(|| Natural::from_u64(0), |(p, q)| self.plain.join(&p, &q))
     }
 
+    /// The message of a ciphertext as a number from -N/2 to N/2: its distance from zero, and whether it is negative. Constant time.
+    #[must_use]
+    pub fn decrypt_centred(&self, ciphertext: &Ciphertext) -> (Natural, Choice) {
+        let message = self.decrypt(ciphertext).with_room(self.public.number.room());
+        let negated = self.public.number.wrapping_sub(&message);
+        let negative = negated.less(&message);
+        (Natural::select(&message, &negated, negative), negative)
+    }
+
+    /// A ciphertext of the message times `factor`, in constant time, and less of it than others need.
+    #[must_use]
+    pub fn mul(&self, ciphertext: &Ciphertext, factor: &Natural) -> Ciphertext {
+        Ciphertext(self.public.element(&self.square.pow(&self.number(ciphertext), factor, factor)))
+    }
+
     /// The nonce of a ciphertext.
     #[must_use]
     pub fn recover_nonce(&self, ciphertext: &Ciphertext) -> Nonce {
         // Modulo p, (1 + N)^m is 1: what is left is r^N.
-        Nonce(self.plain.pow(&self.number(ciphertext), &self.p.root, &self.q.root))
+        Nonce(self.root(&self.number(ciphertext)))
+    }
+
+    /// The N-th root of a number modulo N.
+    pub(crate) fn root(&self, number: &Natural) -> Natural {
+        self.plain.pow(number, &self.p.root, &self.q.root)
+    }
+
+    /// The factors of N.
+    pub(crate) const fn factors(&self) -> &Crt {
+        &self.plain
     }
 
     /// r^N, in a third of the time that others need.

@@ -5,7 +5,7 @@ use std::fmt;
 
 use crypto_bigint::{BoxedUint, ConcatenatingMul, Gcd, NonZero, Resize};
 use rand_core::CryptoRngCore;
-use subtle::{Choice, ConstantTimeEq, ConstantTimeLess};
+use subtle::{Choice, ConditionallySelectable, ConstantTimeEq, ConstantTimeLess};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 /// A natural number with room for so many bits, a multiple of 64. The room is public; what is in it need not be: where a
@@ -144,6 +144,19 @@ impl Natural {
     #[must_use]
     pub fn is_coprime_vartime(&self, modulus: &Self) -> bool {
         self.0.gcd_vartime(&modulus.0).is_one().into()
+    }
+
+    /// `a`, or `b` if `choice` is set; with the larger room of both.
+    #[must_use]
+    pub fn select(a: &Self, b: &Self, choice: Choice) -> Self {
+        let room = a.0.bits_precision().max(b.0.bits_precision());
+        let widened = |number: &Self| number.0.clone().resize_unchecked(room);
+        let (a, b) = (Self(widened(a)), Self(widened(b)));
+        let mut words = Zeroizing::new(Vec::with_capacity(a.0.as_words().len()));
+        words.extend(
+            a.0.as_words().iter().zip(b.0.as_words()).map(|(a, b)| u64::conditional_select(a, b, choice)),
+        );
+        Self(BoxedUint::from_words(words.iter().copied()))
     }
 
     /// Whether it is below `other`.

@@ -101,15 +101,53 @@ impl Parameters {
         self.bases.each_ref().map(|base| self.modulus.bytes(base).to_vec())
     }
 
-    /// s^value · t^randomness, in a time that depends on neither.
-    ///
-    /// # Panics
-    /// When an exponent is longer than the parameters were prepared for.
+    /// s^value · t^randomness, in a time that depends on the rooms of both only. Exponents that are longer than the parameters
+    /// were prepared for take longer.
     #[must_use]
     pub fn commit(&self, value: &Natural, randomness: &Natural) -> Commitment {
-        let [s, t] = &self.combs;
-        let (left, right) = (s.pow(&self.modulus, value), t.pow(&self.modulus, randomness));
+        let [left, right] =
+            [(0, value), (1, randomness)].map(|(which, exponent)| self.power(which, exponent));
         Commitment(self.modulus.mul(&left, &right))
+    }
+
+    fn power(&self, which: usize, exponent: &Natural) -> Element {
+        match (self.combs.get(which), self.bases.get(which)) {
+            (Some(comb), _) if comb.serves(exponent) => comb.pow(&self.modulus, exponent),
+            (_, Some(base)) => self.modulus.pow(base, &exponent.to_le_bytes()),
+            _ => self.modulus.one().clone(),
+        }
+    }
+
+    /// The product of two commitments.
+    #[must_use]
+    pub fn multiply(&self, left: &Commitment, right: &Commitment) -> Commitment {
+        Commitment(self.modulus.mul(&left.0, &right.0))
+    }
+
+    /// A commitment divided by another.
+    #[must_use]
+    pub fn divide(&self, left: &Commitment, right: &Commitment) -> Commitment {
+        let inverse = Natural::from_le_bytes(&self.bytes(right)).invert(&self.number);
+        // Never nothing: a commitment has no factor in common with N.
+        let inverse = inverse.and_then(|inverse| self.modulus.element(&inverse.to_le_bytes()).ok());
+        Commitment(self.modulus.mul(&left.0, inverse.as_ref().unwrap_or(self.modulus.one())))
+    }
+
+    /// What is computed with modulo N.
+    pub(crate) fn modulus(&self) -> &Modulus {
+        &self.modulus
+    }
+
+    /// A commitment to the power of a public exponent.
+    #[must_use]
+    pub fn raise_vartime(&self, commitment: &Commitment, exponent: &Natural) -> Commitment {
+        Commitment(self.modulus.pow_vartime(&commitment.0, &exponent.to_le_bytes()))
+    }
+
+    /// A commitment to the power of a secret exponent. Constant time.
+    #[must_use]
+    pub fn raise(&self, commitment: &Commitment, exponent: &Natural) -> Commitment {
+        Commitment(self.modulus.pow(&commitment.0, &exponent.to_le_bytes()))
     }
 
     /// The commitment with these little-endian bytes.
@@ -184,6 +222,40 @@ impl OwnParameters {
     ) -> Result<Self, InvalidParameters> {
         let (p, q) = (p.number(), q.number());
         let number = p.mul(q);
+        let order = less_one(p).mul(&less_one(q));
+        loop {
+            let root = Natural::random_below(&number, rng);
+            let base = root.mul(&root).rem(&number).unwrap_or(root);
+            let lambda = Natural::random_below(&order, rng);
+            match Self::from_parts([p, q], &lambda, &base, lengths) {
+                // As likely as to guess a factor.
+                Err(InvalidParameters::Bases) => {}
+                made => return made,
+            }
+        }
+    }
+
+    /// The parameters with these primes, λ and t, as they were stored.
+    ///
+    /// # Errors
+    /// [`InvalidParameters`]: they were stored or restored wrongly.
+    pub fn restore(
+        p: &SafePrime,
+        q: &SafePrime,
+        lambda: &Natural,
+        base: &Natural,
+        lengths: Lengths,
+    ) -> Result<Self, InvalidParameters> {
+        Self::from_parts([p.number(), q.number()], lambda, base, lengths)
+    }
+
+    fn from_parts(
+        [p, q]: [&Natural; 2],
+        lambda: &Natural,
+        base: &Natural,
+        lengths: Lengths,
+    ) -> Result<Self, InvalidParameters> {
+        let number = p.mul(q);
         let bits = p.room() + q.room();
         let invalid = InvalidParameters::Modulus { bits };
         if p.room() != q.room() {
@@ -191,21 +263,11 @@ impl OwnParameters {
         }
         let crt = Crt::new(p.clone(), q.clone()).ok_or(invalid)?;
         let orders = [less_one(p), less_one(q)];
+        let own = Trapdoor { crt: &crt, orders: &orders, lambda, base };
+        let power = own.power(&Natural::from_u64(1), &Natural::from_u64(0)).ok_or(invalid)?;
+        let public = Parameters::new(&number, &power.to_le_bytes(), &base.to_le_bytes(), bits, lengths)?;
         let order = orders[0].mul(&orders[1]);
-        let two = Natural::from_u64(2);
-        loop {
-            let base = crt.pow(&Natural::random_below(&number, rng), &two, &two);
-            let lambda = Natural::random_below(&order, rng);
-            let own = Trapdoor { crt: &crt, orders: &orders, lambda: &lambda, base: &base };
-            let (one, zero) = (Natural::from_u64(1), Natural::from_u64(0));
-            let power = own.power(&one, &zero).ok_or(invalid)?;
-            match Parameters::new(&number, &power.to_le_bytes(), &base.to_le_bytes(), bits, lengths) {
-                Ok(public) => return Ok(Self { public, crt, orders, order, lambda, base }),
-                // As likely as to guess a factor.
-                Err(InvalidParameters::Bases) => {}
-                Err(error) => return Err(error),
-            }
-        }
+        Ok(Self { public, crt, orders, order, lambda: lambda.clone(), base: base.clone() })
     }
 
     /// The public parameters.

@@ -117,7 +117,7 @@ impl std::fmt::Debug for SafePrime {
     }
 }
 
-/// (n - 1) / 2 of an odd n: a shift by one bit.
+/// Half of a number, rounded down: a shift by one bit.
 fn half(number: &Natural) -> Natural {
     let bytes = number.to_le_bytes();
     let above = bytes.iter().skip(1).chain(std::iter::once(&0));
@@ -157,8 +157,24 @@ fn survivors(start: &Natural) -> Vec<usize> {
     composite.iter().enumerate().filter(|(_, composite)| !**composite).map(|(at, _)| at).collect()
 }
 
+/// Whether a prime below `bound`, at most [`SMALL`], divides a number.
+pub(crate) fn has_prime_factor_below(number: &Natural, bound: u32) -> bool {
+    !number.is_odd()
+        || SMALL_PRIMES.iter().take_while(|prime| **prime < bound).any(|prime| remainder(number, *prime) == 0)
+}
+
+/// Whether an odd number passes Fermat's test with base 2, as every prime does.
+pub(crate) fn is_probably_prime(number: &Natural) -> bool {
+    passes(number, &Natural::from_u64(2))
+}
+
+/// A quarter of a number, rounded down.
+pub(crate) fn quarter(number: &Natural) -> Natural {
+    half(&half(number))
+}
+
 fn has_small_factor(number: &Natural) -> bool {
-    SMALL_PRIMES.iter().any(|prime| remainder(number, *prime) == 0) || !number.is_odd()
+    has_prime_factor_below(number, SMALL)
 }
 
 /// The remainder of a division by a small prime.

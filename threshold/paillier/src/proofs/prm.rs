@@ -1,0 +1,72 @@
+//! Π^prm: s is a power of t (ePrint 2021/060, figure 17). Without it a commitment may tell what it should hide.
+//!
+//! Challenges have one bit, and are not batched: an element of small order would pass every other batch.
+
+use quorate_keys::Transcript;
+use rand_core::CryptoRngCore;
+use subtle::{Choice, ConstantTimeEq};
+
+use super::{InvalidProof, begin};
+use crate::codec::{Reader, Writer};
+use crate::natural::Natural;
+use crate::party::{Keys, PublicKeys, SecretKeys};
+
+const NAME: &str = "prm";
+
+fn challenge(context: &Transcript, keys: &PublicKeys, commitments: &[u8]) -> Vec<bool> {
+    let transcript = keys.bind(begin(context, NAME, keys.sizes())).field("commitments", commitments);
+    let hash = transcript.wide();
+    let bits = hash.iter().flat_map(|byte| (0..8).map(move |bit| byte >> bit & 1 == 1));
+    bits.take(keys.sizes().repetitions()).collect()
+}
+
+/// Proves it of this party's parameters. Constant time in λ.
+pub fn prove(context: &Transcript, keys: &SecretKeys, rng: &mut dyn CryptoRngCore) -> Vec<u8> {
+    let own = keys.own_parameters();
+    let sizes = keys.sizes();
+    let zero = Natural::from_u64(0);
+    let mut writer = Writer::default();
+    // Step 1: A = t^a.
+    let masks: Vec<_> = (0..sizes.repetitions()).map(|_| Natural::random_below(own.order(), rng)).collect();
+    for mask in &masks {
+        writer.commitment(keys.parameters(), &own.commit(&zero, mask));
+    }
+    // Step 3: z = a + e·λ modulo φ(N).
+    let bits = challenge(context, keys.public(), writer.so_far());
+    for (mask, bit) in masks.iter().zip(bits) {
+        let lambda = Natural::select(&zero, own.lambda(), Choice::from(u8::from(bit)));
+        let response = mask.add(&lambda).rem(own.order()).unwrap_or_else(|| zero.clone());
+        writer.natural(&response, sizes.modulus());
+    }
+    writer.finish()
+}
+
+/// Verifies it of another party's parameters.
+///
+/// # Errors
+/// [`InvalidProof`].
+pub fn verify(context: &Transcript, keys: &PublicKeys, proof: &[u8]) -> Result<(), InvalidProof> {
+    let malformed = InvalidProof::malformed(NAME);
+    let sizes = keys.sizes();
+    let parameters = keys.parameters();
+    let mut reader = Reader::new(proof);
+    let mut commitments = Vec::with_capacity(sizes.repetitions());
+    for _ in 0..sizes.repetitions() {
+        commitments.push(reader.commitment(parameters).map_err(&malformed)?);
+    }
+    let bits = challenge(context, keys, reader.so_far());
+    let (one, zero) = (Natural::from_u64(1), Natural::from_u64(0));
+    let s = parameters.commit(&one, &zero);
+    for (commitment, bit) in commitments.iter().zip(bits) {
+        let response = reader.natural(sizes.modulus()).map_err(&malformed)?;
+        let left = parameters.commit(&zero, &response);
+        let holds = match bit {
+            true => left.ct_eq(&parameters.multiply(commitment, &s)),
+            false => left.ct_eq(commitment),
+        };
+        if !bool::from(holds) {
+            return Err(InvalidProof::new(NAME, "t^z = A·s^e"));
+        }
+    }
+    reader.finish().map_err(&malformed)
+}
