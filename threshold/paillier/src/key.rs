@@ -141,6 +141,13 @@ impl EncryptionKey {
         Ok(Ciphertext(self.square.mul(&self.message(message)?, &power.0)))
     }
 
+    /// Encrypts a number of any size modulo N, with a power made ahead.
+    #[must_use]
+    #[allow(clippy::needless_pass_by_value, reason = "a power is used once")]
+    pub fn encrypt_number(&self, number: &Natural, power: NoncePower) -> Ciphertext {
+        self.add(&self.plain(number), &Ciphertext::of_power(power))
+    }
+
     /// A ciphertext of the sum of two messages.
     #[must_use]
     pub fn add(&self, a: &Ciphertext, b: &Ciphertext) -> Ciphertext {

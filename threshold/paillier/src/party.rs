@@ -52,6 +52,12 @@ pub struct SecretKeys {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidKeys {
+    /// A number is written with too few or too many bytes.
+    #[error("N, s and t take {bits} bits each")]
+    Width {
+        /// How many.
+        bits: usize,
+    },
     /// N is even, or has not exactly the bits that it must have.
     #[error(transparent)]
     Key(#[from] InvalidKey),

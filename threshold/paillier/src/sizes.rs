@@ -53,6 +53,23 @@ impl Sizes {
         self.repetitions
     }
 
+    /// The number that stands for them in messages and stored records.
+    #[must_use]
+    pub const fn id(self) -> u8 {
+        if self.prime == Self::STANDARD.prime { 1 } else { 0 }
+    }
+
+    /// The lengths with this number.
+    #[must_use]
+    pub const fn from_id(id: u8) -> Option<Self> {
+        match id {
+            1 => Some(Self::STANDARD),
+            #[cfg(all(any(test, feature = "test-sizes"), debug_assertions))]
+            0 => Some(Self::TEST),
+            _ => None,
+        }
+    }
+
     /// All of them, for transcripts.
     pub(crate) fn to_bytes(self) -> Vec<u8> {
         [self.prime, self.secret(), self.slack, self.mask, self.repetitions]

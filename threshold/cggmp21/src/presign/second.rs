@@ -1,0 +1,218 @@
+//! Round 2: each signer multiplies every other's k by its γ and by its share of the key, under the other's encryption.
+
+use std::collections::BTreeMap;
+
+use quorate_paillier::proofs::claim::{Claim, all_hold};
+use quorate_paillier::proofs::{ReadyNonce, aff_g, elog};
+use quorate_paillier::{Keys, Natural, Nonce, SecretKeys, to_natural, to_scalar};
+use quorate_session::Blame;
+use quorate_sharing::PartyIndex;
+use rand_core::CryptoRngCore;
+
+use super::first::{Own, by_recipient};
+use super::message::{Fault, MULTIPLY, Pair, Product, Products, Sum};
+use super::parties::{First, Multiplied, Parties, Second};
+use crate::parallel;
+use crate::suite::Suite;
+
+/// What a signer keeps of one product that it made.
+pub(crate) struct OwnProduct {
+    /// y, of which the other's share of the product is too large, and this one's too small.
+    pub(crate) summand: Natural,
+    /// ρ and ρ_y.
+    nonces: [Nonce; 2],
+    pub(crate) multiplied: Multiplied,
+}
+
+/// By place of the presignature, receiver and kind.
+pub(crate) type OwnProducts = BTreeMap<(usize, PartyIndex, Product), OwnProduct>;
+
+/// What this party multiplies by.
+fn factor<C: Suite>(own: &Own<C>, share: &C::Scalar, product: Product) -> Natural {
+    to_natural::<C>(match product {
+        Product::Nonce => &own.secrets.gamma,
+        Product::Key => share,
+    })
+}
+
+impl OwnProduct {
+    fn generate<C: Suite>(
+        (me, receiver): (&SecretKeys, &dyn Keys),
+        first: &First<C>,
+        factor: &Natural,
+        rng: &mut dyn CryptoRngCore,
+    ) -> Self {
+        let summand = Natural::random(me.sizes().mask(), rng);
+        let (nonce, power) = ReadyNonce::new(receiver, rng).into_parts();
+        let (summand_nonce, summand_power) = ReadyNonce::new(me, rng).into_parts();
+        let key = receiver.encryption();
+        let masked = key.encrypt_number(&summand, power);
+        let multiplied = Multiplied {
+            product: key.add(&receiver.mul(first.k(), factor), &masked),
+            summand: me.encryption().encrypt_number(&summand, summand_power),
+        };
+        Self { summand, nonces: [nonce, summand_nonce], multiplied }
+    }
+
+    /// Proves to the owner of `verifier` how it was made.
+    pub(crate) fn prove<C: Suite>(
+        &self,
+        context: &quorate_keys::Transcript,
+        roles: &aff_g::Roles<'_>,
+        first: &First<C>,
+        (factor, point): (&Natural, C::Point),
+        rng: &mut dyn CryptoRngCore,
+    ) -> Vec<u8> {
+        let statement = first.product_statement(&self.multiplied, point);
+        let [nonce, summand_nonce] = &self.nonces;
+        let witness = aff_g::Witness { factor, summand: &self.summand, nonce, summand_nonce };
+        let ready = [ReadyNonce::new(roles.receiver, rng), ReadyNonce::new(roles.prover, rng)];
+        aff_g::prove(context, roles, &statement, &witness, ready, rng)
+    }
+}
+
+/// Round 2 of this party: what it keeps, what it broadcasts, and its proofs to each other signer.
+pub(crate) type Multiplying = (OwnProducts, Vec<Products>, BTreeMap<PartyIndex, Vec<[Vec<u8>; 2]>>);
+
+/// Multiplies everybody's k.
+pub(crate) fn multiply<C: Suite>(
+    parties: &Parties<C>,
+    me: PartyIndex,
+    keys: &SecretKeys,
+    share: &C::Scalar,
+    own: &[Own<C>],
+    others: &BTreeMap<PartyIndex, Vec<First<C>>>,
+    rng: &mut dyn CryptoRngCore,
+) -> Multiplying {
+    let jobs = others.keys().flat_map(|to| (0..parties.count).map(move |item| (*to, item)));
+    let jobs = jobs.flat_map(|(to, item)| Product::BOTH.map(|product| (to, item, product)));
+    let made = parallel::map(jobs.collect::<Vec<_>>(), rng, |(to, item, product), rng| {
+        let (own, first) = (own.get(item)?, others.get(&to)?.get(item)?);
+        let receiver = parties.keys(to)?;
+        let factor = factor(own, share, product);
+        let made = OwnProduct::generate((keys, receiver), first, &factor, rng);
+        let context = parties.context(item, me, Some(to), product.label());
+        let roles = aff_g::Roles { receiver, prover: keys, verifier: receiver };
+        let point = match product {
+            Product::Nonce => C::mul_base(&own.secrets.gamma),
+            Product::Key => parties.share(me)?,
+        };
+        let proof = made.prove(&context, &roles, first, (&factor, point), rng);
+        Some((to, item, product, made, proof))
+    });
+    let mut products = OwnProducts::new();
+    let mut proofs = Vec::new();
+    for (to, item, product, made, proof) in made.into_iter().flatten() {
+        products.insert((item, to, product), made);
+        proofs.push((to, proof));
+    }
+    let broadcast = own.iter().enumerate().map(|(item, own)| {
+        let gamma = C::mul_base(&own.secrets.gamma);
+        let context = parties.context(item, me, None, b"gamma");
+        let statement = own.public.gamma_statement(gamma);
+        let proof = elog::prove(&context, &statement, &own.secrets.b, &own.secrets.gamma, rng);
+        let pair = |to: PartyIndex, product: Product| {
+            let Multiplied { product, summand } = &products.get(&(item, to, product))?.multiplied;
+            let product = parties.keys(to)?.encryption().bytes(product);
+            Some(Pair { product, summand: keys.encryption().bytes(summand) })
+        };
+        let pairs = others.keys().filter_map(|to| {
+            let [nonce, key] = Product::BOTH.map(|product| pair(*to, product));
+            Some((*to, [nonce?, key?]))
+        });
+        Products { gamma: C::encode(&gamma), proof, pairs: pairs.collect() }
+    });
+    let broadcast = broadcast.collect();
+    (products, broadcast, by_recipient(proofs.into_iter()))
+}
+
+/// Verifies one proof of Π^aff-g but for its claims: about the receiver's N, and about the prover's. While presigning, the receiver of a
+/// product is the verifier of its proof; while a wrong sum is traced, everybody else is.
+#[allow(clippy::too_many_arguments, reason = "who is who, and what is shown")]
+pub(crate) fn verify<C: Suite>(
+    parties: &Parties<C>,
+    (prover, receiver, verifier): (PartyIndex, PartyIndex, PartyIndex),
+    keys: &dyn Keys,
+    (item, product): (usize, Product),
+    first: &First<C>,
+    second: &Second<C>,
+    multiplied: &Multiplied,
+    proof: &[u8],
+) -> Option<[Claim; 2]> {
+    let purpose = if receiver == verifier { product.label() } else { super::identify::PURPOSE };
+    let context = parties.context(item, prover, Some(verifier), purpose);
+    let receiver_keys: &dyn Keys = if receiver == verifier { keys } else { parties.keys(receiver)? };
+    let roles = aff_g::Roles {
+        receiver: receiver_keys,
+        prover: parties.keys(prover)?,
+        verifier: parties.keys(verifier)?,
+    };
+    let point = parties.factor(second, prover, product)?;
+    let statement = first.product_statement(multiplied, point);
+    aff_g::verify(&context, &roles, keys, &statement, proof).ok()
+}
+
+/// What one signer's products give this one: for each presignature the sums α of both kinds.
+pub(crate) type Decrypted<C> = Vec<[<C as quorate_sharing::Curve>::Scalar; 2]>;
+
+/// Verifies all that one signer sent to `me` in round 2, names the first that is wrong, and decrypts.
+#[allow(clippy::too_many_arguments, reason = "who is who, and what was sent")]
+pub(crate) fn check<C: Suite>(
+    parties: &Parties<C>,
+    (prover, me): (PartyIndex, PartyIndex),
+    keys: &SecretKeys,
+    own: &[Own<C>],
+    first: &[First<C>],
+    second: &[Second<C>],
+    proofs: &[[Vec<u8>; 2]],
+    rng: &mut dyn CryptoRngCore,
+) -> Result<Decrypted<C>, Blame<Fault>> {
+    let blame = |fault| Blame::new(prover, fault);
+    let wrong = |item: usize, product| {
+        let sum = Sum { item: item as u16, product };
+        blame(Fault::Multiplication { sum, verifier: me })
+    };
+    let mut claims = [Vec::new(), Vec::new()];
+    let mut places = Vec::new();
+    let mut decrypted = Vec::new();
+    for (item, (((own, first), second), proofs)) in own.iter().zip(first).zip(second).zip(proofs).enumerate()
+    {
+        let context = parties.context(item, prover, None, b"gamma");
+        elog::verify(&context, &first.gamma_statement(second.gamma), &second.proof)
+            .map_err(|_| blame(Fault::Exponent { round: MULTIPLY, item: item as u16 }))?;
+        let mut sums = Vec::with_capacity(2);
+        for (product, proof) in Product::BOTH.into_iter().zip(proofs) {
+            let multiplied = parties.multiplied(second, prover, me, product);
+            let multiplied = multiplied.ok_or_else(|| blame(Fault::Malformed { round: MULTIPLY }))?;
+            let found = verify(
+                parties,
+                (prover, me, me),
+                keys,
+                (item, product),
+                &own.public,
+                second,
+                &multiplied,
+                proof,
+            );
+            let [received, sent] = found.ok_or_else(|| wrong(item, product))?;
+            let [about_me, about_prover] = &mut claims;
+            about_me.push(received);
+            about_prover.push(sent);
+            places.push((item, product));
+            let (number, negative) = keys.decryption().decrypt_centred(&multiplied.product);
+            let scalar = to_scalar::<C>(&number);
+            sums.push(subtle::ConditionallySelectable::conditional_select(&scalar, &-scalar, negative));
+        }
+        decrypted.push(<[C::Scalar; 2]>::try_from(sums).unwrap_or_else(|_| [C::Scalar::default(); 2]));
+    }
+    let [about_me, about_prover] = &claims;
+    let Some(public) = parties.keys(prover) else { return Ok(decrypted) };
+    if all_hold(keys, about_me, rng) && all_hold(public, about_prover, rng) {
+        return Ok(decrypted);
+    }
+    let false_one = places
+        .iter()
+        .zip(about_me.iter().zip(about_prover))
+        .find(|(_, (received, sent))| !received.holds(keys) || !sent.holds(public));
+    false_one.map_or(Ok(decrypted), |((item, product), _)| Err(wrong(*item, *product)))
+}

@@ -1,0 +1,136 @@
+//! What the signers agree upon.
+
+use borsh::{BorshDeserialize, BorshSerialize};
+use quorate_keys::Transcript;
+use quorate_session::{SessionContext, SetupError, Wire};
+use quorate_sharing::{Committee, KeyShare, PublicShares};
+
+use crate::MAX_SIGNERS;
+use crate::auxiliary::{Auxiliary, PublicAuxiliary};
+use crate::suite::Suite;
+
+/// The most presignatures that one session makes. The larger the committee, the fewer fit into its messages: see
+/// [`PresignSetup::limit`].
+pub const MAX_PRESIGNATURES: usize = 32;
+
+/// Bytes of ciphertexts that all signers together may broadcast in round 2, so that evidence fits into one message.
+const MAX_CIPHERTEXTS: usize = 3 * 256 * 1024;
+
+/// For which wallet presignatures are made, how many, and under which auxiliary information.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct PresignSetup {
+    /// The public side of the wallet's key, just as all signers have stored it.
+    pub key: PublicShares,
+    /// The auxiliary information of just the signers, as all of them have stored it.
+    pub auxiliary: PublicAuxiliary,
+    /// How many to make.
+    pub count: u16,
+}
+
+/// What one signer brings.
+#[derive(Debug, BorshSerialize, BorshDeserialize)]
+pub struct PresignSecret {
+    /// Its share of the wallet's key.
+    pub share: KeyShare,
+    /// The factors of its modulus.
+    pub auxiliary: Auxiliary,
+}
+
+impl Wire for PresignSetup {
+    const MAX_BYTES: usize = PublicShares::MAX_BYTES + 64 + MAX_SIGNERS * 1280;
+}
+
+/// The encoding holds secrets: it goes nowhere.
+impl Wire for PresignSecret {
+    const MAX_BYTES: usize = KeyShare::MAX_BYTES + Auxiliary::MAX_BYTES;
+}
+
+impl PresignSetup {
+    /// How many presignatures one session of so many signers makes at most.
+    #[must_use]
+    pub fn limit(signers: usize) -> usize {
+        // Four ciphertexts of 768 bytes for each pair of signers, in each direction.
+        let pairs = signers * signers.saturating_sub(1);
+        (MAX_CIPHERTEXTS / (pairs * 4 * 768).max(1)).clamp(1, MAX_PRESIGNATURES)
+    }
+
+    /// Whether this setup, what is stored here, and the agreed session belong together.
+    pub(crate) fn check<C: Suite>(
+        &self,
+        context: &SessionContext,
+        secret: &PresignSecret,
+    ) -> Result<(), SetupError> {
+        let curve = self.key.group_key.curve();
+        if curve != C::ID {
+            return Err(refuse(format!("a key on {curve} can't sign in scheme {}", C::SCHEME)));
+        }
+        let signers = context.committee();
+        if signers.len() > MAX_SIGNERS {
+            return Err(refuse(format!("{} signers, at most {MAX_SIGNERS} sign together", signers.len())));
+        }
+        let (count, limit) = (usize::from(self.count), Self::limit(signers.len()));
+        if !(1..=limit).contains(&count) {
+            return Err(refuse(format!(
+                "{count} presignatures, a session of {} signers makes 1 to {limit}",
+                signers.len()
+            )));
+        }
+        check_key(&self.key, context, &secret.share)?;
+        let identities = signers.members().iter().map(|member| &member.identity);
+        let stored = secret.auxiliary.public().subset(identities).map_err(refuse)?;
+        if self.auxiliary != stored {
+            return Err(refuse("the auxiliary information of the setup is not the one that is stored here"));
+        }
+        let me = signers.member(context.me()).map(|member| member.identity);
+        if me != Some(*secret.auxiliary.identity()) {
+            return Err(refuse("the stored auxiliary information is another party's"));
+        }
+        Ok(())
+    }
+}
+
+/// Whether a wallet's key, the stored share, and the agreed session belong together.
+///
+/// The session's committee holds at least the threshold's number of members by construction.
+pub(crate) fn check_key(
+    key: &PublicShares,
+    context: &SessionContext,
+    share: &KeyShare,
+) -> Result<(), SetupError> {
+    if key != share.public() {
+        return Err(refuse("the key of the setup is not the one whose share is stored here"));
+    }
+    if share.index() != context.me() {
+        let (stored, me) = (share.index(), context.me());
+        return Err(refuse(format!("the stored share is of party {stored}, this is party {me}")));
+    }
+    check_holders(key, context.agreement().epoch(), context.committee())
+}
+
+/// Whether signers are holders of a key.
+pub(crate) fn check_holders(key: &PublicShares, epoch: u64, signers: &Committee) -> Result<(), SetupError> {
+    if key.epoch != epoch {
+        return Err(refuse(format!("the share is of epoch {}, the session of epoch {epoch}", key.epoch)));
+    }
+    let holders = &key.committee;
+    if holders.threshold() != signers.threshold() {
+        let (key, session) = (holders.threshold(), signers.threshold());
+        return Err(refuse(format!("the key needs {key} signers, the session says {session}")));
+    }
+    match signers.members().iter().find(|signer| holders.member(signer.index) != Some(signer)) {
+        Some(stranger) => Err(refuse(format!("party {} holds no share of the key", stranger.index))),
+        None => Ok(()),
+    }
+}
+
+/// Digest of a wallet's public side.
+#[must_use]
+pub(crate) fn key_digest(key: &PublicShares) -> [u8; 32] {
+    let encoded = borsh::to_vec(key).unwrap_or_default();
+    Transcript::new(b"quorate/cggmp21/key/v1").field("key", &encoded).digest()
+}
+
+#[allow(clippy::needless_pass_by_value, reason = "it is what `map_err` hands over")]
+pub(crate) fn refuse(reason: impl ToString) -> SetupError {
+    SetupError(reason.to_string())
+}

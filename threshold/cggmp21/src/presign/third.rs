@@ -1,0 +1,122 @@
+//! Round 3: each signer's parts of the nonce and of the product of nonce and key.
+
+use std::collections::BTreeMap;
+
+use ff::Field;
+use quorate_keys::Transcript;
+use quorate_paillier::proofs::elog;
+use quorate_paillier::to_scalar;
+use quorate_session::Blame;
+use quorate_sharing::PartyIndex;
+use rand_core::CryptoRngCore;
+use zeroize::Zeroize;
+
+use super::first::Own;
+use super::message::{Fault, Product, SUM, Sums};
+use super::parties::{Board, First, Parties, Third};
+use super::second::{Decrypted, OwnProducts};
+use crate::presignature::{Check, Presignature, PresignatureId, PublicPresignature};
+use crate::suite::Suite;
+
+/// δᵢ and χᵢ. Erased on drop.
+pub(crate) struct OwnSums<C: Suite> {
+    pub(crate) delta: C::Scalar,
+    pub(crate) chi: C::Scalar,
+}
+
+impl<C: Suite> Drop for OwnSums<C> {
+    fn drop(&mut self) {
+        self.delta.zeroize();
+        self.chi.zeroize();
+    }
+}
+
+/// Adds up one presignature's products.
+pub(crate) fn add_up<C: Suite>(
+    item: usize,
+    own: &Own<C>,
+    share: &C::Scalar,
+    received: &BTreeMap<PartyIndex, Decrypted<C>>,
+    made: &OwnProducts,
+) -> OwnSums<C> {
+    let k = &own.secrets.k;
+    let mut sums = OwnSums { delta: own.secrets.gamma * k, chi: *share * k };
+    for (party, decrypted) in received {
+        let Some([delta, chi]) = decrypted.get(item) else { continue };
+        sums.delta += delta;
+        sums.chi += chi;
+        for product in Product::BOTH {
+            let Some(made) = made.get(&(item, *party, product)) else { continue };
+            let mut beta = to_scalar::<C>(&made.summand);
+            match product {
+                Product::Nonce => sums.delta -= beta,
+                Product::Key => sums.chi -= beta,
+            }
+            beta.zeroize();
+        }
+    }
+    sums
+}
+
+/// What is broadcast of them, under the nonce Γ.
+pub(crate) fn publish<C: Suite>(
+    context: &Transcript,
+    own: &Own<C>,
+    sums: &OwnSums<C>,
+    nonce: C::Point,
+    rng: &mut dyn CryptoRngCore,
+) -> Sums {
+    let k_point = nonce * own.secrets.k;
+    let statement = own.public.k_statement(k_point, nonce);
+    Sums {
+        delta: C::scalar_to_bytes(&sums.delta),
+        k_point: C::encode(&k_point),
+        proof: elog::prove(context, &statement, &own.secrets.a, &own.secrets.k, rng),
+        chi_point: C::encode(&(nonce * sums.chi)),
+    }
+}
+
+/// Verifies Π^elog of one signer's Δ.
+pub(crate) fn check<C: Suite>(
+    parties: &Parties<C>,
+    prover: PartyIndex,
+    item: usize,
+    first: &First<C>,
+    third: &Third<C>,
+    nonce: C::Point,
+) -> Result<(), Blame<Fault>> {
+    let context = parties.context(item, prover, None, b"k");
+    elog::verify(&context, &first.k_statement(third.k_point, nonce), &third.proof)
+        .map_err(|_| Blame::new(prover, Fault::Exponent { round: SUM, item: item as u16 }))
+}
+
+/// The presignature, of sums that are right. Nothing if δ is zero, which nobody will see.
+pub(crate) fn finish<C: Suite>(
+    parties: &Parties<C>,
+    me: PartyIndex,
+    item: usize,
+    key: [u8; 32],
+    (k, sums): (&C::Scalar, &OwnSums<C>),
+    board: &Board<'_, C>,
+) -> Option<Presignature> {
+    let delta: C::Scalar = board.third.values().map(|third| third.delta).sum();
+    let inverse = Option::<C::Scalar>::from(delta.invert())?;
+    let checks = board.third.iter().map(|(party, third)| {
+        let nonce = C::encode(&(third.k_point * inverse));
+        (*party, Check { nonce, key: C::encode(&(third.chi_point * inverse)) })
+    });
+    let id = Transcript::new(b"quorate/cggmp21/presignature/v1")
+        .field("session", parties.session().as_bytes())
+        .field("place", &(item as u64).to_le_bytes())
+        .digest();
+    let public = PublicPresignature {
+        id: PresignatureId(id),
+        key,
+        nonce: C::encode(&board.nonce()),
+        checks: checks.collect(),
+    };
+    let mut secret = [C::scalar_to_bytes(&(*k * inverse)), C::scalar_to_bytes(&(sums.chi * inverse))];
+    let presignature = Presignature::new(public, me, secret);
+    secret.zeroize();
+    Some(presignature)
+}

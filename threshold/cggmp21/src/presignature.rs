@@ -1,0 +1,123 @@
+//! What presigning leaves at each signer: everything of one signature but the message.
+//!
+//! In terms of the paper: R = Γ, and of every party k̃ = k/δ and χ̃ = χ/δ, of which Δ̃ = k̃·Γ and S̃ = χ̃·Γ are public.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+
+use borsh::{BorshDeserialize, BorshSerialize};
+use quorate_keys::Secret;
+use quorate_session::Wire;
+use quorate_sharing::PartyIndex;
+
+/// The name of a presignature: a digest of the session that made it and its place there.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, BorshSerialize, BorshDeserialize)]
+pub struct PresignatureId(pub [u8; 32]);
+
+/// What all signers know of one presignature.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct PublicPresignature {
+    /// Its name.
+    pub id: PresignatureId,
+    /// Digest of the wallet's public side for which it was made, epoch and holders included.
+    pub key: [u8; 32],
+    /// R, as a point.
+    pub nonce: Vec<u8>,
+    /// What checks a signer's partial signature, by signer.
+    pub checks: BTreeMap<PartyIndex, Check>,
+}
+
+/// Δ̃ and S̃ of one signer.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Check {
+    /// Δ̃ = k̃·R.
+    pub nonce: Vec<u8>,
+    /// S̃ = χ̃·R.
+    pub key: Vec<u8>,
+}
+
+/// One signer's part of a presignature.
+///
+/// # Security
+/// For one signature. Two of them under one presignature give the key away, so it has no `Clone`, and signing takes it by value. Whoever
+/// stores it deletes it durably before it signs. Erased on drop.
+pub struct Presignature {
+    public: PublicPresignature,
+    party: PartyIndex,
+    /// k̃ and χ̃.
+    secret: Box<Secret<[[u8; 32]; 2]>>,
+}
+
+impl Presignature {
+    pub(crate) fn new(public: PublicPresignature, party: PartyIndex, secret: [[u8; 32]; 2]) -> Self {
+        Self { public, party, secret: Box::new(Secret::new(secret)) }
+    }
+
+    /// What all signers know of it.
+    #[must_use]
+    pub const fn public(&self) -> &PublicPresignature {
+        &self.public
+    }
+
+    /// Whose part it is.
+    #[must_use]
+    pub const fn party(&self) -> PartyIndex {
+        self.party
+    }
+
+    /// k̃ and χ̃.
+    pub(crate) const fn secret(&self) -> &[[u8; 32]; 2] {
+        self.secret.expose()
+    }
+}
+
+impl PublicPresignature {
+    /// The signers.
+    pub fn signers(&self) -> impl ExactSizeIterator<Item = PartyIndex> + '_ {
+        self.checks.keys().copied()
+    }
+}
+
+impl fmt::Debug for PresignatureId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+impl fmt::Display for PresignatureId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Presignature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Presignature").field("public", &self.public).field("party", &self.party).finish()
+    }
+}
+
+/// The encoding holds the secrets: it goes into an encrypted record and nowhere else.
+impl BorshSerialize for Presignature {
+    fn serialize<W: io::Write>(&self, writer: &mut W) -> io::Result<()> {
+        self.public.serialize(writer)?;
+        self.party.serialize(writer)?;
+        self.secret().serialize(writer)
+    }
+}
+
+impl BorshDeserialize for Presignature {
+    fn deserialize_reader<R: io::Read>(reader: &mut R) -> io::Result<Self> {
+        let public = PublicPresignature::deserialize_reader(reader)?;
+        let party = PartyIndex::deserialize_reader(reader)?;
+        let mut secret = Box::new(Secret::new([[0; 32]; 2]));
+        for scalar in secret.expose_mut() {
+            reader.read_exact(scalar)?;
+        }
+        Ok(Self { public, party, secret })
+    }
+}
+
+impl Wire for Presignature {
+    const MAX_BYTES: usize = 256 + crate::MAX_SIGNERS * 80;
+}
