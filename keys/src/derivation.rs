@@ -6,6 +6,7 @@
 //!
 //! # Protocol
 //! - **secp256k1**: CKDpub of BIP-32, so that watch-only wallets of others find the same keys.
+//! - **P-256**: that of SLIP-10, which is the same but for a hash that gives no key: it is hashed again.
 //! - **Ed25519**: no standard has public derivation on it (SLIP-10 is hardened only), so ours is the same idea with
 //!   our own hash. With `T(label)` = [`Transcript`](crate::Transcript) of domain `quorate/derive/ed25519/<label>/v1` over
 //!   the fields `chain code`, `key` (32 bytes) and `index` (32 bits, big-endian):
@@ -19,7 +20,7 @@
 
 mod ed25519;
 mod path;
-mod secp256k1;
+mod weierstrass;
 
 use std::str::FromStr;
 
@@ -64,7 +65,7 @@ serde_as_text!(ChainCode);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Derived {
     /// The scalar by which the key differs from where the path began: `key = start + tweak·G`. Canonical, in the
-    /// curve's own byte order: big-endian on secp256k1, little-endian on Ed25519.
+    /// curve's own byte order: big-endian on secp256k1 and P-256, little-endian on Ed25519.
     pub tweak: [u8; 32],
     /// The key at the end of the path.
     pub key: GroupKey,
@@ -97,8 +98,9 @@ pub fn derive(
     path: &DerivationPath,
 ) -> Result<Derived, DerivationError> {
     match key.curve() {
-        Curve::Secp256k1 => follow::<secp256k1::Step>(key, chain_code, path),
+        Curve::Secp256k1 => follow::<weierstrass::Step<k256::Secp256k1>>(key, chain_code, path),
         Curve::Ed25519 => follow::<ed25519::Step>(key, chain_code, path),
+        Curve::P256 => follow::<weierstrass::Step<p256::NistP256>>(key, chain_code, path),
     }
 }
 
@@ -136,7 +138,7 @@ mod tests {
 
     fn secp256k1_key(secret: [u8; 32]) -> GroupKey {
         let secret = k256::SecretKey::from_slice(&secret).unwrap();
-        GroupKey::from_secp256k1(secret.public_key().as_affine()).unwrap()
+        GroupKey::from_bytes(Curve::Secp256k1, &secret.public_key().to_sec1_bytes()).unwrap()
     }
 
     #[test]

@@ -3,18 +3,18 @@
 use std::io;
 
 use borsh::{BorshDeserialize, BorshSerialize};
-use k256::elliptic_curve::sec1::ToEncodedPoint;
 use serde::{Deserialize, Serialize};
 
 use crate::hexadecimal::{self, display_as_hex};
 use crate::lately;
 use crate::public_key::{InvalidPublicKey, PublicKey};
 use crate::scheme::{Curve, Scheme};
+use crate::weierstrass;
 
 /// The full point of a wallet: what its parties hold shares of, before a scheme drops or adds anything.
 ///
-/// Always the canonical compressed encoding of a point of prime order: 33 bytes of SEC1 on secp256k1, 32 of RFC 8032 on
-/// Ed25519.
+/// Always the canonical compressed encoding of a point of prime order: 33 bytes of SEC1 on secp256k1 and P-256, 32 of
+/// RFC 8032 on Ed25519.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct GroupKey(Encoded);
 
@@ -22,6 +22,7 @@ pub struct GroupKey(Encoded);
 enum Encoded {
     Secp256k1([u8; 33]),
     Ed25519([u8; 32]),
+    P256([u8; 33]),
 }
 
 /// The wallet's curve is not the one of the scheme.
@@ -40,22 +41,17 @@ impl GroupKey {
     /// # Errors
     /// When it is not the canonical encoding of a point of prime order.
     pub fn from_bytes(curve: Curve, bytes: &[u8]) -> Result<Self, InvalidPublicKey> {
-        let length = |expected| InvalidPublicKey::Length { expected, got: bytes.len() };
         match curve {
             Curve::Secp256k1 => {
-                let bytes = <[u8; 33]>::try_from(bytes).map_err(|_| length(33))?;
-                // SEC1's tag for compact points, 5, would be a second encoding of the same point.
-                if !matches!(bytes, [2 | 3, ..]) {
-                    return Err(InvalidPublicKey::NotCanonical);
-                }
-                k256::PublicKey::from_sec1_bytes(&bytes).map_err(|_| InvalidPublicKey::NotAPoint)?;
-                Ok(Self(Encoded::Secp256k1(bytes)))
+                weierstrass::check_compressed::<k256::Secp256k1>(bytes).map(Self::from_secp256k1)
             }
             Curve::Ed25519 => {
-                let bytes = <[u8; 32]>::try_from(bytes).map_err(|_| length(32))?;
+                let bytes = <[u8; 32]>::try_from(bytes)
+                    .map_err(|_| InvalidPublicKey::Length { expected: 32, got: bytes.len() })?;
                 lately::decode_prime_order(&bytes)?;
-                Ok(Self(Encoded::Ed25519(bytes)))
+                Ok(Self::from_ed25519(bytes))
             }
+            Curve::P256 => weierstrass::check_compressed::<p256::NistP256>(bytes).map(Self::from_p256),
         }
     }
 
@@ -67,13 +63,16 @@ impl GroupKey {
         Self::from_bytes(curve, &hexadecimal::decode(text)?)
     }
 
-    pub(crate) fn from_secp256k1(point: &k256::AffinePoint) -> Option<Self> {
-        let encoded = point.to_encoded_point(true);
-        <[u8; 33]>::try_from(encoded.as_bytes()).ok().map(|bytes| Self(Encoded::Secp256k1(bytes)))
+    pub(crate) const fn from_secp256k1(bytes: [u8; 33]) -> Self {
+        Self(Encoded::Secp256k1(bytes))
     }
 
     pub(crate) const fn from_ed25519(bytes: [u8; 32]) -> Self {
         Self(Encoded::Ed25519(bytes))
+    }
+
+    pub(crate) const fn from_p256(bytes: [u8; 33]) -> Self {
+        Self(Encoded::P256(bytes))
     }
 
     /// The curve.
@@ -82,6 +81,7 @@ impl GroupKey {
         match self.0 {
             Encoded::Secp256k1(_) => Curve::Secp256k1,
             Encoded::Ed25519(_) => Curve::Ed25519,
+            Encoded::P256(_) => Curve::P256,
         }
     }
 
@@ -89,23 +89,26 @@ impl GroupKey {
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8] {
         match &self.0 {
-            Encoded::Secp256k1(bytes) => bytes,
+            Encoded::Secp256k1(bytes) | Encoded::P256(bytes) => bytes,
             Encoded::Ed25519(bytes) => bytes,
         }
     }
 
-    /// The public key that verifies this wallet's signatures in `scheme`. BIP-340 drops the parity of y.
+    /// The public key that verifies this wallet's signatures in `scheme`. BIP-340 drops the parity of y, ECDSA adds the
+    /// whole of y.
     ///
     /// # Errors
     /// When the scheme is on another curve.
     pub fn public_key(&self, scheme: Scheme) -> Result<PublicKey, SchemeMismatch> {
         let mismatch = SchemeMismatch { curve: self.curve(), scheme };
-        let bytes = match (&self.0, scheme) {
-            (Encoded::Secp256k1([_, x @ ..]), Scheme::Bip340) => x,
-            (Encoded::Ed25519(bytes), Scheme::Ed25519) => bytes,
-            _ => return Err(mismatch),
+        let key = match (&self.0, scheme) {
+            (Encoded::Secp256k1([_, x @ ..]), Scheme::Bip340) => PublicKey::from_bytes(scheme, x).ok(),
+            (Encoded::Secp256k1(bytes), Scheme::EcdsaSecp256k1) => PublicKey::ecdsa_secp256k1(bytes),
+            (Encoded::Ed25519(bytes), Scheme::Ed25519) => PublicKey::from_bytes(scheme, bytes).ok(),
+            (Encoded::P256(bytes), Scheme::EcdsaP256) => PublicKey::ecdsa_p256(bytes),
+            _ => None,
         };
-        PublicKey::from_bytes(scheme, bytes).map_err(|_| mismatch)
+        key.ok_or(mismatch)
     }
 }
 
@@ -122,7 +125,9 @@ impl BorshDeserialize for GroupKey {
     fn deserialize_reader<R: io::Read>(reader: &mut R) -> io::Result<Self> {
         let curve = Curve::deserialize_reader(reader)?;
         let key = match curve {
-            Curve::Secp256k1 => Self::from_bytes(curve, &<[u8; 33]>::deserialize_reader(reader)?),
+            Curve::Secp256k1 | Curve::P256 => {
+                Self::from_bytes(curve, &<[u8; 33]>::deserialize_reader(reader)?)
+            }
             Curve::Ed25519 => Self::from_bytes(curve, &<[u8; 32]>::deserialize_reader(reader)?),
         };
         key.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
