@@ -101,7 +101,7 @@ mod tests {
         for arguments in [
             &["bench", "sign", "--seconds", "10"][..],
             &["nonsense"],
-            &["wallet", "create", "--threshold", "2", "--total", "3", "--curve", "p256"],
+            &["wallet", "create", "--threshold", "2", "--total", "3", "--curve", "p384"],
             &["sign", "--colour"],
         ] {
             let told = told(arguments);

@@ -6,6 +6,7 @@
 //!
 //! # Protocol
 //! - **secp256k1**: CKDpub of BIP-32, so that watch-only wallets of others find the same keys.
+//! - **P-256**: that of SLIP-10, which is the same but for a hash that gives no key: it is hashed again.
 //! - **Ed25519**: no standard has public derivation on it (SLIP-10 is hardened only), so ours is the same idea with
 //!   our own hash. With `T(label)` = [`Transcript`](crate::Transcript) of domain `quorate/derive/ed25519/<label>/v1` over
 //!   the fields `chain code`, `key` (32 bytes) and `index` (32 bits, big-endian):
@@ -19,7 +20,7 @@
 
 mod ed25519;
 mod path;
-mod secp256k1;
+mod weierstrass;
 
 use std::str::FromStr;
 
@@ -64,7 +65,7 @@ serde_as_text!(ChainCode);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Derived {
     /// The scalar by which the key differs from where the path began: `key = start + tweak·G`. Canonical, in the
-    /// curve's own byte order: big-endian on secp256k1, little-endian on Ed25519.
+    /// curve's own byte order: big-endian on secp256k1 and P-256, little-endian on Ed25519.
     pub tweak: [u8; 32],
     /// The key at the end of the path.
     pub key: GroupKey,
@@ -97,8 +98,9 @@ pub fn derive(
     path: &DerivationPath,
 ) -> Result<Derived, DerivationError> {
     match key.curve() {
-        Curve::Secp256k1 => follow::<secp256k1::Step>(key, chain_code, path),
+        Curve::Secp256k1 => follow::<weierstrass::Step<k256::Secp256k1>>(key, chain_code, path),
         Curve::Ed25519 => follow::<ed25519::Step>(key, chain_code, path),
+        Curve::P256 => follow::<weierstrass::Step<p256::NistP256>>(key, chain_code, path),
     }
 }
 
@@ -125,6 +127,7 @@ fn follow<S: Child>(
 #[cfg(test)]
 mod tests {
     use curve25519_dalek::{EdwardsPoint, Scalar};
+    use p256::elliptic_curve::sec1::ToEncodedPoint;
     use proptest::prelude::*;
 
     use super::*;
@@ -136,13 +139,18 @@ mod tests {
 
     fn secp256k1_key(secret: [u8; 32]) -> GroupKey {
         let secret = k256::SecretKey::from_slice(&secret).unwrap();
-        GroupKey::from_secp256k1(secret.public_key().as_affine()).unwrap()
+        GroupKey::from_bytes(Curve::Secp256k1, &secret.public_key().to_sec1_bytes()).unwrap()
+    }
+
+    fn p256_key(secret: [u8; 32]) -> GroupKey {
+        let point = p256::SecretKey::from_slice(&secret).unwrap().public_key().to_encoded_point(true);
+        GroupKey::from_bytes(Curve::P256, point.as_bytes()).unwrap()
     }
 
     #[test]
     fn the_empty_path_leads_to_the_key_itself() {
         let chain_code = ChainCode::new([3; 32]);
-        for key in [ed25519_key([7; 32]).1, secp256k1_key([7; 32])] {
+        for key in [ed25519_key([7; 32]).1, secp256k1_key([7; 32]), p256_key([7; 32])] {
             let derived = derive(&key, &chain_code, &DerivationPath::default()).unwrap();
             assert_eq!(derived, Derived { tweak: [0; 32], key, chain_code });
         }
@@ -154,6 +162,7 @@ mod tests {
         for (key, other) in [
             (ed25519_key([7; 32]).1, ed25519_key([8; 32]).1),
             (secp256k1_key([7; 32]), secp256k1_key([8; 32])),
+            (p256_key([7; 32]), p256_key([8; 32])),
         ] {
             let chain_code = ChainCode::new([3; 32]);
             let base = derive(&key, &chain_code, &path("m/1")).unwrap();
@@ -209,7 +218,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_path_is_the_sum_of_its_parts(
-            secret in prop::array::uniform32(1_u8..),
+            secret in prop::array::uniform32(1_u8..255),
             chain_code: [u8; 32],
             first in prop::collection::vec(0_u32..1 << 31, 0..4),
             second in prop::collection::vec(0_u32..1 << 31, 0..4),
@@ -227,11 +236,12 @@ mod tests {
             let child = EdwardsPoint::mul_base(&(private + scalar(whole.tweak)));
             prop_assert_eq!(whole.key.as_bytes(), child.compress().0);
 
-            let key = secp256k1_key(secret);
-            let middle = derive(&key, &chain_code, &path(&first)).unwrap();
-            let end = derive(&middle.key, &middle.chain_code, &path(&second)).unwrap();
-            let whole = derive(&key, &chain_code, &path(&[first, second].concat())).unwrap();
-            prop_assert_eq!((whole.key, whole.chain_code), (end.key, end.chain_code));
+            for key in [secp256k1_key(secret), p256_key(secret)] {
+                let middle = derive(&key, &chain_code, &path(&first)).unwrap();
+                let end = derive(&middle.key, &middle.chain_code, &path(&second)).unwrap();
+                let whole = derive(&key, &chain_code, &path(&[first.clone(), second.clone()].concat())).unwrap();
+                prop_assert_eq!((whole.key, whole.chain_code), (end.key, end.chain_code));
+            }
         }
     }
 }

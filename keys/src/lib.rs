@@ -5,10 +5,12 @@
 //!
 //! - **What a wallet is**: a [`GroupKey`], the full point on a [`Curve`]; under a [`Scheme`] it is a [`PublicKey`].
 //! - **Derivation**: [`derivation`] makes child keys without any secret, [`taproot`] the output key of BIP-341.
+//! - **ECDSA**: [`ecdsa`] has the recovery id of a signature, and its form with low s.
 //! - **Who somebody is**: an [`Identity`], an Ed25519 key; whoever holds the [`SigningIdentity`] can sign as it.
 //! - **Hashing**: [`Transcript`], in which no two different inputs have the same encoding.
 
 pub mod derivation;
+pub mod ecdsa;
 mod group_key;
 mod hexadecimal;
 pub mod identity;
@@ -21,6 +23,7 @@ mod stack;
 mod strict;
 pub mod taproot;
 mod transcript;
+mod weierstrass;
 
 pub use derivation::{ChainCode, DerivationError, DerivationPath, Derived, derive};
 pub use group_key::{GroupKey, SchemeMismatch};

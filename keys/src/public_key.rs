@@ -5,19 +5,35 @@ use std::io;
 use borsh::{BorshDeserialize, BorshSerialize};
 use k256::schnorr;
 
+use crate::ecdsa;
 use crate::hexadecimal::{self, HexError, display_as_hex};
 use crate::lately;
 use crate::scheme::Scheme;
 use crate::signature::{InvalidSignature, Signature};
 use crate::strict;
+use crate::transcript::split;
+use crate::weierstrass;
 
 /// A public key under its scheme: the key that verifies signatures.
 ///
-/// Always the canonical encoding of a point of prime order: Ed25519 as in RFC 8032, BIP-340 x-only; 32 bytes both.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, BorshSerialize)]
-pub struct PublicKey {
-    scheme: Scheme,
-    bytes: [u8; 32],
+/// Always the canonical encoding of a point of prime order: Ed25519 as in RFC 8032, BIP-340 x-only, 32 bytes both; ECDSA
+/// 65 bytes, the uncompressed form of SEC 1 (4, x, y).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PublicKey(Encoded);
+
+/// In the order of [`Scheme`].
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Encoded {
+    Bip340([u8; 32]),
+    Ed25519([u8; 32]),
+    EcdsaSecp256k1([u8; 65]),
+    EcdsaP256([u8; 65]),
+}
+
+/// The uncompressed point of an ECDSA key.
+pub(crate) enum EcdsaKey<'a> {
+    Secp256k1(&'a [u8; 65]),
+    P256(&'a [u8; 65]),
 }
 
 /// Why bytes are no public key.
@@ -55,17 +71,41 @@ impl PublicKey {
     /// # Errors
     /// When they are not the canonical encoding of a point of prime order.
     pub fn from_bytes(scheme: Scheme, bytes: &[u8]) -> Result<Self, InvalidPublicKey> {
-        let bytes = <[u8; 32]>::try_from(bytes)
-            .map_err(|_| InvalidPublicKey::Length { expected: 32, got: bytes.len() })?;
-        match scheme {
-            Scheme::Ed25519 => lately::decode_prime_order(&bytes).map(drop)?,
+        let array = || {
+            <[u8; 32]>::try_from(bytes)
+                .map_err(|_| InvalidPublicKey::Length { expected: 32, got: bytes.len() })
+        };
+        let encoded = match scheme {
             Scheme::Bip340 => {
-                schnorr::VerifyingKey::from_bytes(&bytes)
-                    .map(drop)
-                    .map_err(|_| InvalidPublicKey::NotAPoint)?;
+                let bytes = array()?;
+                schnorr::VerifyingKey::from_bytes(&bytes).map_err(|_| InvalidPublicKey::NotAPoint)?;
+                Encoded::Bip340(bytes)
             }
-        }
-        Ok(Self { scheme, bytes })
+            Scheme::Ed25519 => {
+                let bytes = array()?;
+                lately::decode_prime_order(&bytes)?;
+                Encoded::Ed25519(bytes)
+            }
+            Scheme::EcdsaSecp256k1 => {
+                Encoded::EcdsaSecp256k1(weierstrass::check_uncompressed::<k256::Secp256k1>(bytes)?)
+            }
+            Scheme::EcdsaP256 => {
+                Encoded::EcdsaP256(weierstrass::check_uncompressed::<p256::NistP256>(bytes)?)
+            }
+        };
+        Ok(Self(encoded))
+    }
+
+    /// The ECDSA key of a compressed point on secp256k1.
+    pub(crate) fn ecdsa_secp256k1(compressed: &[u8; 33]) -> Option<Self> {
+        let point = weierstrass::decode::<k256::Secp256k1>(compressed)?;
+        weierstrass::uncompress::<k256::Secp256k1>(&point).map(|bytes| Self(Encoded::EcdsaSecp256k1(bytes)))
+    }
+
+    /// The ECDSA key of a compressed point on P-256.
+    pub(crate) fn ecdsa_p256(compressed: &[u8; 33]) -> Option<Self> {
+        let point = weierstrass::decode::<p256::NistP256>(compressed)?;
+        weierstrass::uncompress::<p256::NistP256>(&point).map(|bytes| Self(Encoded::EcdsaP256(bytes)))
     }
 
     /// The key of `scheme` with this text, hexadecimal behind `0x`.
@@ -79,35 +119,72 @@ impl PublicKey {
     /// The scheme in which this key verifies.
     #[must_use]
     pub const fn scheme(&self) -> Scheme {
-        self.scheme
+        match self.0 {
+            Encoded::Bip340(_) => Scheme::Bip340,
+            Encoded::Ed25519(_) => Scheme::Ed25519,
+            Encoded::EcdsaSecp256k1(_) => Scheme::EcdsaSecp256k1,
+            Encoded::EcdsaP256(_) => Scheme::EcdsaP256,
+        }
     }
 
     /// The canonical bytes.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8] {
-        &self.bytes
+        match &self.0 {
+            Encoded::Bip340(bytes) | Encoded::Ed25519(bytes) => bytes,
+            Encoded::EcdsaSecp256k1(bytes) | Encoded::EcdsaP256(bytes) => bytes,
+        }
     }
 
-    /// The canonical bytes, of which both schemes of today have 32.
-    pub(crate) const fn bytes(&self) -> &[u8; 32] {
-        &self.bytes
+    /// The compressed form of SEC 1, 33 bytes (2 or 3 as y is even or odd, x), of an ECDSA key. Others have none.
+    #[must_use]
+    pub fn compressed(&self) -> Option<[u8; 33]> {
+        let (EcdsaKey::Secp256k1([_, x_y @ ..]) | EcdsaKey::P256([_, x_y @ ..])) = self.ecdsa()?;
+        let (x, y) = split(x_y);
+        let [.., lowest] = y;
+        let mut compressed = [2 | (lowest & 1); 33];
+        let [_, rest @ ..] = &mut compressed;
+        *rest = x;
+        Some(compressed)
     }
 
-    /// Verifies `signature` over `message`, a message of any length in both schemes.
+    /// The x coordinate of a BIP-340 key.
+    pub(crate) const fn x_only(&self) -> Option<&[u8; 32]> {
+        match &self.0 {
+            Encoded::Bip340(bytes) => Some(bytes),
+            _ => None,
+        }
+    }
+
+    /// The point of an ECDSA key.
+    pub(crate) const fn ecdsa(&self) -> Option<EcdsaKey<'_>> {
+        match &self.0 {
+            Encoded::EcdsaSecp256k1(bytes) => Some(EcdsaKey::Secp256k1(bytes)),
+            Encoded::EcdsaP256(bytes) => Some(EcdsaKey::P256(bytes)),
+            Encoded::Bip340(_) | Encoded::Ed25519(_) => None,
+        }
+    }
+
+    /// Verifies `signature` over `message`: a message of any length, but in ECDSA the digest of 32 bytes, and nothing else.
     ///
-    /// Ed25519 is strict: no cofactor, `s` reduced, `R` canonical and not of small order. So whatever passes here
-    /// passes every verifier in use.
+    /// Ed25519 is strict: no cofactor, `s` reduced, `R` canonical and not of small order. ECDSA too: `r` and `s` from 1 to
+    /// n − 1, and `s` low, at most half the order; [`ecdsa::low_s`] makes it so. So whatever passes here passes every
+    /// verifier in use.
     ///
     /// # Errors
     /// When the signature is not valid.
     pub fn verify(&self, message: &[u8], signature: &Signature) -> Result<(), InvalidSignature> {
-        let valid = match self.scheme {
-            Scheme::Ed25519 => lately::decode_prime_order(&self.bytes)
+        let valid = match &self.0 {
+            Encoded::Ed25519(key) => lately::decode_prime_order(key)
                 .is_ok_and(|key| strict::verify(&key, message, signature.as_bytes())),
-            Scheme::Bip340 => schnorr::VerifyingKey::from_bytes(&self.bytes).is_ok_and(|key| {
+            Encoded::Bip340(key) => schnorr::VerifyingKey::from_bytes(key).is_ok_and(|key| {
                 schnorr::Signature::try_from(signature.as_bytes().as_slice())
                     .is_ok_and(|signature| key.verify_raw(message, &signature).is_ok())
             }),
+            Encoded::EcdsaSecp256k1(key) => <&[u8; 32]>::try_from(message)
+                .is_ok_and(|digest| ecdsa::verify::<k256::Secp256k1>(key, digest, signature)),
+            Encoded::EcdsaP256(key) => <&[u8; 32]>::try_from(message)
+                .is_ok_and(|digest| ecdsa::verify::<p256::NistP256>(key, digest, signature)),
         };
         if valid { Ok(()) } else { Err(InvalidSignature) }
     }
@@ -115,11 +192,25 @@ impl PublicKey {
 
 display_as_hex!(PublicKey);
 
+impl BorshSerialize for PublicKey {
+    fn serialize<W: io::Write>(&self, writer: &mut W) -> io::Result<()> {
+        BorshSerialize::serialize(&self.scheme(), writer)?;
+        writer.write_all(self.as_bytes())
+    }
+}
+
 impl BorshDeserialize for PublicKey {
     fn deserialize_reader<R: io::Read>(reader: &mut R) -> io::Result<Self> {
         let scheme = Scheme::deserialize_reader(reader)?;
-        let bytes = <[u8; 32]>::deserialize_reader(reader)?;
-        Self::from_bytes(scheme, &bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+        let key = match scheme {
+            Scheme::Bip340 | Scheme::Ed25519 => {
+                Self::from_bytes(scheme, &<[u8; 32]>::deserialize_reader(reader)?)
+            }
+            Scheme::EcdsaSecp256k1 | Scheme::EcdsaP256 => {
+                Self::from_bytes(scheme, &<[u8; 65]>::deserialize_reader(reader)?)
+            }
+        };
+        key.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
     }
 }
 
@@ -162,11 +253,11 @@ mod tests {
     }
 
     #[test]
-    fn lengths_and_texts_are_checked_in_both_schemes() {
-        for scheme in Scheme::ALL {
-            for length in [0, 31, 33, 64] {
-                let expected = InvalidPublicKey::Length { expected: 32, got: length };
-                assert_eq!(PublicKey::from_bytes(scheme, &vec![2; length]), Err(expected));
+    fn lengths_and_texts_are_checked_in_every_scheme() {
+        for (scheme, expected) in Scheme::ALL.into_iter().zip([32, 32, 65, 65]) {
+            for got in [0, 31, 33, 64, 66] {
+                let length = InvalidPublicKey::Length { expected, got };
+                assert_eq!(PublicKey::from_bytes(scheme, &vec![2; got]), Err(length));
             }
             let text = "79be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";
             let missing = InvalidPublicKey::Hex(HexError::MissingPrefix);
@@ -183,6 +274,20 @@ mod tests {
         let mixed = ED25519_BASEPOINT_POINT + EIGHT_TORSION[1];
         let bytes = borsh::to_vec(&(Scheme::Ed25519, mixed.compress().0)).unwrap();
         assert!(PublicKey::try_from_slice(&bytes).is_err());
+    }
+
+    /// Stores of released versions have these bytes.
+    #[test]
+    fn saved_keys_keep_loading() {
+        for (scheme, saved) in [
+            (Scheme::Bip340, "0079be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798"),
+            (Scheme::Ed25519, "015866666666666666666666666666666666666666666666666666666666666666"),
+        ] {
+            let saved = hex::decode(saved).unwrap();
+            let key = PublicKey::try_from_slice(&saved).unwrap();
+            assert_eq!((key.scheme(), key.as_bytes()), (scheme, &saved[1..]));
+            assert_eq!(borsh::to_vec(&key).unwrap(), saved);
+        }
     }
 
     #[test]

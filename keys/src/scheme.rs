@@ -28,11 +28,13 @@ pub enum Curve {
     Secp256k1,
     /// edwards25519 (RFC 8032).
     Ed25519,
+    /// P-256, also called secp256r1 (FIPS 186-5, SEC 2).
+    P256,
 }
 
 impl Curve {
     /// Every curve.
-    pub const ALL: [Self; 2] = [Self::Secp256k1, Self::Ed25519];
+    pub const ALL: [Self; 3] = [Self::Secp256k1, Self::Ed25519, Self::P256];
 
     /// The name in APIs and files.
     #[must_use]
@@ -40,6 +42,7 @@ impl Curve {
         match self {
             Self::Secp256k1 => "secp256k1",
             Self::Ed25519 => "ed25519",
+            Self::P256 => "p256",
         }
     }
 }
@@ -59,25 +62,30 @@ impl Curve {
     Serialize,
     Deserialize,
 )]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Scheme {
     /// Schnorr signatures of Bitcoin (BIP-340).
     Bip340,
     /// Ed25519 (RFC 8032).
     Ed25519,
+    /// ECDSA on secp256k1, of digests (FIPS 186-5).
+    EcdsaSecp256k1,
+    /// ECDSA on P-256, of digests (FIPS 186-5).
+    EcdsaP256,
 }
 
 impl Scheme {
     /// Every scheme.
-    pub const ALL: [Self; 2] = [Self::Bip340, Self::Ed25519];
+    pub const ALL: [Self; 4] = [Self::Bip340, Self::Ed25519, Self::EcdsaSecp256k1, Self::EcdsaP256];
 
     /// The curve of the scheme's keys.
     #[must_use]
     pub const fn curve(self) -> Curve {
         match self {
-            Self::Bip340 => Curve::Secp256k1,
+            Self::Bip340 | Self::EcdsaSecp256k1 => Curve::Secp256k1,
             Self::Ed25519 => Curve::Ed25519,
+            Self::EcdsaP256 => Curve::P256,
         }
     }
 
@@ -87,6 +95,8 @@ impl Scheme {
         match self {
             Self::Bip340 => "bip340",
             Self::Ed25519 => "ed25519",
+            Self::EcdsaSecp256k1 => "ecdsa-secp256k1",
+            Self::EcdsaP256 => "ecdsa-p256",
         }
     }
 }
@@ -140,8 +150,18 @@ mod tests {
         }
         for curve in Curve::ALL {
             assert_eq!(curve.to_string().parse(), Ok(curve));
+            assert_eq!(serde_json::to_string(&curve).unwrap(), format!("\"{curve}\""));
         }
-        let error = "p256".parse::<Curve>().unwrap_err();
-        assert_eq!(error.to_string(), "unknown curve 'p256'; known are secp256k1, ed25519");
+        let error = "p384".parse::<Curve>().unwrap_err();
+        assert_eq!(error.to_string(), "unknown curve 'p384'; known are secp256k1, ed25519, p256");
+    }
+
+    /// Stores of released versions have these bytes.
+    #[test]
+    fn the_bytes_of_curves_and_schemes_never_change() {
+        assert_eq!(borsh::to_vec(&Curve::ALL).unwrap(), [0, 1, 2]);
+        assert_eq!(borsh::to_vec(&Scheme::ALL).unwrap(), [0, 1, 2, 3]);
+        assert_eq!(Curve::ALL.map(Curve::name), ["secp256k1", "ed25519", "p256"]);
+        assert_eq!(Scheme::ALL.map(Scheme::name), ["bip340", "ed25519", "ecdsa-secp256k1", "ecdsa-p256"]);
     }
 }

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use crate::group_key::GroupKey;
 use crate::public_key::PublicKey;
 use crate::scheme::Scheme;
+use crate::weierstrass;
 
 /// Why a key has no Taproot output key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -36,10 +37,8 @@ pub fn tweak(
     internal: &PublicKey,
     merkle_root: Option<&[u8; 32]>,
 ) -> Result<([u8; 32], PublicKey), TaprootError> {
-    if internal.scheme() != Scheme::Bip340 {
-        return Err(TaprootError::Scheme(internal.scheme()));
-    }
-    output_key(internal.bytes(), merkle_root).ok_or(TaprootError::NoKey)
+    let x_only = internal.x_only().ok_or(TaprootError::Scheme(internal.scheme()))?;
+    output_key(x_only, merkle_root).ok_or(TaprootError::NoKey)
 }
 
 fn output_key(internal: &[u8; 32], merkle_root: Option<&[u8; 32]>) -> Option<([u8; 32], PublicKey)> {
@@ -55,6 +54,7 @@ fn output_key(internal: &[u8; 32], merkle_root: Option<&[u8; 32]>) -> Option<([u
     if bool::from(output.is_identity()) {
         return None;
     }
-    let key = GroupKey::from_secp256k1(&output.to_affine())?.public_key(Scheme::Bip340).ok()?;
+    let output = weierstrass::compress::<k256::Secp256k1>(&output.to_affine())?;
+    let key = GroupKey::from_secp256k1(output).public_key(Scheme::Bip340).ok()?;
     Some((bytes, key))
 }

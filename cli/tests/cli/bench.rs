@@ -107,7 +107,7 @@ fn what_can_not_be_measured_is_refused() {
         &["bench", "sign", "--wallet", "treasury"],
         &["bench", "sign", "--remote", "--nodes", "5"],
         &["bench", "sign", "--remote", "--wallet", "treasury", "--curve", "secp256k1"],
-        &["bench", "sign", "--curve", "p256"],
+        &["bench", "sign", "--curve", "p384"],
     ] {
         let ended = run(arguments);
         assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""), "{arguments:?}: {}", ended.stderr);

@@ -177,7 +177,7 @@ fn errors_say_what_they_said() {
         &["wallet", "create"],
         &["wallet", "create", "--threshold", "x", "--total", "3"],
         &["wallet", "create", "--threshold", "1", "--total", "3"],
-        &["wallet", "create", "--threshold", "2", "--total", "3", "--curve", "p256"],
+        &["wallet", "create", "--threshold", "2", "--total", "3", "--curve", "p384"],
         &["wallet", "create", "--threshold", "2", "--total", "3", "--json", "--colour"],
         &["wallet", "list", "--api", "node1:8080"],
         &["wallet", "list", "--api", ""],
