@@ -17,6 +17,7 @@ pub mod auxiliary;
 mod parallel;
 pub mod presign;
 mod presignature;
+pub mod sign;
 mod suite;
 
 pub use presignature::{Check, Presignature, PresignatureId, PublicPresignature};

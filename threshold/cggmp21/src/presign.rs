@@ -25,3 +25,4 @@ mod third;
 pub use message::{Encryption, Fault, Message, Product, Sum};
 pub use protocol::{Contribution, Presign};
 pub use setup::{MAX_PRESIGNATURES, PresignSecret, PresignSetup};
+pub(crate) use setup::{check_holders, key_digest, refuse};

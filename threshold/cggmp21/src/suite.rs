@@ -2,7 +2,7 @@
 
 use group::Group;
 use quorate_keys::Scheme;
-use quorate_sharing::{Curve, Secp256k1};
+use quorate_sharing::{Curve, P256, Secp256k1};
 use rand_core::CryptoRngCore;
 
 /// A curve with cofactor 1 on which ECDSA signs. Its points are encoded as SEC1 does, and its scalars are big-endian.
@@ -13,6 +13,10 @@ pub trait Suite: Curve {
 
 impl Suite for Secp256k1 {
     const SCHEME: Scheme = Scheme::EcdsaSecp256k1;
+}
+
+impl Suite for P256 {
+    const SCHEME: Scheme = Scheme::EcdsaP256;
 }
 
 /// The x-coordinate of a point, modulo the group order: r of a signature.

@@ -48,6 +48,7 @@ pub use message::{Fault, Message, NonceCommitments};
 pub use nonces::Nonces;
 pub use package::Package;
 pub use protocol::{Aggregating, Committing, Contribution, Frost};
-pub use setup::{MAX_MESSAGE_BYTES, MAX_SIGNATURES, Made, Output, Setup, TaprootTweak, Task};
+pub use quorate_session::{MAX_SIGNATURES, Made, Output};
+pub use setup::{MAX_MESSAGE_BYTES, Setup, TaprootTweak, Task};
 pub use suite::Suite;
 pub use suites::{Bip340Suite, Ed25519Suite};

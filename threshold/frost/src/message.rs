@@ -3,9 +3,7 @@
 use std::fmt;
 
 use borsh::{BorshDeserialize, BorshSerialize};
-use quorate_session::Wire;
-
-use crate::setup::MAX_SIGNATURES;
+use quorate_session::{MAX_SIGNATURES, Wire};
 
 /// Round in which commitments to nonces are broadcast.
 pub(crate) const COMMIT: u8 = 1;

@@ -8,8 +8,8 @@ use frost_core::round1::SigningCommitments;
 use frost_core::round2::SignatureShare;
 use quorate_keys::Signature;
 use quorate_session::{
-    Agreement, Blame, Consistency, Expected, Failure, Inbox, NotProven, Outgoing, Protocol, ProtocolId,
-    Received, Record, SessionContext, SetupError, Step,
+    Agreement, Blame, Consistency, Expected, Failure, Inbox, Made, NotProven, Outgoing, Output, Protocol,
+    ProtocolId, Received, Record, SessionContext, SetupError, Step,
 };
 use quorate_sharing::{KeyShare, PartyIndex};
 use rand_core::CryptoRngCore;
@@ -19,7 +19,7 @@ use crate::key::{identifier, key_package, public_package};
 use crate::message::{COMMIT, Fault, Message, SHARE};
 use crate::nonces::{Nonces, decode_commitments};
 use crate::package::{Package, decode_shares};
-use crate::setup::{Made, Output, Setup, Task, refuse};
+use crate::setup::{Setup, Task, refuse};
 use crate::suite::Suite;
 
 /// FROST signing in the scheme `S`; see the crate documentation for the rounds.

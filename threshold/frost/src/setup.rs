@@ -1,8 +1,8 @@
-//! What the signers agree upon, and what they get.
+//! What the signers agree upon.
 
 use borsh::{BorshDeserialize, BorshSerialize};
-use quorate_keys::{DerivationPath, PublicKey, Signature, derive, taproot};
-use quorate_session::{SessionContext, SetupError, Wire};
+use quorate_keys::{DerivationPath, PublicKey, derive, taproot};
+use quorate_session::{MAX_SIGNATURES, SessionContext, SetupError, Wire};
 use quorate_sharing::{KeyShare, PartyIndex, PublicShares};
 
 use crate::suite::Suite;
@@ -10,9 +10,6 @@ use crate::suite::Suite;
 /// The most bytes of all messages together. All signers get the messages themselves, never only digests of them, so that
 /// each can recompute and judge them.
 pub const MAX_MESSAGE_BYTES: usize = 64 * 1024;
-
-/// The most signatures that one session makes.
-pub const MAX_SIGNATURES: usize = 64;
 
 /// What is signed, with which wallet, and who puts the signatures together.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
@@ -130,26 +127,4 @@ impl Setup {
 #[allow(clippy::needless_pass_by_value, reason = "it is what `map_err` hands over")]
 pub(crate) fn refuse(reason: impl ToString) -> SetupError {
     SetupError(reason.to_string())
-}
-
-/// What a signer gets.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
-pub enum Output {
-    /// The aggregator: the signatures in the setup's order, already verified.
-    Signatures(Vec<Made>),
-    /// Everybody else: the shares are on their way to the aggregator.
-    Contributed,
-}
-
-/// One signature.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
-pub struct Made {
-    /// The signature.
-    pub signature: Signature,
-    /// The key under which it verifies, see [`Task::public_key`].
-    pub public_key: PublicKey,
-}
-
-impl Wire for Output {
-    const MAX_BYTES: usize = 16 + MAX_SIGNATURES * 160;
 }

@@ -21,6 +21,7 @@ mod keyring;
 mod protocol;
 mod record;
 mod session;
+mod signing;
 mod wire;
 
 pub use abort::Abort;
@@ -38,4 +39,5 @@ pub use protocol::{
 };
 pub use record::Record;
 pub use session::{Action, Keyring, MAX_MESSAGES_PER_PEER, MAX_STRIKES, Session};
+pub use signing::{MAX_SIGNATURES, Made, Output};
 pub use wire::{WIRE_VERSION, Wire, WireError};

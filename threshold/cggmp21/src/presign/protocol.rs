@@ -279,7 +279,6 @@ impl<C: Suite> Multiplying<C> {
             second.insert(party, theirs);
             decrypted.insert(party, numbers);
         }
-        let decrypted = decrypted.iter().map(|(party, numbers)| (*party, &***numbers)).collect();
         let mut sums = Vec::with_capacity(own.len());
         let mut published = Vec::with_capacity(own.len());
         for (item, own) in own.iter().enumerate() {

@@ -9,7 +9,7 @@ use quorate_paillier::to_scalar;
 use quorate_session::Blame;
 use quorate_sharing::PartyIndex;
 use rand_core::CryptoRngCore;
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
 use super::first::Own;
 use super::message::{Fault, Product, SUM, Sums};
@@ -36,7 +36,7 @@ pub(crate) fn add_up<C: Suite>(
     item: usize,
     own: &Own<C>,
     share: &C::Scalar,
-    received: &BTreeMap<PartyIndex, Decrypted<C>>,
+    received: &BTreeMap<PartyIndex, Box<Zeroizing<Decrypted<C>>>>,
     made: &OwnProducts,
 ) -> OwnSums<C> {
     let k = &own.secrets.k;

@@ -1,0 +1,97 @@
+//! What the signers agree upon.
+
+use std::collections::BTreeSet;
+
+use borsh::{BorshDeserialize, BorshSerialize};
+use quorate_keys::DerivationPath;
+use quorate_session::{MAX_SIGNATURES, SessionContext, SetupError, Wire};
+use quorate_sharing::{PartyIndex, PublicShares};
+
+use crate::MAX_SIGNERS;
+use crate::presign::{check_holders, key_digest, refuse};
+use crate::presignature::{Presignature, PublicPresignature};
+use crate::suite::Suite;
+
+/// What is signed, with which wallet, and who puts the signatures together.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct SignSetup {
+    /// The public side of the wallet's key, just as all signers have stored it.
+    pub key: PublicShares,
+    /// The signer that gets all signature shares, and with them the signatures.
+    pub aggregator: PartyIndex,
+    /// The signatures to make, one at least and [`MAX_SIGNATURES`] at most.
+    pub tasks: Vec<SignTask>,
+}
+
+/// One signature to make.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct SignTask {
+    /// The digest to sign.
+    pub digest: [u8; 32],
+    /// Leads from the wallet's key to the child that signs; empty for the key itself.
+    pub path: DerivationPath,
+    /// The presignature to use, as all signers have stored it.
+    pub presignature: PublicPresignature,
+}
+
+/// One signer's presignatures, in the order of the tasks. The caller has deleted them durably where they were stored.
+#[derive(Debug, BorshSerialize, BorshDeserialize)]
+pub struct Presignatures(pub Vec<Presignature>);
+
+impl Wire for SignSetup {
+    const MAX_BYTES: usize = PublicShares::MAX_BYTES + MAX_SIGNATURES * (1280 + MAX_SIGNERS * 80);
+}
+
+/// The encoding holds secrets: it goes nowhere.
+impl Wire for Presignatures {
+    const MAX_BYTES: usize = 16 + MAX_SIGNATURES * Presignature::MAX_BYTES;
+}
+
+impl SignSetup {
+    /// Whether this setup, the stored presignatures and the agreed session belong together.
+    pub(crate) fn check<C: Suite>(
+        &self,
+        context: &SessionContext,
+        presignatures: &[Presignature],
+    ) -> Result<(), SetupError> {
+        let curve = self.key.group_key.curve();
+        if curve != C::ID {
+            return Err(refuse(format!("a key on {curve} can't sign in scheme {}", C::SCHEME)));
+        }
+        let signatures = self.tasks.len();
+        if !(1..=MAX_SIGNATURES).contains(&signatures) {
+            return Err(refuse(format!("{signatures} signatures, a session makes 1 to {MAX_SIGNATURES}")));
+        }
+        let signers = context.committee();
+        check_holders(&self.key, context.agreement().epoch(), signers)?;
+        if !signers.contains(self.aggregator) {
+            return Err(refuse(format!(
+                "the aggregator, party {}, is not among the signers",
+                self.aggregator
+            )));
+        }
+        if presignatures.len() != signatures {
+            return Err(refuse("not one presignature for each signature"));
+        }
+        let distinct: BTreeSet<_> = self.tasks.iter().map(|task| task.presignature.id).collect();
+        if distinct.len() != signatures {
+            return Err(refuse("one presignature for two signatures would give the key away"));
+        }
+        let key = key_digest(&self.key);
+        for (task, presignature) in self.tasks.iter().zip(presignatures) {
+            if task.presignature != *presignature.public() {
+                return Err(refuse("the presignature of the setup is not the one that is stored here"));
+            }
+            if presignature.party() != context.me() {
+                return Err(refuse("the stored presignature is another party's"));
+            }
+            if task.presignature.key != key {
+                return Err(refuse("the presignature is of another key or epoch"));
+            }
+            if !task.presignature.signers().eq(signers.indices()) {
+                return Err(refuse("the presignature is of other signers"));
+            }
+        }
+        Ok(())
+    }
+}
