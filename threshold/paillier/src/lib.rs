@@ -15,6 +15,8 @@ mod primes;
 pub mod proofs;
 mod scalar;
 mod sizes;
+#[cfg(all(any(test, feature = "test-sizes"), debug_assertions))]
+pub mod test_keys;
 
 pub use key::{
     Ciphertext, DecryptionKey, EncryptionKey, InvalidCiphertext, InvalidKey, InvalidMessage, InvalidNonce,

@@ -65,7 +65,8 @@ impl Natural {
     /// The same number with another room, which it must fit: what is above is cut off.
     #[must_use]
     pub fn with_room(&self, bits: usize) -> Self {
-        Self(self.0.clone().resize_unchecked(room_for(bits)))
+        // Of the reference: resizing a copy would leave that copy behind in freed memory.
+        Self((&self.0).resize_unchecked(room_for(bits)))
     }
 
     /// How many bits it has. Tells the number by its time.
@@ -101,7 +102,7 @@ impl Natural {
     /// The difference, with the room of `self`; a multiple of 2^room too large when `other` is the larger one.
     #[must_use]
     pub fn wrapping_sub(&self, other: &Self) -> Self {
-        Self(self.0.wrapping_sub(&other.0.clone().resize_unchecked(self.0.bits_precision())))
+        Self(self.0.wrapping_sub(&other.with_room(self.room()).0))
     }
 
     /// The remainder of a division by `modulus`, with its room; nothing if that is zero.
@@ -134,7 +135,7 @@ impl Natural {
     #[must_use]
     pub fn invert(&self, modulus: &Self) -> Option<Self> {
         let modulus = NonZero::new(modulus.0.clone()).into_option()?;
-        let number = Self(self.0.clone().resize_unchecked(modulus.bits_precision()));
+        let number = self.with_room(modulus.bits_precision() as usize);
         let inverse = number.0.invert_mod(&modulus).into_option().map(Self);
         Self(modulus.get()).zeroize_now();
         inverse
@@ -149,9 +150,8 @@ impl Natural {
     /// `a`, or `b` if `choice` is set; with the larger room of both.
     #[must_use]
     pub fn select(a: &Self, b: &Self, choice: Choice) -> Self {
-        let room = a.0.bits_precision().max(b.0.bits_precision());
-        let widened = |number: &Self| number.0.clone().resize_unchecked(room);
-        let (a, b) = (Self(widened(a)), Self(widened(b)));
+        let room = a.room().max(b.room());
+        let (a, b) = (a.with_room(room), b.with_room(room));
         let mut words = Zeroizing::new(Vec::with_capacity(a.0.as_words().len()));
         words.extend(
             a.0.as_words().iter().zip(b.0.as_words()).map(|(a, b)| u64::conditional_select(a, b, choice)),
@@ -162,9 +162,8 @@ impl Natural {
     /// Whether it is below `other`.
     #[must_use]
     pub fn less(&self, other: &Self) -> Choice {
-        let room = self.0.bits_precision().max(other.0.bits_precision());
-        let widened = |number: &Self| Self(number.0.clone().resize_unchecked(room));
-        let (ours, theirs) = (widened(self), widened(other));
+        let room = self.room().max(other.room());
+        let (ours, theirs) = (self.with_room(room), other.with_room(room));
         // From the least significant word on: a higher one overrules all below it.
         let words = ours.0.as_words().iter().zip(theirs.0.as_words());
         words.fold(Choice::from(0), |less, (a, b)| a.ct_lt(b) | (a.ct_eq(b) & less))

@@ -92,8 +92,7 @@ impl PublicKeys {
     /// Adds them to a transcript.
     #[must_use]
     pub fn bind(&self, transcript: Transcript) -> Transcript {
-        let [number, s, t] = self.to_bytes();
-        transcript.field("N", &number).field("s", &s).field("t", &t)
+        bind(self, transcript)
     }
 }
 
@@ -215,6 +214,12 @@ impl Keys for SecretKeys {
     fn commit(&self, value: &Natural, randomness: &Natural) -> Commitment {
         self.own.commit(value, randomness)
     }
+}
+
+/// Adds N, s and t to a transcript.
+pub(crate) fn bind(keys: &dyn Keys, transcript: Transcript) -> Transcript {
+    let [s, t] = keys.parameters().bases();
+    transcript.field("N", &keys.encryption().number().to_le_bytes()).field("s", &s).field("t", &t)
 }
 
 /// The longest exponents of the proofs that are made all the time: those of Π^aff-g.

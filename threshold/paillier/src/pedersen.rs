@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use quorate_bignum::{Element, Modulus};
 use rand_core::CryptoRngCore;
-use subtle::ConstantTimeEq;
+use subtle::{Choice, ConstantTimeEq};
 
 use crate::comb::Comb;
 use crate::crt::{Crt, less_one};
@@ -133,6 +133,12 @@ impl Parameters {
         Commitment(self.modulus.mul(&left.0, inverse.as_ref().unwrap_or(self.modulus.one())))
     }
 
+    /// Whether it is 1 or -1, which [`Parameters::commitment`] refuses. Constant time.
+    pub(crate) fn is_trivial(&self, commitment: &Commitment) -> Choice {
+        let value = Natural::from_le_bytes(&self.bytes(commitment)).with_room(self.number.room());
+        commitment.0.ct_eq(self.modulus.one()) | value.ct_eq(&less_one(&self.number))
+    }
+
     /// What is computed with modulo N.
     pub(crate) fn modulus(&self) -> &Modulus {
         &self.modulus
@@ -176,7 +182,7 @@ impl Parameters {
 }
 
 impl ConstantTimeEq for Commitment {
-    fn ct_eq(&self, other: &Self) -> subtle::Choice {
+    fn ct_eq(&self, other: &Self) -> Choice {
         self.0.ct_eq(&other.0)
     }
 }

@@ -17,6 +17,10 @@ impl Sizes {
     #[cfg(all(any(test, feature = "test-sizes"), debug_assertions))]
     pub const TEST: Self = Self { prime: 704, slack: 264, mask: 784, repetitions: 16 };
 
+    /// [`Sizes::TEST`] but for what no length of a proof shows.
+    #[cfg(all(test, debug_assertions))]
+    pub(crate) const OTHER: Self = Self { repetitions: 17, ..Self::TEST };
+
     /// Of each of the two primes.
     #[must_use]
     pub const fn prime(self) -> usize {

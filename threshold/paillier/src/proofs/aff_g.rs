@@ -19,7 +19,7 @@ use super::{Challenge, InvalidProof, ReadyNonce, begin};
 use crate::codec::{Reader, Writer};
 use crate::key::{Ciphertext, Nonce};
 use crate::natural::Natural;
-use crate::party::{Keys, PublicKeys};
+use crate::party::{Keys, bind};
 use crate::scalar::to_scalar;
 
 const NAME: &str = "aff-g";
@@ -58,7 +58,7 @@ pub struct Roles<'a> {
     /// N₁.
     pub prover: &'a dyn Keys,
     /// N̂, s, t.
-    pub verifier: &'a PublicKeys,
+    pub verifier: &'a dyn Keys,
 }
 
 impl std::fmt::Debug for Roles<'_> {
@@ -78,7 +78,7 @@ impl<C: Curve> Statement<'_, C> {
             .field("Y", &prover.encryption().bytes(self.summand))
             .field("curve", C::NAME.as_bytes())
             .field("X", &C::encode(&self.point));
-        verifier.bind(transcript)
+        bind(*verifier, transcript)
     }
 }
 
@@ -95,8 +95,8 @@ pub fn prove<C: Curve>(
     let Roles { receiver, prover, verifier } = *roles;
     let sizes = verifier.sizes();
     // Step 1.
-    let factor = Masks::draw(sizes, sizes.secret(), rng);
-    let summand = Masks::draw(sizes, sizes.mask(), rng);
+    let mut factor = Masks::draw(sizes, sizes.secret(), rng);
+    let mut summand = Masks::draw(sizes, sizes.mask(), rng);
     let [(nonce, power), (summand_nonce, summand_power)] = ready.map(ReadyNonce::into_parts);
     let mut alpha = to_scalar::<C>(&factor.value);
     let mut writer = Writer::default();
@@ -112,8 +112,8 @@ pub fn prove<C: Curve>(
         key.add(&key.plain(&summand.value), &Ciphertext::of_power(summand_power))
     };
     writer.ciphertext(prover.encryption(), &mask);
-    factor.commit(verifier, witness.factor).write(verifier, &mut writer);
-    summand.commit(verifier, witness.summand).write(verifier, &mut writer);
+    factor.commit(verifier, witness.factor, rng).write(verifier, &mut writer);
+    summand.commit(verifier, witness.summand, rng).write(verifier, &mut writer);
     let transcript = statement.transcript(context, roles).field("commitments", writer.so_far());
     // Steps 2 and 3.
     let e = Challenge::<C>::of(transcript).number;

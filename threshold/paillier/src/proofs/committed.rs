@@ -54,11 +54,29 @@ impl Masks {
         }
     }
 
-    pub(super) fn commit(&self, verifier: &dyn Keys, number: &Natural) -> Commitments {
-        Commitments {
-            value: verifier.commit(number, &self.randomness),
-            mask: verifier.commit(&self.value, &self.mask_randomness),
+    /// Commits to the number and to its mask.
+    ///
+    /// A verifier refuses 1 and -1. Where t has a small order, which no proof about parameters excludes, honest commitments would be
+    /// that often enough, and whoever made such parameters would convict the honest: so they are made again, with other randomness.
+    pub(super) fn commit(
+        &mut self,
+        verifier: &dyn Keys,
+        number: &Natural,
+        rng: &mut dyn CryptoRngCore,
+    ) -> Commitments {
+        let sizes = verifier.sizes();
+        let trivial = |commitment: &_| bool::from(verifier.parameters().is_trivial(commitment));
+        let mut value = verifier.commit(number, &self.randomness);
+        while trivial(&value) {
+            self.randomness = Natural::random(randomness_bits(sizes), rng);
+            value = verifier.commit(number, &self.randomness);
         }
+        let mut mask = verifier.commit(&self.value, &self.mask_randomness);
+        while trivial(&mask) {
+            self.mask_randomness = Natural::random(mask_bits(sizes, randomness_bits(sizes)), rng);
+            mask = verifier.commit(&self.value, &self.mask_randomness);
+        }
+        Commitments { value, mask }
     }
 
     pub(super) fn respond(&self, number: &Natural, challenge: &Natural) -> Response {

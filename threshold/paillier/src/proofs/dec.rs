@@ -17,9 +17,9 @@ use super::claim::Claim;
 use super::committed::{Commitments, Masks, Response, mask_bits};
 use super::{Challenge, InvalidProof, ReadyNonce, begin};
 use crate::codec::{Reader, Writer};
-use crate::key::Ciphertext;
+use crate::key::{Ciphertext, Nonce};
 use crate::natural::Natural;
-use crate::party::{Keys, PublicKeys, SecretKeys};
+use crate::party::{Keys, PublicKeys, SecretKeys, bind};
 use crate::scalar::{order, to_scalar};
 
 const NAME: &str = "dec";
@@ -59,7 +59,7 @@ impl<'a, C: Curve> Statement<'a, C> {
         Self { factor, summand, bits: bound + 2, point, image, generator }
     }
 
-    fn transcript(&self, context: &Transcript, prover: &dyn Keys, verifier: &PublicKeys) -> Transcript {
+    fn transcript(&self, context: &Transcript, prover: &dyn Keys, verifier: &dyn Keys) -> Transcript {
         let transcript = begin(context, NAME, verifier.sizes())
             .field("prover", &prover.encryption().number().to_le_bytes())
             .field("K", &prover.encryption().bytes(self.factor))
@@ -69,7 +69,7 @@ impl<'a, C: Curve> Statement<'a, C> {
             .field("X", &C::encode(&self.point))
             .field("S", &C::encode(&self.image))
             .field("H", &C::encode(&self.generator));
-        verifier.bind(transcript)
+        bind(verifier, transcript)
     }
 }
 
@@ -88,20 +88,43 @@ fn shift<C: Curve>(bits: usize) -> Natural {
 pub fn prove<C: Curve>(
     context: &Transcript,
     prover: &SecretKeys,
-    verifier: &PublicKeys,
+    verifier: &dyn Keys,
     statement: &Statement<'_, C>,
     factor: &Natural,
     ready: ReadyNonce,
     rng: &mut dyn CryptoRngCore,
 ) -> Vec<u8> {
-    let sizes = verifier.sizes();
-    let key = prover.encryption();
-    let sum = key.add(&prover.mul(statement.factor, factor), &statement.summand);
+    let sum = prover.encryption().add(&prover.mul(statement.factor, factor), &statement.summand);
     let value = prover.decryption().decrypt(&sum);
     let nonce = prover.decryption().recover_nonce(&sum);
+    let witness = Witness { factor, value: &value, nonce: &nonce };
+    prove_opened(context, prover, verifier, statement, &witness, ready, rng)
+}
+
+/// What the prover knows.
+struct Witness<'a> {
+    /// x.
+    factor: &'a Natural,
+    /// y.
+    value: &'a Natural,
+    /// ρ.
+    nonce: &'a Nonce,
+}
+
+fn prove_opened<C: Curve>(
+    context: &Transcript,
+    prover: &dyn Keys,
+    verifier: &dyn Keys,
+    statement: &Statement<'_, C>,
+    &Witness { factor, value, nonce }: &Witness<'_>,
+    ready: ReadyNonce,
+    rng: &mut dyn CryptoRngCore,
+) -> Vec<u8> {
+    let sizes = verifier.sizes();
+    let key = prover.encryption();
     // Step 1.
-    let factor_masks = Masks::draw(sizes, sizes.secret(), rng);
-    let value_masks = Masks::draw(sizes, statement.bits, rng);
+    let mut factor_masks = Masks::draw(sizes, sizes.secret(), rng);
+    let mut value_masks = Masks::draw(sizes, statement.bits, rng);
     let mut alpha = to_scalar::<C>(&factor_masks.value);
     let mut beta = to_scalar::<C>(&value_masks.value);
     let (mask_nonce, power) = ready.into_parts();
@@ -113,14 +136,14 @@ pub fn prove<C: Curve>(
     );
     writer.point::<C>(&(statement.generator * beta));
     writer.point::<C>(&C::mul_base(&alpha));
-    factor_masks.commit(verifier, factor).write(verifier, &mut writer);
-    value_masks.commit(verifier, &value).write(verifier, &mut writer);
+    factor_masks.commit(verifier, factor, rng).write(verifier, &mut writer);
+    value_masks.commit(verifier, value, rng).write(verifier, &mut writer);
     let transcript = statement.transcript(context, prover, verifier).field("commitments", writer.so_far());
     // Steps 2 and 3.
     let e = Challenge::<C>::of(transcript).number;
     factor_masks.write(sizes, &factor_masks.respond(factor, &e), &mut writer);
-    value_masks.write(sizes, &value_masks.respond(&value, &e), &mut writer);
-    writer.nonce(&key.combine_nonces(&mask_nonce, &nonce, &e));
+    value_masks.write(sizes, &value_masks.respond(value, &e), &mut writer);
+    writer.nonce(&key.combine_nonces(&mask_nonce, nonce, &e));
     alpha.zeroize();
     beta.zeroize();
     writer.finish()

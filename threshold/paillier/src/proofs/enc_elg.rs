@@ -15,7 +15,7 @@ use super::{Challenge, InvalidProof, ReadyNonce, begin};
 use crate::codec::{Reader, Writer};
 use crate::key::{Ciphertext, Nonce};
 use crate::natural::Natural;
-use crate::party::{Keys, PublicKeys};
+use crate::party::{Keys, PublicKeys, bind};
 use crate::scalar::to_scalar;
 
 const NAME: &str = "enc-elg";
@@ -45,7 +45,7 @@ pub struct Witness<'a, C: Curve> {
 }
 
 impl<C: Curve> Statement<'_, C> {
-    fn transcript(&self, context: &Transcript, prover: &dyn Keys, verifier: &PublicKeys) -> Transcript {
+    fn transcript(&self, context: &Transcript, prover: &dyn Keys, verifier: &dyn Keys) -> Transcript {
         let transcript = begin(context, NAME, verifier.sizes())
             .field("prover", &prover.encryption().number().to_le_bytes())
             .field("C", &prover.encryption().bytes(self.ciphertext))
@@ -53,7 +53,7 @@ impl<C: Curve> Statement<'_, C> {
             .field("A", &C::encode(&self.base))
             .field("B", &C::encode(&self.left))
             .field("X", &C::encode(&self.right));
-        verifier.bind(transcript)
+        bind(verifier, transcript)
     }
 }
 
@@ -61,7 +61,7 @@ impl<C: Curve> Statement<'_, C> {
 pub fn prove<C: Curve>(
     context: &Transcript,
     prover: &dyn Keys,
-    verifier: &PublicKeys,
+    verifier: &dyn Keys,
     statement: &Statement<'_, C>,
     witness: &Witness<'_, C>,
     ready: ReadyNonce,
@@ -70,12 +70,12 @@ pub fn prove<C: Curve>(
     let sizes = verifier.sizes();
     let key = prover.encryption();
     // Step 1.
-    let masks = Masks::draw(sizes, sizes.secret(), rng);
+    let mut masks = Masks::draw(sizes, sizes.secret(), rng);
     let mut beta = C::random_scalar(rng);
     let mut alpha = to_scalar::<C>(&masks.value);
     let (mask_nonce, power) = ready.into_parts();
     let mut writer = Writer::default();
-    masks.commit(verifier, witness.value).write(verifier, &mut writer);
+    masks.commit(verifier, witness.value, rng).write(verifier, &mut writer);
     writer.ciphertext(key, &key.add(&key.plain(&masks.value), &Ciphertext::of_power(power)));
     writer.point::<C>(&(statement.base * beta + C::mul_base(&alpha)));
     writer.point::<C>(&C::mul_base(&beta));

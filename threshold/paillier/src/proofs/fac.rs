@@ -1,7 +1,7 @@
 //! Π^fac: both factors of N are long (ePrint 2021/060, figure 26). A short one would let its owner read what others multiply by.
 //!
-//! Statement: the prover's N. Proven: the prover knows p and q with N = p·q, both below 2^(bits+ℓ+ε+1), where N has twice as many bits: so
-//! neither is shorter than that leaves, which is more than ℓ bits.
+//! Statement: the prover's N, of twice as many bits as an honest prime. Proven: the prover knows p and q with N = p·q, both below
+//! 2^(bits+ε+1) in size. So both are above 2^(bits-ε-2): no prime below 2^1022 divides an N of 3072 bits whose other factors are primes.
 
 use quorate_keys::Transcript;
 use quorate_sharing::Curve;
@@ -12,7 +12,7 @@ use super::committed::{Commitments, Masks, Response, mask_bits, randomness_bits}
 use super::{Challenge, InvalidProof, begin};
 use crate::codec::{Reader, Writer};
 use crate::natural::Natural;
-use crate::party::{Keys, PublicKeys, SecretKeys};
+use crate::party::{Keys, PublicKeys, SecretKeys, bind};
 use crate::sizes::Sizes;
 
 const NAME: &str = "fac";
@@ -22,38 +22,56 @@ const fn product_bits(sizes: Sizes) -> usize {
     randomness_bits(sizes) + sizes.prime()
 }
 
-/// The committed factor has ℓ bits more than a prime: the paper's masks are that long.
-const fn factor_bits(sizes: Sizes) -> usize {
-    sizes.prime()
+/// r, which hides ν·p times a challenge.
+fn product_mask(sizes: Sizes, rng: &mut dyn CryptoRngCore) -> Natural {
+    Natural::random(mask_bits(sizes, product_bits(sizes)), rng)
 }
 
-fn transcript(context: &Transcript, prover: &PublicKeys, verifier: &PublicKeys) -> Transcript {
-    let transcript = prover.bind(begin(context, NAME, prover.sizes()).field("role", b"prover"));
-    verifier.bind(transcript.field("role", b"verifier"))
+
+fn transcript<C: Curve>(context: &Transcript, prover: &dyn Keys, verifier: &dyn Keys) -> Transcript {
+    let transcript = begin(context, NAME, prover.sizes()).field("curve", C::NAME.as_bytes());
+    let transcript = bind(prover, transcript.field("role", b"prover"));
+    bind(verifier, transcript.field("role", b"verifier"))
 }
 
 /// Proves it to the owner of `verifier`. The curve is that of the challenge. Constant time in the factors.
 pub fn prove<C: Curve>(
     context: &Transcript,
     prover: &SecretKeys,
-    verifier: &PublicKeys,
+    verifier: &dyn Keys,
+    rng: &mut dyn CryptoRngCore,
+) -> Vec<u8> {
+    let factors = prover.primes().each_ref().map(|prime| prime.number());
+    prove_factors::<C>(context, prover.public(), verifier, factors, rng)
+}
+
+fn prove_factors<C: Curve>(
+    context: &Transcript,
+    prover: &dyn Keys,
+    verifier: &dyn Keys,
+    [p, q]: [&Natural; 2],
     rng: &mut dyn CryptoRngCore,
 ) -> Vec<u8> {
     let sizes = prover.sizes();
     let parameters = verifier.parameters();
-    let [p, q] = prover.primes().each_ref().map(|prime| prime.number());
     // Step 1: P and A, Q and B, T = Q^α · t^-r.
-    let (left, right) =
-        (Masks::draw(sizes, factor_bits(sizes), rng), Masks::draw(sizes, factor_bits(sizes), rng));
-    let mask = Natural::random(mask_bits(sizes, product_bits(sizes)), rng);
+    let mut left = Masks::draw(sizes, sizes.prime(), rng);
+    let mut right = Masks::draw(sizes, sizes.prime(), rng);
     let mut writer = Writer::default();
-    left.commit(verifier, p).write(verifier, &mut writer);
-    let commitments = right.commit(verifier, q);
+    left.commit(verifier, p, rng).write(verifier, &mut writer);
+    let commitments = right.commit(verifier, q, rng);
     commitments.write(verifier, &mut writer);
-    let hidden = verifier.commit(&Natural::from_u64(0), &mask);
     let power = parameters.raise(&commitments.value, &left.value);
-    writer.commitment(parameters, &parameters.divide(&power, &hidden));
-    let transcript = transcript(context, prover.public(), verifier).field("commitments", writer.so_far());
+    let (mask, product) = loop {
+        let mask = product_mask(sizes, rng);
+        let product = parameters.divide(&power, &verifier.commit(&Natural::from_u64(0), &mask));
+        // As in `Masks::commit`.
+        if !bool::from(parameters.is_trivial(&product)) {
+            break (mask, product);
+        }
+    };
+    writer.commitment(parameters, &product);
+    let transcript = transcript::<C>(context, prover, verifier).field("commitments", writer.so_far());
     // Steps 2 and 3. v = r + e·ν·p.
     let e = Challenge::<C>::of(transcript).number;
     left.write(sizes, &left.respond(p, &e), &mut writer);
@@ -81,9 +99,9 @@ pub fn verify<C: Curve>(
     let left_commitments = Commitments::read(verifier, &mut reader).map_err(&malformed)?;
     let right_commitments = Commitments::read(verifier, &mut reader).map_err(&malformed)?;
     let t = reader.commitment(parameters).map_err(&malformed)?;
-    let transcript = transcript(context, prover, keys).field("commitments", reader.so_far());
-    let left = Response::read(sizes, factor_bits(sizes), &mut reader).map_err(&malformed)?;
-    let right = Response::read(sizes, factor_bits(sizes), &mut reader).map_err(&malformed)?;
+    let transcript = transcript::<C>(context, prover, keys).field("commitments", reader.so_far());
+    let left = Response::read(sizes, sizes.prime(), &mut reader).map_err(&malformed)?;
+    let right = Response::read(sizes, sizes.prime(), &mut reader).map_err(&malformed)?;
     let v = reader.natural(mask_bits(sizes, product_bits(sizes)) + 1).map_err(&malformed)?;
     reader.finish().map_err(&malformed)?;
 

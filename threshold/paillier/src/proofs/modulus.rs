@@ -54,15 +54,9 @@ impl<'a> Targets<'a> {
 
 /// Proves it of this party's N. Constant time in its factors.
 pub fn prove(context: &Transcript, keys: &SecretKeys, rng: &mut dyn CryptoRngCore) -> Vec<u8> {
-    let number = keys.encryption().number();
     let crt = keys.decryption().factors();
-    // Step 1: w with (w | N) = -1.
-    let w = loop {
-        let drawn = Natural::random_below(number, rng);
-        if jacobi_vartime(&drawn, number) == -1 {
-            break drawn;
-        }
-    };
+    // Step 1.
+    let w = non_residue(keys.encryption().number(), rng);
     let mut writer = Writer::default();
     writer.natural(&w, keys.sizes().modulus());
     let targets = Targets::new(context, keys.public(), writer.so_far());
@@ -78,6 +72,16 @@ pub fn prove(context: &Transcript, keys: &SecretKeys, rng: &mut dyn CryptoRngCor
         writer.natural(&root, keys.sizes().modulus());
     }
     writer.finish()
+}
+
+/// w with (w | N) = -1.
+fn non_residue(number: &Natural, rng: &mut dyn CryptoRngCore) -> Natural {
+    loop {
+        let drawn = Natural::random_below(number, rng);
+        if jacobi_vartime(&drawn, number) == -1 {
+            return drawn;
+        }
+    }
 }
 
 /// What of w is needed modulo one prime.

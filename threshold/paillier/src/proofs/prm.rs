@@ -10,6 +10,7 @@ use super::{InvalidProof, begin};
 use crate::codec::{Reader, Writer};
 use crate::natural::Natural;
 use crate::party::{Keys, PublicKeys, SecretKeys};
+use crate::pedersen::OwnParameters;
 
 const NAME: &str = "prm";
 
@@ -22,17 +23,30 @@ fn challenge(context: &Transcript, keys: &PublicKeys, commitments: &[u8]) -> Vec
 
 /// Proves it of this party's parameters. Constant time in λ.
 pub fn prove(context: &Transcript, keys: &SecretKeys, rng: &mut dyn CryptoRngCore) -> Vec<u8> {
-    let own = keys.own_parameters();
+    prove_power(context, keys.public(), keys.own_parameters(), rng)
+}
+
+/// a, uniform below φ(N). How often it is drawn tells nothing but how close φ(N) is to a power of two, as N tells.
+fn mask(own: &OwnParameters, rng: &mut dyn CryptoRngCore) -> Natural {
+    Natural::random_below(own.order(), rng)
+}
+
+fn prove_power(
+    context: &Transcript,
+    keys: &PublicKeys,
+    own: &OwnParameters,
+    rng: &mut dyn CryptoRngCore,
+) -> Vec<u8> {
     let sizes = keys.sizes();
     let zero = Natural::from_u64(0);
     let mut writer = Writer::default();
     // Step 1: A = t^a.
-    let masks: Vec<_> = (0..sizes.repetitions()).map(|_| Natural::random_below(own.order(), rng)).collect();
+    let masks: Vec<_> = (0..sizes.repetitions()).map(|_| mask(own, rng)).collect();
     for mask in &masks {
         writer.commitment(keys.parameters(), &own.commit(&zero, mask));
     }
     // Step 3: z = a + e·λ modulo φ(N).
-    let bits = challenge(context, keys.public(), writer.so_far());
+    let bits = challenge(context, keys, writer.so_far());
     for (mask, bit) in masks.iter().zip(bits) {
         let lambda = Natural::select(&zero, own.lambda(), Choice::from(u8::from(bit)));
         let response = mask.add(&lambda).rem(own.order()).unwrap_or_else(|| zero.clone());
