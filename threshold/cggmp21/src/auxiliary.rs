@@ -114,7 +114,9 @@ impl Wire for Auxiliary {
 }
 
 impl EncodedKeys {
-    pub(crate) fn of(keys: &PublicKeys) -> Self {
+    /// The encoding of keys.
+    #[must_use]
+    pub fn of(keys: &PublicKeys) -> Self {
         let [number, s, t] = keys.to_bytes();
         Self { number, s, t }
     }
@@ -178,7 +180,9 @@ impl PublicAuxiliary {
 }
 
 impl Auxiliary {
-    pub(crate) fn new(public: PublicAuxiliary, identity: Identity, keys: &SecretKeys) -> Self {
+    /// What a party keeps whose keys these are.
+    #[must_use]
+    pub fn new(public: PublicAuxiliary, identity: Identity, keys: &SecretKeys) -> Self {
         let [p, q] = keys.primes().each_ref().map(|prime| prime.number().to_le_bytes().to_vec());
         let lambda = keys.own_parameters().lambda().to_le_bytes().to_vec();
         Self { public, identity, secret: Box::new(EncodedSecret { p, q, lambda }) }

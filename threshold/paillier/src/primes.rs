@@ -104,12 +104,6 @@ impl SafePrime {
         sure.then_some(Self(prime))
     }
 
-    /// A number of a file of this crate, which one of its tests has checked.
-    #[cfg(all(any(test, feature = "test-sizes"), debug_assertions))]
-    pub(crate) const fn unchecked(number: Natural) -> Self {
-        Self(number)
-    }
-
     /// p.
     #[must_use]
     pub const fn number(&self) -> &Natural {
