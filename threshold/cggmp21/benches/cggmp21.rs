@@ -9,9 +9,7 @@ use std::collections::BTreeMap;
 use borsh::BorshDeserialize;
 use criterion::{Criterion, criterion_group, criterion_main};
 use quorate_cggmp21::Presignature;
-use quorate_cggmp21::auxiliary::{
-    Auxiliary, AuxiliaryProtocol, EncodedKeys, Primes, PublicAuxiliary, Setup,
-};
+use quorate_cggmp21::auxiliary::{Auxiliary, AuxiliaryProtocol, EncodedKeys, Primes, PublicAuxiliary, Setup};
 use quorate_cggmp21::presign::{Presign, PresignSecret, PresignSetup};
 use quorate_cggmp21::sign::{Presignatures, Sign, SignSetup, SignTask};
 use quorate_keys::{ChainCode, DerivationPath, GroupKey, Secret};
@@ -49,7 +47,8 @@ impl Scene {
         let polynomial = Polynomial::<Secp256k1>::random(cast.committee().threshold(), &mut rng);
         let commitment = Commitment::of(&polynomial);
         let key = PublicShares {
-            group_key: GroupKey::from_bytes(Secp256k1::ID, &Secp256k1::encode(&commitment.constant())).unwrap(),
+            group_key: GroupKey::from_bytes(Secp256k1::ID, &Secp256k1::encode(&commitment.constant()))
+                .unwrap(),
             chain_code: ChainCode::new([1; 32]),
             epoch: 0,
             committee: cast.committee().clone(),

@@ -22,7 +22,9 @@ mod second;
 mod setup;
 mod third;
 
-pub use message::{Encryption, Fault, Message, Product, Sum};
+pub use message::{
+    Encrypted, Encryption, Fault, Identification, Message, Pair, Product, Products, Sum, Sums,
+};
 pub use protocol::{Contribution, Presign};
 pub use setup::{MAX_PRESIGNATURES, PresignSecret, PresignSetup};
 pub(crate) use setup::{check_holders, key_digest, refuse};

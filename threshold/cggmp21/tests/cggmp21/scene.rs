@@ -139,7 +139,9 @@ impl<C: Suite> Scene<C> {
         let presignatures = self.presign(signers, tasks.len() as u16, seed);
         let setup = self.sign_setup(signers[0], &presignatures[&party(signers[0])], tasks);
         let mut outputs = self.signing(signers, &setup, presignatures, seed).run().results();
-        let Some(Output::Signatures(made)) = outputs.remove(&setup.aggregator) else { panic!("no signatures") };
+        let Some(Output::Signatures(made)) = outputs.remove(&setup.aggregator) else {
+            panic!("no signatures")
+        };
         assert!(outputs.values().all(|output| *output == Output::Contributed));
         assert_eq!(made.len(), tasks.len());
         made
