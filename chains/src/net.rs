@@ -33,6 +33,14 @@ pub struct Net {
 pub enum Parameters {
     /// Version bytes, human-readable part and all else that follows from the network.
     Bitcoin(BitcoinNetwork),
+    /// The number that transactions carry, and how the chain charges.
+    #[serde(rename_all = "kebab-case")]
+    Ethereum {
+        /// The chain id of EIP-155.
+        chain_id: u64,
+        /// Whether it takes a fee for data besides gas, which the transaction doesn't limit.
+        data_fee: bool,
+    },
     /// Nothing: neither addresses nor messages differ between Solana's clusters.
     Solana,
 }
