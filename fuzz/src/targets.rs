@@ -7,6 +7,7 @@ mod committee;
 mod config_file;
 mod derivation_path;
 mod envelope;
+mod ethereum_transaction;
 mod evidence;
 mod examples;
 mod explanation;
@@ -46,6 +47,7 @@ pub const ALL: &[Target] = &[
     config_file::TARGET,
     derivation_path::TARGET,
     envelope::TARGET,
+    ethereum_transaction::TARGET,
     evidence::TARGET,
     explanation::TARGET,
     forwarded_request::TARGET,
