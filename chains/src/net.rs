@@ -26,6 +26,14 @@ pub struct Net {
     pub parameters: Parameters,
 }
 
+impl Net {
+    /// Whether transactions can be given as a JSON object, too.
+    #[must_use]
+    pub const fn takes_json(&self) -> bool {
+        matches!(self.parameters, Parameters::Ethereum { .. })
+    }
+}
+
 /// What a chain family must know about a network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
