@@ -19,6 +19,7 @@ mod peer_frame;
 mod peers_file;
 mod proposal;
 mod psbt;
+mod public_key;
 mod refusal;
 mod sign_body;
 mod signing_message;
@@ -58,6 +59,7 @@ pub const ALL: &[Target] = &[
     peers_file::TARGET,
     proposal::TARGET,
     psbt::TARGET,
+    public_key::TARGET,
     refusal::TARGET,
     sign_body::TARGET,
     signing_message::TARGET,

@@ -127,6 +127,7 @@ fn follow<S: Child>(
 #[cfg(test)]
 mod tests {
     use curve25519_dalek::{EdwardsPoint, Scalar};
+    use p256::elliptic_curve::sec1::ToEncodedPoint;
     use proptest::prelude::*;
 
     use super::*;
@@ -141,10 +142,15 @@ mod tests {
         GroupKey::from_bytes(Curve::Secp256k1, &secret.public_key().to_sec1_bytes()).unwrap()
     }
 
+    fn p256_key(secret: [u8; 32]) -> GroupKey {
+        let point = p256::SecretKey::from_slice(&secret).unwrap().public_key().to_encoded_point(true);
+        GroupKey::from_bytes(Curve::P256, point.as_bytes()).unwrap()
+    }
+
     #[test]
     fn the_empty_path_leads_to_the_key_itself() {
         let chain_code = ChainCode::new([3; 32]);
-        for key in [ed25519_key([7; 32]).1, secp256k1_key([7; 32])] {
+        for key in [ed25519_key([7; 32]).1, secp256k1_key([7; 32]), p256_key([7; 32])] {
             let derived = derive(&key, &chain_code, &DerivationPath::default()).unwrap();
             assert_eq!(derived, Derived { tweak: [0; 32], key, chain_code });
         }
@@ -156,6 +162,7 @@ mod tests {
         for (key, other) in [
             (ed25519_key([7; 32]).1, ed25519_key([8; 32]).1),
             (secp256k1_key([7; 32]), secp256k1_key([8; 32])),
+            (p256_key([7; 32]), p256_key([8; 32])),
         ] {
             let chain_code = ChainCode::new([3; 32]);
             let base = derive(&key, &chain_code, &path("m/1")).unwrap();
@@ -211,7 +218,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_path_is_the_sum_of_its_parts(
-            secret in prop::array::uniform32(1_u8..),
+            secret in prop::array::uniform32(1_u8..255),
             chain_code: [u8; 32],
             first in prop::collection::vec(0_u32..1 << 31, 0..4),
             second in prop::collection::vec(0_u32..1 << 31, 0..4),
@@ -229,11 +236,12 @@ mod tests {
             let child = EdwardsPoint::mul_base(&(private + scalar(whole.tweak)));
             prop_assert_eq!(whole.key.as_bytes(), child.compress().0);
 
-            let key = secp256k1_key(secret);
-            let middle = derive(&key, &chain_code, &path(&first)).unwrap();
-            let end = derive(&middle.key, &middle.chain_code, &path(&second)).unwrap();
-            let whole = derive(&key, &chain_code, &path(&[first, second].concat())).unwrap();
-            prop_assert_eq!((whole.key, whole.chain_code), (end.key, end.chain_code));
+            for key in [secp256k1_key(secret), p256_key(secret)] {
+                let middle = derive(&key, &chain_code, &path(&first)).unwrap();
+                let end = derive(&middle.key, &middle.chain_code, &path(&second)).unwrap();
+                let whole = derive(&key, &chain_code, &path(&[first.clone(), second.clone()].concat())).unwrap();
+                prop_assert_eq!((whole.key, whole.chain_code), (end.key, end.chain_code));
+            }
         }
     }
 }

@@ -161,9 +161,11 @@ mod tests {
     const GENERATOR: &str = "0x0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";
     const BASE: &str = "0x5866666666666666666666666666666666666666666666666666666666666666";
 
+    const P256: &str = "0x036b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296";
+
     #[test]
     fn a_key_reads_what_it_writes() {
-        for (curve, text) in [(Curve::Secp256k1, GENERATOR), (Curve::Ed25519, BASE)] {
+        for (curve, text) in [(Curve::Secp256k1, GENERATOR), (Curve::Ed25519, BASE), (Curve::P256, P256)] {
             let key = GroupKey::from_hex(curve, text).unwrap();
             assert_eq!((key.curve(), key.to_string().as_str()), (curve, text));
             let bytes = borsh::to_vec(&key).unwrap();
@@ -181,27 +183,40 @@ mod tests {
         let ed25519 = GroupKey::from_hex(Curve::Ed25519, BASE).unwrap();
         assert_eq!(secp256k1.public_key(Scheme::Bip340).unwrap().as_bytes(), &secp256k1.as_bytes()[1..]);
         assert_eq!(ed25519.public_key(Scheme::Ed25519).unwrap().as_bytes(), ed25519.as_bytes());
-        for (key, scheme) in [(secp256k1, Scheme::Ed25519), (ed25519, Scheme::Bip340)] {
-            assert_eq!(key.public_key(scheme), Err(SchemeMismatch { curve: key.curve(), scheme }));
+        let p256 = GroupKey::from_hex(Curve::P256, P256).unwrap();
+        for (key, scheme) in [(secp256k1, Scheme::EcdsaSecp256k1), (p256, Scheme::EcdsaP256)] {
+            let public = key.public_key(scheme).unwrap();
+            assert_eq!(public.compressed().unwrap(), key.as_bytes());
+        }
+        for key in [secp256k1, ed25519, p256] {
+            for scheme in Scheme::ALL.into_iter().filter(|scheme| scheme.curve() != key.curve()) {
+                assert_eq!(key.public_key(scheme), Err(SchemeMismatch { curve: key.curve(), scheme }));
+            }
         }
     }
 
     #[test]
-    fn only_compressed_points_are_keys_on_secp256k1() {
-        let key = GroupKey::from_hex(Curve::Secp256k1, GENERATOR).unwrap();
-        for tag in (0..=255).filter(|tag| !matches!(tag, 2 | 3)) {
-            let mut bytes = key.as_bytes().to_vec();
-            bytes[0] = tag;
-            let refused = GroupKey::from_bytes(Curve::Secp256k1, &bytes);
-            assert_eq!(refused, Err(InvalidPublicKey::NotCanonical), "tag {tag}");
+    fn only_compressed_points_are_keys_on_secp256k1_and_p256() {
+        // An x that is on no point.
+        for (curve, text, off_curve) in [(Curve::Secp256k1, GENERATOR, 5), (Curve::P256, P256, 7)] {
+            let key = GroupKey::from_hex(curve, text).unwrap();
+            for tag in (0..=255).filter(|tag| !matches!(tag, 2 | 3)) {
+                let mut bytes = key.as_bytes().to_vec();
+                bytes[0] = tag;
+                let refused = GroupKey::from_bytes(curve, &bytes);
+                assert_eq!(refused, Err(InvalidPublicKey::NotCanonical), "tag {tag}");
+            }
+            // The identity as the curves' crates write it.
+            assert!(GroupKey::from_bytes(curve, &[0; 33]).is_err());
+            let mut bytes = [0; 33];
+            (bytes[0], bytes[32]) = (2, off_curve);
+            assert_eq!(GroupKey::from_bytes(curve, &bytes), Err(InvalidPublicKey::NotAPoint));
+            // An x that is not below p.
+            bytes[1..].fill(0xFF);
+            assert_eq!(GroupKey::from_bytes(curve, &bytes), Err(InvalidPublicKey::NotAPoint));
+            let length = InvalidPublicKey::Length { expected: 33, got: 32 };
+            assert_eq!(GroupKey::from_bytes(curve, &key.as_bytes()[1..]), Err(length));
         }
-        // The identity as k256 writes it, and an x that is on no point.
-        assert!(GroupKey::from_bytes(Curve::Secp256k1, &[0; 33]).is_err());
-        let mut off_curve = [0; 33];
-        (off_curve[0], off_curve[32]) = (2, 5);
-        assert_eq!(GroupKey::from_bytes(Curve::Secp256k1, &off_curve), Err(InvalidPublicKey::NotAPoint));
-        let length = InvalidPublicKey::Length { expected: 33, got: 32 };
-        assert_eq!(GroupKey::from_bytes(Curve::Secp256k1, &key.as_bytes()[1..]), Err(length));
         assert_eq!(
             GroupKey::from_hex(Curve::Ed25519, GENERATOR),
             Err(InvalidPublicKey::Length { expected: 32, got: 33 })

@@ -276,6 +276,20 @@ mod tests {
         assert!(PublicKey::try_from_slice(&bytes).is_err());
     }
 
+    /// Stores of released versions have these bytes.
+    #[test]
+    fn saved_keys_keep_loading() {
+        for (scheme, saved) in [
+            (Scheme::Bip340, "0079be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798"),
+            (Scheme::Ed25519, "015866666666666666666666666666666666666666666666666666666666666666"),
+        ] {
+            let saved = hex::decode(saved).unwrap();
+            let key = PublicKey::try_from_slice(&saved).unwrap();
+            assert_eq!((key.scheme(), key.as_bytes()), (scheme, &saved[1..]));
+            assert_eq!(borsh::to_vec(&key).unwrap(), saved);
+        }
+    }
+
     #[test]
     fn a_signature_is_for_one_key_message_and_scheme() {
         let signing = SigningKey::from_bytes(&[7; 32]);

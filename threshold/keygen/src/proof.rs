@@ -61,7 +61,7 @@ pub(crate) enum ProofError {
 #[cfg(test)]
 mod tests {
     use quorate_session::ProtocolId;
-    use quorate_sharing::{Ed25519, Secp256k1};
+    use quorate_sharing::{Ed25519, P256, Secp256k1};
     use quorate_simulator::Cast;
     use rand_chacha::ChaCha20Rng;
     use rand_core::SeedableRng;
@@ -119,5 +119,6 @@ mod tests {
     fn who_cannot_prove_is_named_on_every_curve() {
         who_cannot_prove_is_named_and_nobody_else::<Ed25519>();
         who_cannot_prove_is_named_and_nobody_else::<Secp256k1>();
+        who_cannot_prove_is_named_and_nobody_else::<P256>();
     }
 }

@@ -8,7 +8,7 @@ use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use quorate_sharing::{
-    Challenge, Channel, Commitment, Curve, Ed25519, FacingKeys, KnowledgeProof, PartyIndex, Polynomial,
+    Challenge, Channel, Commitment, Curve, Ed25519, FacingKeys, KnowledgeProof, P256, PartyIndex, Polynomial,
     ProofNonce, Secp256k1, SecretShare, Threshold,
 };
 use rand_chacha::ChaCha20Rng;
@@ -143,6 +143,7 @@ fn on<C: Curve>(criterion: &mut Criterion) {
 fn sharing(criterion: &mut Criterion) {
     on::<Ed25519>(criterion);
     on::<Secp256k1>(criterion);
+    on::<P256>(criterion);
 }
 
 criterion_group!(benches, sharing);

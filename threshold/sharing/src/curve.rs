@@ -28,7 +28,7 @@ pub trait Curve: Copy + Clone + Debug + PartialEq + Eq + Send + Sync + 'static {
     /// A point of the curve, whether in the group of prime order or not.
     type Point: Group<Scalar = Self::Scalar> + ConstantTimeEq + Zeroize + Send + Sync;
 
-    /// `scalar`·G. Constant time, with a precomputed table.
+    /// `scalar`·G. Constant time; with a precomputed table, but on P-256, whose crate has none.
     fn mul_base(scalar: &Self::Scalar) -> Self::Point;
 
     /// (`scalar`/h)·G: what a dealer publishes of `scalar`, see the trait's documentation. Constant time.
@@ -70,7 +70,8 @@ pub trait Curve: Copy + Clone + Debug + PartialEq + Eq + Send + Sync + 'static {
         Self::scalar_from_wide(&wide)
     }
 
-    /// The standard compressed encoding. The identity is encoded too: as its point on Ed25519, as 33 zeros on secp256k1.
+    /// The standard compressed encoding. The identity is encoded too: as its point on Ed25519, as 33 zeros on
+    /// secp256k1 and P-256.
     fn encode(point: &Self::Point) -> Vec<u8>;
 
     /// The point of the group of prime order with this standard encoding; nothing when it is not canonical, not on the

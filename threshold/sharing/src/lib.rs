@@ -29,7 +29,7 @@ mod testing;
 pub use commitment::{Commitment, InvalidCommitment, SumError};
 pub use committee::{Committee, CommitteeError, Member};
 pub use curve::Curve;
-pub use curves::{Ed25519, Secp256k1};
+pub use curves::{Ed25519, P256, Secp256k1};
 pub use delivery::{Channel, DeliveryError, DisclosedChannel, Disclosure, FacingKeys, InvalidDisclosure};
 pub use key_share::{KeyShare, KeyShareError, PublicShares};
 pub use party::{InvalidPartyIndex, InvalidThreshold, MAX_PARTIES, PartyIndex, Threshold};

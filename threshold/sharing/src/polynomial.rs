@@ -117,7 +117,7 @@ mod tests {
 
     use super::*;
     use crate::testing::{on_every_curve, parties, party, rng, threshold};
-    use crate::{Ed25519, Secp256k1};
+    use crate::{Ed25519, P256, Secp256k1};
 
     on_every_curve!(wrong_sets_have_no_coefficients, evaluation_is_that_of_the_coefficients);
 
@@ -173,6 +173,7 @@ mod tests {
             let signers = parties(signers);
             any_threshold_many_parties_find_the_secret::<Ed25519>(seed, &signers);
             any_threshold_many_parties_find_the_secret::<Secp256k1>(seed, &signers);
+            any_threshold_many_parties_find_the_secret::<P256>(seed, &signers);
         }
 
         #[test]

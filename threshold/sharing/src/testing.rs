@@ -33,6 +33,10 @@ macro_rules! on_every_curve {
         mod secp256k1 {
             $(#[test] fn $name() { super::$name::<crate::Secp256k1>(); })*
         }
+
+        mod p256 {
+            $(#[test] fn $name() { super::$name::<crate::P256>(); })*
+        }
     };
 }
 pub(crate) use on_every_curve;

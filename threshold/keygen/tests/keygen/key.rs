@@ -1,11 +1,16 @@
 //! What comes out: one key, whose private side any threshold many shares make and fewer don't.
 
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use ff::Field;
-use quorate_keys::Scheme;
-use quorate_sharing::{Curve, Ed25519, KeyShare, Polynomial, PublicShares, Secp256k1, lagrange_at_zero};
+use quorate_keys::{Scheme, Signature, ecdsa};
+use quorate_sharing::{
+    Curve, Ed25519, KeyShare, P256, Polynomial, PublicShares, Secp256k1, lagrange_at_zero,
+};
 use quorate_simulator::Cast;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
+use sha2::Digest;
 
 use crate::cast::{five, party, simulation};
 use crate::dealer::{Dealer, Script};
@@ -78,6 +83,7 @@ fn a_large_committee_makes_a_key() {
     let (threshold, total) = if slow { (34, 100) } else { (9, 25) };
     check::<Ed25519>(threshold, total);
     check::<Secp256k1>(threshold, total);
+    check::<P256>(threshold, total);
 }
 
 /// The key and the chain code of a session in which all parties but one always deal the same. That one deals a polynomial
@@ -148,10 +154,28 @@ fn the_rebuilt_private_key_signs_under_the_group_key() {
     let keypair = ::secp256k1::Keypair::from_seckey_slice(&library, &private).unwrap();
     assert_eq!(keypair.public_key().serialize(), public.group_key.as_bytes());
     let key = public.group_key.public_key(Scheme::Bip340).unwrap();
-    let message = [7; 32];
-    let signature = library.sign_schnorr_no_aux_rand(&::secp256k1::Message::from_digest(message), &keypair);
-    let signature = signature.serialize();
-    key.verify(&message, &quorate_keys::Signature::from_bytes(signature)).unwrap();
+    let digest = [7; 32];
+    let message = ::secp256k1::Message::from_digest(digest);
+    let signature = library.sign_schnorr_no_aux_rand(&message, &keypair).serialize();
+    key.verify(&digest, &Signature::from_bytes(signature)).unwrap();
+    let key = public.group_key.public_key(Scheme::EcdsaSecp256k1).unwrap();
+    let signature = library.sign_ecdsa(&message, &keypair.secret_key()).serialize_compact();
+    key.verify(&digest, &Signature::from_bytes(signature)).unwrap();
+
+    let mut group = Group::<P256>::new(&cast, 0, 1);
+    group.run();
+    let (public, shares) = group.results();
+    let private = P256::scalar_to_bytes(&rebuild::<P256>(&choose(&shares, 3)[0]));
+    let key = public.group_key.public_key(Scheme::EcdsaP256).unwrap();
+    let pair = EcdsaKeyPair::from_private_key_and_public_key(
+        &ECDSA_P256_SHA256_FIXED_SIGNING,
+        &private,
+        key.as_bytes(),
+    );
+    let signature = pair.unwrap().sign(&SystemRandom::new(), b"message").unwrap();
+    let signature = Signature::from_bytes(signature.as_ref().try_into().unwrap());
+    let digest = <[u8; 32]>::from(sha2::Sha256::digest(b"message"));
+    key.verify(&digest, &ecdsa::low_s(Scheme::EcdsaP256, &signature).unwrap()).unwrap();
 
     let mut group = Group::<Ed25519>::new(&cast, 0, 1);
     group.run();

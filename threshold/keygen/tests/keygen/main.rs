@@ -76,6 +76,10 @@ macro_rules! on_every_curve {
         mod secp256k1 {
             $(#[test] fn $name() { super::$name::<quorate_sharing::Secp256k1>(); })*
         }
+
+        mod p256 {
+            $(#[test] fn $name() { super::$name::<quorate_sharing::P256>(); })*
+        }
     };
 }
 pub(crate) use on_every_curve;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use quorate_keygen::{ACKNOWLEDGE, Certificate, Keygen, Refusal};
 use quorate_session::{Evidence, Wire};
-use quorate_sharing::{Curve, Ed25519, KeyShare, Secp256k1};
+use quorate_sharing::{Curve, Ed25519, KeyShare, P256, Secp256k1};
 
 use crate::cast::{five, party, run};
 use crate::dealer::Script;
@@ -75,4 +75,5 @@ fn the_samples_of_this_release_are_written() {
     fs::create_dir_all(&release).unwrap();
     write::<Ed25519>(&release);
     write::<Secp256k1>(&release);
+    write::<P256>(&release);
 }
