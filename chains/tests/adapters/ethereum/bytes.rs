@@ -255,7 +255,7 @@ fn whatever_bit_changes_the_digest_changes_or_the_transaction_is_refused() {
 }
 
 /// Any transaction that is read: the fields, and whether it has a fee market.
-fn any_fields() -> impl Strategy<Value = (Vec<Item>, bool)> {
+pub(super) fn any_fields() -> impl Strategy<Value = (Vec<Item>, bool)> {
     let access = (any::<[u8; 20]>(), prop::collection::vec(any::<[u8; 32]>(), 0..4));
     let data = prop::collection::vec(any::<u8>(), 0..200);
     let numbers = (0..u64::MAX, any::<u64>(), any::<u64>(), 1_000_000_u64..u64::MAX, any::<u128>());

@@ -1,5 +1,8 @@
 //! Transactions as JSON, and what is refused of them.
 
+use proptest::prelude::*;
+
+use super::bytes::any_fields;
 use super::*;
 
 /// The transfer with these fields instead; null takes one away.
@@ -242,6 +245,52 @@ fn deep_nesting_is_refused_like_anything_unknown() {
         for (open, close) in [("[", "]"), (r#"{"x":"#, "}")] {
             let nested = format!("{}0{}", open.repeat(80_000), close.repeat(80_000));
             assert!(prepare(format!(r#"{{"{field}":{nested}}}"#).as_bytes()).is_err(), "{field}");
+        }
+    }
+}
+
+/// The JSON of fields in their order.
+fn written(fields: &[Item], market: bool) -> Value {
+    let legacy = ["nonce", "gasPrice", "gasLimit", "to", "value", "data", "chainId"];
+    let names =
+        ["chainId", "nonce", "maxPriorityFeePerGas", "maxFeePerGas", "gasLimit", "to", "value", "data"];
+    let names = if market { &names[..] } else { &legacy[..] };
+    let string = |item: &Item| match item {
+        Item::String(bytes) => hex::encode(bytes),
+        _ => panic!("not a string"),
+    };
+    let mut object = json!({});
+    for (name, item) in names.iter().zip(fields) {
+        let zero = if ["to", "data"].contains(name) { "" } else { "0" };
+        object[*name] = format!("0x{zero}{}", string(item)).into();
+    }
+    if let (true, Some(Item::List(entries))) = (market, fields.last()) {
+        let entry = |entry: &Item| match entry {
+            Item::List(parts) => match parts.as_slice() {
+                [address, Item::List(keys)] => {
+                    let keys: Vec<String> = keys.iter().map(|key| format!("0x{}", string(key))).collect();
+                    json!({ "address": format!("0x{}", string(address)), "storageKeys": keys })
+                }
+                _ => panic!("not an address and its keys"),
+            },
+            _ => panic!("not a list"),
+        };
+        object["accessList"] = entries.iter().map(entry).collect();
+    }
+    object
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_read_from_bytes_is_read_from_json_as_the_same((fields, market) in any_fields()) {
+        let object = written(&fields, market);
+        let bytes = if market { market_bytes(fields) } else { legacy_bytes(fields) };
+        match (prepare_json(&object), prepare(&bytes)) {
+            (Ok(json), Ok(bytes)) => {
+                prop_assert_eq!(json.requests(), bytes.requests());
+                prop_assert_eq!(json.explain(), bytes.explain());
+            }
+            (json, bytes) => prop_assert_eq!(json, bytes),
         }
     }
 }

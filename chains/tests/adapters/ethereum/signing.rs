@@ -1,11 +1,14 @@
 //! What is signed, by which key, and what is made of it.
 
-use quorate_chains::{AddressKind, AssembleError, Blame, Context, Payload, PrepareError, Signed, WalletKey};
-use quorate_keys::{PublicKey, Scheme, Signature};
+use quorate_chains::{
+    AddressKind, AssembleError, Blame, Context, Payload, PrepareError, Signed, WalletKey, WalletRoot,
+};
+use quorate_keys::{ChainCode, Curve, DerivationPath, GroupKey, PublicKey, Scheme, Signature};
 use secp256k1::{Scalar, Secp256k1};
 use sha3::{Digest, Keccak256};
 
 use super::*;
+use crate::library::{assert_accepted, ethereum_element};
 
 #[test]
 fn the_example_of_eip_155_is_signed_as_it_stands_there() {
@@ -155,6 +158,30 @@ fn the_sender_is_the_one_key_or_the_one_that_from_names() {
     let mut twice = two_keys();
     twice.keys[0].key = twice.keys[1].key;
     assert_eq!(ethereum.prepare(&tx, &twice).unwrap().requests()[0].path.to_string(), "m/0/0");
+}
+
+#[test]
+fn a_child_of_the_wallet_signs_from_its_own_address() {
+    let secret = secp256k1::SecretKey::from_slice(&[0x46; 32]).unwrap();
+    let key = GroupKey::from_bytes(Curve::Secp256k1, &secret.public_key(&Secp256k1::new()).serialize());
+    let root = WalletRoot { key: key.unwrap(), chain_code: ChainCode::new([3; 32]) };
+    let path: DerivationPath = "m/1/2".parse().unwrap();
+    let tweak = quorate_keys::derive(&root.key, &root.chain_code, &path).unwrap().tweak;
+    let child = secret.add_tweak(&Scalar::from_be_bytes(tweak).unwrap()).unwrap();
+    let child = Wallet::ethereum(child.secret_bytes());
+    let context = Context::of_wallet(root, Scheme::EcdsaSecp256k1, &path).unwrap();
+    let ethereum = chain("ethereum");
+    let tx = case("transfer").unsigned();
+    let prepared = ethereum.prepare(&tx, &context).unwrap();
+    assert_eq!((&prepared.requests()[0].path, prepared.requests()[0].key), (&path, child.key()));
+    let address = ethereum.address(&child.key(), AddressKind::Default).unwrap();
+    assert_eq!(prepared.explain().transfers[0].from[0].address, address);
+    let (signed, _) = complete(child.through(ethereum, &tx, &context));
+    let element = ethereum_element(&signed, &address, None);
+    assert_accepted(&["of a child".to_owned()], &[element]);
+    // Not by the wallet's own key, which is another sender.
+    let own = wallet().sign(&ethereum.prepare(&tx, &wallet().context()).unwrap().requests()[0]);
+    assert_eq!(ethereum.assemble(&prepared, &[own]), Err(AssembleError::Signature { index: 0 }));
 }
 
 #[test]
