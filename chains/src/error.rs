@@ -130,6 +130,9 @@ pub enum PrepareError {
     /// No input or signer of it is the wallet's.
     #[error("nothing in this transaction is the wallet's to sign")]
     NotOurs,
+    /// Several keys of the context could sign, and nothing says which.
+    #[error("several keys can sign this: say which in 'from', or ask with one key only")]
+    AmbiguousSigner,
     /// An input is somebody else's, and the context does not allow that.
     #[error("input {input} is not the wallet's")]
     ForeignInput {
@@ -208,6 +211,14 @@ pub enum AssembleError {
         /// The number of the request.
         index: usize,
     },
+    /// A signature is valid, but of a kind that the chain can't take: sign again. By chance, one in 2^128 is.
+    #[error(
+        "the signature for request {index} is valid, but the chain can't recover the key from it: sign again"
+    )]
+    NotRecoverable {
+        /// The number of the request.
+        index: usize,
+    },
     /// The prepared transaction can't be read again, which `prepare` sees to.
     #[error("the prepared transaction can't be read again: {0}")]
     Body(#[from] PrepareError),
@@ -251,6 +262,7 @@ impl PrepareError {
             Self::Malformed { .. } => "malformed_transaction",
             Self::Unsupported { .. } => "unsupported_transaction",
             Self::NotOurs => "not_ours",
+            Self::AmbiguousSigner => "ambiguous_signer",
             Self::ForeignInput { .. } => "foreign_input",
             Self::PrevoutMissing { .. } => "prevout_missing",
             Self::PrevoutMismatch { .. } => "prevout_mismatch",
@@ -265,7 +277,7 @@ impl PrepareError {
     #[must_use]
     pub const fn blame(&self) -> Blame {
         match self {
-            Self::Scheme { .. } | Self::Context { .. } => Blame::Caller,
+            Self::Scheme { .. } | Self::Context { .. } | Self::AmbiguousSigner => Blame::Caller,
             _ => Blame::Transaction,
         }
     }
@@ -287,6 +299,7 @@ impl AssembleError {
             Self::OtherNetwork { .. } => "wrong_network",
             Self::Count { .. } => "wrong_signature_count",
             Self::Signature { .. } => "invalid_signature",
+            Self::NotRecoverable { .. } => "signature_not_recoverable",
             Self::Body(error) => error.code(),
         }
     }
@@ -296,7 +309,7 @@ impl AssembleError {
     pub const fn blame(&self) -> Blame {
         match self {
             Self::OtherNetwork { .. } | Self::Count { .. } => Blame::Caller,
-            Self::Signature { .. } => Blame::Signer,
+            Self::Signature { .. } | Self::NotRecoverable { .. } => Blame::Signer,
             Self::Body(error) => error.blame(),
         }
     }

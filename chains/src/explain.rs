@@ -142,7 +142,8 @@ pub enum Bound {
     Exact,
     /// It is that, or less.
     AtMost,
-    /// It is that as the transaction stands, but the signatures leave it to others to make it more or less.
+    /// It is that as the transaction stands, but the signatures leave it to others to make it more or less, or the network
+    /// takes more besides.
     Open,
 }
 
@@ -175,6 +176,13 @@ pub enum Lifetime {
         /// Who can advance it.
         authority: Account,
         /// The nonce.
+        nonce: String,
+    },
+    /// Once all transactions of the account with lower numbers are in, until another one has this number.
+    Nonce {
+        /// Whose transactions are numbered.
+        account: Account,
+        /// The number, in decimal digits.
         nonce: String,
     },
 }
@@ -236,6 +244,14 @@ pub enum WarningKind {
     TokenExtensions,
     /// The transaction doesn't say which token is transferred.
     UnknownToken,
+    /// A number can be an amount of a token, or name a single token; which it is only the contract says.
+    AmbiguousToken,
+    /// Somebody gets leave to take all of a token, now and later.
+    UnlimitedApproval,
+    /// A contract is created.
+    ContractCreation,
+    /// The network takes a fee besides, which the transaction doesn't limit.
+    UnboundedFee,
     /// Coins are destroyed, or left to whoever comes first.
     Burned,
 }

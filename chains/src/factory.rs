@@ -6,7 +6,7 @@ use crate::adapter::{Adapter, AddressKind, Prepared, Signed};
 use crate::context::Context;
 use crate::error::{AddressError, AssembleError, LookupError, PrepareError};
 use crate::net::Net;
-#[cfg(any(feature = "bitcoin", feature = "solana"))]
+#[cfg(any(feature = "bitcoin", feature = "ethereum", feature = "solana"))]
 use crate::net::Parameters;
 
 /// A network and the adapter that speaks its language.
@@ -21,6 +21,8 @@ pub fn chains() -> impl Iterator<Item = Chain> {
     let families: &[(&'static [Net], &'static dyn Adapter)] = &[
         #[cfg(feature = "bitcoin")]
         (BITCOIN, &crate::bitcoin::Bitcoin),
+        #[cfg(feature = "ethereum")]
+        (ETHEREUM, &crate::ethereum::Ethereum),
         #[cfg(feature = "solana")]
         (SOLANA, &crate::solana::Solana),
     ];
@@ -46,6 +48,36 @@ static BITCOIN: &[Net] = {
         net("bip122:00000000da84f2bafbbc53dee25a72ae", "Bitcoin testnet 4", &["bitcoin-testnet4", "testnet4"],           Testnet4),
         net("bip122:00000008819873e925422c1ff0f99f7c", "Bitcoin signet",    &["bitcoin-signet", "signet"],               Signet),
         net("bip122:0f9188f13cb7b2c71f2a335e3a4fc328", "Bitcoin regtest",   &["bitcoin-regtest", "regtest"],             Regtest),
+    ]
+};
+
+#[cfg(feature = "ethereum")]
+#[rustfmt::skip]
+static ETHEREUM: &[Net] = {
+    const fn chain(chain_id: u64) -> Parameters {
+        Parameters::Ethereum { chain_id, data_fee: false }
+    }
+    /// A chain that keeps its data on Ethereum, and charges what that costs there besides gas.
+    const fn rollup(chain_id: u64) -> Parameters {
+        Parameters::Ethereum { chain_id, data_fee: true }
+    }
+    /// Main networks share SLIP-44 number 60, as they share addresses.
+    const fn net(id: &'static str, parameters: Parameters, name: &'static str, aliases: &'static [&'static str], symbol: &'static str, test: bool) -> Net {
+        let slip44 = if test { 1 } else { 60 };
+        Net { id, name, aliases, slip44, schemes: &[Scheme::EcdsaSecp256k1], symbol, decimals: 18, test, parameters }
+    }
+    &[
+        net("eip155:1",        chain(1),          "Ethereum",         &["ethereum", "eth", "ethereum-mainnet"], "ETH",  false),
+        net("eip155:11155111", chain(11_155_111), "Ethereum Sepolia", &["sepolia", "ethereum-sepolia"],         "ETH",  true),
+        net("eip155:17000",    chain(17_000),     "Ethereum Holesky", &["holesky", "ethereum-holesky"],         "ETH",  true),
+        net("eip155:560048",   chain(560_048),    "Ethereum Hoodi",   &["hoodi", "ethereum-hoodi"],             "ETH",  true),
+        net("eip155:42161",    chain(42_161),     "Arbitrum One",     &["arbitrum", "arbitrum-one"],            "ETH",  false),
+        net("eip155:43114",    chain(43_114),     "Avalanche C",      &["avalanche-c", "avax-c"],               "AVAX", false),
+        net("eip155:8453",     rollup(8453),      "Base",             &["base"],                                "ETH",  false),
+        net("eip155:56",       chain(56),         "BNB Smart Chain",  &["bnb", "bsc"],                          "BNB",  false),
+        net("eip155:96369",    chain(96_369),     "Lux C",            &["lux-c"],                               "LUX",  false),
+        net("eip155:10",       rollup(10),        "OP Mainnet",       &["optimism", "op", "op-mainnet"],        "ETH",  false),
+        net("eip155:137",      chain(137),        "Polygon",          &["polygon", "pol"],                      "POL",  false),
     ]
 };
 
@@ -169,7 +201,7 @@ impl Chain {
     }
 }
 
-#[cfg(all(test, feature = "bitcoin", feature = "solana"))]
+#[cfg(all(test, feature = "bitcoin", feature = "ethereum", feature = "solana"))]
 mod tests {
     use std::collections::BTreeSet;
 
@@ -191,7 +223,7 @@ mod tests {
                 }
             }
         }
-        assert_eq!(seen.len(), 8);
+        assert_eq!(seen.len(), 19);
     }
 
     #[test]
@@ -201,7 +233,7 @@ mod tests {
         {
             assert_eq!(find(number), find(alias));
         }
-        for ambiguous in ["1", "slip44:1", "testnet"] {
+        for ambiguous in ["1", "slip44:1", "60", "slip44:60", "testnet"] {
             assert_eq!(find(ambiguous).unwrap_err().code(), "ambiguous_chain", "{ambiguous}");
         }
     }
@@ -213,7 +245,9 @@ mod tests {
             "",
             "Bitcoin",
             "slip44:",
-            "60",
+            "137",
+            "eip155:",
+            "eip155:01",
             "slip44:x",
             "0501",
             "slip44:sol",
@@ -227,7 +261,7 @@ mod tests {
             assert_eq!(error.code(), "unknown_chain", "{name}");
             let text = error.to_string();
             assert!(text.contains("solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp (Solana)"), "{text}");
-            assert!(text.len() < 1000 && !text.contains('\u{1b}'));
+            assert!(text.len() < 1500 && !text.contains('\u{1b}'));
         }
     }
 }

@@ -18,6 +18,8 @@ mod adapter;
 mod bitcoin;
 mod context;
 mod error;
+#[cfg(feature = "ethereum")]
+mod ethereum;
 mod explain;
 mod factory;
 mod net;

@@ -26,6 +26,14 @@ pub struct Net {
     pub parameters: Parameters,
 }
 
+impl Net {
+    /// Whether transactions can be given as a JSON object, too.
+    #[must_use]
+    pub const fn takes_json(&self) -> bool {
+        matches!(self.parameters, Parameters::Ethereum { .. })
+    }
+}
+
 /// What a chain family must know about a network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -33,6 +41,14 @@ pub struct Net {
 pub enum Parameters {
     /// Version bytes, human-readable part and all else that follows from the network.
     Bitcoin(BitcoinNetwork),
+    /// The number that transactions carry, and how the chain charges.
+    #[serde(rename_all = "kebab-case")]
+    Ethereum {
+        /// The chain id of EIP-155.
+        chain_id: u64,
+        /// Whether it takes a fee for data besides gas, which the transaction doesn't limit.
+        data_fee: bool,
+    },
     /// Nothing: neither addresses nor messages differ between Solana's clusters.
     Solana,
 }

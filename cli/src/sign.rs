@@ -51,8 +51,8 @@ pub(crate) struct Arguments {
     /// What to sign, of any length, in hexadecimal.
     #[arg(long, value_name = "HEX")]
     message_hex: Option<Hex>,
-    /// A transaction to sign: a file with its bytes, or hexadecimal or Base64 text; - reads standard input. It is shown
-    /// before it is signed.
+    /// A transaction to sign: a file with its bytes, hexadecimal or Base64 text, or for Ethereum JSON; - reads standard input.
+    /// It is shown before it is signed.
     #[arg(long, value_name = "FILE", requires = "chain", conflicts_with = "taproot")]
     tx: Option<PathBuf>,
     /// The chain of the transaction, such as solana, bitcoin or a CAIP-2 id (`quorate chains list`).
@@ -168,7 +168,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
         }
         Some(file) => {
             let chain = transaction::chain(request.chain.as_deref().unwrap_or_default())?;
-            let bytes = transaction::read(file)?;
+            let bytes = transaction::read(file, chain.net().takes_json())?;
             // The name that is never ambiguous: what is signed is what was shown.
             request.chain = Some(chain.net().id.into());
             request.transaction = Some(bytes.into());

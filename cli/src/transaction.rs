@@ -22,8 +22,9 @@ pub(crate) fn chain(name: &str) -> anyhow::Result<Chain> {
     chains::find(name)
 }
 
-/// A transaction from a file, or from standard input: as bytes, or as hexadecimal or Base64 text.
-pub(crate) fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
+/// A transaction from a file, or from standard input: as bytes, as hexadecimal or Base64 text, or, where the chain has that,
+/// as a JSON object.
+pub(crate) fn read(file: &Path, takes_json: bool) -> anyhow::Result<Vec<u8>> {
     let unreadable = |error: std::io::Error| Failure::Setting(format!("{}: {error}", shown(file)));
     let mut bytes = Vec::new();
     let mut limited: Box<dyn Read> = if file == Path::new("-") {
@@ -43,10 +44,15 @@ pub(crate) fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
     }
     match text(&bytes) {
         Some(bytes) => Ok(bytes),
+        None if takes_json && bytes.trim_ascii_start().starts_with(b"{") => Ok(bytes),
         // No transaction is written in letters alone.
         None if std::str::from_utf8(&bytes).is_ok_and(|text| !text.contains(is_binary)) => {
-            let text =
-                format!("{} is no transaction: it is text, but neither hexadecimal nor Base64", shown(file));
+            let forms = if takes_json {
+                "not hexadecimal, Base64 or a JSON object"
+            } else {
+                "but neither hexadecimal nor Base64"
+            };
+            let text = format!("{} is no transaction: it is text, {forms}", shown(file));
             Err(Failure::Setting(text).into())
         }
         None => Ok(bytes),
@@ -166,19 +172,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_is_bytes_hexadecimal_or_base64() {
+    fn a_file_is_bytes_hexadecimal_base64_or_json() {
         for content in [&b"psbt\xff"[..], b"0x70736274ff\n", b"70736274FF", b" cHNidP8=\n"] {
             let file = tempfile::NamedTempFile::new().unwrap();
             std::fs::write(file.path(), content).unwrap();
-            assert_eq!(read(file.path()).unwrap(), b"psbt\xff", "{content:?}");
+            for takes_json in [false, true] {
+                assert_eq!(read(file.path(), takes_json).unwrap(), b"psbt\xff", "{content:?}");
+            }
         }
         assert_eq!(text(b"not a transaction"), None);
         let file = tempfile::NamedTempFile::new().unwrap();
-        for (content, told) in [(&b" \n"[..], "is empty"), (b"not a transaction\n", "neither hexadecimal")] {
+        let json = b"\n{ \"nonce\": 9 }\n";
+        std::fs::write(file.path(), json).unwrap();
+        assert_eq!(read(file.path(), true).unwrap(), json);
+        assert!(read(file.path(), false).unwrap_err().to_string().contains("neither hexadecimal"));
+        let file = tempfile::NamedTempFile::new().unwrap();
+        for (takes_json, content, told) in [
+            (false, &b" \n"[..], "is empty"),
+            (false, b"not a transaction\n", "neither hexadecimal"),
+            (true, b"not a transaction\n", "or a JSON object"),
+            (true, b"[1]\n", "or a JSON object"),
+        ] {
             std::fs::write(file.path(), content).unwrap();
-            assert!(read(file.path()).unwrap_err().to_string().contains(told), "{content:?}");
+            assert!(read(file.path(), takes_json).unwrap_err().to_string().contains(told), "{content:?}");
         }
-        let missing = read(Path::new("/nowhere/tx")).unwrap_err();
+        let missing = read(Path::new("/nowhere/tx"), false).unwrap_err();
         assert!(
             matches!(missing.downcast_ref(), Some(Failure::Setting(text)) if text.contains("/nowhere/tx"))
         );
@@ -188,7 +206,7 @@ mod tests {
     fn a_file_that_is_no_transaction_for_its_size_is_not_read_whole() {
         let file = tempfile::NamedTempFile::new().unwrap();
         file.as_file().set_len(1 << 40).unwrap();
-        assert!(read(file.path()).unwrap_err().to_string().contains("larger than any transaction"));
+        assert!(read(file.path(), true).unwrap_err().to_string().contains("larger than any transaction"));
     }
 
     #[test]

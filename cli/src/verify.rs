@@ -47,6 +47,13 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         (None, Some(hex)) => hex.as_bytes(),
         _ => return Err(Failure::Usage("give exactly one of --message and --message-hex".into()).into()),
     };
+    if arguments.scheme.signs_digests() && message.len() != 32 {
+        let (scheme, length) = (arguments.scheme, message.len());
+        let told = format!(
+            "{scheme} signs digests of 32 bytes, got {length} bytes: give the digest with --message-hex"
+        );
+        return Err(Failure::Usage(told).into());
+    }
     let valid = key.verify(message, &arguments.signature).is_ok();
     if arguments.json {
         output::print(true, &Verdict { valid }, String::new)?;

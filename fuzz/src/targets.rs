@@ -7,6 +7,7 @@ mod committee;
 mod config_file;
 mod derivation_path;
 mod envelope;
+mod ethereum_transaction;
 mod evidence;
 mod examples;
 mod explanation;
@@ -18,6 +19,7 @@ mod peer_frame;
 mod peers_file;
 mod proposal;
 mod psbt;
+mod public_key;
 mod refusal;
 mod sign_body;
 mod signing_message;
@@ -46,6 +48,7 @@ pub const ALL: &[Target] = &[
     config_file::TARGET,
     derivation_path::TARGET,
     envelope::TARGET,
+    ethereum_transaction::TARGET,
     evidence::TARGET,
     explanation::TARGET,
     forwarded_request::TARGET,
@@ -56,6 +59,7 @@ pub const ALL: &[Target] = &[
     peers_file::TARGET,
     proposal::TARGET,
     psbt::TARGET,
+    public_key::TARGET,
     refusal::TARGET,
     sign_body::TARGET,
     signing_message::TARGET,

@@ -89,6 +89,15 @@ impl Scheme {
         }
     }
 
+    /// Whether messages are digests, of 32 bytes and no other length. Else they have any length.
+    #[must_use]
+    pub const fn signs_digests(self) -> bool {
+        match self {
+            Self::Bip340 | Self::Ed25519 => false,
+            Self::EcdsaSecp256k1 | Self::EcdsaP256 => true,
+        }
+    }
+
     /// The name in APIs and files.
     #[must_use]
     pub const fn name(self) -> &'static str {

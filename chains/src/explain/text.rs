@@ -168,6 +168,9 @@ fn lifetime(lifetime: &Lifetime) -> String {
         Lifetime::DurableNonce { account: kept, authority, nonce } => {
             format!("until {} advances the nonce {nonce} in {kept}", account(authority))
         }
+        Lifetime::Nonce { account: sender, nonce } => {
+            format!("until {} has another transaction with nonce {nonce}", account(sender))
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use bitcoin::{ScriptBuf, Sequence, TapSighashType};
 use quorate_chains::{Chain, Context, Explain, ForeignInputs, Sighashes};
 
 use crate::support::{chain, out, psbt, taproot};
-use crate::{bitcoin as taproot_tests, solana};
+use crate::{bitcoin as taproot_tests, ethereum, solana};
 
 /// Compares with the file of this name, or writes it when asked to.
 fn golden(name: &str, chain: Chain, tx: &[u8], context: &Context) {
@@ -35,6 +35,14 @@ fn solana_transactions_are_explained_as_they_were() {
     for case in solana::cases() {
         let name = format!("solana {}", case.name);
         golden(&name, chain("solana"), &case.unsigned(), &solana::wallet().context());
+    }
+}
+
+#[test]
+fn ethereum_transactions_are_explained_as_they_were() {
+    for case in ethereum::cases("built") {
+        let name = format!("ethereum {}", case.name);
+        golden(&name, chain(&case.network()), &case.unsigned(), &ethereum::wallet().context());
     }
 }
 

@@ -2,12 +2,14 @@
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bitcoin::psbt::PsbtSighashType;
-use quorate_chains::{ForeignInputs, Sighashes};
+use quorate_chains::{AddressKind, ForeignInputs, Sighashes};
 use serde_json::{Value, json};
 
-use crate::library::{assert_accepted, assert_none_accepted, bitcoin_element, solana_element};
+use crate::library::{
+    assert_accepted, assert_none_accepted, bitcoin_element, ethereum_element, run, solana_element,
+};
 use crate::support::{chain, complete, flips, out, partial, psbt, taproot};
-use crate::{bitcoin as taproot_tests, solana};
+use crate::{bitcoin as taproot_tests, ethereum, solana};
 
 #[test]
 fn solana_web3_js_accepts_what_is_signed_and_nothing_with_a_bit_changed() {
@@ -28,6 +30,43 @@ fn solana_web3_js_accepts_what_is_signed_and_nothing_with_a_bit_changed() {
         let transaction = sign(&solana::case(name));
         let changed: Vec<Value> = flips(&transaction).map(|(_, changed)| solana_element(&changed)).collect();
         assert_none_accepted(&changed);
+    }
+}
+
+#[test]
+fn ethers_accepts_what_is_signed_and_nothing_with_a_bit_changed() {
+    let wallet = ethereum::wallet();
+    let key = hex::encode(wallet.key().as_bytes());
+    let address = run::<String>("make.js", &[json!({ "make": "ethereum-address", "key": key })]).remove(0);
+    assert_eq!(chain("ethereum").address(&wallet.key(), AddressKind::Default).unwrap(), address);
+    let sign = |case: &ethereum::Case| {
+        complete(wallet.through(chain(&case.network()), &case.unsigned(), &wallet.context()))
+    };
+    let cases = ethereum::cases("built");
+    let names: Vec<String> = cases.iter().map(|case| case.name.clone()).collect();
+    let accepted = cases.iter().map(|case| {
+        let (transaction, id) = sign(case);
+        ethereum_element(&transaction, &address, Some(&id))
+    });
+    assert_accepted(&names, &accepted.collect::<Vec<_>>());
+    for name in ["legacy transfer", "transfer", "transfer with access list", "token transfer"] {
+        let (transaction, _) = sign(&ethereum::case(name));
+        let changed = flips(&transaction).map(|(_, changed)| ethereum_element(&changed, &address, None));
+        assert_none_accepted(&changed.collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn json_and_bytes_that_ethers_makes_are_one_transaction() {
+    let wallet = ethereum::wallet();
+    for case in ethereum::cases("built") {
+        let make = |form: &str| json!({ "make": "ethereum", "form": form, "fields": case.tx });
+        let [bytes, text] = <[String; 2]>::try_from(run("make.js", &[make("bytes"), make("json")])).unwrap();
+        let bytes = STANDARD.decode(bytes).unwrap();
+        assert_eq!(bytes, case.unsigned(), "{}", case.name);
+        let prepare = |tx: &[u8]| chain(&case.network()).prepare(tx, &wallet.context()).unwrap();
+        assert_eq!(prepare(text.as_bytes()).requests(), prepare(&bytes).requests(), "{}", case.name);
+        assert_eq!(prepare(text.as_bytes()).explain(), prepare(&bytes).explain(), "{}", case.name);
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod bip341;
 mod bitcoin;
+mod ethereum;
 mod golden;
 mod javascript;
 #[path = "../js/library.rs"]

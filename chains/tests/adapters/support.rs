@@ -6,7 +6,7 @@ use bitcoin::{Amount, OutPoint, ScriptBuf, Sequence, Transaction, TxIn, TxOut, T
 use ed25519_dalek::Signer;
 use quorate_chains::{Chain, Context, PrepareError, Prepared, Signed, SigningRequest, Tweak};
 use quorate_keys::{PublicKey, Scheme, Signature};
-use secp256k1::{Keypair, Message, Scalar, Secp256k1, XOnlyPublicKey};
+use secp256k1::{Keypair, Message, Scalar, Secp256k1, SecretKey, XOnlyPublicKey};
 use sha2::{Digest, Sha256};
 
 pub(crate) use crate::library::flips;
@@ -30,6 +30,7 @@ pub(crate) fn code(result: Result<Prepared, PrepareError>) -> &'static str {
 pub(crate) enum Wallet {
     Solana(ed25519_dalek::SigningKey),
     Bitcoin(Keypair),
+    Ethereum(SecretKey),
 }
 
 impl Wallet {
@@ -41,11 +42,19 @@ impl Wallet {
         Self::Bitcoin(Keypair::from_seckey_slice(&Secp256k1::new(), &secret).unwrap())
     }
 
+    pub(crate) fn ethereum(secret: [u8; 32]) -> Self {
+        Self::Ethereum(SecretKey::from_slice(&secret).unwrap())
+    }
+
     pub(crate) fn key(&self) -> PublicKey {
         match self {
             Self::Solana(key) => PublicKey::from_bytes(Scheme::Ed25519, key.verifying_key().as_bytes()),
             Self::Bitcoin(pair) => {
                 PublicKey::from_bytes(Scheme::Bip340, &pair.x_only_public_key().0.serialize())
+            }
+            Self::Ethereum(secret) => {
+                let point = secret.public_key(&Secp256k1::new()).serialize_uncompressed();
+                PublicKey::from_bytes(Scheme::EcdsaSecp256k1, &point)
             }
         }
         .unwrap()
@@ -76,6 +85,11 @@ impl Wallet {
                 let payload = Message::from_digest_slice(payload).unwrap();
                 let pair = pair.add_xonly_tweak(&context, &Scalar::from_be_bytes(tweak).unwrap()).unwrap();
                 Signature::from_bytes(context.sign_schnorr_no_aux_rand(&payload, &pair).serialize())
+            }
+            Self::Ethereum(secret) => {
+                assert_eq!((request.scheme, request.tweak), (Scheme::EcdsaSecp256k1, None));
+                let payload = Message::from_digest_slice(payload).unwrap();
+                Signature::from_bytes(Secp256k1::new().sign_ecdsa(&payload, secret).serialize_compact())
             }
         }
     }

@@ -4,12 +4,14 @@
 //   { "chain": "solana", "transaction": "<base64>" }
 //   { "chain": "bitcoin", "transaction": "<hex>", "prevouts": [{ "script": "<hex>", "value": "<satoshis>" }, …] }
 //   { "chain": "bitcoin-psbt", "psbt": "<base64>", "inputs": [0, …] }    (the inputs whose signatures are there)
+//   { "chain": "ethereum", "transaction": "<hex>", "from": "<address>", "id": "<hash>", optional }
 // Out: a JSON array, for each element in turn null if it is accepted, else the reason.
 'use strict';
 
 const { PublicKey, Transaction, VersionedTransaction } = require('@solana/web3.js');
 const bitcoin = require('bitcoinjs-lib');
 const ecc = require('@bitcoinerlab/secp256k1');
+const ethers = require('ethers');
 const crypto = require('node:crypto');
 
 bitcoin.initEccLib(ecc);
@@ -68,7 +70,16 @@ const bitcoinPsbt = ({ psbt, inputs }) => {
   }
 };
 
-const judges = { solana, bitcoin: bitcoinTransaction, 'bitcoin-psbt': bitcoinPsbt };
+const ethereum = ({ transaction, from, id }) => {
+  const hex = `0x${transaction}`;
+  const read = ethers.Transaction.from(hex);
+  demand(read.isSigned(), 'not signed');
+  demand(read.serialized === hex, 'other bytes when written again');
+  demand(read.from === from, `signed by ${read.from}`);
+  demand(id === undefined || read.hash === id, `its id is ${read.hash}`);
+};
+
+const judges = { solana, bitcoin: bitcoinTransaction, 'bitcoin-psbt': bitcoinPsbt, ethereum };
 
 function judge(element) {
   try {

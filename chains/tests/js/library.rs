@@ -73,6 +73,16 @@ pub(crate) fn bitcoin_element(transaction: &[u8], prevouts: &[TxOut]) -> Value {
     json!({ "chain": "bitcoin", "transaction": hex::encode(transaction), "prevouts": prevouts })
 }
 
+// Not used where there are no wallets for it yet.
+#[allow(dead_code)]
+pub(crate) fn ethereum_element(transaction: &[u8], from: &str, id: Option<&str>) -> Value {
+    let mut element = json!({ "chain": "ethereum", "transaction": hex::encode(transaction), "from": from });
+    if let Some(id) = id {
+        element["id"] = id.into();
+    }
+    element
+}
+
 /// All changes of one bit.
 pub(crate) fn flips(bytes: &[u8]) -> impl Iterator<Item = (usize, Vec<u8>)> + '_ {
     (0..bytes.len() * 8).map(|bit| {

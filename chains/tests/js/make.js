@@ -7,7 +7,9 @@
 //     "trailing": true for a byte behind the data that advances the nonce, optional }
 //   { "make": "solana-address", "key": "<hex>" }
 //   { "make": "taproot-address", "key": "<hex, internal>", "network": "bitcoin" | "testnet" | "regtest" }
-// Out: a JSON array of texts: transactions in Base64, addresses.
+//   { "make": "ethereum", "form": "bytes" | "json", "fields": { … as ethers takes them } }
+//   { "make": "ethereum-address", "key": "<hex, uncompressed>" }
+// Out: a JSON array of texts: transactions in Base64 (of JSON: as it is), addresses.
 'use strict';
 
 const {
@@ -15,6 +17,7 @@ const {
 } = require('@solana/web3.js');
 const bitcoin = require('bitcoinjs-lib');
 const ecc = require('@bitcoinerlab/secp256k1');
+const ethers = require('ethers');
 
 bitcoin.initEccLib(ecc);
 
@@ -37,8 +40,15 @@ const solana = ({ version, payer, to, lamports, blockhash = usual, nonce, traili
   return Buffer.from(new VersionedTransaction(message.compileToV0Message()).serialize()).toString('base64');
 };
 
+const ethereum = ({ form, fields }) => {
+  const made = ethers.Transaction.from(fields);
+  return form === 'json' ? JSON.stringify(made) : Buffer.from(ethers.getBytes(made.unsignedSerialized)).toString('base64');
+};
+
 const makers = {
   solana,
+  ethereum,
+  'ethereum-address': ({ key: point }) => ethers.computeAddress(`0x${point}`),
   'solana-address': (element) => key(element.key).toBase58(),
   'taproot-address': (element) => bitcoin.payments.p2tr({
     internalPubkey: Buffer.from(element.key, 'hex'), network: bitcoin.networks[element.network],

@@ -207,6 +207,29 @@ fn wrong_signature() -> Vec<String> {
         .into()
 }
 
+/// A vector of Wycheproof for P-256.
+#[test]
+fn ecdsa_is_verified_over_the_digest_and_with_low_s_only() {
+    let key = "0x042927b10512bae3eddcfe467828128bad2903269919f7086069c8c4df6c732838\
+               c7787964eaac00e5921fb1498a60f4606766b3d9685001558d1a974e7341513e";
+    let digest = "0xbb5a52f42f9c9261ed4361f59422a1e30036e7c32b270c8807a419feca605023";
+    let r = "2ba3a8be6b94d5ec80a6d9d1190a436effe50d85a1eee859b8cc6af9bd5c2e18";
+    let low = format!("0x{r}4cd60b855d442f5b3c7b11eb6c4e0ae7525fe710fab9aa7c77a67f79e6fadd76");
+    // n − s.
+    let high = format!("0x{r}b329f479a2bbd0a5c384ee1493b1f5186a87139cac5df4087c134b49156847db");
+    let verify = |how: &str, message: &str, signature: &str| {
+        let known = ["verify", "--scheme", "ecdsa-p256", "--public-key", key];
+        run(&[&known[..], &[how, message, "--signature", signature]].concat())
+    };
+    let ended = verify("--message-hash", digest, &low);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let ended = verify("--message-hash", digest, &high);
+    assert_eq!(ended.code, Some(6), "{}", ended.stderr);
+    let ended = verify("--message", "123400", &low);
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    assert!(ended.stderr.contains("digests of 32 bytes, got 6 bytes"), "{}", ended.stderr);
+}
+
 #[test]
 fn each_exit_code_is_that_of_its_kind_and_documented() {
     let api = node::serve();

@@ -7,7 +7,7 @@ use quorate_keygen::Keygen;
 use quorate_keys::{Curve, Scheme};
 use quorate_request::{ErrorBody, ErrorCode};
 use quorate_session::{Erased, Protocol as _, ProtocolId, Registry};
-use quorate_sharing::{Ed25519, Secp256k1};
+use quorate_sharing::{Ed25519, P256, Secp256k1};
 
 /// Every protocol of this release. A new one is one more line here.
 #[must_use]
@@ -15,6 +15,7 @@ pub fn registry() -> Registry {
     Registry::default()
         .with(Arc::new(Erased::<Keygen<Ed25519>>::default()))
         .with(Arc::new(Erased::<Keygen<Secp256k1>>::default()))
+        .with(Arc::new(Erased::<Keygen<P256>>::default()))
         .with(Arc::new(Erased::<Frost<Ed25519Suite>>::default()))
         .with(Arc::new(Erased::<Frost<Bip340Suite>>::default()))
 }
@@ -41,8 +42,17 @@ pub(crate) fn scheme(curve: &str, protocol: Option<&str>) -> Result<Scheme, Erro
              \"protocol\": \"frost\" makes a BIP-340 wallet"
                 .into(),
         ),
+        (Curve::P256, None) => unsupported(
+            "the default protocol of p256, cggmp21 (ECDSA), is not built into this release, nor is another that signs \
+             on this curve"
+                .into(),
+        ),
         (_, Some(name)) if PLANNED.contains(&name) => {
-            unsupported(format!("protocol {name} is not built into this release; frost is"))
+            let frost = "frost is, for ed25519 and secp256k1";
+            unsupported(format!("protocol {name} is not built into this release; {frost}"))
+        }
+        (_, Some("frost")) => {
+            unsupported(format!("frost signs on ed25519 and secp256k1 in this release, not on {curve}"))
         }
         (_, Some(name)) => {
             let name: String = name.chars().take(64).collect();
@@ -57,6 +67,7 @@ pub(crate) fn keygen(scheme: Scheme) -> Option<ProtocolId> {
     match scheme.curve() {
         Curve::Ed25519 => Some(Keygen::<Ed25519>::ID),
         Curve::Secp256k1 => Some(Keygen::<Secp256k1>::ID),
+        Curve::P256 => Some(Keygen::<P256>::ID),
         _ => None,
     }
 }
@@ -76,15 +87,32 @@ mod tests {
 
     #[test]
     fn the_rounds_of_every_protocol_are_known() {
-        for protocol in [
-            keygen(Scheme::Ed25519),
-            keygen(Scheme::Bip340),
-            signing(Scheme::Ed25519),
-            signing(Scheme::Bip340),
-        ] {
+        let signing = [Scheme::Ed25519, Scheme::Bip340].map(signing);
+        for protocol in Scheme::ALL.map(keygen).into_iter().chain(signing) {
             let protocol = protocol.unwrap();
             assert!(registry().find(&protocol).is_some());
             assert!(ROUNDS.iter().any(|(name, _)| *name == protocol.name()), "{protocol}");
         }
+    }
+
+    #[test]
+    fn every_curve_and_protocol_makes_a_wallet_that_can_sign_or_is_told_why_not() {
+        assert_eq!(scheme("ed25519", None).unwrap(), Scheme::Ed25519);
+        assert_eq!(scheme("ed25519", Some("frost")).unwrap(), Scheme::Ed25519);
+        assert_eq!(scheme("secp256k1", Some("frost")).unwrap(), Scheme::Bip340);
+        for (curve, protocol, told) in [
+            ("secp256k1", None, "\"protocol\": \"frost\" makes a BIP-340 wallet"),
+            ("secp256k1", Some("cggmp21"), "cggmp21 is not built into this release"),
+            ("p256", None, "cggmp21 (ECDSA), is not built into this release"),
+            ("p256", Some("cggmp21"), "cggmp21 is not built into this release"),
+            ("p256", Some("frost"), "not on p256"),
+            ("p256", Some("gg99"), "unknown protocol gg99"),
+            ("ed25519", Some("gg99"), "unknown protocol gg99"),
+        ] {
+            let refused = scheme(curve, protocol).unwrap_err();
+            assert_eq!(refused.code, ErrorCode::UnsupportedProtocol, "{curve} {protocol:?}");
+            assert!(refused.message.contains(told), "{}", refused.message);
+        }
+        assert_eq!(scheme("p384", None).unwrap_err().code, ErrorCode::UnsupportedCurve);
     }
 }

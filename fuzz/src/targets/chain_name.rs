@@ -7,7 +7,7 @@ use crate::{Outcome, Target};
 pub(super) const TARGET: Target = Target {
     name: "chain_name",
     seeds,
-    words: &["slip44:", "bip122:", "solana:", "testnet", "bc1p", "1"],
+    words: &["slip44:", "bip122:", "eip155:", "solana:", "testnet", "bc1p", "1"],
     run,
 };
 
@@ -19,6 +19,8 @@ fn seeds() -> Vec<Vec<u8>> {
         "bip122:000000000019d6689c085ae165831e93",
         "bc1p2wsldez5mud2yam29q22wgfh9439spgduvct83k3pm50fcxa5dps59h4z5",
         "tb1qw508d6qejxtdg4y5r3zarvary0c5xw7kxpjzsx",
+        "eip155:8453",
+        "0x9d8A62f656a8d1615C1294fd71e9CFb3E4855A4F",
         "2KW2XRd9kwqet15Aha2oK3tYvd3nWbTFH1MBiRAv1BE1",
     ]
     .map(|text| text.as_bytes().to_vec())

@@ -1,8 +1,9 @@
 //! Explanations of transactions, as a node that may lie answers them.
 
 use quorate_chains::{Context, Explain, find};
+use quorate_keys::PublicKey;
 
-use super::solana_transaction;
+use super::{ethereum_transaction, solana_transaction};
 use crate::{Outcome, Target};
 
 pub(super) const TARGET: Target = Target {
@@ -23,6 +24,8 @@ pub(super) const TARGET: Target = Target {
         "from-height",
         "unlimited",
         "durable-nonce",
+        "nonce",
+        "unlimited-approval",
         "opaque",
         "\\u001b",
         "\\u202e",
@@ -33,10 +36,15 @@ pub(super) const TARGET: Target = Target {
 };
 
 fn seeds() -> Vec<Vec<u8>> {
-    let (Ok(chain), Some(key)) = (find("solana"), solana_transaction::key()) else { return Vec::new() };
-    let explained = |tx: Vec<u8>| chain.prepare(&tx, &Context::new(key)).ok();
-    let prepared = solana_transaction::seeds().into_iter().filter_map(explained);
-    prepared.filter_map(|prepared| serde_json::to_vec(prepared.explain()).ok()).collect()
+    let of_chain = |name, key: Option<PublicKey>, seeds: Vec<Vec<u8>>| {
+        let (Ok(chain), Some(key)) = (find(name), key) else { return Vec::new() };
+        let explained = |tx: Vec<u8>| chain.prepare(&tx, &Context::new(key)).ok();
+        let prepared = seeds.into_iter().filter_map(explained);
+        prepared.filter_map(|prepared| serde_json::to_vec(prepared.explain()).ok()).collect()
+    };
+    let solana = of_chain("solana", solana_transaction::key(), solana_transaction::seeds());
+    let ethereum = of_chain("ethereum", ethereum_transaction::key(), ethereum_transaction::seeds());
+    [solana, ethereum].concat()
 }
 
 fn run(input: &[u8]) -> Outcome {

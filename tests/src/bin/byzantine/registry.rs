@@ -9,7 +9,7 @@ use quorate_session::{
     ErasedProtocol, ErasedSession, Evidence, Keyring, NotProven, ProtocolId, Registry, Session,
     SessionContext, SetupError, Verdict, Wire,
 };
-use quorate_sharing::{Ed25519, Secp256k1};
+use quorate_sharing::{Ed25519, P256, Secp256k1};
 use quorate_simulator::Cheat as Cheating;
 use rand_core::CryptoRngCore;
 
@@ -25,6 +25,7 @@ pub(crate) fn cheating(cheat: Cheat, operation: Option<String>) -> Registry {
     Registry::default()
         .with(Arc::new(Dishonest::<Keygen<Ed25519>>::new(cheat, operation.clone())))
         .with(Arc::new(Dishonest::<Keygen<Secp256k1>>::new(cheat, operation.clone())))
+        .with(Arc::new(Dishonest::<Keygen<P256>>::new(cheat, operation.clone())))
         .with(Arc::new(Dishonest::<Frost<Ed25519Suite>>::new(cheat, operation.clone())))
         .with(Arc::new(Dishonest::<Frost<Bip340Suite>>::new(cheat, operation)))
 }
