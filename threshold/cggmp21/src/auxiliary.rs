@@ -23,7 +23,7 @@ use quorate_keys::{Identity, Transcript};
 use quorate_paillier::{InvalidKeys, Natural, PublicKeys, SafePrime, SecretKeys, Sizes};
 use quorate_session::Wire;
 
-pub use message::{Fault, Message};
+pub use message::{Fault, Message, ModulusProofs, Open};
 pub use protocol::{AuxiliaryProtocol, Contribution, Primes, Setup};
 
 /// The most parties that make auxiliary information together.

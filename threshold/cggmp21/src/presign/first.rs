@@ -64,7 +64,7 @@ impl<C: Suite> Own<C> {
     }
 
     /// What is broadcast.
-    fn encrypted(&self, keys: &SecretKeys) -> Encrypted {
+    pub(super) fn encrypted(&self, keys: &SecretKeys) -> Encrypted {
         let bytes = |ciphertext: &Ciphertext| keys.encryption().bytes(ciphertext);
         let points = |points: &[C::Point; 2]| points.each_ref().map(C::encode);
         let [k, gamma] = &self.public.ciphertexts;

@@ -106,3 +106,6 @@ pub(crate) fn check<C: Suite>(
     }
     Ok(())
 }
+
+#[cfg(all(test, debug_assertions))]
+mod tests;

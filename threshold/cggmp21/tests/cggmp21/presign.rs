@@ -169,7 +169,7 @@ fn what_is_no_ciphertext_point_or_scalar_convicts_its_author() {
     let changes: [(u8, Change); 17] = [
         (1, |send| encrypted(send)[1].k.fill(0)),
         (1, |send| encrypted(send)[1].gamma.fill(0xFF)),
-        (1, |send| drop(encrypted(send)[0].k.pop())),
+        (1, |send| encrypted(send)[0].k.truncate(351)),
         (1, |send| encrypted(send)[0].base = vec![0; 33]),
         (1, |send| encrypted(send)[0].k_commitment[0] = vec![5; 33]),
         (1, |send| encrypted(send)[0].gamma_commitment[1].clear()),
