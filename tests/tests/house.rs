@@ -35,6 +35,7 @@ const SESSION: &str = "threshold/session";
 const SIMULATOR: &str = "threshold/simulator";
 const BIGNUM: &str = "threshold/bignum";
 const PAILLIER: &str = "threshold/paillier";
+const CGGMP21: &str = "threshold/cggmp21";
 const KEYGEN: &str = "threshold/keygen";
 const FROST: &str = "threshold/frost";
 const CHAINS: &str = "chains";
@@ -57,6 +58,7 @@ const ROOMS: &[Room] = &[
     room(PAILLIER,  &[KEYS, SHARING, BIGNUM],                                         &[]),
     room(KEYGEN,    &[KEYS, SHARING, SESSION],                                        &[SIMULATOR]),
     room(FROST,     &[KEYS, SHARING, SESSION],                                        &[SIMULATOR, KEYGEN]),
+    room(CGGMP21,   &[KEYS, SHARING, SESSION, PAILLIER],                              &[SIMULATOR]),
     room(CHAINS,    &[KEYS],                                                          &[]),
     room(REQUEST,   &[KEYS],                                                          &[]),
     room(IDENTITY,  &[KEYS, REQUEST],                                                 &[]),
@@ -74,7 +76,8 @@ const ROOMS: &[Room] = &[
 const DEVELOPMENT: &[&str] = &[SIMULATOR, "fuzz", "tests"];
 
 /// The rooms of pure functions and state machines: clock, network, files and randomness are handed in.
-const PURE: &[&str] = &[KEYS, SHARING, SESSION, SIMULATOR, KEYGEN, FROST, CHAINS, REQUEST];
+const PURE: &[&str] =
+    &[KEYS, SHARING, SESSION, SIMULATOR, BIGNUM, PAILLIER, KEYGEN, FROST, CGGMP21, CHAINS, REQUEST];
 
 /// Crates that do I/O or run tasks; none may be reached from a pure room.
 const IMPURE_CRATES: &[&str] = &[
