@@ -176,3 +176,6 @@ pub fn verify<C: Curve>(
         Claim { root: summand_root, factor: Some(prover.plain(&summand.value)), power: summand_right },
     ])
 }
+
+#[cfg(all(test, debug_assertions))]
+mod tests;

@@ -197,3 +197,6 @@ pub fn verify<C: Curve>(
     let right = key.add(&right, &key.mul_vartime(statement.factor, &factor.value));
     Ok(Claim { root, factor: Some(key.plain(&value.value)), power: right })
 }
+
+#[cfg(all(test, debug_assertions))]
+mod tests;

@@ -191,3 +191,6 @@ pub fn verify(context: &Transcript, keys: &PublicKeys, proof: &[u8]) -> Result<(
     }
     reader.finish().map_err(&malformed)
 }
+
+#[cfg(all(test, debug_assertions))]
+mod tests;
