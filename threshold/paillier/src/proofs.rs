@@ -29,7 +29,8 @@ pub mod enc_elg;
 pub mod fac;
 pub mod modulus;
 pub mod prm;
-#[cfg(all(test, debug_assertions))]
+#[cfg(test)]
+#[cfg(debug_assertions)]
 mod testing;
 
 use quorate_keys::Transcript;
@@ -107,7 +108,8 @@ fn begin(context: &Transcript, name: &'static str, sizes: Sizes) -> Transcript {
     context.clone().field("proof", name.as_bytes()).field("sizes", &sizes.to_bytes())
 }
 
-#[cfg(all(test, debug_assertions))]
+#[cfg(test)]
+#[cfg(debug_assertions)]
 mod tests {
     use quorate_sharing::Secp256k1;
 

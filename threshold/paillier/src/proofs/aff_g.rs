@@ -177,5 +177,6 @@ pub fn verify<C: Curve>(
     ])
 }
 
-#[cfg(all(test, debug_assertions))]
+#[cfg(test)]
+#[cfg(debug_assertions)]
 mod tests;

@@ -63,7 +63,8 @@ pub fn all_hold(keys: &dyn Keys, claims: &[Claim], rng: &mut dyn CryptoRngCore) 
     }
 }
 
-#[cfg(all(test, debug_assertions))]
+#[cfg(test)]
+#[cfg(debug_assertions)]
 mod tests {
     use super::*;
     use crate::crt::less_one;

@@ -177,14 +177,14 @@ pub(super) mod tests {
     fn masks_fill_their_whole_range() {
         let sizes = Sizes::STANDARD;
         for bits in [sizes.secret(), sizes.mask(), sizes.prime()] {
-            fills_its_range(bits + 512, |rng| Masks::draw(sizes, bits, rng).value.clone());
+            fills_its_range(bits + 512, |rng| Masks::draw(sizes, bits, rng).value);
             assert_eq!(
                 mask_bits(sizes, bits),
                 bits + 512,
                 "challenge and statistical distance, 256 bits each"
             );
         }
-        fills_its_range(3072 + 256, |rng| Masks::draw(sizes, 256, rng).randomness.clone());
-        fills_its_range(3072 + 768, |rng| Masks::draw(sizes, 256, rng).mask_randomness.clone());
+        fills_its_range(3072 + 256, |rng| Masks::draw(sizes, 256, rng).randomness);
+        fills_its_range(3072 + 768, |rng| Masks::draw(sizes, 256, rng).mask_randomness);
     }
 }

@@ -198,5 +198,6 @@ pub fn verify<C: Curve>(
     Ok(Claim { root, factor: Some(key.plain(&value.value)), power: right })
 }
 
-#[cfg(all(test, debug_assertions))]
+#[cfg(test)]
+#[cfg(debug_assertions)]
 mod tests;

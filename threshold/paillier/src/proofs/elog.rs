@@ -100,7 +100,8 @@ pub fn verify<C: Curve>(
     }
 }
 
-#[cfg(all(test, debug_assertions))]
+#[cfg(test)]
+#[cfg(debug_assertions)]
 mod tests {
     use quorate_sharing::{Ed25519, Secp256k1};
 

@@ -136,7 +136,8 @@ pub fn verify<C: Curve>(
     Ok(Claim { root, factor: Some(key.plain(&response.value)), power: right })
 }
 
-#[cfg(all(test, debug_assertions))]
+#[cfg(test)]
+#[cfg(debug_assertions)]
 mod tests {
     use quorate_sharing::Secp256k1 as C;
 

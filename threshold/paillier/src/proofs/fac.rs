@@ -120,7 +120,8 @@ pub fn verify<C: Curve>(
     Ok(())
 }
 
-#[cfg(all(test, debug_assertions))]
+#[cfg(test)]
+#[cfg(debug_assertions)]
 mod tests {
     use quorate_sharing::{Ed25519, Secp256k1 as C};
 

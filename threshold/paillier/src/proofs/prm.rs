@@ -85,7 +85,8 @@ pub fn verify(context: &Transcript, keys: &PublicKeys, proof: &[u8]) -> Result<(
     reader.finish().map_err(&malformed)
 }
 
-#[cfg(all(test, debug_assertions))]
+#[cfg(test)]
+#[cfg(debug_assertions)]
 mod tests {
     use super::*;
     use crate::proofs::committed::tests::fills_below;

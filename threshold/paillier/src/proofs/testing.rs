@@ -188,7 +188,7 @@ impl Field {
 
     pub(super) fn number(bits: usize) -> Self {
         let mut refused = vec![vec![0; bits.div_ceil(8)]];
-        if bits % 8 > 0 {
+        if !bits.is_multiple_of(8) {
             let mut above = vec![0; bits.div_ceil(8)];
             above[bits / 8] = 1 << (bits % 8);
             refused.push(above);
