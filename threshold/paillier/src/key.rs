@@ -112,7 +112,7 @@ impl EncryptionKey {
         loop {
             let drawn = Natural::random_below(&self.number, rng);
             // Only who knows the factors of N finds any other. Whether one is drawn is the only thing that this time tells.
-            if drawn.is_coprime_vartime(&self.number) {
+            if drawn.is_coprime(&self.number) {
                 return Nonce(drawn);
             }
         }
