@@ -86,7 +86,7 @@ impl SafePrime {
     }
 
     /// 2q + 1, if that and q are prime.
-    fn of_half(half: &Natural, rng: &mut dyn CryptoRngCore) -> Option<Self> {
+    pub(crate) fn of_half(half: &Natural, rng: &mut dyn CryptoRngCore) -> Option<Self> {
         let (two, one) = (Natural::from_u64(2), Natural::from_u64(1));
         let prime = half.mul(&two).add(&one).with_room(half.bits_vartime() + 1);
         if !passes(half, &two) || !passes(&prime, &two) {
