@@ -126,6 +126,7 @@ impl Response {
 }
 
 #[cfg(test)]
+#[cfg(debug_assertions)]
 pub(super) mod tests {
     use rand_chacha::ChaCha20Rng;
     use rand_core::SeedableRng;
