@@ -158,6 +158,8 @@ mod tests {
             Statement { generator: statement.generator + one, ..statement },
         ] {
             assert!(verify(&context(), &other, &proof).is_err());
+            let [ours, theirs] = [&statement, &other].map(|one| one.transcript(&context()).digest());
+            assert_ne!(ours, theirs, "the challenge depends on it");
         }
         assert!(verify(&other_context(), &statement, &proof).is_err());
     }

@@ -168,6 +168,8 @@ fn a_proof_is_of_one_statement_in_one_context_between_its_parties() {
     let (factor, product) = (one_more(&case.receiver, &case.factor), one_more(&case.receiver, &case.product));
     let summand = one_more(&case.prover, &case.summand);
     let judge = case.verifier.public();
+    let digest =
+        |statement: &Statement<'_, C>, roles: &Roles<'_>| statement.transcript(&context(), roles).digest();
     for other in [
         Statement { factor: &factor, ..statement },
         Statement { product: &product, ..statement },
@@ -175,12 +177,22 @@ fn a_proof_is_of_one_statement_in_one_context_between_its_parties() {
         Statement { point: statement.point + generator(), ..statement },
     ] {
         assert!(verify(&context(), &case.roles(), judge, &other, &proof).is_err());
+        let [ours, theirs] = [&statement, &other].map(|one| digest(one, &case.roles()));
+        assert_ne!(ours, theirs, "the challenge depends on it");
     }
     let refused = |context: &Transcript, roles: Roles<'_>, verifier: &PublicKeys| {
         verify(context, &Roles { verifier, ..roles }, verifier, &statement, &proof).is_err()
     };
     let third = keys(3);
     assert!(!refused(&context(), case.roles(), judge));
+    for roles in [
+        Roles { receiver: third.public(), ..case.roles() },
+        Roles { prover: third.public(), ..case.roles() },
+        Roles { verifier: third.public(), ..case.roles() },
+        Roles { verifier: &with_other_base(judge), ..case.roles() },
+    ] {
+        assert_ne!(digest(&statement, &roles), digest(&statement, &case.roles()));
+    }
     assert!(refused(&other_context(), case.roles(), judge));
     assert!(refused(&context(), Roles { receiver: third.public(), ..case.roles() }, judge));
     assert!(refused(&context(), Roles { prover: third.public(), ..case.roles() }, judge));

@@ -160,6 +160,9 @@ fn a_proof_is_of_one_statement_in_one_context_between_two_keys() {
     let proof = case.prove_to(case.verifier.public());
     let factor = one_more(&case.prover, &case.factor);
     let (statement, one) = (|| case.statement(), generator());
+    let digest = |statement: &Statement<'_, C>, prover: &PublicKeys, verifier: &PublicKeys| {
+        statement.transcript(&context(), prover, verifier).digest()
+    };
     for other in [
         Statement { factor: &factor, ..statement() },
         Statement { summand: one_more(&case.prover, &case.summand), ..statement() },
@@ -171,12 +174,16 @@ fn a_proof_is_of_one_statement_in_one_context_between_two_keys() {
     ] {
         let (p, v) = (case.prover.public(), case.verifier.public());
         assert!(verify(&context(), p, v, v, &other, &proof).is_err());
+        assert_ne!(digest(&other, p, v), digest(&statement(), p, v), "the challenge depends on it");
     }
     let refused = |context: &Transcript, prover: &PublicKeys, verifier: &PublicKeys| {
         verify(context, prover, verifier, verifier, &statement(), &proof).is_err()
     };
     let (p, v, third) = (case.prover.public(), case.verifier.public(), keys(2));
     assert!(!refused(&context(), p, v));
+    for (prover, verifier) in [(third.public(), v), (p, third.public()), (p, &with_other_base(v))] {
+        assert_ne!(digest(&statement(), prover, verifier), digest(&statement(), p, v));
+    }
     assert!(refused(&other_context(), p, v));
     assert!(refused(&context(), third.public(), v) && refused(&context(), p, third.public()));
     assert!(refused(&context(), p, &with_other_base(v)));
