@@ -88,6 +88,7 @@ impl EncryptionKey {
     ///
     /// # Errors
     /// [`InvalidKey::Modulus`], the fault of whoever sent it.
+    #[allow(clippy::needless_pass_by_value, reason = "a key owns its number")]
     pub fn new(number: Natural, bits: usize) -> Result<Self, InvalidKey> {
         let invalid = InvalidKey::Modulus { bits };
         if number.bits_vartime() != bits || !number.is_odd() {
@@ -111,7 +112,7 @@ impl EncryptionKey {
         loop {
             let drawn = Natural::random_below(&self.number, rng);
             // Only who knows the factors of N finds any other. Whether one is drawn is the only thing that this time tells.
-            if drawn.is_coprime_vartime(&self.number) {
+            if drawn.is_coprime(&self.number) {
                 return Nonce(drawn);
             }
         }
@@ -204,6 +205,7 @@ impl EncryptionKey {
     ///
     /// # Errors
     /// [`InvalidNonce`] when it is not below N, or has a factor in common with it: the fault of whoever sent it.
+    #[allow(clippy::needless_pass_by_value, reason = "no copy of a nonce stays behind")]
     pub fn nonce_of(&self, number: Natural) -> Result<Nonce, InvalidNonce> {
         let fits = bool::from(number.less(&self.number)) && number.is_coprime_vartime(&self.number);
         fits.then(|| Nonce(number.with_room(self.number.room()))).ok_or(InvalidNonce)

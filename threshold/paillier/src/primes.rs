@@ -51,7 +51,7 @@ impl SafePrime {
         rng: &mut dyn CryptoRngCore,
         stop: &dyn Fn() -> bool,
     ) -> Result<Self, Stopped> {
-        assert!(bits % 64 == 0 && bits >= 128, "a multiple of 64 from 128 on");
+        assert!(bits.is_multiple_of(64) && bits >= 128, "a multiple of 64 from 128 on");
         loop {
             let start = start(bits - 1, rng);
             for offset in survivors(&start) {
@@ -92,7 +92,7 @@ impl SafePrime {
     }
 
     /// 2q + 1, if that and q are prime.
-    fn of_half(half: &Natural, rng: &mut dyn CryptoRngCore) -> Option<Self> {
+    pub(crate) fn of_half(half: &Natural, rng: &mut dyn CryptoRngCore) -> Option<Self> {
         let (two, one) = (Natural::from_u64(2), Natural::from_u64(1));
         let prime = half.mul(&two).add(&one).with_room(half.bits_vartime() + 1);
         if !passes(half, &two) || !passes(&prime, &two) {
@@ -294,7 +294,7 @@ mod tests {
         // 2^127 - 1 is prime, and has 127 bits; (2^521 - 2) / 2 is even more so.
         let mersenne = |bits: usize| {
             let mut bytes = vec![0xff; bits.div_ceil(8)];
-            if bits % 8 > 0 {
+            if !bits.is_multiple_of(8) {
                 *bytes.last_mut().unwrap() >>= 8 - bits % 8;
             }
             Natural::from_le_bytes(&bytes)

@@ -29,7 +29,8 @@ pub mod enc_elg;
 pub mod fac;
 pub mod modulus;
 pub mod prm;
-#[cfg(all(test, debug_assertions))]
+#[cfg(test)]
+#[cfg(debug_assertions)]
 mod testing;
 
 use quorate_keys::Transcript;
@@ -59,9 +60,12 @@ impl InvalidProof {
     }
 
     fn malformed(proof: &'static str) -> impl Fn(Malformed) -> Self {
-        move |Malformed| Self::new(proof, "of other bytes than a proof has, or a number out of its range")
+        move |Malformed| Self::new(proof, MALFORMED)
     }
 }
+
+/// The check that comes first.
+const MALFORMED: &str = "it has the bytes of a proof, and every number is in its range";
 
 /// A fresh nonce with its power, ready for one encryption of which the nonce must be known later. Made while nothing else is to do.
 #[derive(Debug)]
@@ -102,4 +106,38 @@ impl<C: Curve> Challenge<C> {
 /// Begins the transcript of one proof.
 fn begin(context: &Transcript, name: &'static str, sizes: Sizes) -> Transcript {
     context.clone().field("proof", name.as_bytes()).field("sizes", &sizes.to_bytes())
+}
+
+#[cfg(test)]
+#[cfg(debug_assertions)]
+mod tests {
+    use quorate_sharing::Secp256k1;
+
+    use super::committed::tests::{fills_below, fills_its_range};
+    use super::testing::*;
+    use super::*;
+
+    #[test]
+    fn nonces_fill_their_whole_range() {
+        let keys = keys(0);
+        fills_below(keys.encryption().number(), |rng| keys.encryption().nonce(rng).number().clone());
+    }
+
+    #[test]
+    fn scalars_that_mask_fill_their_whole_range() {
+        // The order is so close to 2^256 that all bits are set half of the time.
+        fills_its_range(256, |rng| {
+            scalar::to_natural::<Secp256k1>(&Secp256k1::random_scalar(rng)).with_room(256)
+        });
+    }
+
+    #[test]
+    fn a_ready_nonce_is_one_with_its_power() {
+        let keys = keys(0);
+        let (nonce, power) = ReadyNonce::new(&keys, &mut rng(1)).into_parts();
+        let key = keys.encryption();
+        let message = Natural::from_u64(7);
+        let expected = key.bytes(&key.encrypt(&message, &nonce).unwrap());
+        assert_eq!(key.bytes(&key.encrypt_with(&message, power).unwrap()), expected);
+    }
 }

@@ -176,3 +176,7 @@ pub fn verify<C: Curve>(
         Claim { root: summand_root, factor: Some(prover.plain(&summand.value)), power: summand_right },
     ])
 }
+
+#[cfg(test)]
+#[cfg(debug_assertions)]
+mod tests;

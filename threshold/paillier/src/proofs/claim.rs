@@ -62,3 +62,90 @@ pub fn all_hold(keys: &dyn Keys, claims: &[Claim], rng: &mut dyn CryptoRngCore) 
         }
     }
 }
+
+#[cfg(test)]
+#[cfg(debug_assertions)]
+mod tests {
+    use super::*;
+    use crate::crt::less_one;
+    use crate::party::SecretKeys;
+    use crate::proofs::testing::*;
+
+    /// A true claim, or one whose power has another ciphertext as a factor too many.
+    fn claim(keys: &SecretKeys, seed: u8, error: Option<&Ciphertext>, with_factor: bool) -> Claim {
+        let key = keys.encryption();
+        let root = key.nonce(&mut rng(seed));
+        let power = Ciphertext::of_power(keys.nonce_power(&root));
+        let power = error.map_or_else(|| power.clone(), |error| key.add(&power, error));
+        let factor = with_factor.then(|| key.plain(&of_bits(300)));
+        let power = factor.as_ref().map_or_else(|| power.clone(), |factor| key.add(&power, factor));
+        Claim { root, factor, power }
+    }
+
+    fn ciphertext_of(keys: &SecretKeys, number: &Natural) -> Ciphertext {
+        keys.encryption().plain(number)
+    }
+
+    #[test]
+    fn true_claims_hold_one_by_one_and_together() {
+        let keys = keys(0);
+        let claims: Vec<_> = (0..6).map(|seed| claim(&keys, seed, None, seed % 2 == 0)).collect();
+        for count in 0..=claims.len() {
+            for keys in [&keys as &dyn Keys, keys.public()] {
+                assert!(all_hold(keys, &claims[..count], &mut rng(9)), "{count}");
+                assert!(claims[..count].iter().all(|claim| claim.holds(keys)));
+            }
+        }
+    }
+
+    #[test]
+    fn one_false_claim_among_many_is_found_wherever_it_is() {
+        let keys = keys(0);
+        let error = ciphertext_of(&keys, &Natural::from_u64(1));
+        for wrong in 0..4 {
+            for count in wrong + 1..5 {
+                let made = (0..count).map(|at| claim(&keys, at, (at == wrong).then_some(&error), true));
+                let claims: Vec<_> = made.collect();
+                assert!(!claims[usize::from(wrong)].holds(&keys));
+                assert!(
+                    !all_hold(&keys, &claims, &mut rng(9)) && !all_hold(keys.public(), &claims, &mut rng(9))
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn two_false_claims_whose_errors_cancel_out_are_found() {
+        let keys = keys(0);
+        let error = ciphertext_of(&keys, &Natural::from_u64(1));
+        let opposite = keys.encryption().negate(&error);
+        let claims = [claim(&keys, 1, Some(&error), false), claim(&keys, 2, Some(&opposite), true)];
+        // Their product is a true claim.
+        let key = keys.encryption();
+        let root = key.combine_nonces(&claims[0].root, &claims[1].root, &Natural::from_u64(1));
+        let power = key.add(&claims[0].power, &claims[1].power);
+        assert!(Claim { root, factor: claims[1].factor.clone(), power }.holds(&keys));
+        for seed in 0..20 {
+            assert!(!all_hold(&keys, &claims, &mut rng(seed)));
+        }
+    }
+
+    /// An error of a small order passes for some weights. It is an N-th power, so no ciphertext holds another number by it.
+    #[test]
+    fn an_error_that_is_a_power_itself_may_pass_together_and_changes_no_message() {
+        let keys = keys(0);
+        let key = keys.encryption();
+        let minus_one = key.nonce_of(less_one(key.number())).unwrap();
+        let error = Ciphertext::of_power(keys.nonce_power(&minus_one));
+        let claims = [claim(&keys, 1, Some(&error), true), claim(&keys, 2, None, true)];
+        assert!(!claims[0].holds(&keys));
+        let passed = (0..32).filter(|seed| all_hold(&keys, &claims, &mut rng(*seed))).count();
+        assert!((4..=28).contains(&passed), "about half of the weights are even: {passed}");
+        let message = keys.decryption().decrypt(&claims[0].power);
+        assert!(message.cmp_vartime(&of_bits(300)).is_eq());
+        // An error of a large order does not pass.
+        let error = Ciphertext::of_power(keys.nonce_power(&key.nonce(&mut rng(3))));
+        let claims = [claim(&keys, 1, Some(&error), true), claim(&keys, 2, None, true)];
+        assert!(!(0..16).any(|seed| all_hold(&keys, &claims, &mut rng(seed))));
+    }
+}

@@ -126,6 +126,7 @@ impl Response {
 }
 
 #[cfg(test)]
+#[cfg(debug_assertions)]
 pub(super) mod tests {
     use rand_chacha::ChaCha20Rng;
     use rand_core::SeedableRng;
@@ -146,24 +147,45 @@ pub(super) mod tests {
                 }
             }
         }
-        // Half of them within eight standard deviations of 50.
+        // Half of them, within eight standard deviations of 50.
         for (bit, count) in set.iter().enumerate() {
             assert!((4600..=5400).contains(count), "bit {bit} of {bits} is set {count} times of {SAMPLES}");
         }
+    }
+
+    /// Draws 10 000 and looks whether each is below the bound, each sixteenth of the range gets its share, and no bit but the highest ones
+    /// is fixed.
+    pub(crate) fn fills_below(bound: &Natural, mut draw: impl FnMut(&mut ChaCha20Rng) -> Natural) {
+        const LOW: usize = 64;
+        let sixteenths: Vec<_> = (1..=16_u64)
+            .map(|sixteenth| {
+                bound.mul(&Natural::from_u64(sixteenth)).div_rem(&Natural::from_u64(16)).unwrap().0
+            })
+            .collect();
+        let mut found = [0; 16];
+        let below = bound.bits_vartime() - LOW;
+        fills_its_range(below, |rng| {
+            let drawn = draw(rng);
+            let at = sixteenths.iter().position(|end| drawn.cmp_vartime(end).is_lt());
+            found[at.expect("below the bound")] += 1;
+            let low: Vec<_> = drawn.to_le_bytes().iter().copied().take(below / 8).collect();
+            Natural::from_le_bytes(&low).with_room(below)
+        });
+        assert!(found.iter().all(|count| (430..=820).contains(count)), "625 of 10 000 each: {found:?}");
     }
 
     #[test]
     fn masks_fill_their_whole_range() {
         let sizes = Sizes::STANDARD;
         for bits in [sizes.secret(), sizes.mask(), sizes.prime()] {
-            fills_its_range(bits + 512, |rng| Masks::draw(sizes, bits, rng).value.clone());
+            fills_its_range(bits + 512, |rng| Masks::draw(sizes, bits, rng).value);
             assert_eq!(
                 mask_bits(sizes, bits),
                 bits + 512,
                 "challenge and statistical distance, 256 bits each"
             );
         }
-        fills_its_range(3072 + 256, |rng| Masks::draw(sizes, 256, rng).randomness.clone());
-        fills_its_range(3072 + 768, |rng| Masks::draw(sizes, 256, rng).mask_randomness.clone());
+        fills_its_range(3072 + 256, |rng| Masks::draw(sizes, 256, rng).randomness);
+        fills_its_range(3072 + 768, |rng| Masks::draw(sizes, 256, rng).mask_randomness);
     }
 }

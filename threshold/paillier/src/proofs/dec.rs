@@ -197,3 +197,7 @@ pub fn verify<C: Curve>(
     let right = key.add(&right, &key.mul_vartime(statement.factor, &factor.value));
     Ok(Claim { root, factor: Some(key.plain(&value.value)), power: right })
 }
+
+#[cfg(test)]
+#[cfg(debug_assertions)]
+mod tests;

@@ -99,3 +99,78 @@ pub fn verify<C: Curve>(
         None => Ok(()),
     }
 }
+
+#[cfg(test)]
+#[cfg(debug_assertions)]
+mod tests {
+    use quorate_sharing::{Ed25519, Secp256k1};
+
+    use super::*;
+    use crate::proofs::testing::*;
+
+    fn case<C: Curve>() -> (Statement<C>, [C::Scalar; 2]) {
+        let mut rng = rng(1);
+        let [lambda, y] = [C::random_scalar(&mut rng), C::random_scalar(&mut rng)];
+        let [base, generator] = [C::random_scalar(&mut rng), C::random_scalar(&mut rng)];
+        let (base, generator) = (C::mul_base(&base), C::mul_base(&generator));
+        let right = C::mul_base(&y) + base * lambda;
+        let power = generator * y;
+        (Statement { left: C::mul_base(&lambda), right, base, power, generator }, [lambda, y])
+    }
+
+    fn outcome(statement: &Statement<Secp256k1>) -> Result<bool, InvalidProof> {
+        let (_, [lambda, y]) = case::<Secp256k1>();
+        let proof = prove(&context(), statement, &lambda, &y, &mut rng(2));
+        verify(&context(), statement, &proof).map(|()| true)
+    }
+
+    fn an_honest_proof_convinces<C: Curve>() {
+        let (statement, [lambda, y]) = case::<C>();
+        let proof = prove(&context(), &statement, &lambda, &y, &mut rng(2));
+        assert_eq!(verify(&context(), &statement, &proof), Ok(()));
+    }
+
+    #[test]
+    fn an_honest_proof_convinces_on_every_curve() {
+        an_honest_proof_convinces::<Secp256k1>();
+        an_honest_proof_convinces::<Ed25519>();
+    }
+
+    #[test]
+    fn a_prover_who_cheats_at_one_point_is_found_at_that_point() {
+        let (statement, _) = case::<Secp256k1>();
+        let one = generator();
+        fails_at(outcome(&Statement { left: statement.left + one, ..statement }), "z·G = A + e·L");
+        fails_at(outcome(&Statement { right: statement.right + one, ..statement }), "u·G + z·X = N + e·M");
+        fails_at(outcome(&Statement { power: statement.power + one, ..statement }), "u·H = B + e·Y");
+    }
+
+    #[test]
+    fn a_proof_is_of_one_statement_in_one_context() {
+        let (statement, [lambda, y]) = case::<Secp256k1>();
+        let proof = prove(&context(), &statement, &lambda, &y, &mut rng(2));
+        let one = generator();
+        for other in [
+            Statement { left: statement.left + one, ..statement },
+            Statement { right: statement.right + one, ..statement },
+            Statement { base: statement.base + one, ..statement },
+            Statement { power: statement.power + one, ..statement },
+            Statement { generator: statement.generator + one, ..statement },
+        ] {
+            assert!(verify(&context(), &other, &proof).is_err());
+            let [ours, theirs] = [&statement, &other].map(|one| one.transcript(&context()).digest());
+            assert_ne!(ours, theirs, "the challenge depends on it");
+        }
+        assert!(verify(&other_context(), &statement, &proof).is_err());
+    }
+
+    #[test]
+    fn what_is_spoiled_is_refused() {
+        let (statement, [lambda, y]) = case::<Secp256k1>();
+        let proof = prove(&context(), &statement, &lambda, &y, &mut rng(2));
+        let fields = [Field::point(), Field::point(), Field::point(), Field::scalar(), Field::scalar()];
+        all_that_is_spoiled_is_refused(&proof, &fields, &|proof| {
+            verify(&context(), &statement, proof).map(|()| true)
+        });
+    }
+}

@@ -135,3 +135,172 @@ pub fn verify<C: Curve>(
     let right = key.add(&mask, &key.mul_vartime(ciphertext, &challenge.number));
     Ok(Claim { root, factor: Some(key.plain(&response.value)), power: right })
 }
+
+#[cfg(test)]
+#[cfg(debug_assertions)]
+mod tests {
+    use quorate_sharing::Secp256k1 as C;
+
+    use super::*;
+    use crate::party::SecretKeys;
+    use crate::proofs::testing::*;
+    use crate::scalar::to_natural;
+
+    type Point = <C as Curve>::Point;
+    type Scalar = <C as Curve>::Scalar;
+
+    struct Case {
+        prover: SecretKeys,
+        verifier: SecretKeys,
+        value: Natural,
+        nonce: Nonce,
+        exponent: Scalar,
+        ciphertext: Ciphertext,
+        base: Point,
+        left: Point,
+        right: Point,
+    }
+
+    impl Case {
+        fn new() -> Self {
+            Self::of(&to_natural::<C>(&C::random_scalar(&mut rng(1))))
+        }
+
+        fn of(value: &Natural) -> Self {
+            let mut rng = rng(2);
+            let (prover, verifier) = (keys(0), keys(1));
+            let exponent = C::random_scalar(&mut rng);
+            let base = Point::random(&mut rng);
+            let (ciphertext, nonce) = encrypt(&prover, value, &mut rng);
+            let left = C::mul_base(&exponent);
+            let right = base * exponent + C::mul_base(&to_scalar::<C>(value));
+            Self { prover, verifier, value: value.clone(), nonce, exponent, ciphertext, base, left, right }
+        }
+
+        fn statement(&self) -> Statement<'_, C> {
+            let Self { ciphertext, base, left, right, .. } = self;
+            Statement { ciphertext, base: *base, left: *left, right: *right }
+        }
+
+        fn prove_with(&self, verifier: &dyn Keys, ready: ReadyNonce) -> Vec<u8> {
+            let witness = Witness { value: &self.value, nonce: &self.nonce, exponent: &self.exponent };
+            prove(&context(), &self.prover, verifier, &self.statement(), &witness, ready, &mut rng(3))
+        }
+
+        fn prove_to(&self, verifier: &dyn Keys) -> Vec<u8> {
+            self.prove_with(verifier, ReadyNonce::new(&self.prover, &mut rng(4)))
+        }
+
+        fn verify(&self, proof: &[u8]) -> Result<bool, InvalidProof> {
+            let Self { prover, verifier, .. } = self;
+            let claim =
+                verify(&context(), prover.public(), verifier.public(), verifier, &self.statement(), proof)?;
+            Ok(claim.holds(prover.public()))
+        }
+
+        /// Proves it as far as that can be done, and has it verified.
+        fn outcome(&self) -> Result<bool, InvalidProof> {
+            self.verify(&self.prove_to(self.verifier.public()))
+        }
+    }
+
+    #[test]
+    fn an_honest_proof_convinces_the_verifier_and_every_judge() {
+        let largest = Natural::from_le_bytes(&[0xff; 32]);
+        for case in [Case::new(), Case::of(&Natural::from_u64(0)), Case::of(&largest)] {
+            let proof = case.prove_to(case.verifier.public());
+            assert_eq!(case.verify(&proof), Ok(true));
+            let (prover, judge) = (case.prover.public(), case.verifier.public());
+            let claim = verify(&context(), prover, judge, judge, &case.statement(), &proof).unwrap();
+            assert!(claim.holds(prover) && claim.holds(&case.prover));
+        }
+    }
+
+    #[test]
+    fn a_prover_who_cheats_at_one_point_is_found_at_that_point() {
+        let one = generator();
+        let case = Case { right: Case::new().right + one, ..Case::new() };
+        fails_at(case.outcome(), "w·A + z1·G = Y + e·X");
+        // Of another exponent: what hides x is not what B says.
+        let case = Case { left: Case::new().left + one, ..Case::new() };
+        fails_at(case.outcome(), "w·G = Z + e·B");
+        let case = Case::new();
+        for wrong in [0, 1] {
+            let proof = case.prove_to(&FalseCommit::new(case.verifier.public(), wrong));
+            fails_at(case.verify(&proof), "s^z1·t^z3 = T·S^e");
+        }
+        let case = Case { ciphertext: one_more(&Case::new().prover, &Case::new().ciphertext), ..Case::new() };
+        claim_fails(case.outcome());
+        let case = Case::new();
+        let nonce = case.prover.encryption().nonce(&mut rng(5));
+        claim_fails(Case { nonce, ..Case::new() }.outcome());
+        let ready = false_ready(&case.prover, &mut rng(5));
+        claim_fails(case.verify(&case.prove_with(case.verifier.public(), ready)));
+    }
+
+    #[test]
+    fn a_number_that_is_too_long_is_refused() {
+        is_malformed(Case::of(&barely_too_long(SIZES.secret())).outcome());
+        assert!(Case::of(&of_bits(SIZES.secret() + 300)).outcome().is_err());
+    }
+
+    #[test]
+    fn a_proof_is_of_one_statement_in_one_context_between_two_keys() {
+        let case = Case::new();
+        let proof = case.prove_to(case.verifier.public());
+        let one = generator();
+        let ciphertext = one_more(&case.prover, &case.ciphertext);
+        let statement = case.statement();
+        let digest = |statement: &Statement<'_, C>, prover: &PublicKeys, verifier: &PublicKeys| {
+            statement.transcript(&context(), prover, verifier).digest()
+        };
+        for other in [
+            Statement { ciphertext: &ciphertext, ..statement },
+            Statement { base: statement.base + one, ..statement },
+            Statement { left: statement.left + one, ..statement },
+            Statement { right: statement.right + one, ..statement },
+        ] {
+            let (p, v) = (case.prover.public(), case.verifier.public());
+            assert!(verify(&context(), p, v, v, &other, &proof).is_err());
+            assert_ne!(digest(&other, p, v), digest(&statement, p, v), "the challenge depends on it");
+        }
+        let refused = |context: &Transcript, prover: &PublicKeys, verifier: &PublicKeys| {
+            verify(context, prover, verifier, verifier, &statement, &proof).is_err()
+        };
+        let (p, v, third) = (case.prover.public(), case.verifier.public(), keys(2));
+        assert!(!refused(&context(), p, v));
+        for (prover, verifier) in [(third.public(), v), (p, third.public()), (p, &with_other_base(v))] {
+            assert_ne!(digest(&statement, prover, verifier), digest(&statement, p, v));
+        }
+        assert!(refused(&other_context(), p, v));
+        assert!(refused(&context(), third.public(), v) && refused(&context(), p, third.public()));
+        assert!(refused(&context(), p, &with_other_base(v)));
+        assert!(refused(&context(), &resized(p), &resized(v)));
+    }
+
+    #[test]
+    fn what_is_spoiled_is_refused() {
+        let case = Case::new();
+        let proof = case.prove_to(case.verifier.public());
+        let mut fields = vec![Field::commitment(&case.verifier), Field::commitment(&case.verifier)];
+        fields.extend([Field::ciphertext(&case.prover), Field::point(), Field::point()]);
+        fields.extend(Field::responses(SIZES.secret()));
+        fields.extend([Field::scalar(), Field::unit(&case.prover)]);
+        all_that_is_spoiled_is_refused(&proof, &fields, &|proof| case.verify(proof));
+    }
+
+    #[test]
+    fn parameters_of_small_order_don_t_make_an_honest_proof_a_false_one() {
+        let case = Case::new();
+        let verifier = of_small_order(&case.verifier);
+        for seed in 0..20 {
+            let witness = Witness { value: &case.value, nonce: &case.nonce, exponent: &case.exponent };
+            let (ready, statement) = (ReadyNonce::new(&case.prover, &mut rng(seed)), case.statement());
+            let proof =
+                prove(&context(), &case.prover, &verifier, &statement, &witness, ready, &mut rng(seed));
+            let claim =
+                verify(&context(), case.prover.public(), &verifier, &verifier, &statement, &proof).unwrap();
+            assert!(claim.holds(case.prover.public()));
+        }
+    }
+}

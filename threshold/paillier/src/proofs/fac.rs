@@ -27,7 +27,6 @@ fn product_mask(sizes: Sizes, rng: &mut dyn CryptoRngCore) -> Natural {
     Natural::random(mask_bits(sizes, product_bits(sizes)), rng)
 }
 
-
 fn transcript<C: Curve>(context: &Transcript, prover: &dyn Keys, verifier: &dyn Keys) -> Transcript {
     let transcript = begin(context, NAME, prover.sizes()).field("curve", C::NAME.as_bytes());
     let transcript = bind(prover, transcript.field("role", b"prover"));
@@ -119,4 +118,130 @@ pub fn verify<C: Curve>(
         return Err(InvalidProof::new(NAME, "Q^z1 = T·s^(eN)·t^v"));
     }
     Ok(())
+}
+
+#[cfg(test)]
+#[cfg(debug_assertions)]
+mod tests {
+    use quorate_sharing::{Ed25519, Secp256k1 as C};
+
+    use super::*;
+    use crate::proofs::committed::tests::fills_its_range;
+    use crate::proofs::testing::*;
+
+    /// The keys with some N: s and t matter only where it is a verifier's.
+    fn with_number(number: &Natural) -> PublicKeys {
+        PublicKeys::new(SIZES, &number.to_le_bytes(), &[4], &[16]).unwrap()
+    }
+
+    fn verify_with(prover: &PublicKeys, verifier: &SecretKeys, proof: &[u8]) -> Result<bool, InvalidProof> {
+        verify::<C>(&context(), prover, verifier.public(), verifier, proof).map(|()| true)
+    }
+
+    #[test]
+    fn an_honest_proof_convinces_the_verifier_and_every_judge() {
+        let (prover, verifier) = (keys(0), keys(1));
+        let proof = prove::<C>(&context(), &prover, verifier.public(), &mut rng(1));
+        assert_eq!(verify_with(prover.public(), &verifier, &proof), Ok(true));
+        let judge = verifier.public();
+        assert_eq!(verify::<C>(&context(), prover.public(), judge, judge, &proof), Ok(()));
+        assert!(verify::<Ed25519>(&context(), prover.public(), judge, judge, &proof).is_err());
+    }
+
+    #[test]
+    fn a_prover_who_cheats_at_one_point_is_found_at_that_point() {
+        let (prover, verifier) = (keys(0), keys(1));
+        let [p, q] = prover.primes().each_ref().map(|prime| prime.number());
+        let prove = |verifier: &dyn Keys, factors| {
+            prove_factors::<C>(&context(), prover.public(), verifier, factors, &mut rng(1))
+        };
+        for (wrong, check) in [
+            (0, "s^z1·t^w1 = A·P^e"),
+            (1, "s^z1·t^w1 = A·P^e"),
+            (2, "s^z2·t^w2 = B·Q^e"),
+            (3, "s^z2·t^w2 = B·Q^e"),
+            (4, "Q^z1 = T·s^(eN)·t^v"),
+        ] {
+            let proof = prove(&FalseCommit::new(verifier.public(), wrong), [p, q]);
+            fails_at(verify_with(prover.public(), &verifier, &proof), check);
+        }
+        let next = p.add(&Natural::from_u64(2)).with_room(p.room());
+        for factors in [[&next, q], [p, &next], [p, p]] {
+            let proof = prove(verifier.public(), factors);
+            fails_at(verify_with(prover.public(), &verifier, &proof), "Q^z1 = T·s^(eN)·t^v");
+        }
+    }
+
+    #[test]
+    fn a_number_one_of_whose_factors_is_short_is_refused() {
+        let verifier = keys(1);
+        let prove = |short: &Natural, long: &Natural| {
+            let prover = with_number(&short.mul(long));
+            [[short, long], [long, short]].map(|factors| {
+                let proof = prove_factors::<C>(&context(), &prover, verifier.public(), factors, &mut rng(1));
+                verify_with(&prover, &verifier, &proof)
+            })
+        };
+        let long = barely_too_long(SIZES.prime());
+        let filling = of_bits(SIZES.modulus() - long.bits_vartime() + 1);
+        for outcome in prove(&filling, &long) {
+            is_malformed(outcome);
+        }
+        // Balanced, and so long: nothing is wrong.
+        for outcome in prove(&of_bits(SIZES.prime()), &of_bits(SIZES.prime() + 1)) {
+            assert_eq!(outcome, Ok(true));
+        }
+        for short in [3, 65537, 257] {
+            let short = Natural::from_u64(short);
+            let long = of_bits(SIZES.modulus() - short.bits_vartime() + 1);
+            for outcome in prove(&short, &long) {
+                assert!(outcome.is_err());
+            }
+        }
+    }
+
+    #[test]
+    fn a_proof_is_of_one_number_in_one_context_to_one_verifier() {
+        let (prover, verifier, third) = (keys(0), keys(1), keys(2));
+        let (p, v) = (prover.public(), verifier.public());
+        let proof = prove::<C>(&context(), &prover, v, &mut rng(1));
+        let refused = |context: &Transcript, prover: &PublicKeys, verifier: &PublicKeys| {
+            verify::<C>(context, prover, verifier, verifier, &proof).is_err()
+        };
+        assert!(!refused(&context(), p, v));
+        assert!(refused(&other_context(), p, v));
+        assert!(refused(&context(), third.public(), v) && refused(&context(), p, third.public()));
+        assert!(refused(&context(), v, p));
+        assert!(refused(&context(), &with_other_base(p), v) && refused(&context(), p, &with_other_base(v)));
+        assert!(refused(&context(), &resized(p), &resized(v)));
+    }
+
+    #[test]
+    fn the_long_mask_fills_its_whole_range() {
+        let bits = mask_bits(Sizes::STANDARD, product_bits(Sizes::STANDARD));
+        assert_eq!(bits, 3072 + 256 + 1536 + 512);
+        fills_its_range(bits, |rng| product_mask(Sizes::STANDARD, rng));
+    }
+
+    #[test]
+    fn what_is_spoiled_is_refused() {
+        let (prover, verifier) = (keys(0), keys(1));
+        let proof = prove::<C>(&context(), &prover, verifier.public(), &mut rng(1));
+        let mut fields: Vec<_> = (0..5).map(|_| Field::commitment(&verifier)).collect();
+        fields.extend(Field::responses(SIZES.prime()));
+        fields.extend(Field::responses(SIZES.prime()));
+        fields.push(Field::number(mask_bits(SIZES, product_bits(SIZES)) + 1));
+        all_that_is_spoiled_is_refused(&proof, &fields, &|proof| {
+            verify_with(prover.public(), &verifier, proof)
+        });
+    }
+
+    #[test]
+    fn parameters_of_small_order_don_t_make_an_honest_proof_a_false_one() {
+        let (prover, verifier) = (keys(0), of_small_order(&keys(1)));
+        for seed in 0..10 {
+            let proof = prove::<C>(&context(), &prover, &verifier, &mut rng(seed));
+            assert_eq!(verify::<C>(&context(), prover.public(), &verifier, &verifier, &proof), Ok(()));
+        }
+    }
 }

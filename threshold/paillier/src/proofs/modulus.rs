@@ -2,7 +2,7 @@
 //!
 //! Two kinds of answers: fourth roots of ±w^b·y for hashes y, which nobody has for more than half of them if N has three factors or one
 //! that is 1 modulo 4; and N-th roots of hashes, which fewer than one in p have, where p is the smallest prime that divides N and φ(N). The
-//! first takes all repetitions. Of the second, [`ROOTS`] are enough once the verifier has seen for itself that no prime below 2^16 divides N
+//! first takes all repetitions. Of the second, eight are enough once the verifier has seen for itself that no prime below 2^16 divides N
 //! (Goldberg, Reyzin, Sagga and Baldimtsi, ePrint 2018/057, theorem 3.1).
 
 use quorate_keys::Transcript;
@@ -191,3 +191,7 @@ pub fn verify(context: &Transcript, keys: &PublicKeys, proof: &[u8]) -> Result<(
     }
     reader.finish().map_err(&malformed)
 }
+
+#[cfg(test)]
+#[cfg(debug_assertions)]
+mod tests;

@@ -84,3 +84,78 @@ pub fn verify(context: &Transcript, keys: &PublicKeys, proof: &[u8]) -> Result<(
     }
     reader.finish().map_err(&malformed)
 }
+
+#[cfg(test)]
+#[cfg(debug_assertions)]
+mod tests {
+    use super::*;
+    use crate::proofs::committed::tests::fills_below;
+    use crate::proofs::testing::*;
+    use crate::test_keys;
+
+    #[test]
+    fn an_honest_proof_convinces() {
+        for number in 0..3 {
+            let keys = keys(number);
+            let proof = prove(&context(), &keys, &mut rng(1));
+            assert_eq!(verify(&context(), keys.public(), &proof), Ok(()));
+        }
+    }
+
+    #[test]
+    fn a_base_that_is_no_power_of_the_other_is_found() {
+        let keys = keys(0);
+        let [number, s, t] = keys.public().to_bytes();
+        // -s is a power of t but for an element of order two; 4·s is an arbitrary number.
+        let arbitrary = Natural::from_le_bytes(&s).mul(&Natural::from_u64(4));
+        let arbitrary = arbitrary.rem(keys.encryption().number()).unwrap().to_le_bytes().to_vec();
+        for s in [minus(&number, &s), arbitrary] {
+            let public = PublicKeys::new(SIZES, &number, &s, &t).unwrap();
+            let proof = prove_power(&context(), &public, keys.own_parameters(), &mut rng(1));
+            fails_at(verify(&context(), &public, &proof).map(|()| true), "t^z = A·s^e");
+        }
+    }
+
+    #[test]
+    fn every_repetition_is_checked() {
+        let keys = keys(0);
+        let proof = prove(&context(), &keys, &mut rng(1));
+        let length = SIZES.modulus() / 8;
+        for repetition in SIZES.repetitions()..2 * SIZES.repetitions() {
+            let mut spoiled = proof.clone();
+            spoiled[repetition * length] ^= 1;
+            fails_at(verify(&context(), keys.public(), &spoiled).map(|()| true), "t^z = A·s^e");
+        }
+    }
+
+    #[test]
+    fn a_proof_is_of_one_party_s_parameters_in_one_context() {
+        let keys = keys(0);
+        let public = keys.public();
+        let proof = prove(&context(), &keys, &mut rng(1));
+        assert!(verify(&other_context(), public, &proof).is_err());
+        assert!(verify(&context(), test_keys::small(1).public(), &proof).is_err());
+        assert!(verify(&context(), &with_other_base(public), &proof).is_err());
+        // Of a proof with other sizes, as many repetitions would have other challenges.
+        let more = [&proof[..], &proof[..2 * SIZES.modulus() / 8]].concat();
+        assert!(verify(&context(), &resized(public), &proof).is_err());
+        assert!(verify(&context(), &resized(public), &more).is_err());
+    }
+
+    #[test]
+    fn what_is_spoiled_is_refused() {
+        let keys = keys(0);
+        let proof = prove(&context(), &keys, &mut rng(1));
+        let mut fields: Vec<_> = (0..SIZES.repetitions()).map(|_| Field::commitment(&keys)).collect();
+        fields.extend((0..SIZES.repetitions()).map(|_| Field::number(SIZES.modulus())));
+        let verify = |proof: &[u8]| verify(&context(), keys.public(), proof).map(|()| true);
+        all_that_is_spoiled_is_refused(&proof, &fields, &verify);
+    }
+
+    #[test]
+    fn masks_fill_the_whole_order() {
+        let keys = test_keys::standard(0);
+        let own = keys.own_parameters();
+        fills_below(own.order(), |rng| mask(own, rng));
+    }
+}
