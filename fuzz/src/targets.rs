@@ -6,6 +6,7 @@ mod chain_name;
 mod committee;
 mod config_file;
 mod derivation_path;
+mod ecdsa_message;
 mod envelope;
 mod ethereum_transaction;
 mod evidence;
@@ -47,6 +48,7 @@ pub const ALL: &[Target] = &[
     committee::TARGET,
     config_file::TARGET,
     derivation_path::TARGET,
+    ecdsa_message::TARGET,
     envelope::TARGET,
     ethereum_transaction::TARGET,
     evidence::TARGET,

@@ -123,7 +123,7 @@ pub enum Contribution {
     /// Round 1.
     Commit([u8; 32]),
     /// Round 2.
-    Open(Box<Open>, PublicKeys, Vec<u8>),
+    Open(Box<Open>, Box<PublicKeys>, Vec<u8>),
     /// Round 3.
     Proofs(Box<ModulusProofs>),
     /// Round 4.
@@ -185,7 +185,7 @@ impl Protocol for AuxiliaryProtocol {
                 if addressed(&state.context) =>
             {
                 let keys = state.check(from, &open).map_err(blame)?;
-                Ok(Contribution::Open(open, keys, proof))
+                Ok(Contribution::Open(open, Box::new(keys), proof))
             }
             (Self::Proving(state), None, Some(Message::Modulus(proofs))) if addressed(&state.context) => {
                 Ok(Contribution::Proofs(proofs))
@@ -279,7 +279,7 @@ impl Opening {
         }
         let checked = parallel::map(received, rng, |(party, keys, proof, context), _| {
             let holds = prm::verify(&context, &keys, &proof).is_ok();
-            (party, keys, holds)
+            (party, *keys, holds)
         });
         let fault = Fault::RingPedersen { verifier: me };
         let wrong = checked.iter().filter(|(.., holds)| !holds).map(|(party, ..)| Blame::new(*party, fault));

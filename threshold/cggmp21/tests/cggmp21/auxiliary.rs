@@ -84,7 +84,8 @@ fn opening_something_else_convicts_its_author() {
 
 #[test]
 fn a_proof_that_is_wrong_for_one_party_convicts_its_author_before_all() {
-    let changes: [(u8, fn(&mut Message), &str); 3] = [
+    type Change = (u8, fn(&mut Message), &'static str);
+    let changes: [Change; 3] = [
         (
             2,
             |message| {

@@ -84,9 +84,9 @@ fn a_ciphertext_that_is_not_what_was_committed_to_convicts_its_author() {
             let last = all.last_mut().unwrap();
             // Some other ciphertext: that of the other number.
             if which == 0 {
-                last.k = last.gamma.clone()
+                last.k = last.gamma.clone();
             } else {
-                last.gamma = last.k.clone()
+                last.gamma = last.k.clone();
             };
         });
         let finding = outcomes.all_convict(party(CHEATER));
@@ -122,9 +122,9 @@ fn a_product_that_is_not_what_was_proven_convicts_its_author() {
                 };
                 let (one, mut other) = (pair(first), pair(second));
                 if of_receiver {
-                    other.product = one.product
+                    other.product = one.product;
                 } else {
-                    other.summand = one.summand
+                    other.summand = one.summand;
                 };
                 second.pairs.get_mut(&party(VICTIM)).unwrap()[product] = other;
             });

@@ -1,6 +1,5 @@
 //! Signatures, from presigning on.
 
-use ff::Field;
 use quorate_cggmp21::sign::{Message, Presignatures, Sign, SignSetup};
 use quorate_cggmp21::{Presignature, Suite};
 use quorate_keys::{PublicKey, Scheme, Signature, ecdsa};
@@ -241,5 +240,8 @@ fn start(
     let contexts = scene.cast.agree(&committee, Sign::<Secp256k1>::ID, digest, 0, &mut rng);
     let context = std::sync::Arc::clone(&contexts[&party(1)]);
     let started = Sign::<Secp256k1>::start(context, setup.clone(), Presignatures(presignatures), &mut rng);
-    started.err().expect("refused").to_string()
+    match started {
+        Ok(_) => panic!("it starts"),
+        Err(refused) => refused.to_string(),
+    }
 }
