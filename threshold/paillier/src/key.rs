@@ -493,6 +493,17 @@ mod tests {
     }
 
     #[test]
+    fn what_is_no_nonce_is_refused() {
+        let secret = keys(&mut ChaCha20Rng::from_seed([6; 32]));
+        let public = secret.public();
+        let factor = secret.plain.p.number().clone();
+        for refused in [Natural::from_u64(0), public.number().clone(), public.number().add(&factor), factor] {
+            assert!(matches!(public.nonce_of(refused), Err(InvalidNonce)));
+        }
+        assert!(public.nonce_of(less_one(public.number())).is_ok());
+    }
+
+    #[test]
     fn what_is_no_key_is_refused() {
         let mut rng = ChaCha20Rng::from_seed([4; 32]);
         let p = SafePrime::search(128, &mut rng, &|| false).unwrap();
