@@ -4,7 +4,7 @@ use quorate_keys::wiping_stack;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{CryptoRngCore, SeedableRng};
 use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
-use zeroize::Zeroize;
+use zeroize::Zeroizing;
 
 /// Does `work` with each item, in the pool of the calling thread, and gives the results in the order of the items.
 ///
@@ -21,13 +21,14 @@ where
     let seeded: Vec<_> = items
         .into_iter()
         .map(|item| {
-            let mut seed = [0; 32];
-            rng.fill_bytes(&mut seed);
-            let generator = Box::new(ChaCha20Rng::from_seed(seed));
-            seed.zeroize();
-            (item, generator)
+            let mut seed = Box::new(Zeroizing::new([0; 32]));
+            rng.fill_bytes(seed.as_mut_slice());
+            (item, seed)
         })
         .collect();
-    let one = |(item, mut generator): (T, Box<ChaCha20Rng>)| wiping_stack(|| work(item, &mut *generator));
+    // The generator lives on the stack, which is overwritten: it can't erase itself.
+    let one = |(item, seed): (T, Box<Zeroizing<[u8; 32]>>)| {
+        wiping_stack(|| work(item, &mut ChaCha20Rng::from_seed(**seed)))
+    };
     seeded.into_par_iter().with_max_len(1).map(one).collect()
 }

@@ -10,6 +10,9 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use quorate_keys::Secret;
 use quorate_session::Wire;
 use quorate_sharing::PartyIndex;
+use zeroize::Zeroizing;
+
+use crate::suite::Suite;
 
 /// The name of a presignature: a digest of the session that made it and its place there.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, BorshSerialize, BorshDeserialize)]
@@ -66,9 +69,23 @@ impl Presignature {
         self.party
     }
 
-    /// k̃ and χ̃.
-    pub(crate) const fn secret(&self) -> &[[u8; 32]; 2] {
-        self.secret.expose()
+    /// k̃ and χ̃, if they are scalars.
+    pub(crate) fn scalars<C: Suite>(&self) -> Option<Zeroizing<[C::Scalar; 2]>> {
+        let [k, chi] = self.secret.expose();
+        Some(Zeroizing::new([C::scalar_from_bytes(k)?, C::scalar_from_bytes(chi)?]))
+    }
+
+    /// Whether the secret half is the one that the public half says: with a damaged one, its honest owner would look like a cheater. Constant
+    /// time in the secrets.
+    pub(crate) fn is_whole<C: Suite>(&self) -> bool {
+        let whole = || {
+            let scalars = self.scalars::<C>()?;
+            let [k, chi] = &*scalars;
+            let Check { nonce, key } = self.public.checks.get(&self.party)?;
+            let base = C::decode(&self.public.nonce)?;
+            Some(C::encode(&(base * k)) == *nonce && C::encode(&(base * chi)) == *key)
+        };
+        whole() == Some(true)
     }
 }
 
@@ -102,7 +119,7 @@ impl BorshSerialize for Presignature {
     fn serialize<W: io::Write>(&self, writer: &mut W) -> io::Result<()> {
         self.public.serialize(writer)?;
         self.party.serialize(writer)?;
-        self.secret().serialize(writer)
+        self.secret.expose().serialize(writer)
     }
 }
 

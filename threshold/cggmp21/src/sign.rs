@@ -17,5 +17,4 @@ mod setup;
 
 pub use message::{Fault, Message};
 pub use protocol::{Aggregating, Contribution, Sign};
-pub use randomise::Randomised;
 pub use setup::{Presignatures, SignSetup, SignTask};

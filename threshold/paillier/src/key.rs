@@ -216,7 +216,7 @@ impl EncryptionKey {
     /// # Errors
     /// [`InvalidCiphertext`], the fault of whoever sent it.
     pub fn ciphertext(&self, bytes: &[u8]) -> Result<Ciphertext, InvalidCiphertext> {
-        if bytes.len() != self.square.length() {
+        if bytes.len() != self.ciphertext_bytes() {
             return Err(InvalidCiphertext);
         }
         let element = self.square.element(bytes).map_err(|_| InvalidCiphertext)?;
@@ -224,6 +224,12 @@ impl EncryptionKey {
             return Err(InvalidCiphertext);
         }
         Ok(Ciphertext(element))
+    }
+
+    /// Bytes of a ciphertext.
+    #[must_use]
+    pub fn ciphertext_bytes(&self) -> usize {
+        self.square.length()
     }
 
     /// The little-endian bytes of a ciphertext: twice as many as those of N.

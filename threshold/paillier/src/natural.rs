@@ -108,10 +108,8 @@ impl Natural {
     /// The remainder of a division by `modulus`, with its room; nothing if that is zero.
     #[must_use]
     pub fn rem(&self, modulus: &Self) -> Option<Self> {
-        let modulus = NonZero::new(modulus.0.clone()).into_option()?;
-        let remainder = Self(self.0.rem(&modulus));
-        Self(modulus.get()).zeroize_now();
-        Some(remainder)
+        // With the quotient in a wrapper that is erased: together with the remainder it tells the modulus.
+        self.div_rem(modulus).map(|(_, remainder)| remainder)
     }
 
     /// The remainder of a division by a small number, which is not zero.

@@ -134,6 +134,12 @@ impl Envelope {
         Self { direct: self.direct.digested(), ..self.clone() }
     }
 
+    /// The same envelope with the part for everybody replaced by its digest.
+    #[must_use]
+    pub(crate) fn without_broadcast(&self) -> Self {
+        Self { broadcast: self.broadcast.digested(), ..self.clone() }
+    }
+
     /// The same envelope with both parts replaced by their digests: still signed, and enough to contradict another.
     #[must_use]
     pub fn without_parts(&self) -> Self {

@@ -10,7 +10,7 @@ use quorate_sharing::PartyIndex;
 use crate::agreement::{Agreement, SessionId, setup_digest};
 use crate::envelope::{Envelope, Kind};
 use crate::keyring::IdentityVerifier;
-use crate::protocol::{NotProven, Protocol, ProtocolId};
+use crate::protocol::{NotProven, PartOf, Protocol, ProtocolId};
 use crate::record::{Originals, Record};
 use crate::wire::Wire;
 
@@ -101,6 +101,7 @@ impl Evidence {
         accused: PartyIndex,
         claim: Claim,
         record: &Record,
+        needs: &dyn Fn(PartOf) -> bool,
     ) -> Self {
         let by_accused = |kind, round| record.find(kind, round, accused);
         let envelopes = match &claim {
@@ -115,7 +116,7 @@ impl Evidence {
                 .into_iter()
                 .chain(record.statements(accused, *round).map(|envelope| envelope.without_parts()))
                 .collect(),
-            Claim::Fault { .. } => record.against(accused),
+            Claim::Fault { .. } => record.against(accused, needs),
         };
         Self { protocol, agreement: agreement.clone(), setup: setup.to_vec(), accused, claim, envelopes }
     }

@@ -34,8 +34,8 @@ pub use erased::{Erased, ErasedAction, ErasedProtocol, ErasedSession, Registry};
 pub use evidence::{Claim, Evidence, Verdict};
 pub use keyring::{EnvelopeSigner, EnvelopeVerifier, IdentityVerifier};
 pub use protocol::{
-    Blame, Consistency, Expected, Failure, Inbox, NotProven, Outgoing, Protocol, ProtocolId, Received,
-    SetupError, Step,
+    Blame, Consistency, Expected, Failure, Inbox, NotProven, Outgoing, PartOf, Protocol, ProtocolId,
+    Received, SetupError, Step,
 };
 pub use record::Record;
 pub use session::{Action, Keyring, MAX_MESSAGES_PER_PEER, MAX_STRIKES, Session};

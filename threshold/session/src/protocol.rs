@@ -122,6 +122,12 @@ pub trait Protocol: Sized + Send {
         rng: &mut dyn CryptoRngCore,
     ) -> Result<Step<Self>, Failure<Self::Fault>>;
 
+    /// Whether [`Protocol::judge`] looks at this part of a message when it judges `fault`; of others it sees digests only. A protocol whose
+    /// messages are large says so, that evidence fits into one envelope.
+    fn needs(_accused: PartyIndex, _fault: &Self::Fault, _part: PartOf) -> bool {
+        true
+    }
+
     /// Judges an accusation offline. The caller has checked all signatures in `record`, and that they belong to the
     /// session of `agreement`, and that `setup` is the one agreed upon.
     ///
@@ -207,6 +213,17 @@ pub struct Received<M> {
     pub direct: Option<M>,
     /// The signed envelope it came in, for complaints.
     pub envelope: Arc<Envelope>,
+}
+
+/// Which part of whose message of which round. Of direct parts, only those of the accused are ever shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PartOf {
+    /// The round.
+    pub round: u8,
+    /// Who sent it.
+    pub sender: PartyIndex,
+    /// The part for one recipient, not the one for all.
+    pub direct: bool,
 }
 
 /// What a round waits for.

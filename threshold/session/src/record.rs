@@ -10,6 +10,7 @@ use quorate_sharing::PartyIndex;
 use crate::agreement::Agreement;
 use crate::envelope::{Envelope, Header, Kind, Part};
 use crate::keyring::EnvelopeVerifier;
+use crate::protocol::PartOf;
 use crate::wire::Wire;
 
 /// Signed envelopes of one session, at most one per sender, kind and round.
@@ -124,14 +125,21 @@ impl Record {
         echo.is_some() && echo == self.signed_echo(party, round)
     }
 
-    /// All messages and confirmations, with the direct parts of everybody but `accused` replaced by their digests.
-    pub(crate) fn against(&self, accused: PartyIndex) -> Vec<Envelope> {
+    /// All messages and confirmations, with the direct parts of everybody but `accused`, and all that is not needed, replaced by their
+    /// digests.
+    pub(crate) fn against(&self, accused: PartyIndex, needs: &dyn Fn(PartOf) -> bool) -> Vec<Envelope> {
         self.0
             .values()
             .filter(|envelope| matches!(envelope.header.kind, Kind::Round | Kind::Confirmation))
-            .map(|envelope| match envelope.header.sender == accused {
-                true => Envelope::clone(envelope),
-                false => envelope.without_direct(),
+            .map(|envelope| {
+                let Header { sender, round, .. } = envelope.header;
+                let needed = |direct| needs(PartOf { round, sender, direct });
+                match (needed(false), sender == accused && needed(true)) {
+                    (true, true) => Envelope::clone(envelope),
+                    (true, false) => envelope.without_direct(),
+                    (false, true) => envelope.without_broadcast(),
+                    (false, false) => envelope.without_parts(),
+                }
             })
             .collect()
     }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use quorate_session::{
-    Agreement, Blame, Expected, Failure, Inbox, NotProven, Outgoing, Protocol, ProtocolId, Received, Record,
-    SessionContext, SetupError, Step,
+    Agreement, Blame, Expected, Failure, Inbox, NotProven, Outgoing, PartOf, Protocol, ProtocolId, Received,
+    Record, SessionContext, SetupError, Step,
 };
 use quorate_sharing::PartyIndex;
 use rand_core::CryptoRngCore;
@@ -75,6 +75,10 @@ impl<P: Protocol> Protocol for Cheat<P> {
         rng: &mut dyn CryptoRngCore,
     ) -> Result<Step<Self>, Failure<Self::Fault>> {
         Ok(Self::wrap(self.inner.advance(inbox, rng)?, self.round.saturating_add(1), self.rewrite))
+    }
+
+    fn needs(accused: PartyIndex, fault: &Self::Fault, part: PartOf) -> bool {
+        P::needs(accused, fault, part)
     }
 
     fn judge(

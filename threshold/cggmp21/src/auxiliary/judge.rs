@@ -8,7 +8,7 @@ use quorate_session::{Agreement, Record};
 use quorate_sharing::{PartyIndex, Secp256k1};
 
 use super::message::{ACKNOWLEDGE, COMMIT, Fault, Message, ModulusProofs, OPEN, Open, PROVE};
-use super::protocol::{Setup, commitment, common};
+use super::protocol::{Setup, commitment, common, factors_context};
 use super::{PublicAuxiliary, proof_context};
 
 /// `None` or `false` when the record does not show that `accused` committed `fault`.
@@ -43,8 +43,9 @@ pub(super) fn judge(
         Fault::Factors { verifier } => {
             let common = confirmed_common(agreement, accused, record)?;
             let proofs = proofs(record, accused, *verifier)?;
+            let name = agreement.committee().member(*verifier)?.identity;
             let verifier = opened(record, *verifier)?.keys.decode(sizes).ok()?;
-            let context = context.field("common", &common);
+            let context = factors_context(&context.field("common", &common), &name);
             fac::verify::<Secp256k1>(&context, &keys()?, &verifier, &verifier, &proofs.factors).is_err()
         }
         Fault::Transcript => {

@@ -295,13 +295,18 @@ impl Opening {
             epoch: context.agreement().epoch(),
             keys: encoded.collect::<Result<_, _>>()?,
         };
-        if !moduli_differ(&public.keys) {
-            return Err(Failure::Unattributed("two parties have the same modulus".into()));
-        }
         let proof_context = proof_context(&session, &identity(&context, me)?).field("common", &common);
         let modulus = modulus::prove(&proof_context, &keys, rng);
-        let factors = parallel::map(&others, rng, |(party, verifier), rng| {
-            (*party, fac::prove::<Secp256k1>(&proof_context, &keys, verifier, rng))
+        // A single fault of the machine in it would tell the factors.
+        if modulus::verify(&proof_context, keys.public(), &modulus).is_err() {
+            return Err(Failure::Local("its own proof about its modulus does not hold".into()));
+        }
+        let mut jobs = Vec::new();
+        for (party, verifier) in &others {
+            jobs.push((*party, verifier, factors_context(&proof_context, &identity(&context, *party)?)));
+        }
+        let factors = parallel::map(jobs, rng, |(party, verifier, context), rng| {
+            (party, fac::prove::<Secp256k1>(&context, &keys, verifier, rng))
         });
         let direct = factors.into_iter().map(|(party, factors)| {
             (party, Message::Modulus(Box::new(ModulusProofs { modulus: modulus.clone(), factors })))
@@ -321,6 +326,7 @@ impl Proving {
     ) -> Result<Step<AuxiliaryProtocol>, Failure<Fault>> {
         let Self { context, keys, public, others, common } = self;
         let me = context.me();
+        let name = identity(&context, me)?;
         let mut received = Vec::new();
         for (party, contribution) in inbox {
             let Contribution::Proofs(proofs) = contribution else { return Err(another_round()) };
@@ -332,6 +338,7 @@ impl Proving {
             if modulus::verify(&context, prover, &proofs.modulus).is_err() {
                 return Some(Blame::new(party, Fault::Modulus { verifier: me }));
             }
+            let context = factors_context(&context, &name);
             let factors = &proofs.factors;
             let holds = fac::verify::<Secp256k1>(&context, prover, keys.public(), &keys, factors).is_ok();
             (!holds).then(|| Blame::new(party, Fault::Factors { verifier: me }))
@@ -340,10 +347,13 @@ impl Proving {
         if !wrong.is_empty() {
             return Err(Failure::Blame(wrong));
         }
+        // Who copied another's has no proofs of it: here both know its factors, and nobody can say who had them first.
+        if !moduli_differ(&public.keys) {
+            return Err(Failure::Unattributed("two parties have the same modulus".into()));
+        }
         let digest = public.digest();
-        let identity = identity(&context, me)?;
-        let pending = Auxiliary::new(public.clone(), identity, &keys);
-        let auxiliary = Auxiliary::new(public, identity, &keys);
+        let pending = Auxiliary::new(public.clone(), name, &keys);
+        let auxiliary = Auxiliary::new(public, name, &keys);
         let state = Acknowledging { context, digest, auxiliary };
         Ok(Step::Next {
             state: AuxiliaryProtocol::Acknowledging(Box::new(state)),
@@ -351,6 +361,11 @@ impl Proving {
             checkpoint: Some(pending),
         })
     }
+}
+
+/// The context of Π^fac, which is made for one verifier.
+pub(super) fn factors_context(context: &Transcript, verifier: &Identity) -> Transcript {
+    context.clone().field("verifier", verifier.as_bytes())
 }
 
 /// What a party commits to in round 1.

@@ -90,13 +90,13 @@ impl<C: Suite> Own<C> {
 /// Round 1 of this party: what it keeps, what it broadcasts, and its proofs to each other signer.
 pub(crate) type Begun<C> = (Vec<Own<C>>, Vec<Encrypted>, BTreeMap<PartyIndex, Vec<[Vec<u8>; 2]>>);
 
-/// Draws all secrets of round 1.
+/// Draws all secrets of round 1. Nothing if the keys of a party are missing, which would be a mistake of this crate.
 pub(crate) fn begin<C: Suite>(
     parties: &Parties<C>,
     me: PartyIndex,
     keys: &SecretKeys,
     rng: &mut dyn CryptoRngCore,
-) -> Begun<C> {
+) -> Option<Begun<C>> {
     let own = parallel::map(0..parties.count, rng, |_, rng| Own::<C>::generate(keys, rng));
     let jobs = parties.others(me).flat_map(|to| (0..parties.count).map(move |item| (to, item)));
     let jobs = jobs.flat_map(|(to, item)| Encryption::BOTH.map(|which| (to, item, which)));
@@ -111,20 +111,15 @@ pub(crate) fn begin<C: Suite>(
         Some((to, enc_elg::prove(&context, keys, verifier, &statement, &witness, ready, rng)))
     });
     let encrypted = own.iter().map(|own| own.encrypted(keys)).collect();
-    (own, encrypted, by_recipient(proofs.into_iter().flatten()))
+    Some((own, encrypted, by_recipient(proofs.into_iter().collect::<Option<_>>()?)))
 }
 
 /// Puts the proofs for each recipient, made two by two, into one message each.
-pub(crate) fn by_recipient(
-    proofs: impl Iterator<Item = (PartyIndex, Vec<u8>)>,
-) -> BTreeMap<PartyIndex, Vec<[Vec<u8>; 2]>> {
-    let mut halves: BTreeMap<PartyIndex, Vec<u8>> = BTreeMap::new();
+pub(crate) fn by_recipient(proofs: Vec<(PartyIndex, Vec<u8>)>) -> BTreeMap<PartyIndex, Vec<[Vec<u8>; 2]>> {
     let mut messages: BTreeMap<PartyIndex, Vec<[Vec<u8>; 2]>> = BTreeMap::new();
-    for (to, proof) in proofs {
-        match halves.remove(&to) {
-            None => drop(halves.insert(to, proof)),
-            Some(half) => messages.entry(to).or_default().push([half, proof]),
-        }
+    let mut proofs = proofs.into_iter();
+    while let (Some((to, first)), Some((_, second))) = (proofs.next(), proofs.next()) {
+        messages.entry(to).or_default().push([first, second]);
     }
     messages
 }
@@ -162,12 +157,13 @@ pub(crate) fn check<C: Suite>(
             claims.push((item, which, claim.ok_or_else(|| fault(item, which))?));
         }
     }
-    let Some(public) = parties.keys(prover) else { return Ok(()) };
+    let public = parties.keys(prover).ok_or_else(|| fault(0, Encryption::K))?;
     let (places, claims): (Vec<_>, Vec<_>) =
         claims.into_iter().map(|(item, which, claim)| ((item, which), claim)).unzip();
     if all_hold(public, &claims, rng) {
         return Ok(());
     }
+    // None is false if each by itself is true.
     let wrong = places.iter().zip(&claims).find(|(_, claim)| !claim.holds(public));
     wrong.map_or(Ok(()), |((item, which), _)| Err(fault(*item, *which)))
 }

@@ -21,7 +21,8 @@ use crate::suite::Suite;
 /// In the transcripts of proofs of this round.
 pub(crate) const PURPOSE: &[u8] = b"identify";
 
-/// What this party shows of the sum that is wrong, to each other signer.
+/// What this party shows of the sum that is wrong, to each other signer. Nothing if something is missing, which would be a mistake of this
+/// crate.
 #[allow(clippy::too_many_arguments, reason = "who proves what, and what it knows")]
 pub(crate) fn prove<C: Suite>(
     parties: &Parties<C>,
@@ -33,11 +34,11 @@ pub(crate) fn prove<C: Suite>(
     made: &OwnProducts,
     board: &Board<'_, C>,
     rng: &mut dyn CryptoRngCore,
-) -> Result<BTreeMap<PartyIndex, Identification>, Unreadable> {
+) -> Result<Option<BTreeMap<PartyIndex, Identification>>, Unreadable> {
     let Sum { item, product } = sum;
     let item = usize::from(item);
     let Some(statement) = board.sum_statement(parties, keys, me, product)? else {
-        return Err(Unreadable(me));
+        return Ok(None);
     };
     let factor = to_natural::<C>(match product {
         Product::Nonce => &own.secrets.gamma,
@@ -58,7 +59,7 @@ pub(crate) fn prove<C: Suite>(
         }
         Some((*to, Identification { sum, products }))
     });
-    Ok(shown.into_iter().flatten().collect())
+    Ok(shown.into_iter().collect())
 }
 
 /// Whether what one signer showed to another is all in order; if not, what is wrong.

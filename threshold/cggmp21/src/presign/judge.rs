@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use quorate_paillier::Keys;
 use quorate_paillier::proofs::claim::Claim;
 use quorate_paillier::proofs::elog;
-use quorate_session::{Agreement, Record};
+use quorate_session::{Agreement, PartOf, Record};
 use quorate_sharing::PartyIndex;
 
 use super::message::{
@@ -39,6 +39,27 @@ pub(super) fn judge<C: Suite>(
             let fault = Fault::WrongProduct { sum, receiver, verifier };
             Some(case.identification(sum, verifier)? == Some(fault))
         }
+    }
+}
+
+/// What a judge of a fault looks at: all evidence together must fit into one message.
+pub(super) fn needs(accused: PartyIndex, fault: &Fault, part: PartOf) -> bool {
+    let PartOf { round, sender, direct } = part;
+    let own = sender == accused;
+    match *fault {
+        Fault::UnexpectedMessage { round: wrong } | Fault::Malformed { round: wrong } => {
+            own && round == wrong
+        }
+        Fault::Encryption { .. } => own && round == ENCRYPT,
+        Fault::Multiplication { verifier, .. } => match (round, direct) {
+            (ENCRYPT, false) => sender == verifier,
+            (MULTIPLY, _) => own,
+            _ => false,
+        },
+        Fault::Exponent { round: wrong, .. } => {
+            !direct && (own && (round == wrong || round == ENCRYPT) || wrong == SUM && round == MULTIPLY)
+        }
+        Fault::WrongSum { .. } | Fault::WrongProduct { .. } => !direct || round == IDENTIFY,
     }
 }
 

@@ -139,8 +139,17 @@ impl<C: Suite> Parties<C> {
 
     /// Round 2 as `party` sent it; nothing unless it is well formed, but for the ciphertexts.
     pub(crate) fn second(&self, party: PartyIndex, sent: &[Products]) -> Option<Vec<Second<C>>> {
+        // What is longer than it must be might keep evidence from fitting into a message.
+        let width = |party, bytes: &[u8]| {
+            self.keys(party).is_some_and(|keys| bytes.len() == keys.encryption().ciphertext_bytes())
+        };
         let one = |sent: &Products| {
-            let complete = sent.pairs.keys().copied().eq(self.others(party));
+            let complete = sent.pairs.keys().copied().eq(self.others(party))
+                && sent.proof.len() == elog::bytes::<C>()
+                && sent.pairs.iter().all(|(other, pairs)| {
+                    let fits = |pair: &Pair| width(*other, &pair.product) && width(party, &pair.summand);
+                    pairs.iter().all(fits)
+                });
             Some(Second {
                 gamma: point::<C>(&sent.gamma).filter(|_| complete)?,
                 proof: sent.proof.clone(),
@@ -168,6 +177,7 @@ impl<C: Suite> Parties<C> {
     /// Round 3 as a party sent it; nothing unless all of it is well formed.
     pub(crate) fn third(&self, sent: &[Sums]) -> Option<Vec<Third<C>>> {
         let one = |sent: &Sums| {
+            (sent.proof.len() == elog::bytes::<C>()).then_some(())?;
             Some(Third {
                 delta: C::scalar_from_bytes(&sent.delta)?,
                 k_point: C::decode(&sent.k_point)?,

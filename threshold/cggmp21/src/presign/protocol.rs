@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use quorate_paillier::SecretKeys;
 use quorate_session::{
-    Agreement, Blame, Consistency, Expected, Failure, Inbox, NotProven, Outgoing, Protocol, ProtocolId,
-    Received, Record, SessionContext, SetupError, Step,
+    Agreement, Blame, Consistency, Expected, Failure, Inbox, NotProven, Outgoing, PartOf, Protocol,
+    ProtocolId, Received, Record, SessionContext, SetupError, Step,
 };
 use quorate_sharing::{PartyIndex, lagrange_at_zero};
 use rand_core::CryptoRngCore;
@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 
 use super::first::{self, Own};
 use super::identify;
-use super::judge::judge;
+use super::judge;
 use super::message::{ENCRYPT, Fault, IDENTIFY, Identification, MULTIPLY, Message, Product, SUM, Sum};
 use super::parties::{Board, First, Parties, Second, Third, Unreadable};
 use super::second::{self, OwnProducts};
@@ -73,7 +73,9 @@ pub struct Summing<C: Suite> {
 
 /// State in round 4. What would make a signature is gone.
 pub struct Identifying<C: Suite> {
-    frame: Frame<C>,
+    context: Arc<SessionContext>,
+    parties: Parties<C>,
+    keys: SecretKeys,
     sum: Sum,
     first: BTreeMap<PartyIndex, Vec<First<C>>>,
     second: BTreeMap<PartyIndex, Vec<Second<C>>>,
@@ -127,7 +129,8 @@ impl<C: Suite> Protocol for Presign<C> {
         let factor = lagrange_at_zero::<C>(me, &signers).map_err(refuse)?;
         let share = secret.share.secret_share::<C>().map_err(refuse)?;
         let share = Box::new(Zeroizing::new(factor * share.expose()));
-        let (own, encrypted, proofs) = first::begin(&parties, me, &keys, rng);
+        let begun = first::begin(&parties, me, &keys, rng);
+        let (own, encrypted, proofs) = begun.ok_or_else(|| refuse("the keys of a signer are missing"))?;
         let direct = proofs.into_iter().map(|(to, proofs)| (to, Message::EncryptionProofs(proofs)));
         let send = Outgoing { broadcast: Some(Message::Encrypted(encrypted)), direct: direct.collect() };
         let key_digest = key_digest(&setup.key);
@@ -143,13 +146,13 @@ impl<C: Suite> Protocol for Presign<C> {
             Self::Summing(_) => Consistency::Confirmed,
             Self::Identifying(_) => Consistency::Unchecked,
         };
-        Expected { from: self.frame().context.others(), consistency }
+        Expected { from: self.parties().0.others(), consistency }
     }
 
     fn accept(&self, from: PartyIndex, received: Received<Message>) -> Result<Contribution<C>, Blame<Fault>> {
         let blame = |fault| Blame::new(from, fault);
         let Received { broadcast, direct, envelope } = received;
-        let Frame { context, parties, .. } = self.frame();
+        let (context, parties) = self.parties();
         // Proofs that are not addressed would not be evidence.
         let addressed = envelope.header.recipient == Some(context.me());
         let complete = |proofs: &Vec<[Vec<u8>; 2]>| proofs.len() == parties.count;
@@ -197,6 +200,10 @@ impl<C: Suite> Protocol for Presign<C> {
         }
     }
 
+    fn needs(accused: PartyIndex, fault: &Fault, part: PartOf) -> bool {
+        judge::needs(accused, fault, part)
+    }
+
     fn judge(
         agreement: &Agreement,
         setup: &PresignSetup,
@@ -204,7 +211,7 @@ impl<C: Suite> Protocol for Presign<C> {
         fault: &Fault,
         record: &Record,
     ) -> Result<(), NotProven> {
-        if judge::<C>(agreement, setup, accused, fault, record).unwrap_or(false) {
+        if judge::judge::<C>(agreement, setup, accused, fault, record).unwrap_or(false) {
             Ok(())
         } else {
             Err(NotProven::because("the messages of the accused don't show it"))
@@ -213,13 +220,14 @@ impl<C: Suite> Protocol for Presign<C> {
 }
 
 impl<C: Suite> Presign<C> {
-    fn frame(&self) -> &Frame<C> {
-        match self {
+    fn parties(&self) -> (&SessionContext, &Parties<C>) {
+        let frame = match self {
             Self::Encrypting(state) => &state.frame,
             Self::Multiplying(state) => &state.frame,
             Self::Summing(state) => &state.frame,
-            Self::Identifying(state) => &state.frame,
-        }
+            Self::Identifying(state) => return (&state.context, &state.parties),
+        };
+        (&frame.context, &frame.parties)
     }
 }
 
@@ -243,7 +251,8 @@ impl<C: Suite> Encrypting<C> {
             verdict.map(|()| (party, first))
         });
         let first: BTreeMap<_, _> = all_right(checked)?.into_iter().collect();
-        let (made, products, proofs) = second::multiply(parties, me, keys, share, own, &first, rng);
+        let multiplied = second::multiply(parties, me, keys, share, own, &first, rng);
+        let (made, products, proofs) = multiplied.ok_or_else(another_round)?;
         let own_second = parties.second(me, &products).ok_or_else(|| local("its own products are none"))?;
         let direct = proofs.into_iter().map(|(to, proofs)| (to, Message::ProductProofs(proofs)));
         let send = Outgoing { broadcast: Some(Message::Products(products)), direct: direct.collect() };
@@ -271,7 +280,7 @@ impl<C: Suite> Multiplying<C> {
         let checked = parallel::map(received, rng, |(party, first, sent), rng| {
             let SecondContribution(second, proofs) = sent;
             let decrypted = second::check(parties, (party, me), keys, own, first, &second, &proofs, rng)?;
-            Ok((party, second, Box::new(Zeroizing::new(decrypted))))
+            Ok((party, second, decrypted))
         });
         let mut second = BTreeMap::from([(me, products)]);
         let mut decrypted = BTreeMap::new();
@@ -286,7 +295,7 @@ impl<C: Suite> Multiplying<C> {
             if C::is_identity(&nonce) {
                 return Err(Failure::Unattributed("the nonce is the identity".into()));
             }
-            let own_sums = third::add_up(item, own, share, &decrypted, &made);
+            let own_sums = third::add_up(item, own, share, &decrypted, &made).ok_or_else(another_round)?;
             let context = parties.context(item, me, None, b"k");
             published.push(third::publish(&context, own, &own_sums, nonce, rng));
             sums.push(own_sums);
@@ -315,18 +324,19 @@ impl<C: Suite> Summing<C> {
             third.insert(party, sums);
         }
         let parties = &frame.parties;
+        let items = frame.own.iter().enumerate();
         let boards: Vec<_> =
-            (0..parties.count).map(|item| board(&frame, item, &first, &second, &third)).collect();
-        let jobs = boards.iter().enumerate().flat_map(|(item, board)| {
-            let others = parties.others(me);
-            others.map(move |party| (item, party, board))
-        });
-        let checked = parallel::map(jobs.collect::<Vec<_>>(), rng, |(item, party, board), _| {
-            let parts = board.first.get(&party).zip(board.third.get(&party));
-            match parts {
-                Some((first, third)) => third::check(parties, party, item, first, third, board.nonce()),
-                None => Ok(()),
+            items.map(|(item, own)| board(item, Some((me, &own.public)), &first, &second, &third)).collect();
+        let mut jobs = Vec::new();
+        for (item, board) in boards.iter().enumerate() {
+            for party in parties.others(me) {
+                let parts = board.first.get(&party).zip(board.third.get(&party));
+                let (first, third) = parts.ok_or_else(another_round)?;
+                jobs.push((item, party, *first, *third, board.nonce()));
             }
+        }
+        let checked = parallel::map(jobs, rng, |(item, party, first, third, nonce), _| {
+            third::check(parties, party, item, first, third, nonce)
         });
         all_right(checked)?;
         let wrong = boards.iter().enumerate().find_map(|(item, board)| {
@@ -337,13 +347,17 @@ impl<C: Suite> Summing<C> {
             let own = frame.own.get(usize::from(sum.item)).ok_or_else(another_round)?;
             let Frame { keys, share, .. } = &frame;
             let shown = identify::prove(parties, me, keys, share, sum, own, &made, board, rng);
-            let shown = shown.map_err(|Unreadable(party)| {
-                Failure::Blame(vec![Blame::new(party, Fault::Malformed { round: MULTIPLY })])
+            let shown = shown.map_err(|Unreadable(party)| match party == me {
+                true => local("its own products are none"),
+                false => Failure::Blame(vec![Blame::new(party, Fault::Malformed { round: MULTIPLY })]),
             })?;
-            let direct =
-                shown.into_iter().map(|(to, shown)| (to, Message::Identification(Box::new(shown)))).collect();
+            let shown = shown.ok_or_else(another_round)?.into_iter();
+            let direct = shown.map(|(to, shown)| (to, Message::Identification(Box::new(shown)))).collect();
             drop(boards);
-            let state = Identifying { frame, sum, first, second, third };
+            let Frame { context, parties, keys, own, .. } = frame;
+            let mut first = first;
+            first.insert(me, own.into_iter().map(|own| own.public).collect());
+            let state = Identifying { context, parties, keys, sum, first, second, third };
             return Ok(Step::Next {
                 state: Presign::Identifying(Box::new(state)),
                 send: Outgoing { broadcast: None, direct },
@@ -363,16 +377,16 @@ impl<C: Suite> Summing<C> {
 impl<C: Suite> Identifying<C> {
     /// After round 4: who it was.
     fn identify(self, inbox: Inbox<Contribution<C>>, rng: &mut dyn CryptoRngCore) -> Failure<Fault> {
-        let Self { frame, sum, first, second, third } = self;
-        let me = frame.context.me();
-        let board = board(&frame, usize::from(sum.item), &first, &second, &third);
+        let Self { context, parties, keys, sum, first, second, third } = self;
+        let me = context.me();
+        let board = board(usize::from(sum.item), None, &first, &second, &third);
         let mut received = Vec::new();
         for (party, contribution) in inbox {
             let Contribution::Identification(shown) = contribution else { return another_round() };
             received.push((party, shown));
         }
         let verdicts = parallel::map(received, rng, |(party, shown), _| {
-            identify::check(&frame.parties, (party, me), &frame.keys, sum, &board, &shown)
+            identify::check(&parties, (party, me), &keys, sum, &board, &shown)
         });
         match all_right(verdicts) {
             Err(blame) => blame,
@@ -387,9 +401,10 @@ impl<C: Suite> Identifying<C> {
     }
 }
 
+/// What was broadcast of one presignature, with this party's own part of round 1 where that is not among the others'.
 fn board<'a, C: Suite>(
-    frame: &'a Frame<C>,
     item: usize,
+    own: Option<(PartyIndex, &'a First<C>)>,
     first: &'a BTreeMap<PartyIndex, Vec<First<C>>>,
     second: &'a BTreeMap<PartyIndex, Vec<Second<C>>>,
     third: &'a BTreeMap<PartyIndex, Vec<Third<C>>>,
@@ -398,9 +413,7 @@ fn board<'a, C: Suite>(
         all.iter().filter_map(|(party, items)| Some((*party, items.get(item)?))).collect()
     }
     let mut first = of(first, item);
-    if let Some(own) = frame.own.get(item) {
-        first.insert(frame.context.me(), &own.public);
-    }
+    first.extend(own);
     Board { first, second: of(second, item), third: of(third, item) }
 }
 

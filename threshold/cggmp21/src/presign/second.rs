@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use ff::Field;
 use quorate_paillier::proofs::claim::{Claim, all_hold};
 use quorate_paillier::proofs::{ReadyNonce, aff_g, elog};
 use quorate_paillier::{Keys, Natural, Nonce, SecretKeys, to_natural, to_scalar};
 use quorate_session::Blame;
-use quorate_sharing::PartyIndex;
+use quorate_sharing::{Curve, PartyIndex};
 use rand_core::CryptoRngCore;
+use subtle::ConditionallySelectable;
+use zeroize::{Zeroize, Zeroizing};
 
 use super::first::{Own, by_recipient};
 use super::message::{Fault, MULTIPLY, Pair, Product, Products, Sum};
@@ -74,7 +77,7 @@ impl OwnProduct {
 /// Round 2 of this party: what it keeps, what it broadcasts, and its proofs to each other signer.
 pub(crate) type Multiplying = (OwnProducts, Vec<Products>, BTreeMap<PartyIndex, Vec<[Vec<u8>; 2]>>);
 
-/// Multiplies everybody's k.
+/// Multiplies everybody's k. Nothing if something of a party is missing, which would be a mistake of this crate.
 pub(crate) fn multiply<C: Suite>(
     parties: &Parties<C>,
     me: PartyIndex,
@@ -83,7 +86,7 @@ pub(crate) fn multiply<C: Suite>(
     own: &[Own<C>],
     others: &BTreeMap<PartyIndex, Vec<First<C>>>,
     rng: &mut dyn CryptoRngCore,
-) -> Multiplying {
+) -> Option<Multiplying> {
     let jobs = others.keys().flat_map(|to| (0..parties.count).map(move |item| (*to, item)));
     let jobs = jobs.flat_map(|(to, item)| Product::BOTH.map(|product| (to, item, product)));
     let made = parallel::map(jobs.collect::<Vec<_>>(), rng, |(to, item, product), rng| {
@@ -102,7 +105,7 @@ pub(crate) fn multiply<C: Suite>(
     });
     let mut products = OwnProducts::new();
     let mut proofs = Vec::new();
-    for (to, item, product, made, proof) in made.into_iter().flatten() {
+    for (to, item, product, made, proof) in made.into_iter().collect::<Option<Vec<_>>>()? {
         products.insert((item, to, product), made);
         proofs.push((to, proof));
     }
@@ -116,14 +119,14 @@ pub(crate) fn multiply<C: Suite>(
             let product = parties.keys(to)?.encryption().bytes(product);
             Some(Pair { product, summand: keys.encryption().bytes(summand) })
         };
-        let pairs = others.keys().filter_map(|to| {
+        let pairs = others.keys().map(|to| {
             let [nonce, key] = Product::BOTH.map(|product| pair(*to, product));
             Some((*to, [nonce?, key?]))
         });
-        Products { gamma: C::encode(&gamma), proof, pairs: pairs.collect() }
+        Some(Products { gamma: C::encode(&gamma), proof, pairs: pairs.collect::<Option<_>>()? })
     });
-    let broadcast = broadcast.collect();
-    (products, broadcast, by_recipient(proofs.into_iter()))
+    let broadcast = broadcast.collect::<Option<_>>()?;
+    Some((products, broadcast, by_recipient(proofs)))
 }
 
 /// Verifies one proof of Π^aff-g but for its claims: about the receiver's N, and about the prover's. While presigning, the receiver of a
@@ -153,7 +156,7 @@ pub(crate) fn verify<C: Suite>(
 }
 
 /// What one signer's products give this one: for each presignature the sums α of both kinds.
-pub(crate) type Decrypted<C> = Vec<[<C as quorate_sharing::Curve>::Scalar; 2]>;
+pub(crate) type Decrypted<C> = Zeroizing<Vec<[<C as Curve>::Scalar; 2]>>;
 
 /// Verifies all that one signer sent to `me` in round 2, names the first that is wrong, and decrypts.
 #[allow(clippy::too_many_arguments, reason = "who is who, and what was sent")]
@@ -174,13 +177,14 @@ pub(crate) fn check<C: Suite>(
     };
     let mut claims = [Vec::new(), Vec::new()];
     let mut places = Vec::new();
-    let mut decrypted = Vec::new();
+    // Of the full size from the start: a vector that grows leaves copies behind.
+    let mut decrypted: Decrypted<C> = Zeroizing::new(Vec::with_capacity(own.len()));
     for (item, (((own, first), second), proofs)) in own.iter().zip(first).zip(second).zip(proofs).enumerate()
     {
         let context = parties.context(item, prover, None, b"gamma");
         elog::verify(&context, &first.gamma_statement(second.gamma), &second.proof)
             .map_err(|_| blame(Fault::Exponent { round: MULTIPLY, item: item as u16 }))?;
-        let mut sums = Vec::with_capacity(2);
+        decrypted.push([C::Scalar::ZERO; 2]);
         for (product, proof) in Product::BOTH.into_iter().zip(proofs) {
             let multiplied = parties.multiplied(second, prover, me, product);
             let multiplied = multiplied.ok_or_else(|| blame(Fault::Malformed { round: MULTIPLY }))?;
@@ -200,16 +204,19 @@ pub(crate) fn check<C: Suite>(
             about_prover.push(sent);
             places.push((item, product));
             let (number, negative) = keys.decryption().decrypt_centred(&multiplied.product);
-            let scalar = to_scalar::<C>(&number);
-            sums.push(subtle::ConditionallySelectable::conditional_select(&scalar, &-scalar, negative));
+            let mut scalar = to_scalar::<C>(&number);
+            if let Some(place) = decrypted.last_mut().and_then(|pair| pair.get_mut(product.place())) {
+                *place = C::Scalar::conditional_select(&scalar, &-scalar, negative);
+            }
+            scalar.zeroize();
         }
-        decrypted.push(<[C::Scalar; 2]>::try_from(sums).unwrap_or_else(|_| [C::Scalar::default(); 2]));
     }
     let [about_me, about_prover] = &claims;
-    let Some(public) = parties.keys(prover) else { return Ok(decrypted) };
+    let public = parties.keys(prover).ok_or_else(|| wrong(0, Product::Nonce))?;
     if all_hold(keys, about_me, rng) && all_hold(public, about_prover, rng) {
         return Ok(decrypted);
     }
+    // None is false if each by itself is true.
     let false_one = places
         .iter()
         .zip(about_me.iter().zip(about_prover))

@@ -2,7 +2,8 @@
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use quorate_keys::Transcript;
-use quorate_session::{SessionContext, SetupError, Wire};
+use quorate_paillier::Sizes;
+use quorate_session::{Evidence, SessionContext, SetupError, Wire};
 use quorate_sharing::{Committee, KeyShare, PublicShares};
 
 use crate::MAX_SIGNERS;
@@ -12,9 +13,6 @@ use crate::suite::Suite;
 /// The most presignatures that one session makes. The larger the committee, the fewer fit into its messages: see
 /// [`PresignSetup::limit`].
 pub const MAX_PRESIGNATURES: usize = 32;
-
-/// Bytes of ciphertexts that all signers together may broadcast in round 2, so that evidence fits into one message.
-const MAX_CIPHERTEXTS: usize = 3 * 256 * 1024;
 
 /// For which wallet presignatures are made, how many, and under which auxiliary information.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
@@ -46,12 +44,24 @@ impl Wire for PresignSecret {
 }
 
 impl PresignSetup {
-    /// How many presignatures one session of so many signers makes at most.
+    /// How many presignatures one session of so many signers makes at most: so many that evidence against any of them fits into one message.
     #[must_use]
     pub fn limit(signers: usize) -> usize {
-        // Four ciphertexts of 768 bytes for each pair of signers, in each direction.
-        let pairs = signers * signers.saturating_sub(1);
-        (MAX_CIPHERTEXTS / (pairs * 4 * 768).max(1)).clamp(1, MAX_PRESIGNATURES)
+        let fits = |count: &usize| Self::evidence(Sizes::STANDARD, signers, *count) <= Evidence::MAX_BYTES;
+        (1..=MAX_PRESIGNATURES).rev().find(fits).unwrap_or(1)
+    }
+
+    /// No evidence of a session is longer, in bytes: it holds what all signers broadcast, what the accused sent to one of them in the last
+    /// round, and the setup.
+    #[must_use]
+    pub fn evidence(sizes: Sizes, signers: usize, count: usize) -> usize {
+        let ciphertext = 2 * sizes.modulus() / 8 + 8;
+        let others = signers.saturating_sub(1);
+        // Beside the ciphertexts of the first two rounds there are points, scalars and proofs of exponents.
+        let presignature = signers * (2 * ciphertext + 1024) + signers * others * (4 * ciphertext + 8);
+        // Π^dec, and Π^aff-g for each other; the setup's key and moduli; headers and signatures.
+        let proofs = (signers + 1) * 16 * sizes.modulus() / 8;
+        count * presignature + proofs + signers * (4 * sizes.modulus() / 8 + 4 * 512) + 16 * 1024
     }
 
     /// Whether this setup, what is stored here, and the agreed session belong together.

@@ -9,7 +9,7 @@ use quorate_paillier::to_scalar;
 use quorate_session::Blame;
 use quorate_sharing::PartyIndex;
 use rand_core::CryptoRngCore;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroize;
 
 use super::first::Own;
 use super::message::{Fault, Product, SUM, Sums};
@@ -31,22 +31,22 @@ impl<C: Suite> Drop for OwnSums<C> {
     }
 }
 
-/// Adds up one presignature's products.
+/// Adds up one presignature's products. Nothing if one is missing, which would be a mistake of this crate.
 pub(crate) fn add_up<C: Suite>(
     item: usize,
     own: &Own<C>,
     share: &C::Scalar,
-    received: &BTreeMap<PartyIndex, Box<Zeroizing<Decrypted<C>>>>,
+    received: &BTreeMap<PartyIndex, Decrypted<C>>,
     made: &OwnProducts,
-) -> OwnSums<C> {
+) -> Option<OwnSums<C>> {
     let k = &own.secrets.k;
     let mut sums = OwnSums { delta: own.secrets.gamma * k, chi: *share * k };
     for (party, decrypted) in received {
-        let Some([delta, chi]) = decrypted.get(item) else { continue };
+        let [delta, chi] = decrypted.get(item)?;
         sums.delta += delta;
         sums.chi += chi;
         for product in Product::BOTH {
-            let Some(made) = made.get(&(item, *party, product)) else { continue };
+            let made = made.get(&(item, *party, product))?;
             let mut beta = to_scalar::<C>(&made.summand);
             match product {
                 Product::Nonce => sums.delta -= beta,
@@ -55,7 +55,7 @@ pub(crate) fn add_up<C: Suite>(
             beta.zeroize();
         }
     }
-    sums
+    Some(sums)
 }
 
 /// What is broadcast of them, under the nonce Γ.

@@ -69,7 +69,7 @@ impl<C: Suite> Protocol for Sign<C> {
             .iter()
             .zip(presignatures)
             .map(|(randomised, presignature)| randomised.sign(presignature))
-            .collect();
+            .collect::<Result<_, _>>()?;
         if context.me() == setup.aggregator {
             let state = Aggregating { context, setup, randomised, shares };
             let state = Self::Aggregating(Box::new(state));

@@ -4,7 +4,6 @@ use ff::Field;
 use quorate_keys::{PublicKey, Transcript, derive};
 use quorate_session::{Agreement, SetupError};
 use quorate_sharing::PartyIndex;
-use zeroize::Zeroize;
 
 use super::setup::{SignSetup, SignTask};
 use crate::presign::refuse;
@@ -13,9 +12,9 @@ use crate::suite::{Suite, digest_scalar, x_coordinate};
 
 /// What is public of one signature before any share of it.
 #[derive(Debug, Clone)]
-pub struct Randomised<C: Suite> {
+pub(crate) struct Randomised<C: Suite> {
     /// The key that signs.
-    pub public_key: PublicKey,
+    pub(crate) public_key: PublicKey,
     /// ρ·R.
     nonce: C::Point,
     /// 1 / ρ.
@@ -28,10 +27,8 @@ pub struct Randomised<C: Suite> {
 
 impl<C: Suite> Randomised<C> {
     /// Ties the presignature of a task to its digest and key, in this session.
-    ///
-    /// # Errors
-    /// [`SetupError`] when there is no such key or the presignature is none, or by a chance that nobody will see.
-    pub fn new(
+    /// Refuses when there is no such key or the presignature is none, or by a chance that nobody will see.
+    pub(crate) fn new(
         agreement: &Agreement,
         setup: &SignSetup,
         task: &SignTask,
@@ -68,21 +65,15 @@ impl<C: Suite> Randomised<C> {
     }
 
     /// This signer's share σᵢ. Uses the presignature up.
-    #[must_use]
     #[allow(clippy::needless_pass_by_value, reason = "a presignature is used once")]
-    pub fn sign(&self, presignature: Presignature) -> C::Scalar {
-        let [k, chi] = presignature.secret();
-        let scalar = |bytes| C::scalar_from_bytes(bytes).unwrap_or(C::Scalar::ZERO);
-        let (mut k, mut chi) = (scalar(k), scalar(chi));
-        let share = self.inverse * (k * self.factor + self.r * chi);
-        k.zeroize();
-        chi.zeroize();
-        share
+    pub(crate) fn sign(&self, presignature: Presignature) -> Result<C::Scalar, SetupError> {
+        let scalars = presignature.scalars::<C>().ok_or_else(|| refuse("a presignature is no scalars"))?;
+        let [k, chi] = &*scalars;
+        Ok(self.inverse * (*k * self.factor + self.r * chi))
     }
 
     /// Whether a share is right: σᵢ·ρ·R = (m + r·τ)·Δ̃ᵢ + r·S̃ᵢ. Nothing when the presignature has no such signer.
-    #[must_use]
-    pub fn is_right(&self, task: &SignTask, signer: PartyIndex, share: &C::Scalar) -> Option<bool> {
+    pub(crate) fn is_right(&self, task: &SignTask, signer: PartyIndex, share: &C::Scalar) -> Option<bool> {
         let check = task.presignature.checks.get(&signer)?;
         let (nonce, key) = (C::decode(&check.nonce)?, C::decode(&check.key)?);
         let terms = [(self.factor, nonce), (self.r, key), (-*share, self.nonce)];
@@ -90,8 +81,7 @@ impl<C: Suite> Randomised<C> {
     }
 
     /// r and s, for the sum s of all shares: not yet normalised or verified.
-    #[must_use]
-    pub fn signature(&self, sum: &C::Scalar) -> [u8; 64] {
+    pub(crate) fn signature(&self, sum: &C::Scalar) -> [u8; 64] {
         let mut bytes = [0; 64];
         let halves = [C::scalar_to_bytes(&self.r), C::scalar_to_bytes(sum)];
         bytes.iter_mut().zip(halves.iter().flatten()).for_each(|(to, from)| *to = *from);

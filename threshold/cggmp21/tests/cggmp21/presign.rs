@@ -350,6 +350,58 @@ fn a_wrong_part_of_the_product_of_nonce_and_key_convicts_its_author() {
     }
 }
 
+/// A conviction that does not fit into a message is none: the longest evidence of the largest sessions does.
+#[test]
+fn evidence_fits_into_a_message_whatever_the_size_of_the_session() {
+    use quorate_paillier::Sizes;
+    use quorate_session::{Evidence, Wire};
+    for signers in 2..=quorate_cggmp21::MAX_SIGNERS {
+        let limit = PresignSetup::limit(signers);
+        let bytes = PresignSetup::evidence(Sizes::STANDARD, signers, limit);
+        assert!(bytes <= Evidence::MAX_BYTES, "{signers} signers, {limit} presignatures: {bytes} bytes");
+    }
+    assert_eq!([2, 3, 5, 7, 16].map(PresignSetup::limit), [32, 32, 12, 6, 1]);
+    // The formula against what is really sent.
+    let outcomes = with_lie::<Secp256k1>(|sums| sums.delta = Secp256k1::scalar_to_bytes(&5_u64.into()));
+    let bytes = outcomes.evidence(party(VICTIM)).to_wire().unwrap().len();
+    let most = PresignSetup::evidence(Sizes::TEST, SIGNERS.len(), 2);
+    assert!((most / 4..=most).contains(&bytes), "{bytes} of {most}");
+}
+
+/// Padding must not make a message too long to be shown.
+#[test]
+fn parts_that_are_longer_than_they_must_be_convict_their_author() {
+    type Change = (u8, fn(&mut Message));
+    let changes: [Change; 4] = [
+        (2, |message| {
+            let Message::Products(all) = message else { panic!("no products") };
+            all[1].proof.resize(200_000, 0);
+        }),
+        (2, |message| {
+            let Message::Products(all) = message else { panic!("no products") };
+            all[1].pairs.get_mut(&party(4)).unwrap()[0].product.resize(200_000, 0);
+        }),
+        (2, |message| {
+            let Message::Products(all) = message else { panic!("no products") };
+            all[1].pairs.get_mut(&party(4)).unwrap()[1].summand.resize(200_000, 0);
+        }),
+        (3, |message| {
+            let Message::Sums(all) = message else { panic!("no sums") };
+            all[0].proof.resize(200_000, 0);
+        }),
+    ];
+    for (round, change) in changes {
+        let outcomes = with_cheat::<Secp256k1>(round, move |send| {
+            change(broadcast(send));
+            for direct in send.direct.values_mut() {
+                let Message::ProductProofs(all) = direct else { panic!("no proofs") };
+                all[0][0].resize(200_000, 0);
+            }
+        });
+        assert!(outcomes.all_convict(party(CHEATER)).contains("not as many as needed"));
+    }
+}
+
 #[test]
 fn who_spoils_a_sum_and_falls_silent_is_named_without_proof() {
     let outcomes = with_cheat::<Secp256k1>(3, |send| {

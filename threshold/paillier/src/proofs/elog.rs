@@ -42,6 +42,12 @@ impl<C: Curve> Statement<C> {
     }
 }
 
+/// Bytes of a proof.
+#[must_use]
+pub const fn bytes<C: Curve>() -> usize {
+    3 * C::POINT_BYTES + 2 * 32
+}
+
 /// Proves it, from λ and y. Constant time in both.
 pub fn prove<C: Curve>(
     context: &Transcript,

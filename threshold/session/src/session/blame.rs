@@ -58,7 +58,12 @@ impl<P: Protocol> Session<P> {
         let mut parties = Vec::new();
         for (party, claim) in claims {
             let agreement = self.context.agreement();
-            let evidence = Evidence::new(P::ID, agreement, &self.setup, party, claim, &self.record);
+            let fault = match &claim {
+                Claim::Fault { fault, .. } => P::Fault::from_wire(fault).ok(),
+                _ => None,
+            };
+            let needs = |part| fault.as_ref().is_none_or(|fault| P::needs(party, fault, part));
+            let evidence = Evidence::new(P::ID, agreement, &self.setup, party, claim, &self.record, &needs);
             if evidence.judge::<P>().is_ok() && evidence.to_wire().is_ok() {
                 proven.push(evidence);
             } else {

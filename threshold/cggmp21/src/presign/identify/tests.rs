@@ -72,7 +72,7 @@ impl Scene {
         let mut own = BTreeMap::new();
         let mut first = BTreeMap::new();
         for index in &indices {
-            let (mut mine, sent, _) = first::begin(&parties, *index, &keys[index], &mut rng);
+            let (mut mine, sent, _) = first::begin(&parties, *index, &keys[index], &mut rng).unwrap();
             first.insert(*index, parties.first(*index, &sent).unwrap().remove(0));
             own.insert(*index, mine.remove(0));
         }
@@ -85,7 +85,8 @@ impl Scene {
             let others = others.collect();
             let mine = std::slice::from_ref(&own[index]);
             let (products, mut sent, _) =
-                second::multiply(&parties, *index, &keys[index], &shares[index], mine, &others, &mut rng);
+                second::multiply(&parties, *index, &keys[index], &shares[index], mine, &others, &mut rng)
+                    .unwrap();
             if *index == party(2) {
                 falsify(&parties, &mut sent[0]);
             }
@@ -102,11 +103,11 @@ impl Scene {
                     let scalar = quorate_paillier::to_scalar::<C>(&number);
                     if negative.into() { -scalar } else { scalar }
                 };
-                let numbers: Decrypted<C> = vec![Product::BOTH.map(decrypt)];
-                (other, Box::new(zeroize::Zeroizing::new(numbers)))
+                let numbers: Decrypted<C> = zeroize::Zeroizing::new(vec![Product::BOTH.map(decrypt)]);
+                (other, numbers)
             });
             let received = received.collect();
-            let sums = third::add_up(0, &own[index], &shares[index], &received, &made[index]);
+            let sums = third::add_up(0, &own[index], &shares[index], &received, &made[index]).unwrap();
             let context = parties.context(0, *index, None, b"k");
             let sent = third::publish(&context, &own[index], &sums, nonce, &mut rng);
             third.insert(*index, parties.third(&[sent]).unwrap().remove(0));
@@ -132,7 +133,7 @@ impl Scene {
         let (keys, share) = (&self.keys[&prover], &self.shares[&prover]);
         let (own, made) = (&self.own[&prover], &self.made[&prover]);
         let shown = prove(&self.parties, prover, keys, share, sum, own, made, &board, &mut rng);
-        let shown = shown.unwrap_or_else(|_| panic!("readable"));
+        let shown = shown.unwrap_or_else(|_| panic!("readable")).unwrap();
         let keys = &self.keys[&verifier];
         check(&self.parties, (prover, verifier), keys, sum, &board, &shown[&verifier])
     }
