@@ -104,9 +104,11 @@ fn presigning(criterion: &mut Criterion) {
         let scene = Scene::new(threshold, total);
         let mut group = criterion.benchmark_group(format!("{threshold} of {total}"));
         group.sample_size(10);
-        group.bench_function("presignature, all signers", |bencher| {
-            bencher.iter(|| scene.presigning(1).run().results());
-        });
+        for count in [1, 4] {
+            group.bench_function(format!("{count} presignatures, all signers"), |bencher| {
+                bencher.iter(|| scene.presigning(count).run().results());
+            });
+        }
         group.bench_function("signature, all signers and their sessions", |bencher| {
             let made = scene.presigning(1).run().results();
             let store = |all: Vec<Presignature>| borsh::to_vec(&all[0]).unwrap();

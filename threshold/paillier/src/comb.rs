@@ -53,7 +53,7 @@ impl Comb {
         exponent.room() <= self.bits().next_multiple_of(64)
     }
 
-    /// The base to the power of `exponent`, in a time that depends on neither.
+    /// The base to the power of `exponent`, in a time that depends on the room of the exponent only.
     ///
     /// # Panics
     /// When the exponent has more room than this was prepared for, rounded up to a limb.
@@ -61,12 +61,19 @@ impl Comb {
         assert!(self.serves(exponent), "an exponent beyond the table");
         let bytes = exponent.to_le_bytes();
         let bit = |place: usize| bytes.get(place / 8).map_or(0, |byte| usize::from(byte >> (place % 8) & 1));
+        // Of a shorter exponent, the upper rows of some blocks are beyond its room: nothing is there to multiply by.
+        let start = |row: usize, block: usize| (row * BLOCKS + block) * self.width;
+        let blocks = self.tables.iter().enumerate().filter_map(|(block, table)| {
+            let rows = (0..ROWS).take_while(|row| start(*row, block) < exponent.room()).count();
+            table.get(..1 << rows).filter(|table| table.len() > 1).map(|table| (block, rows, table))
+        });
+        let blocks: Vec<_> = blocks.collect();
         let mut power = modulus.one().clone();
         for column in (0..self.width).rev() {
             power = modulus.square(&power);
-            for (block, table) in self.tables.iter().enumerate() {
-                let place = |row: usize| (row * BLOCKS + block) * self.width + column;
-                let index = (0..ROWS).fold(0, |index, row| index | bit(place(row)) << row);
+            for (block, rows, table) in &blocks {
+                let place = |row: usize| start(row, *block) + column;
+                let index = (0..*rows).fold(0, |index, row| index | bit(place(row)) << row);
                 power = modulus.mul(&power, &Element::select(table, index));
             }
         }
