@@ -104,8 +104,11 @@ mod tests {
             let comb = Comb::new(&modulus, &base, bits);
             assert!(comb.bits() >= bits);
             let largest = Natural::from_le_bytes(&vec![0xff; bits / 8]);
-            let exponents = (0..8).map(|_| Natural::random(bits, &mut rng));
-            for exponent in exponents.chain([Natural::from_u64(0), Natural::from_u64(1), largest]) {
+            // Of their own length, and shorter ones of less room.
+            let lengths = (0..4).flat_map(|_| [bits, bits.min(64), bits.min(200), bits / 2]);
+            let exponents: Vec<_> = lengths.map(|bits| Natural::random(bits, &mut rng)).collect();
+            for exponent in exponents.into_iter().chain([Natural::from_u64(0), Natural::from_u64(1), largest])
+            {
                 let plain = modulus.pow(&base, &exponent.to_le_bytes());
                 assert!(bool::from(comb.pow(&modulus, &exponent).ct_eq(&plain)), "{bits}");
             }
