@@ -7,10 +7,10 @@
 use std::collections::BTreeMap;
 
 use borsh::BorshDeserialize;
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use quorate_cggmp21::Presignature;
 use quorate_cggmp21::auxiliary::{Auxiliary, AuxiliaryProtocol, EncodedKeys, Primes, PublicAuxiliary, Setup};
-use quorate_cggmp21::presign::{Presign, PresignSecret, PresignSetup};
+use quorate_cggmp21::presign::{NonceStock, Presign, PresignSecret, PresignSetup};
 use quorate_cggmp21::sign::{Presignatures, Sign, SignSetup, SignTask};
 use quorate_keys::{ChainCode, DerivationPath, GroupKey, Secret};
 use quorate_paillier::{Natural, SafePrime, SecretKeys, Sizes};
@@ -71,15 +71,32 @@ impl Scene {
         Self { secrets: secrets.collect(), cast, key, keys, auxiliary, signers }
     }
 
-    fn presigning(&self, count: u16) -> Simulation<'_, Presign<Secp256k1>> {
+    fn auxiliary(&self, index: PartyIndex) -> Auxiliary {
+        Auxiliary::new(self.auxiliary.clone(), self.cast.identity(index).identity(), &self.keys[&index])
+    }
+
+    /// What every signer can make ahead for one presignature.
+    fn stocks(&self) -> BTreeMap<PartyIndex, NonceStock> {
+        let mut rng = ChaCha20Rng::seed_from_u64(1);
+        let signers = self.cast.subset(&self.signers);
+        let stock = |index| {
+            let peers = signers.members().iter().filter(|member| member.index != index);
+            let peers = peers.map(|member| &member.identity);
+            NonceStock::prepare(&self.auxiliary(index), peers, 1, &mut rng).unwrap()
+        };
+        signers.indices().zip(signers.indices().map(stock)).collect()
+    }
+
+    fn presigning(
+        &self,
+        count: u16,
+        mut stocks: BTreeMap<PartyIndex, NonceStock>,
+    ) -> Simulation<'_, Presign<Secp256k1>> {
         let setup = PresignSetup { key: self.key.clone(), auxiliary: self.auxiliary.clone(), count };
         Simulation::new(&self.cast, &self.cast.subset(&self.signers), 1, &setup, |index| PresignSecret {
             share: KeyShare::new(self.key.clone(), index, Secret::new(self.secrets[&index])),
-            auxiliary: Auxiliary::new(
-                self.auxiliary.clone(),
-                self.cast.identity(index).identity(),
-                &self.keys[&index],
-            ),
+            auxiliary: self.auxiliary(index),
+            stock: stocks.remove(&index).unwrap_or_default(),
         })
     }
 
@@ -106,11 +123,15 @@ fn presigning(criterion: &mut Criterion) {
         group.sample_size(10);
         for count in [1, 4] {
             group.bench_function(format!("{count} presignatures, all signers"), |bencher| {
-                bencher.iter(|| scene.presigning(count).run().results());
+                bencher.iter(|| scene.presigning(count, BTreeMap::new()).run().results());
             });
         }
+        group.bench_function("1 presignature, all signers, nonces made ahead", |bencher| {
+            let run = |stocks| scene.presigning(1, stocks).run().results();
+            bencher.iter_batched(|| scene.stocks(), run, BatchSize::PerIteration);
+        });
         group.bench_function("signature, all signers and their sessions", |bencher| {
-            let made = scene.presigning(1).run().results();
+            let made = scene.presigning(1, BTreeMap::new()).run().results();
             let store = |all: Vec<Presignature>| borsh::to_vec(&all[0]).unwrap();
             let stored = made.into_iter().map(|(index, all)| (index, store(all))).collect();
             bencher.iter(|| scene.signing(&stored).run());

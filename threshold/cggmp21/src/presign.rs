@@ -20,6 +20,7 @@ mod parties;
 mod protocol;
 mod second;
 mod setup;
+mod stock;
 mod third;
 
 pub use message::{
@@ -28,3 +29,4 @@ pub use message::{
 pub use protocol::{Contribution, Presign};
 pub use setup::{MAX_PRESIGNATURES, PresignSecret, PresignSetup};
 pub(crate) use setup::{check_holders, key_digest, refuse};
+pub use stock::NonceStock;

@@ -9,7 +9,7 @@ use std::fmt;
 use quorate_bignum::{Element, Modulus};
 use rand_core::CryptoRngCore;
 use subtle::{Choice, ConstantTimeEq};
-use zeroize::{Zeroize, ZeroizeOnDrop};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::crt::{Crt, Factor, less_one};
 use crate::natural::Natural;
@@ -209,6 +209,28 @@ impl EncryptionKey {
     pub fn nonce_of(&self, number: Natural) -> Result<Nonce, InvalidNonce> {
         let fits = bool::from(number.less(&self.number)) && number.is_coprime_vartime(&self.number);
         fits.then(|| Nonce(number.with_room(self.number.room()))).ok_or(InvalidNonce)
+    }
+
+    /// The little-endian bytes of a power, as many as those of a ciphertext.
+    pub(crate) fn power_bytes(&self, power: &NoncePower) -> Zeroizing<Vec<u8>> {
+        self.square.bytes(&power.0)
+    }
+
+    /// A nonce and its power that were made here before: only their widths are looked at, and that they are below N and N².
+    pub(crate) fn restore_nonce(
+        &self,
+        nonce: &[u8],
+        power: &[u8],
+    ) -> Result<(Nonce, NoncePower), InvalidNonce> {
+        let nonce = Natural::from_le_bytes(nonce);
+        if nonce.room() != self.number.room()
+            || power.len() != self.ciphertext_bytes()
+            || !bool::from(nonce.less(&self.number))
+        {
+            return Err(InvalidNonce);
+        }
+        let power = self.square.element(power).map_err(|_| InvalidNonce)?;
+        Ok((Nonce(nonce), NoncePower(power)))
     }
 
     /// The ciphertext with these little-endian bytes.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use quorate_paillier::proofs::claim::{Claim, all_hold};
-use quorate_paillier::proofs::{ReadyNonce, enc_elg};
+use quorate_paillier::proofs::enc_elg;
 use quorate_paillier::{Ciphertext, Keys, Nonce, SecretKeys, to_natural};
 use quorate_session::Blame;
 use quorate_sharing::PartyIndex;
@@ -12,6 +12,7 @@ use zeroize::Zeroize;
 
 use super::message::{Encrypted, Encryption, Fault};
 use super::parties::{First, Parties};
+use super::stock::{Drawn, Stock};
 use crate::parallel;
 use crate::suite::{Suite, random_point};
 
@@ -42,16 +43,17 @@ impl<C: Suite> Drop for Secrets<C> {
 
 impl<C: Suite> Own<C> {
     /// Draws and encrypts. `ready` is of this party's own key.
-    fn generate(keys: &SecretKeys, rng: &mut dyn CryptoRngCore) -> Self {
+    fn generate(keys: &SecretKeys, [of_k, of_gamma]: [Drawn; 2], rng: &mut dyn CryptoRngCore) -> Self {
         let mut draw = || C::random_scalar(rng);
         let secrets = Box::new(Secrets::<C> { k: draw(), gamma: draw(), a: draw(), b: draw() });
         let base = random_point::<C>(rng);
-        let mut encrypt = |scalar: &C::Scalar| {
-            let (nonce, power) = ReadyNonce::new(keys, rng).into_parts();
+        let mut encrypt = |scalar: &C::Scalar, drawn: Drawn| {
+            let (nonce, power) = drawn.ready(keys, rng).into_parts();
             let key = keys.encryption();
             (key.encrypt_number(&to_natural::<C>(scalar), power), nonce)
         };
-        let ((k, k_nonce), (gamma, gamma_nonce)) = (encrypt(&secrets.k), encrypt(&secrets.gamma));
+        let ((k, k_nonce), (gamma, gamma_nonce)) =
+            (encrypt(&secrets.k, of_k), encrypt(&secrets.gamma, of_gamma));
         let commit = |randomness: &C::Scalar, scalar: &C::Scalar| {
             [C::mul_base(randomness), base * randomness + C::mul_base(scalar)]
         };
@@ -95,18 +97,21 @@ pub(crate) fn begin<C: Suite>(
     parties: &Parties<C>,
     me: PartyIndex,
     keys: &SecretKeys,
+    stock: &mut Stock,
     rng: &mut dyn CryptoRngCore,
 ) -> Option<Begun<C>> {
-    let own = parallel::map(0..parties.count, rng, |_, rng| Own::<C>::generate(keys, rng));
+    let drawn: Vec<_> = (0..parties.count).map(|_| [stock.own(), stock.own()]).collect();
+    let own = parallel::map(drawn, rng, |drawn, rng| Own::<C>::generate(keys, drawn, rng));
     let jobs = parties.others(me).flat_map(|to| (0..parties.count).map(move |item| (to, item)));
     let jobs = jobs.flat_map(|(to, item)| Encryption::BOTH.map(|which| (to, item, which)));
-    let proofs = parallel::map(jobs.collect::<Vec<_>>(), rng, |(to, item, which), rng| {
+    let jobs: Vec<_> = jobs.map(|job| (job, stock.own())).collect();
+    let proofs = parallel::map(jobs, rng, |((to, item, which), drawn), rng| {
         let (own, verifier) = (own.get(item)?, parties.keys(to)?);
         let (value, exponent, nonce) = own.witness(which);
         let value = to_natural::<C>(value);
         let witness = enc_elg::Witness { value: &value, nonce, exponent };
         let context = parties.context(item, me, Some(to), which.label());
-        let ready = ReadyNonce::new(keys, rng);
+        let ready = drawn.ready(keys, rng);
         let statement = own.public.statement(which);
         Some((to, enc_elg::prove(&context, keys, verifier, &statement, &witness, ready, rng)))
     });

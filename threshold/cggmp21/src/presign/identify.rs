@@ -15,6 +15,7 @@ use super::first::Own;
 use super::message::{Fault, Identification, MULTIPLY, Product, Sum};
 use super::parties::{Board, Parties, Unreadable};
 use super::second::{self, OwnProducts};
+use super::stock::Drawn;
 use crate::parallel;
 use crate::suite::Suite;
 
@@ -55,7 +56,10 @@ pub(crate) fn prove<C: Suite>(
             let roles = aff_g::Roles { receiver: receiver_keys, prover: keys, verifier };
             let made = made.get(&(item, *receiver, product))?;
             let witness = (&factor, statement.point);
-            products.insert(*receiver, made.prove(&context, &roles, first, witness, rng));
+            products.insert(
+                *receiver,
+                made.prove(&context, &roles, first, witness, [Drawn::none(), Drawn::none()], rng),
+            );
         }
         Some((*to, Identification { sum, products }))
     });

@@ -100,6 +100,11 @@ impl<C: Suite> Parties<C> {
         self.keys.get(&party)
     }
 
+    /// Who a signer is.
+    pub(crate) fn identity(&self, party: PartyIndex) -> Option<&Identity> {
+        self.identities.get(&party)
+    }
+
     /// A signer's part of the key.
     pub(crate) fn share(&self, party: PartyIndex) -> Option<C::Point> {
         self.shares.get(&party).copied()

@@ -19,6 +19,7 @@ use super::message::{ENCRYPT, Fault, IDENTIFY, Identification, MULTIPLY, Message
 use super::parties::{Board, First, Parties, Second, Third, Unreadable};
 use super::second::{self, OwnProducts};
 use super::setup::{PresignSecret, PresignSetup, key_digest, refuse};
+use super::stock::Stock;
 use super::third::{self, OwnSums};
 use crate::parallel;
 use crate::presignature::Presignature;
@@ -50,6 +51,7 @@ struct Frame<C: Suite> {
 /// State in round 1.
 pub struct Encrypting<C: Suite> {
     frame: Frame<C>,
+    stock: Stock,
 }
 
 /// State in round 2.
@@ -129,13 +131,14 @@ impl<C: Suite> Protocol for Presign<C> {
         let factor = lagrange_at_zero::<C>(me, &signers).map_err(refuse)?;
         let share = secret.share.secret_share::<C>().map_err(refuse)?;
         let share = Box::new(Zeroizing::new(factor * share.expose()));
-        let begun = first::begin(&parties, me, &keys, rng);
+        let mut stock = secret.stock.open(&secret.auxiliary, &parties, me, &keys);
+        let begun = first::begin(&parties, me, &keys, &mut stock, rng);
         let (own, encrypted, proofs) = begun.ok_or_else(|| refuse("the keys of a signer are missing"))?;
         let direct = proofs.into_iter().map(|(to, proofs)| (to, Message::EncryptionProofs(proofs)));
         let send = Outgoing { broadcast: Some(Message::Encrypted(encrypted)), direct: direct.collect() };
         let key_digest = key_digest(&setup.key);
         let frame = Frame { context, parties, keys, key_digest, share, own };
-        let state = Self::Encrypting(Box::new(Encrypting { frame }));
+        let state = Self::Encrypting(Box::new(Encrypting { frame, stock }));
         Ok(Step::Next { state, send, checkpoint: None })
     }
 
@@ -238,7 +241,8 @@ impl<C: Suite> Encrypting<C> {
         inbox: Inbox<Contribution<C>>,
         rng: &mut dyn CryptoRngCore,
     ) -> Result<Step<Presign<C>>, Failure<Fault>> {
-        let Frame { context, parties, keys, share, own, .. } = &self.frame;
+        let Self { frame, mut stock } = self;
+        let Frame { context, parties, keys, share, own, .. } = &frame;
         let me = context.me();
         let mut received = Vec::new();
         for (party, contribution) in inbox {
@@ -251,12 +255,12 @@ impl<C: Suite> Encrypting<C> {
             verdict.map(|()| (party, first))
         });
         let first: BTreeMap<_, _> = all_right(checked)?.into_iter().collect();
-        let multiplied = second::multiply(parties, me, keys, share, own, &first, rng);
+        let multiplied = second::multiply(parties, me, keys, share, own, &first, &mut stock, rng);
         let (made, products, proofs) = multiplied.ok_or_else(another_round)?;
         let own_second = parties.second(me, &products).ok_or_else(|| local("its own products are none"))?;
         let direct = proofs.into_iter().map(|(to, proofs)| (to, Message::ProductProofs(proofs)));
         let send = Outgoing { broadcast: Some(Message::Products(products)), direct: direct.collect() };
-        let state = Multiplying { frame: self.frame, first, made, products: own_second };
+        let state = Multiplying { frame, first, made, products: own_second };
         Ok(Step::Next { state: Presign::Multiplying(Box::new(state)), send, checkpoint: None })
     }
 }

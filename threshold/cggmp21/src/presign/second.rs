@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ff::Field;
 use quorate_paillier::proofs::claim::{Claim, all_hold};
-use quorate_paillier::proofs::{ReadyNonce, aff_g, elog};
+use quorate_paillier::proofs::{aff_g, elog};
 use quorate_paillier::{Keys, Natural, Nonce, SecretKeys, to_natural, to_scalar};
 use quorate_session::Blame;
 use quorate_sharing::{Curve, PartyIndex};
@@ -15,6 +15,7 @@ use zeroize::{Zeroize, Zeroizing};
 use super::first::{Own, by_recipient};
 use super::message::{Fault, MULTIPLY, Pair, Product, Products, Sum};
 use super::parties::{First, Multiplied, Parties, Second};
+use super::stock::{Drawn, Stock};
 use crate::parallel;
 use crate::suite::Suite;
 
@@ -43,11 +44,12 @@ impl OwnProduct {
         (me, receiver): (&SecretKeys, &dyn Keys),
         first: &First<C>,
         factor: &Natural,
+        [of_product, of_summand]: [Drawn; 2],
         rng: &mut dyn CryptoRngCore,
     ) -> Self {
         let summand = Natural::random(me.sizes().mask(), rng);
-        let (nonce, power) = ReadyNonce::new(receiver, rng).into_parts();
-        let (summand_nonce, summand_power) = ReadyNonce::new(me, rng).into_parts();
+        let (nonce, power) = of_product.ready(receiver, rng).into_parts();
+        let (summand_nonce, summand_power) = of_summand.ready(me, rng).into_parts();
         let key = receiver.encryption();
         let masked = key.encrypt_number(&summand, power);
         let multiplied = Multiplied {
@@ -64,12 +66,13 @@ impl OwnProduct {
         roles: &aff_g::Roles<'_>,
         first: &First<C>,
         (factor, point): (&Natural, C::Point),
+        [of_receiver, of_prover]: [Drawn; 2],
         rng: &mut dyn CryptoRngCore,
     ) -> Vec<u8> {
         let statement = first.product_statement(&self.multiplied, point);
         let [nonce, summand_nonce] = &self.nonces;
         let witness = aff_g::Witness { factor, summand: &self.summand, nonce, summand_nonce };
-        let ready = [ReadyNonce::new(roles.receiver, rng), ReadyNonce::new(roles.prover, rng)];
+        let ready = [of_receiver.ready(roles.receiver, rng), of_prover.ready(roles.prover, rng)];
         aff_g::prove(context, roles, &statement, &witness, ready, rng)
     }
 }
@@ -78,6 +81,7 @@ impl OwnProduct {
 pub(crate) type Multiplying = (OwnProducts, Vec<Products>, BTreeMap<PartyIndex, Vec<[Vec<u8>; 2]>>);
 
 /// Multiplies everybody's k. Nothing if something of a party is missing, which would be a mistake of this crate.
+#[allow(clippy::too_many_arguments, reason = "who it is, what it has, and what was sent")]
 pub(crate) fn multiply<C: Suite>(
     parties: &Parties<C>,
     me: PartyIndex,
@@ -85,22 +89,25 @@ pub(crate) fn multiply<C: Suite>(
     share: &C::Scalar,
     own: &[Own<C>],
     others: &BTreeMap<PartyIndex, Vec<First<C>>>,
+    stock: &mut Stock,
     rng: &mut dyn CryptoRngCore,
 ) -> Option<Multiplying> {
     let jobs = others.keys().flat_map(|to| (0..parties.count).map(move |item| (*to, item)));
     let jobs = jobs.flat_map(|(to, item)| Product::BOTH.map(|product| (to, item, product)));
-    let made = parallel::map(jobs.collect::<Vec<_>>(), rng, |(to, item, product), rng| {
+    let mut draw = |to| [stock.of(to), stock.own()];
+    let jobs: Vec<_> = jobs.map(|job| (job, draw(job.0), draw(job.0))).collect();
+    let made = parallel::map(jobs, rng, |((to, item, product), of_product, of_proof), rng| {
         let (own, first) = (own.get(item)?, others.get(&to)?.get(item)?);
         let receiver = parties.keys(to)?;
         let factor = factor(own, share, product);
-        let made = OwnProduct::generate((keys, receiver), first, &factor, rng);
+        let made = OwnProduct::generate((keys, receiver), first, &factor, of_product, rng);
         let context = parties.context(item, me, Some(to), product.label());
         let roles = aff_g::Roles { receiver, prover: keys, verifier: receiver };
         let point = match product {
             Product::Nonce => C::mul_base(&own.secrets.gamma),
             Product::Key => parties.share(me)?,
         };
-        let proof = made.prove(&context, &roles, first, (&factor, point), rng);
+        let proof = made.prove(&context, &roles, first, (&factor, point), of_proof, rng);
         Some((to, item, product, made, proof))
     });
     let mut products = OwnProducts::new();

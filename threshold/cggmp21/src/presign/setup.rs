@@ -6,6 +6,7 @@ use quorate_paillier::Sizes;
 use quorate_session::{Evidence, SessionContext, SetupError, Wire};
 use quorate_sharing::{Committee, KeyShare, PublicShares};
 
+use super::stock::NonceStock;
 use crate::MAX_SIGNERS;
 use crate::auxiliary::{Auxiliary, PublicAuxiliary};
 use crate::suite::Suite;
@@ -32,6 +33,8 @@ pub struct PresignSecret {
     pub share: KeyShare,
     /// The factors of its modulus.
     pub auxiliary: Auxiliary,
+    /// What was made ahead, or nothing of it.
+    pub stock: NonceStock,
 }
 
 impl Wire for PresignSetup {
@@ -40,7 +43,9 @@ impl Wire for PresignSetup {
 
 /// The encoding holds secrets: it goes nowhere.
 impl Wire for PresignSecret {
-    const MAX_BYTES: usize = KeyShare::MAX_BYTES + Auxiliary::MAX_BYTES;
+    // Of the stock, 1152 bytes for each nonce.
+    const MAX_BYTES: usize =
+        KeyShare::MAX_BYTES + Auxiliary::MAX_BYTES + MAX_PRESIGNATURES * (2 + 10 * MAX_SIGNERS) * 1200;
 }
 
 impl PresignSetup {

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use quorate_cggmp21::Suite;
-use quorate_cggmp21::presign::{Contribution, Fault, Message, Presign, PresignSecret, PresignSetup, Sums};
+use quorate_cggmp21::presign::{
+    Contribution, Fault, Message, NonceStock, Presign, PresignSecret, PresignSetup, Sums,
+};
 use quorate_session::{
     Abort, Agreement, Blame, Expected, Failure, Inbox, NotProven, Outgoing, Protocol, ProtocolId, Received,
     Record, SessionContext, SetupError, Step,
@@ -60,6 +62,61 @@ fn the_network_may_lose_repeat_and_reorder() {
         let made = simulation.run().results();
         assert_eq!(made[&party(1)][0].public(), made[&party(3)][0].public());
     }
+}
+
+#[test]
+fn nonces_that_were_made_ahead_make_presignatures_that_sign() {
+    let scene = Scene::<Secp256k1>::new(2, 3, 7);
+    let setup = scene.presign_setup(&[1, 3], 2);
+    let committee = scene.cast.subset(&[1, 3]);
+    let simulation = quorate_simulator::Simulation::<Presign<Secp256k1>>::new(
+        &scene.cast,
+        &committee,
+        1,
+        &setup,
+        |index| {
+            let mut secret = scene.secret(index);
+            let peers = committee.members().iter().filter(|member| member.index != index);
+            // Enough for one of the two: the other's are made when they are needed.
+            let peers = peers.map(|member| &member.identity);
+            let mut rng = crate::scene::rng(u64::from(index.get()));
+            secret.stock = NonceStock::prepare(&secret.auxiliary, peers, 1, &mut rng).unwrap();
+            // As a node hands it in.
+            use quorate_session::Wire;
+            PresignSecret::from_wire(&secret.to_wire().unwrap()).unwrap()
+        },
+    );
+    let presignatures = simulation.run().results();
+    let tasks = [([1; 32], "m"), ([2; 32], "m")];
+    let setup = scene.sign_setup(1, &presignatures[&party(1)], &tasks);
+    let mut outputs = scene.signing(&[1, 3], &setup, presignatures, 1).run().results();
+    let Some(quorate_session::Output::Signatures(made)) = outputs.remove(&party(1)) else { panic!("none") };
+    for (made, (digest, _)) in made.iter().zip(tasks) {
+        assert_eq!(made.public_key.verify(&digest, &made.signature), Ok(()));
+    }
+}
+
+#[test]
+fn a_stock_of_nonces_for_other_keys_is_left_alone() {
+    let scene = Scene::<Secp256k1>::new(2, 3, 8);
+    let setup = scene.presign_setup(&[1, 2], 1);
+    let committee = scene.cast.subset(&[1, 2]);
+    let stranger = scene.secret(party(3));
+    let made = quorate_simulator::Simulation::<Presign<Secp256k1>>::new(
+        &scene.cast,
+        &committee,
+        1,
+        &setup,
+        |index| {
+            let mut secret = scene.secret(index);
+            let peers = committee.members().iter().map(|member| &member.identity);
+            let mut rng = crate::scene::rng(1);
+            secret.stock = NonceStock::prepare(&stranger.auxiliary, peers, 1, &mut rng).unwrap();
+            secret
+        },
+    );
+    let made = made.run().results();
+    assert_eq!(made[&party(1)][0].public(), made[&party(2)][0].public());
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use quorate_cggmp21::auxiliary::{Auxiliary, EncodedKeys, PublicAuxiliary};
-use quorate_cggmp21::presign::{Presign, PresignSecret, PresignSetup};
+use quorate_cggmp21::presign::{NonceStock, Presign, PresignSecret, PresignSetup};
 use quorate_cggmp21::sign::{Presignatures, Sign, SignSetup, SignTask};
 use quorate_cggmp21::{Presignature, Suite};
 use quorate_keys::{ChainCode, GroupKey, Secret};
@@ -76,7 +76,7 @@ impl<C: Suite> Scene<C> {
         let identity = self.cast.identity(index).identity();
         let keys = Self::keys(self.sizes, index);
         let auxiliary = Auxiliary::new(self.auxiliary.clone(), identity, &keys);
-        PresignSecret { share: self.share(index), auxiliary }
+        PresignSecret { share: self.share(index), auxiliary, stock: NonceStock::default() }
     }
 
     pub(crate) fn presign_setup(&self, signers: &[u16], count: u16) -> PresignSetup {

@@ -9,12 +9,12 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 
 use super::*;
-use crate::auxiliary::{EncodedKeys, PublicAuxiliary};
+use crate::auxiliary::{Auxiliary, EncodedKeys, PublicAuxiliary};
 use crate::presign::message::Products;
 use crate::presign::parties::{First, Second, Third};
 use crate::presign::second::Decrypted;
 use crate::presign::setup::PresignSetup;
-use crate::presign::{first, second, third};
+use crate::presign::{NonceStock, first, second, third};
 
 type C = Secp256k1;
 
@@ -71,8 +71,19 @@ impl Scene {
             .collect();
         let mut own = BTreeMap::new();
         let mut first = BTreeMap::new();
+        // All nonces are made ahead: just as many as are used.
+        let mut stocks = BTreeMap::new();
+        for member in committee.members() {
+            let index = member.index;
+            let mine = Auxiliary::new(setup.auxiliary.clone(), member.identity, &keys[&index]);
+            let peers = committee.members().iter().filter(|other| other.index != index);
+            let peers = peers.map(|other| &other.identity);
+            let stock = NonceStock::prepare(&mine, peers, 1, &mut rng).unwrap();
+            stocks.insert(index, stock.open(&mine, &parties, index, &keys[&index]));
+        }
         for index in &indices {
-            let (mut mine, sent, _) = first::begin(&parties, *index, &keys[index], &mut rng).unwrap();
+            let stock = stocks.get_mut(index).unwrap();
+            let (mut mine, sent, _) = first::begin(&parties, *index, &keys[index], stock, &mut rng).unwrap();
             first.insert(*index, parties.first(*index, &sent).unwrap().remove(0));
             own.insert(*index, mine.remove(0));
         }
@@ -84,9 +95,11 @@ impl Scene {
             });
             let others = others.collect();
             let mine = std::slice::from_ref(&own[index]);
-            let (products, mut sent, _) =
-                second::multiply(&parties, *index, &keys[index], &shares[index], mine, &others, &mut rng)
-                    .unwrap();
+            let stock = stocks.get_mut(index).unwrap();
+            let (keys, share) = (&keys[index], &shares[index]);
+            let multiplied = second::multiply(&parties, *index, keys, share, mine, &others, stock, &mut rng);
+            let (products, mut sent, _) = multiplied.unwrap();
+            assert!(stock.is_used_up());
             if *index == party(2) {
                 falsify(&parties, &mut sent[0]);
             }
