@@ -6,15 +6,15 @@
 use std::collections::BTreeMap;
 
 use quorate_paillier::proofs::{ReadyNonce, aff_g, dec};
-use quorate_paillier::{Keys, SecretKeys, to_natural};
+use quorate_paillier::{Keys, to_natural};
 use quorate_session::Blame;
 use quorate_sharing::PartyIndex;
 use rand_core::CryptoRngCore;
 
 use super::first::Own;
 use super::message::{Fault, Identification, MULTIPLY, Product, Sum};
-use super::parties::{Board, Parties, Unreadable};
-use super::second::{self, OwnProducts};
+use super::parties::{Board, Parties, Signer, Unreadable};
+use super::second::{Between, Exhibit, OwnProducts};
 use super::stock::Drawn;
 use crate::parallel;
 use crate::suite::Suite;
@@ -24,18 +24,15 @@ pub(crate) const PURPOSE: &[u8] = b"identify";
 
 /// What this party shows of the sum that is wrong, to each other signer. Nothing if something is missing, which would be a mistake of this
 /// crate.
-#[allow(clippy::too_many_arguments, reason = "who proves what, and what it knows")]
 pub(crate) fn prove<C: Suite>(
-    parties: &Parties<C>,
-    me: PartyIndex,
-    keys: &SecretKeys,
-    share: &C::Scalar,
+    signer: &Signer<'_, C>,
     sum: Sum,
     own: &Own<C>,
     made: &OwnProducts,
     board: &Board<'_, C>,
     rng: &mut dyn CryptoRngCore,
 ) -> Result<Option<BTreeMap<PartyIndex, Identification>>, Unreadable> {
+    let Signer { parties, me, keys, share } = *signer;
     let Sum { item, product } = sum;
     let item = usize::from(item);
     let Some(statement) = board.sum_statement(parties, keys, me, product)? else {
@@ -93,16 +90,8 @@ pub(crate) fn check<C: Suite>(
             let (first, second) = (board.first.get(&receiver)?, board.second.get(&prover)?);
             let multiplied = parties.multiplied(second, prover, receiver, product)?;
             let proof = shown.products.get(&receiver)?;
-            let [received, sent] = second::verify(
-                parties,
-                (prover, receiver, verifier),
-                keys,
-                (item, product),
-                first,
-                second,
-                &multiplied,
-                proof,
-            )?;
+            let exhibit = Exhibit { item, product, first, second, multiplied: &multiplied, proof };
+            let [received, sent] = exhibit.verify(parties, Between { prover, receiver, verifier }, keys)?;
             Some(received.holds(parties.keys(receiver)?) && sent.holds(public))
         };
         if holds() != Some(true) {

@@ -12,8 +12,9 @@ use super::message::{
     ENCRYPT, Encryption, Fault, IDENTIFY, Identification, MULTIPLY, Message, Product, SUM, Sum,
 };
 use super::parties::{Board, First, Parties, Second, Third};
+use super::second::{Between, Exhibit};
 use super::setup::PresignSetup;
-use super::{first, identify, second, third};
+use super::{first, identify, third};
 use crate::suite::Suite;
 
 /// `None` or `false` when the record does not show that `accused` committed `fault`.
@@ -179,16 +180,10 @@ impl<C: Suite> Case<'_, C> {
         let proof = proofs.get(item)?.get(sum.product.place())?;
         let multiplied = self.parties.multiplied(second, self.accused, verifier, sum.product)?;
         let (keys, prover) = (self.parties.keys(verifier)?, self.parties.keys(self.accused)?);
-        let claims = second::verify(
-            self.parties,
-            (self.accused, verifier, verifier),
-            keys,
-            (item, sum.product),
-            first,
-            second,
-            &multiplied,
-            proof,
-        );
+        let Sum { product, .. } = sum;
+        let exhibit = Exhibit { item, product, first, second, multiplied: &multiplied, proof };
+        let between = Between { prover: self.accused, receiver: verifier, verifier };
+        let claims = exhibit.verify(self.parties, between, keys);
         let hold = |[received, sent]: [Claim; 2]| received.holds(keys as &dyn Keys) && sent.holds(prover);
         Some(!claims.is_some_and(hold))
     }

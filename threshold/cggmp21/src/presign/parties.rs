@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use group::Group;
 use quorate_keys::{Identity, Transcript};
 use quorate_paillier::proofs::{aff_g, dec, elog, enc_elg};
-use quorate_paillier::{Ciphertext, Keys, PublicKeys};
+use quorate_paillier::{Ciphertext, Keys, PublicKeys, SecretKeys};
 use quorate_session::{Agreement, SessionId, SetupError};
 use quorate_sharing::{PartyIndex, lagrange_at_zero};
 
@@ -25,6 +25,15 @@ pub(crate) struct Parties<C: Suite> {
     pub(crate) key: C::Point,
     /// How many presignatures.
     pub(crate) count: usize,
+}
+
+/// This party among them, and its secrets that outlive a round.
+pub(crate) struct Signer<'a, C: Suite> {
+    pub(crate) parties: &'a Parties<C>,
+    pub(crate) me: PartyIndex,
+    pub(crate) keys: &'a SecretKeys,
+    /// λᵢ·xᵢ.
+    pub(crate) share: &'a C::Scalar,
 }
 
 /// Round 1 of one presignature.

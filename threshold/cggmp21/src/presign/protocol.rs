@@ -16,7 +16,7 @@ use super::first::{self, Own};
 use super::identify;
 use super::judge;
 use super::message::{ENCRYPT, Fault, IDENTIFY, Identification, MULTIPLY, Message, Product, SUM, Sum};
-use super::parties::{Board, First, Parties, Second, Third, Unreadable};
+use super::parties::{Board, First, Parties, Second, Signer, Third, Unreadable};
 use super::second::{self, OwnProducts};
 use super::setup::{PresignSecret, PresignSetup, key_digest, refuse};
 use super::stock::Stock;
@@ -46,6 +46,12 @@ struct Frame<C: Suite> {
     /// λᵢ·xᵢ.
     share: Box<Zeroizing<C::Scalar>>,
     own: Vec<Own<C>>,
+}
+
+impl<C: Suite> Frame<C> {
+    fn signer(&self) -> Signer<'_, C> {
+        Signer { parties: &self.parties, me: self.context.me(), keys: &self.keys, share: &self.share }
+    }
 }
 
 /// State in round 1.
@@ -242,7 +248,7 @@ impl<C: Suite> Encrypting<C> {
         rng: &mut dyn CryptoRngCore,
     ) -> Result<Step<Presign<C>>, Failure<Fault>> {
         let Self { frame, mut stock } = self;
-        let Frame { context, parties, keys, share, own, .. } = &frame;
+        let Frame { context, parties, keys, own, .. } = &frame;
         let me = context.me();
         let mut received = Vec::new();
         for (party, contribution) in inbox {
@@ -255,7 +261,7 @@ impl<C: Suite> Encrypting<C> {
             verdict.map(|()| (party, first))
         });
         let first: BTreeMap<_, _> = all_right(checked)?.into_iter().collect();
-        let multiplied = second::multiply(parties, me, keys, share, own, &first, &mut stock, rng);
+        let multiplied = second::multiply(&frame.signer(), own, &first, &mut stock, rng);
         let (made, products, proofs) = multiplied.ok_or_else(another_round)?;
         let own_second = parties.second(me, &products).ok_or_else(|| local("its own products are none"))?;
         let direct = proofs.into_iter().map(|(to, proofs)| (to, Message::ProductProofs(proofs)));
@@ -273,7 +279,7 @@ impl<C: Suite> Multiplying<C> {
         rng: &mut dyn CryptoRngCore,
     ) -> Result<Step<Presign<C>>, Failure<Fault>> {
         let Self { frame, first, made, products } = self;
-        let Frame { context, parties, keys, share, own, .. } = &frame;
+        let Frame { context, parties, share, own, .. } = &frame;
         let me = context.me();
         let mut received = Vec::new();
         for (party, contribution) in inbox {
@@ -281,9 +287,10 @@ impl<C: Suite> Multiplying<C> {
             let first = first.get(&party).ok_or_else(another_round)?;
             received.push((party, first, sent));
         }
+        let signer = frame.signer();
         let checked = parallel::map(received, rng, |(party, first, sent), rng| {
             let SecondContribution(second, proofs) = sent;
-            let decrypted = second::check(parties, (party, me), keys, own, first, &second, &proofs, rng)?;
+            let decrypted = second::check(&signer, party, own, first, &second, &proofs, rng)?;
             Ok((party, second, decrypted))
         });
         let mut second = BTreeMap::from([(me, products)]);
@@ -349,8 +356,7 @@ impl<C: Suite> Summing<C> {
         });
         if let Some((sum, board)) = wrong {
             let own = frame.own.get(usize::from(sum.item)).ok_or_else(another_round)?;
-            let Frame { keys, share, .. } = &frame;
-            let shown = identify::prove(parties, me, keys, share, sum, own, &made, board, rng);
+            let shown = identify::prove(&frame.signer(), sum, own, &made, board, rng);
             let shown = shown.map_err(|Unreadable(party)| match party == me {
                 true => local("its own products are none"),
                 false => Failure::Blame(vec![Blame::new(party, Fault::Malformed { round: MULTIPLY })]),

@@ -14,7 +14,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::first::{Own, by_recipient};
 use super::message::{Fault, MULTIPLY, Pair, Product, Products, Sum};
-use super::parties::{First, Multiplied, Parties, Second};
+use super::parties::{First, Multiplied, Parties, Second, Signer};
 use super::stock::{Drawn, Stock};
 use crate::parallel;
 use crate::suite::Suite;
@@ -81,17 +81,14 @@ impl OwnProduct {
 pub(crate) type Multiplying = (OwnProducts, Vec<Products>, BTreeMap<PartyIndex, Vec<[Vec<u8>; 2]>>);
 
 /// Multiplies everybody's k. Nothing if something of a party is missing, which would be a mistake of this crate.
-#[allow(clippy::too_many_arguments, reason = "who it is, what it has, and what was sent")]
 pub(crate) fn multiply<C: Suite>(
-    parties: &Parties<C>,
-    me: PartyIndex,
-    keys: &SecretKeys,
-    share: &C::Scalar,
+    signer: &Signer<'_, C>,
     own: &[Own<C>],
     others: &BTreeMap<PartyIndex, Vec<First<C>>>,
     stock: &mut Stock,
     rng: &mut dyn CryptoRngCore,
 ) -> Option<Multiplying> {
+    let Signer { parties, me, keys, share } = *signer;
     let jobs = others.keys().flat_map(|to| (0..parties.count).map(move |item| (*to, item)));
     let jobs = jobs.flat_map(|(to, item)| Product::BOTH.map(|product| (to, item, product)));
     let mut draw = |to| [stock.of(to), stock.own()];
@@ -136,47 +133,62 @@ pub(crate) fn multiply<C: Suite>(
     Some((products, broadcast, by_recipient(proofs)))
 }
 
-/// Verifies one proof of Π^aff-g but for its claims: about the receiver's N, and about the prover's. While presigning, the receiver of a
-/// product is the verifier of its proof; while a wrong sum is traced, everybody else is.
-#[allow(clippy::too_many_arguments, reason = "who is who, and what is shown")]
-pub(crate) fn verify<C: Suite>(
-    parties: &Parties<C>,
-    (prover, receiver, verifier): (PartyIndex, PartyIndex, PartyIndex),
-    keys: &dyn Keys,
-    (item, product): (usize, Product),
-    first: &First<C>,
-    second: &Second<C>,
-    multiplied: &Multiplied,
-    proof: &[u8],
-) -> Option<[Claim; 2]> {
-    let purpose = if receiver == verifier { product.label() } else { super::identify::PURPOSE };
-    let context = parties.context(item, prover, Some(verifier), purpose);
-    let receiver_keys: &dyn Keys = if receiver == verifier { keys } else { parties.keys(receiver)? };
-    let roles = aff_g::Roles {
-        receiver: receiver_keys,
-        prover: parties.keys(prover)?,
-        verifier: parties.keys(verifier)?,
-    };
-    let point = parties.factor(second, prover, product)?;
-    let statement = first.product_statement(multiplied, point);
-    aff_g::verify(&context, &roles, keys, &statement, proof).ok()
+/// One product, and the proof of it.
+pub(crate) struct Exhibit<'a, C: Suite> {
+    pub(crate) item: usize,
+    pub(crate) product: Product,
+    /// The receiver's K is in it.
+    pub(crate) first: &'a First<C>,
+    /// What the prover multiplied by is in it.
+    pub(crate) second: &'a Second<C>,
+    pub(crate) multiplied: &'a Multiplied,
+    pub(crate) proof: &'a [u8],
+}
+
+/// Who made a product, for whom, and to whom that is proven. While presigning, the receiver is the verifier; while a wrong sum is traced,
+/// everybody else is.
+#[derive(Clone, Copy)]
+pub(crate) struct Between {
+    pub(crate) prover: PartyIndex,
+    pub(crate) receiver: PartyIndex,
+    pub(crate) verifier: PartyIndex,
+}
+
+impl<C: Suite> Exhibit<'_, C> {
+    /// Verifies the proof but for its claims: about the receiver's N, and about the prover's. `keys` are what is known of the verifier's.
+    pub(crate) fn verify(
+        &self,
+        parties: &Parties<C>,
+        between: Between,
+        keys: &dyn Keys,
+    ) -> Option<[Claim; 2]> {
+        let Between { prover, receiver, verifier } = between;
+        let Self { item, product, first, second, multiplied, proof } = *self;
+        let purpose = if receiver == verifier { product.label() } else { super::identify::PURPOSE };
+        let context = parties.context(item, prover, Some(verifier), purpose);
+        let receiver: &dyn Keys = if receiver == verifier { keys } else { parties.keys(receiver)? };
+        let point = parties.factor(second, prover, product)?;
+        let (prover, verifier) = (parties.keys(prover)?, parties.keys(verifier)?);
+        let roles = aff_g::Roles { receiver, prover, verifier };
+        let statement = first.product_statement(multiplied, point);
+        aff_g::verify(&context, &roles, keys, &statement, proof).ok()
+    }
 }
 
 /// What one signer's products give this one: for each presignature the sums α of both kinds.
 pub(crate) type Decrypted<C> = Zeroizing<Vec<[<C as Curve>::Scalar; 2]>>;
 
 /// Verifies all that one signer sent to `me` in round 2, names the first that is wrong, and decrypts.
-#[allow(clippy::too_many_arguments, reason = "who is who, and what was sent")]
 pub(crate) fn check<C: Suite>(
-    parties: &Parties<C>,
-    (prover, me): (PartyIndex, PartyIndex),
-    keys: &SecretKeys,
+    signer: &Signer<'_, C>,
+    prover: PartyIndex,
     own: &[Own<C>],
     first: &[First<C>],
     second: &[Second<C>],
     proofs: &[[Vec<u8>; 2]],
     rng: &mut dyn CryptoRngCore,
 ) -> Result<Decrypted<C>, Blame<Fault>> {
+    let Signer { parties, me, keys, .. } = *signer;
     let blame = |fault| Blame::new(prover, fault);
     let wrong = |item: usize, product| {
         let sum = Sum { item: item as u16, product };
@@ -195,16 +207,9 @@ pub(crate) fn check<C: Suite>(
         for (product, proof) in Product::BOTH.into_iter().zip(proofs) {
             let multiplied = parties.multiplied(second, prover, me, product);
             let multiplied = multiplied.ok_or_else(|| blame(Fault::Malformed { round: MULTIPLY }))?;
-            let found = verify(
-                parties,
-                (prover, me, me),
-                keys,
-                (item, product),
-                &own.public,
-                second,
-                &multiplied,
-                proof,
-            );
+            let (first, multiplied) = (&own.public, &multiplied);
+            let exhibit = Exhibit { item, product, first, second, multiplied, proof };
+            let found = exhibit.verify(parties, Between { prover, receiver: me, verifier: me }, keys);
             let [received, sent] = found.ok_or_else(|| wrong(item, product))?;
             let [about_me, about_prover] = &mut claims;
             about_me.push(received);

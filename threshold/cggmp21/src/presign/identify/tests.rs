@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
 use quorate_keys::{ChainCode, GroupKey};
-use quorate_paillier::{Natural, Sizes, test_keys};
+use quorate_paillier::{Natural, SecretKeys, Sizes, test_keys};
 use quorate_session::Agreement;
 use quorate_sharing::{Commitment, Curve, Polynomial, PublicShares, Secp256k1};
 use quorate_simulator::Cast;
@@ -97,7 +97,8 @@ impl Scene {
             let mine = std::slice::from_ref(&own[index]);
             let stock = stocks.get_mut(index).unwrap();
             let (keys, share) = (&keys[index], &shares[index]);
-            let multiplied = second::multiply(&parties, *index, keys, share, mine, &others, stock, &mut rng);
+            let signer = Signer { parties: &parties, me: *index, keys, share };
+            let multiplied = second::multiply(&signer, mine, &others, stock, &mut rng);
             let (products, mut sent, _) = multiplied.unwrap();
             assert!(stock.is_used_up());
             if *index == party(2) {
@@ -145,7 +146,8 @@ impl Scene {
         let mut rng = ChaCha20Rng::from_seed([2; 32]);
         let (keys, share) = (&self.keys[&prover], &self.shares[&prover]);
         let (own, made) = (&self.own[&prover], &self.made[&prover]);
-        let shown = prove(&self.parties, prover, keys, share, sum, own, made, &board, &mut rng);
+        let signer = Signer { parties: &self.parties, me: prover, keys, share };
+        let shown = prove(&signer, sum, own, made, &board, &mut rng);
         let shown = shown.unwrap_or_else(|_| panic!("readable")).unwrap();
         let keys = &self.keys[&verifier];
         check(&self.parties, (prover, verifier), keys, sum, &board, &shown[&verifier])
