@@ -66,8 +66,9 @@ fn seeds() -> Vec<Vec<u8>> {
         checks: parties.iter().map(|party| (*party, check.clone())).collect(),
     };
     let mut stored = vec![quorate_session::WIRE_VERSION];
-    for part in [borsh::to_vec(&presignature), borsh::to_vec(&(parties.first(), [[1_u8; 32], [2; 32]]))] {
-        stored.extend(part.unwrap_or_default());
+    stored.extend(borsh::to_vec(&presignature).unwrap_or_default());
+    if let Some(party) = parties.first() {
+        stored.extend(borsh::to_vec(&(party, [[1_u8; 32], [2; 32]])).unwrap_or_default());
     }
     let kinds = [
         (0, Auxiliary::Open(Box::new(open)).to_wire().ok()),

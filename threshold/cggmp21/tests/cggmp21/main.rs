@@ -7,4 +7,5 @@ mod auxiliary;
 mod committed;
 mod presign;
 mod scene;
+mod setup;
 mod sign;

@@ -167,6 +167,32 @@ fn a_proof_that_is_wrong_for_one_party_convicts_its_author_before_all() {
     }
 }
 
+/// The nonce in a response is the one thing that no other equation binds: it shows only when N-th powers are compared, all of a prover's
+/// together first.
+#[test]
+fn a_response_with_another_nonce_convicts_its_author() {
+    // Bytes of a modulus: the nonces come last.
+    let width = quorate_paillier::Sizes::TEST.modulus() / 8;
+    for (round, from_the_end, finding) in [
+        (1, width, "what it had encrypted"),
+        (2, width, "what it had multiplied by"),
+        (2, 2 * width, "what it had multiplied by"),
+    ] {
+        for place in 0..2 {
+            let outcomes = with_cheat::<Secp256k1>(round, move |send| match to_victim(send) {
+                Message::EncryptionProofs(all) | Message::ProductProofs(all) => {
+                    let proof = &mut all.last_mut().unwrap()[place];
+                    let at = proof.len() - from_the_end;
+                    proof[at] ^= 2;
+                }
+                _ => panic!("no proofs"),
+            });
+            let found = outcomes.all_convict(party(CHEATER));
+            assert_eq!(found, format!("did not prove to party {VICTIM} {finding}"));
+        }
+    }
+}
+
 #[test]
 fn a_product_that_is_not_what_was_proven_convicts_its_author() {
     for product in 0..2 {
