@@ -1,4 +1,4 @@
-//! Nonces with their powers, made while nothing else is to do: of what a signer computes for a presignature, more than half.
+//! Nonces with their powers, made while nothing else is to do: of what a signer computes for a presignature, two fifths.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -37,7 +37,7 @@ pub struct NonceStock {
 }
 
 impl NonceStock {
-    /// Makes as many as `presignatures` presignatures with these other signers use up: the work of about half of each.
+    /// Makes as many as `presignatures` presignatures with these other signers use up.
     ///
     /// # Errors
     /// [`AuxiliaryError`] when there is no auxiliary information of one of them, or it is damaged.
