@@ -103,6 +103,19 @@ pub struct Config {
     /// Allows thresholds below a majority of the holders: fewer than half of them can then sign, and two disjoint
     /// quorums may act without knowing of each other.
     pub allow_minority_threshold: bool,
+    /// Makes auxiliary information for the whole cluster as soon as all of its nodes are up, without waiting for the first signature
+    /// that needs it.
+    pub auxiliary_at_start: bool,
+    /// Pairs of safe primes kept ready for the next auxiliary information.
+    pub prime_pool: usize,
+    /// Presignatures kept ready for each wallet for which this node is asked to sign.
+    pub presign_pool: usize,
+    /// Presignatures of one wallet that this node keeps for one owner at most.
+    pub max_presignatures: usize,
+    /// Runs of presigning and of making auxiliary information at the same time.
+    pub max_concurrent_presign: usize,
+    /// Threads for what takes long, besides signatures.
+    pub work_threads: usize,
     /// How log lines look.
     pub log_format: LogFormat,
 }

@@ -9,10 +9,12 @@ mod lingering;
 mod member;
 mod pace;
 mod places;
+mod presigning;
 mod proposer;
 mod recovery;
 mod run;
 mod signatures;
+mod upkeep;
 #[cfg(test)]
 mod tests;
 
@@ -31,13 +33,17 @@ use quorate_transport::{Incoming, SendError, Transport};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
 use crate::authority::Authority;
+use crate::auxiliary::Auxiliaries;
 use crate::barrier::Barrier;
 use crate::config::Config;
 use crate::frame::Frame;
 use crate::ledger::{Admission, Ending, Ledger};
 use crate::metrics::{Metrics, count};
+use crate::presignatures::Presignatures;
+use crate::primes::PrimePool;
 use crate::store::Store;
 use crate::wallets::Wallets;
+use crate::work::Workers;
 use attempt::Answer;
 pub(crate) use attempt::OUTCOMES;
 use doubts::Doubts;
@@ -49,6 +55,7 @@ use places::Places;
 use quorate_identity::peers::Peers;
 use run::Inbox;
 use signatures::Signatures;
+use upkeep::Demand;
 
 /// Frames of one peer, other than envelopes of running sessions, that may be worked on at a time.
 const PEER_TASKS: usize = 256;
@@ -74,6 +81,9 @@ pub(crate) struct Parts {
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) store: Arc<Store>,
     pub(crate) wallets: Wallets,
+    pub(crate) auxiliaries: Auxiliaries,
+    pub(crate) foreground: Workers,
+    pub(crate) background: Workers,
 }
 
 /// One node: proposer, member of committees, and keeper of wallets and requests.
@@ -85,6 +95,9 @@ pub(crate) struct Engine {
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) store: Arc<Store>,
     pub(crate) wallets: Wallets,
+    pub(crate) auxiliaries: Auxiliaries,
+    pub(crate) presignatures: Arc<Presignatures>,
+    pub(crate) primes: Arc<PrimePool>,
     pub(crate) ledger: Ledger,
     pub(crate) metrics: Metrics,
     identity: Arc<SigningIdentity>,
@@ -108,6 +121,11 @@ pub(crate) struct Engine {
     pub(crate) probed: tokio::sync::Mutex<Option<(Instant, Option<String>)>>,
     keygens: Places,
     signings: Places,
+    /// For presignatures and auxiliary information that clients ask for.
+    provisions: Places,
+    foreground: Workers,
+    background: Workers,
+    demand: Demand,
     unwaited: Arc<Semaphore>,
     pub(crate) watchers: Arc<Semaphore>,
     /// Whether the node closes its API: event streams end then.
@@ -140,9 +158,17 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Engine {
     pub(crate) fn new(parts: Parts) -> Result<Arc<Self>, crate::store::StoreError> {
-        let Parts { identity, config, peers, registry, barrier, transport, store, wallets } = parts;
+        let Parts { identity, config, peers, registry, barrier, transport, store, wallets, auxiliaries, foreground, background } = parts;
+        let primes = PrimePool::load(Arc::clone(&store), background.clone(), config.prime_pool)?;
         Ok(Arc::new(Self {
             me: identity.identity(),
+            auxiliaries,
+            presignatures: Arc::default(),
+            primes: Arc::new(primes),
+            foreground,
+            background,
+            demand: Demand::new(config.max_concurrent_presign),
+            provisions: Places::new(config.max_concurrent_presign, config.max_waiting),
             authority: Authority::new(*peers.cluster(), config.initiators.clone()),
             ledger: Ledger::new(Arc::clone(&store)),
             metrics: Metrics::default(),
@@ -368,6 +394,11 @@ impl Engine {
             Frame::Census(census) => self.compared(&from, &census),
             Frame::Missing { bucket, have } => self.missing(&from, bucket, have),
             Frame::Seek(sought) => self.sought(&from, &sought),
+            Frame::Presigned { proposal, publics } => {
+                self.answer_by_digest(from, proposal, Answer::Presigned(publics));
+            }
+            Frame::Presignatures(ids) => self.told_presignatures(&from, &ids),
+            Frame::LacksPresignatures(ids) => self.lacks_presignatures(&from, &ids),
         }
     }
 

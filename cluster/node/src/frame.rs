@@ -5,11 +5,13 @@
 use std::fmt;
 
 use borsh::{BorshDeserialize, BorshSerialize};
+use quorate_cggmp21::{PresignatureId, PublicPresignature};
 use quorate_keygen::{Certificate, Refusal};
 use quorate_keys::{Identity, Signature};
 use quorate_session::{Acceptance, Agreement, Envelope, Evidence, SessionId, SignedProposal, Start, Wire};
 use quorate_sharing::PublicShares;
 
+use crate::cause::Order;
 use crate::wallets::Census;
 
 /// One frame between two nodes.
@@ -62,6 +64,17 @@ pub(crate) enum Frame {
     },
     /// Who knows this wallet?
     Seek(Sought),
+    /// Member to a proposer that is none: the presignatures of this proposal, as all know them.
+    Presigned {
+        /// Digest of the proposal.
+        proposal: [u8; 32],
+        /// In their order.
+        publics: Vec<PublicPresignature>,
+    },
+    /// The presignatures of the sender of which the receiver must have halves.
+    Presignatures(Vec<PresignatureId>),
+    /// In answer: those of which it has none.
+    LacksPresignatures(Vec<PresignatureId>),
 }
 
 impl Wire for Frame {
@@ -76,12 +89,13 @@ pub(crate) enum Sought {
     Session(SessionId),
 }
 
-/// A proposal with the signed request that it serves.
+/// A proposal with what it serves.
 #[derive(Debug, Clone, BorshSerialize, BorshDeserialize)]
 pub(crate) struct Invite {
     pub(crate) proposal: SignedProposal,
-    /// The client's request as it was signed.
-    pub(crate) request: Vec<u8>,
+    pub(crate) order: Order,
+    /// The presignatures to use up, if the signatures need some.
+    pub(crate) presignatures: Vec<PresignatureId>,
 }
 
 /// A member's refusal to take part.
@@ -116,6 +130,10 @@ pub(crate) enum Reason {
     Busy(String),
     /// This member can't sign: its share is missing or damaged.
     Unable(String),
+    /// This member has no halves of these presignatures any more.
+    Lacking(Vec<PresignatureId>),
+    /// This member knows later auxiliary information of these nodes.
+    Behind { epoch: u64 },
 }
 
 impl fmt::Display for Reason {
@@ -125,6 +143,8 @@ impl fmt::Display for Reason {
             Self::Conflict => f.write_str("the request id was used for another request"),
             Self::Done(_) => f.write_str("the request has its result"),
             Self::Busy(why) | Self::Unable(why) => f.write_str(why),
+            Self::Lacking(ids) => write!(f, "{} of the presignatures are not here", ids.len()),
+            Self::Behind { epoch } => write!(f, "there is auxiliary information of epoch {epoch} already"),
         }
     }
 }

@@ -1,15 +1,19 @@
-//! A request in terms of this node: checked against its wallets, peers and limits, and turned into a session's
-//! protocol, committee and setup.
+//! A request, or what nodes make ahead of it, in terms of this node: checked against its wallets, peers and limits, and turned into a
+//! session's protocol, committee and setup.
 //!
 //! Proposer and members each make the job from the signed request alone. So a member runs exactly what the client
 //! signed, or declines.
 
+mod provision;
 mod transaction;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
-use quorate_frost::{Setup as SigningSetup, TaprootTweak, Task};
+use quorate_cggmp21::sign::{SignSetup as EcdsaSetup, SignTask as EcdsaTask};
+use quorate_cggmp21::{MAX_SIGNERS, PublicPresignature};
+use quorate_frost::{Setup as FrostSetup, TaprootTweak, Task};
 use quorate_keys::{DerivationPath, Identity, PublicKey, Scheme, Transcript, derive, taproot};
 use quorate_request::{
     ErrorBody, ErrorCode, KeygenRequest, Operation, SignRequest, Subject, Tweak, Verified, WalletId,
@@ -23,16 +27,24 @@ use crate::frame::Sought;
 use crate::protocols;
 use crate::wallets::{Wallet, Wallets};
 use quorate_identity::peers::Peers;
+pub(crate) use provision::{AuxiliaryJob, PresignJob};
 use transaction::Transaction;
 
 /// The longest body of a key generation: a hundred names of nodes, and what else there is. Every node keeps it.
 const MAX_KEYGEN_BYTES: usize = 16 * 1024;
 
-/// What a request asks this node to take part in.
+/// What one node computes in a round of auxiliary information for each other one, at most: on a slow machine under load.
+const AUXILIARY_ROUND: Duration = Duration::from_secs(15);
+/// What one signer computes in a round of presigning for each presignature and signer, likewise.
+const PRESIGN_ROUND: Duration = Duration::from_secs(1);
+
+/// What this node is asked to take part in.
 #[derive(Debug, Clone)]
 pub(crate) enum Job {
     Keygen(KeygenJob),
     Sign(Box<SignJob>),
+    Auxiliary(AuxiliaryJob),
+    Presign(Box<PresignJob>),
 }
 
 /// Make a wallet.
@@ -50,7 +62,7 @@ pub(crate) struct KeygenJob {
 #[derive(Debug, Clone)]
 pub(crate) struct SignJob {
     pub(crate) wallet: Arc<Wallet>,
-    /// The signatures to make: one for a message, one or more for a transaction.
+    /// The signatures to make: one for a message, one or more for a transaction. For ECDSA the messages are digests.
     pub(crate) tasks: Vec<Task>,
     /// The keys that verify them, in the same order.
     pub(crate) keys: Vec<PublicKey>,
@@ -85,20 +97,46 @@ impl Job {
         }
     }
 
-    /// `keygen` or `sign`.
+    /// What metrics and proposals call it.
     pub(crate) fn operation(&self) -> &'static str {
         match self {
             Self::Keygen(_) => "keygen",
             Self::Sign(_) => "sign",
+            Self::Auxiliary(_) => "auxiliary",
+            Self::Presign(_) => "presign",
         }
     }
 
-    /// The wallet's name.
-    pub(crate) fn wallet_id(&self) -> &WalletId {
+    /// The wallet's name, if it is about one.
+    pub(crate) fn wallet_id(&self) -> Option<&WalletId> {
         match self {
-            Self::Keygen(job) => &job.wallet,
-            Self::Sign(job) => &job.wallet.id,
+            Self::Keygen(job) => Some(&job.wallet),
+            Self::Sign(job) => Some(&job.wallet.id),
+            Self::Presign(job) => Some(&job.wallet.id),
+            Self::Auxiliary(_) => None,
         }
+    }
+
+    /// The wallet whose share it uses.
+    pub(crate) fn uses_share_of(&self) -> Option<&Arc<Wallet>> {
+        match self {
+            Self::Sign(job) => Some(&job.wallet),
+            Self::Presign(job) => Some(&job.wallet),
+            Self::Keygen(_) | Self::Auxiliary(_) => None,
+        }
+    }
+
+    /// How long a member may take for a round. What is computed takes long for two kinds, the longer the more there is of it.
+    pub(crate) fn round_timeout(&self, config: &Config) -> Duration {
+        let computing = match self {
+            Self::Keygen(_) | Self::Sign(_) => return config.round_timeout,
+            Self::Auxiliary(job) => AUXILIARY_ROUND.saturating_mul(u32::try_from(job.parties.len()).unwrap_or(1)),
+            Self::Presign(job) => {
+                let signers = u32::try_from(job.origin.signers.len()).unwrap_or(1);
+                PRESIGN_ROUND.saturating_mul(signers.saturating_mul(job.count.into()))
+            }
+        };
+        config.round_timeout.saturating_add(computing)
     }
 
     /// The protocol to run.
@@ -106,6 +144,8 @@ impl Job {
         match self {
             Self::Keygen(job) => &job.protocol,
             Self::Sign(job) => &job.protocol,
+            Self::Auxiliary(job) => &job.protocol,
+            Self::Presign(job) => &job.protocol,
         }
     }
 
@@ -114,6 +154,8 @@ impl Job {
         match self {
             Self::Keygen(_) => 0,
             Self::Sign(job) => job.wallet.record.public.epoch,
+            Self::Auxiliary(job) => job.epoch,
+            Self::Presign(job) => job.wallet.record.public.epoch,
         }
     }
 
@@ -125,6 +167,8 @@ impl Job {
                 || usize::from(job.wallet.record.public.committee.threshold().get()),
                 BTreeSet::len,
             ),
+            Self::Auxiliary(job) => job.parties.len(),
+            Self::Presign(job) => job.origin.signers.len(),
         }
     }
 
@@ -141,6 +185,8 @@ impl Job {
                     |member: &&Member| job.signers.as_ref().is_none_or(|only| only.contains(&member.index));
                 (members.filter(named).map(|member| member.identity).collect(), job.signers.is_some())
             }
+            Self::Auxiliary(job) => (job.parties.iter().copied().collect(), true),
+            Self::Presign(job) => (job.origin.signers.iter().copied().collect(), true),
         }
     }
 
@@ -150,19 +196,10 @@ impl Job {
     /// When they are too few or strangers; the choice was wrong.
     pub(crate) fn committee(&self, chosen: &BTreeSet<Identity>) -> Result<Committee, String> {
         match self {
-            Self::Keygen(job) => {
-                let indices = (1..).map_while(|index| PartyIndex::new(index).ok());
-                let members =
-                    indices.zip(chosen).map(|(index, identity)| Member { index, identity: *identity });
-                Committee::new(job.threshold, members.collect()).map_err(|error| error.to_string())
-            }
-            Self::Sign(job) => {
-                let committee = &job.wallet.record.public.committee;
-                let indices: Option<Vec<_>> =
-                    chosen.iter().map(|identity| committee.index_of(identity)).collect();
-                let indices = indices.ok_or("a chosen node holds no share of the wallet")?;
-                committee.subset(&indices).map_err(|error| error.to_string())
-            }
+            Self::Keygen(job) => provision::numbered(job.threshold, chosen),
+            Self::Auxiliary(job) => job.committee(chosen),
+            Self::Sign(job) => holders(&job.wallet, chosen),
+            Self::Presign(job) => holders(&job.wallet, chosen),
         }
     }
 
@@ -189,22 +226,52 @@ impl Job {
         Ok(())
     }
 
-    /// The protocol's setup for a committee. The proposer aggregates, or the first signer if it is not one.
+    /// The protocol's setup for a committee, and for the presignatures to use up, one for each signature of ECDSA. The proposer
+    /// aggregates, or the first signer if it is not one.
     ///
     /// # Errors
-    /// When it exceeds its size cap.
-    pub(crate) fn setup(&self, committee: &Committee, proposer: &Identity) -> Result<Vec<u8>, String> {
+    /// When it exceeds its size cap, or the presignatures are too few or too many.
+    pub(crate) fn setup(
+        &self,
+        committee: &Committee,
+        proposer: &Identity,
+        presignatures: &[PublicPresignature],
+    ) -> Result<Vec<u8>, String> {
+        if presignatures.len() != self.presignatures() {
+            return Err(format!("{} presignatures, not {}", presignatures.len(), self.presignatures()));
+        }
         let encoded = match self {
             Self::Keygen(_) => ().to_wire(),
-            Self::Sign(job) => SigningSetup {
-                key: job.wallet.record.public.clone(),
-                aggregator: aggregator(committee, proposer).ok_or("the committee is empty")?,
-                tasks: job.tasks.clone(),
+            Self::Auxiliary(_) => AuxiliaryJob::setup(),
+            Self::Presign(job) => job.setup(),
+            Self::Sign(job) => {
+                let key = job.wallet.record.public.clone();
+                let aggregator = aggregator(committee, proposer).ok_or("the committee is empty")?;
+                if job.is_presigned() {
+                    EcdsaSetup { key, aggregator, tasks: job.presigned(presignatures)? }.to_wire()
+                } else {
+                    FrostSetup { key, aggregator, tasks: job.tasks.clone() }.to_wire()
+                }
             }
-            .to_wire(),
         };
         encoded.map_err(|error| error.to_string())
     }
+
+    /// How many presignatures it uses up.
+    pub(crate) fn presignatures(&self) -> usize {
+        match self {
+            Self::Sign(job) if job.is_presigned() => job.tasks.len(),
+            _ => 0,
+        }
+    }
+}
+
+/// The committee of chosen holders of a wallet.
+fn holders(wallet: &Wallet, chosen: &BTreeSet<Identity>) -> Result<Committee, String> {
+    let committee = &wallet.record.public.committee;
+    let indices: Option<Vec<_>> = chosen.iter().map(|identity| committee.index_of(identity)).collect();
+    let indices = indices.ok_or("a chosen node holds no share of the wallet")?;
+    committee.subset(&indices).map_err(|error| error.to_string())
 }
 
 /// The signer that aggregates.
@@ -234,6 +301,10 @@ impl KeygenJob {
             .map_err(|error| refuse(ErrorCode::InvalidThreshold, format!("threshold {error}")))?;
         let threshold = Threshold::new(body.threshold)
             .map_err(|error| refuse(ErrorCode::InvalidThreshold, error.to_string()))?;
+        if protocols::presigning(scheme).is_some() && usize::from(body.threshold) > MAX_SIGNERS {
+            let message = format!("threshold is {threshold}, at most {MAX_SIGNERS} nodes sign together by cggmp21");
+            return Err(refuse(ErrorCode::InvalidThreshold, message));
+        }
         if total > peers.len() {
             let message = format!("total is {total}, this cluster has {} nodes", peers.len());
             return Err(refuse(ErrorCode::InvalidThreshold, message));
@@ -301,6 +372,10 @@ impl SignJob {
             })?,
         };
         let scheme = wallet.scheme;
+        if scheme.signs_digests() && body.message.is_some() {
+            let message = format!("a key of {scheme} signs digests: hash the message, and give message_hash");
+            return Err(refuse(ErrorCode::InvalidMessage, message));
+        }
         let tweak = match body.tweak {
             None => None,
             Some(Tweak::Taproot(root)) if scheme == Scheme::Bip340 => {
@@ -324,6 +399,19 @@ impl SignJob {
         let keys = tasks.iter().map(|task| verifying_key(&wallet, task)).collect::<Result<_, _>>();
         let keys = keys.map_err(|error| refuse(ErrorCode::InvalidDerivationPath, error))?;
         Ok(Self { wallet, tasks, keys, transaction, signers, protocol })
+    }
+
+    /// Whether a signature uses up a presignature.
+    pub(crate) fn is_presigned(&self) -> bool {
+        protocols::presigning(self.wallet.scheme).is_some()
+    }
+
+    fn presigned(&self, presignatures: &[PublicPresignature]) -> Result<Vec<EcdsaTask>, String> {
+        let task = |(task, presignature): (&Task, &PublicPresignature)| {
+            let digest = task.message.as_slice().try_into().map_err(|_| "a digest has 32 bytes")?;
+            Ok(EcdsaTask { digest, path: task.path.clone(), presignature: presignature.clone() })
+        };
+        self.tasks.iter().zip(presignatures).map(task).collect()
     }
 }
 

@@ -9,7 +9,9 @@
 
 mod api;
 mod authority;
+mod auxiliary;
 pub mod barrier;
+mod cause;
 pub mod config;
 mod engine;
 mod frame;
@@ -17,11 +19,14 @@ mod job;
 mod ledger;
 mod metrics;
 mod node;
+mod presignatures;
+mod primes;
 mod protocols;
 pub mod similar;
 pub mod store;
 pub mod testing;
 mod wallets;
+mod work;
 
 pub use node::{Joints, Node, NodeError, Sockets};
 pub use protocols::registry;

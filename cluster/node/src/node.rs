@@ -12,12 +12,14 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::api;
+use crate::auxiliary::Auxiliaries;
 use crate::barrier::{Barrier, NoBarrier};
 use crate::config::{Config, ConfigError};
 use crate::engine::{Engine, Parts};
 use crate::protocols;
 use crate::store::{Store, StoreError};
 use crate::wallets::Wallets;
+use crate::work::Workers;
 use quorate_identity::key_file::{self, IdentityError, IdentityKind};
 use quorate_identity::peers::{Peers, PeersError};
 
@@ -112,6 +114,9 @@ impl Node {
         }
         let store = Arc::new(Store::open(&config.db_path, &passphrase)?);
         let wallets = Wallets::load(Arc::clone(&store))?;
+        let auxiliaries = Auxiliaries::load(Arc::clone(&store))?;
+        let foreground = Workers::foreground(config.work_threads).map_err(NodeError::Threads)?;
+        let background = Workers::background(config.work_threads).map_err(NodeError::Threads)?;
 
         let api_address = sockets
             .api
@@ -134,6 +139,9 @@ impl Node {
             transport: Arc::clone(&transport),
             store,
             wallets,
+            auxiliaries,
+            foreground,
+            background,
         };
         let engine = Engine::new(parts)?;
         Ok(Self::run(engine, transport, incoming, peer_address, sockets.api, api_address))
@@ -153,6 +161,8 @@ impl Node {
             tokio::spawn(Arc::clone(&engine).recover()),
             tokio::spawn(Arc::clone(&engine).compare()),
             tokio::spawn(Arc::clone(&engine).forget()),
+            tokio::spawn(Arc::clone(&engine).prepare()),
+            tokio::spawn(Arc::clone(&engine.primes).fill()),
         ];
         let api = tokio::spawn(api::serve(api_listener, Arc::clone(&engine), stopped));
         tracing::info!(node = %engine.config.node_id, identity = %engine.me, peers = %peer_address, api = %api_address, "node started");
@@ -189,6 +199,7 @@ impl Node {
             tracing::warn!("stopping with requests in progress; their clients can repeat them elsewhere");
         }
         self.engine.close();
+        self.engine.primes.stop();
         self.stop.send_replace(true);
         self.transport.close().await;
         self.tasks.iter().for_each(JoinHandle::abort);
@@ -230,6 +241,9 @@ pub enum NodeError {
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// There are no threads to compute on.
+    #[error("threads can't be started: {0}; lower work_threads, or raise the limit of the operating system")]
+    Threads(std::io::Error),
     /// An address can't be listened on.
     #[error("can't listen on {address}: {source}")]
     Listen {

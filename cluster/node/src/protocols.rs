@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use quorate_cggmp21::auxiliary::AuxiliaryProtocol;
+use quorate_cggmp21::presign::Presign;
+use quorate_cggmp21::sign::Sign;
 use quorate_frost::{Bip340Suite, Ed25519Suite, Frost};
 use quorate_keygen::Keygen;
 use quorate_keys::{Curve, Scheme};
@@ -18,13 +21,25 @@ pub fn registry() -> Registry {
         .with(Arc::new(Erased::<Keygen<P256>>::default()))
         .with(Arc::new(Erased::<Frost<Ed25519Suite>>::default()))
         .with(Arc::new(Erased::<Frost<Bip340Suite>>::default()))
+        .with(Arc::new(Erased::<AuxiliaryProtocol>::default()))
+        .with(Arc::new(Erased::<Presign<Secp256k1>>::default()))
+        .with(Arc::new(Erased::<Presign<P256>>::default()))
+        .with(Arc::new(Erased::<Sign<Secp256k1>>::default()))
+        .with(Arc::new(Erased::<Sign<P256>>::default()))
 }
 
 /// The names of these protocols, each with the number of its rounds.
-pub(crate) const ROUNDS: [(&str, u8); 2] = [("keygen", quorate_keygen::ACKNOWLEDGE), ("frost", 2)];
+pub(crate) const ROUNDS: [(&str, u8); 5] = [
+    ("keygen", quorate_keygen::ACKNOWLEDGE),
+    ("frost", 2),
+    ("cggmp21-auxiliary", 4),
+    // The fourth only when one of the three was false.
+    ("cggmp21-presign", 4),
+    ("cggmp21", 1),
+];
 
 /// Names of protocols that the API knows but this release does not have.
-const PLANNED: [&str; 5] = ["cggmp21", "dkls23", "gg20", "ringtail", "lss"];
+const PLANNED: [&str; 4] = ["dkls23", "gg20", "ringtail", "lss"];
 
 /// The scheme of a wallet that a client asks for by curve and protocol.
 ///
@@ -37,26 +52,21 @@ pub(crate) fn scheme(curve: &str, protocol: Option<&str>) -> Result<Scheme, Erro
     match (curve, protocol) {
         (Curve::Ed25519, None | Some("frost")) => Ok(Scheme::Ed25519),
         (Curve::Secp256k1, Some("frost")) => Ok(Scheme::Bip340),
-        (Curve::Secp256k1, None) => unsupported(
-            "the default protocol of secp256k1, cggmp21 (ECDSA), is not built into this release; \
-             \"protocol\": \"frost\" makes a BIP-340 wallet"
-                .into(),
-        ),
-        (Curve::P256, None) => unsupported(
-            "the default protocol of p256, cggmp21 (ECDSA), is not built into this release, nor is another that signs \
-             on this curve"
-                .into(),
-        ),
+        (Curve::Secp256k1, None | Some("cggmp21")) => Ok(Scheme::EcdsaSecp256k1),
+        (Curve::P256, None | Some("cggmp21")) => Ok(Scheme::EcdsaP256),
         (_, Some(name)) if PLANNED.contains(&name) => {
-            let frost = "frost is, for ed25519 and secp256k1";
-            unsupported(format!("protocol {name} is not built into this release; {frost}"))
+            let built = "frost (ed25519, secp256k1) and cggmp21 (secp256k1, p256) are";
+            unsupported(format!("protocol {name} is not built into this release; {built}"))
+        }
+        (_, Some("cggmp21")) => {
+            unsupported(format!("cggmp21 makes ECDSA signatures on secp256k1 and p256, not on {curve}"))
         }
         (_, Some("frost")) => {
             unsupported(format!("frost signs on ed25519 and secp256k1 in this release, not on {curve}"))
         }
         (_, Some(name)) => {
             let name: String = name.chars().take(64).collect();
-            unsupported(format!("unknown protocol {name}; known is frost"))
+            unsupported(format!("unknown protocol {name}; known are frost and cggmp21"))
         }
         (_, None) => unsupported(format!("curve {curve} has no protocol in this release")),
     }
@@ -77,6 +87,17 @@ pub(crate) fn signing(scheme: Scheme) -> Option<ProtocolId> {
     match scheme {
         Scheme::Ed25519 => Some(Frost::<Ed25519Suite>::ID),
         Scheme::Bip340 => Some(Frost::<Bip340Suite>::ID),
+        Scheme::EcdsaSecp256k1 => Some(Sign::<Secp256k1>::ID),
+        Scheme::EcdsaP256 => Some(Sign::<P256>::ID),
+        _ => None,
+    }
+}
+
+/// The protocol that makes presignatures for keys of a scheme, if it needs some.
+pub(crate) fn presigning(scheme: Scheme) -> Option<ProtocolId> {
+    match scheme {
+        Scheme::EcdsaSecp256k1 => Some(Presign::<Secp256k1>::ID),
+        Scheme::EcdsaP256 => Some(Presign::<P256>::ID),
         _ => None,
     }
 }
@@ -87,9 +108,9 @@ mod tests {
 
     #[test]
     fn the_rounds_of_every_protocol_are_known() {
-        let signing = [Scheme::Ed25519, Scheme::Bip340].map(signing);
-        for protocol in Scheme::ALL.map(keygen).into_iter().chain(signing) {
-            let protocol = protocol.unwrap();
+        let presigning = Scheme::ALL.into_iter().filter_map(presigning);
+        let needed = Scheme::ALL.into_iter().flat_map(|scheme| [keygen(scheme), signing(scheme)]);
+        for protocol in needed.map(Option::unwrap).chain(presigning).chain([AuxiliaryProtocol::ID]) {
             assert!(registry().find(&protocol).is_some());
             assert!(ROUNDS.iter().any(|(name, _)| *name == protocol.name()), "{protocol}");
         }
@@ -100,11 +121,13 @@ mod tests {
         assert_eq!(scheme("ed25519", None).unwrap(), Scheme::Ed25519);
         assert_eq!(scheme("ed25519", Some("frost")).unwrap(), Scheme::Ed25519);
         assert_eq!(scheme("secp256k1", Some("frost")).unwrap(), Scheme::Bip340);
+        for protocol in [None, Some("cggmp21")] {
+            assert_eq!(scheme("secp256k1", protocol).unwrap(), Scheme::EcdsaSecp256k1);
+            assert_eq!(scheme("p256", protocol).unwrap(), Scheme::EcdsaP256);
+        }
         for (curve, protocol, told) in [
-            ("secp256k1", None, "\"protocol\": \"frost\" makes a BIP-340 wallet"),
-            ("secp256k1", Some("cggmp21"), "cggmp21 is not built into this release"),
-            ("p256", None, "cggmp21 (ECDSA), is not built into this release"),
-            ("p256", Some("cggmp21"), "cggmp21 is not built into this release"),
+            ("secp256k1", Some("dkls23"), "dkls23 is not built into this release"),
+            ("ed25519", Some("cggmp21"), "not on ed25519"),
             ("p256", Some("frost"), "not on p256"),
             ("p256", Some("gg99"), "unknown protocol gg99"),
             ("ed25519", Some("gg99"), "unknown protocol gg99"),

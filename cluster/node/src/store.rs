@@ -154,6 +154,7 @@ impl Store {
         let engine = Engine::open(path)?;
         let (format, wrapped) = header::read(&engine)?;
         let key = header::unwrap(path, passphrase, &wrapped, format)?;
+        header::complete(&engine)?;
         Self::start(engine, &key)
     }
 

@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 
 use borsh::BorshDeserialize;
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
-use quorate_cggmp21::Presignature;
 use quorate_cggmp21::auxiliary::{Auxiliary, AuxiliaryProtocol, EncodedKeys, Primes, PublicAuxiliary, Setup};
 use quorate_cggmp21::presign::{NonceStock, Presign, PresignSecret, PresignSetup};
-use quorate_cggmp21::sign::{Presignatures, Sign, SignSetup, SignTask};
+use quorate_cggmp21::sign::{Sign, SignSetup, SignTask};
+use quorate_cggmp21::{Presignature, Presignatures};
 use quorate_keys::{ChainCode, DerivationPath, GroupKey, Secret};
 use quorate_paillier::{Natural, SafePrime, SecretKeys, Sizes};
 use quorate_sharing::{Commitment, Curve, KeyShare, PartyIndex, Polynomial, PublicShares, Secp256k1};
@@ -132,7 +132,7 @@ fn presigning(criterion: &mut Criterion) {
         });
         group.bench_function("signature, all signers and their sessions", |bencher| {
             let made = scene.presigning(1, BTreeMap::new()).run().results();
-            let store = |all: Vec<Presignature>| borsh::to_vec(&all[0]).unwrap();
+            let store = |Presignatures(all)| borsh::to_vec(&all[0]).unwrap();
             let stored = made.into_iter().map(|(index, all)| (index, store(all))).collect();
             bencher.iter(|| scene.signing(&stored).run());
         });

@@ -20,7 +20,7 @@ mod presignature;
 pub mod sign;
 mod suite;
 
-pub use presignature::{Check, Presignature, PresignatureId, PublicPresignature};
+pub use presignature::{Check, Presignature, PresignatureId, Presignatures, PublicPresignature};
 pub use suite::Suite;
 
 /// The most signers of one signature: what they broadcast while presigning must fit into evidence.

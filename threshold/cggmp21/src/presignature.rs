@@ -8,7 +8,7 @@ use std::io;
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use quorate_keys::Secret;
-use quorate_session::Wire;
+use quorate_session::{MAX_SIGNATURES, Wire};
 use quorate_sharing::PartyIndex;
 use zeroize::Zeroizing;
 
@@ -135,6 +135,16 @@ impl BorshDeserialize for Presignature {
     }
 }
 
+/// One signer's presignatures: as a session has made them, or in the order of the signatures that use them up. For signing, the caller has
+/// deleted them durably where they were stored, if they were.
+#[derive(Debug, BorshSerialize, BorshDeserialize)]
+pub struct Presignatures(pub Vec<Presignature>);
+
 impl Wire for Presignature {
     const MAX_BYTES: usize = 256 + crate::MAX_SIGNERS * 80;
+}
+
+/// The encoding holds secrets: it goes nowhere.
+impl Wire for Presignatures {
+    const MAX_BYTES: usize = 16 + MAX_SIGNATURES * Presignature::MAX_BYTES;
 }

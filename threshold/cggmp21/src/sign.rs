@@ -17,4 +17,4 @@ mod setup;
 
 pub use message::{Fault, Message};
 pub use protocol::{Aggregating, Contribution, Sign};
-pub use setup::{Presignatures, SignSetup, SignTask};
+pub use setup::{SignSetup, SignTask};

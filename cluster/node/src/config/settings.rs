@@ -82,6 +82,12 @@ pub(super) static SETTINGS: &[Setting] = &[
     setting("round_timeout", &[], &[]),
     setting("attempts", &[], &[]),
     setting("allow_minority_threshold", &[], &[]),
+    setting("auxiliary_at_start", &[], &[]),
+    setting("prime_pool", &[], &[]),
+    setting("presign_pool", &[], &[]),
+    setting("max_presignatures", &[], &[]),
+    setting("max_concurrent_presign", &[], &[]),
+    setting("work_threads", &[], &[]),
     setting("log_format", &[], &[]),
     special("nats.url", &[], &["NATS_URL"], NATS),
     special("consul.address", &[], &["CONSUL_ADDR", "CONSUL_ADDRESS"], CONSUL),
@@ -144,6 +150,13 @@ pub(super) fn resolve(mut layers: Layers) -> Result<Config, ConfigError> {
         round_timeout,
         attempts: ranged(layers, "attempts", 1..=20)?.unwrap_or(3),
         allow_minority_threshold: with(layers, "allow_minority_threshold", value::boolean)?.unwrap_or(false),
+        auxiliary_at_start: with(layers, "auxiliary_at_start", value::boolean)?.unwrap_or(true),
+        prime_pool: ranged(layers, "prime_pool", 0..=64)?.unwrap_or(1),
+        presign_pool: ranged(layers, "presign_pool", 0..=100_000)?.unwrap_or(8),
+        max_presignatures: ranged(layers, "max_presignatures", 1..=100_000)?.unwrap_or(1024),
+        max_concurrent_presign: ranged(layers, "max_concurrent_presign", 1..=64)?.unwrap_or(2),
+        work_threads: ranged(layers, "work_threads", 1..=1024)?
+            .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
         log_format: with(layers, "log_format", log_format)?.unwrap_or(LogFormat::Pretty),
     })
 }

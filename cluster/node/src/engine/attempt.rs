@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use quorate_cggmp21::PublicPresignature;
 use quorate_keys::Identity;
-use quorate_request::{ErrorCode, SignResponse, Verified};
+use quorate_request::{ErrorCode, SignResponse};
 use quorate_session::{
     Abort, Acceptance, Agreement, Proposal, Proposing, SessionId, SignedProposal, Start, Wire,
 };
@@ -16,8 +17,10 @@ use tokio::time::{Instant, timeout_at};
 use super::recovery::Resolved;
 use super::{Engine, lock};
 use crate::barrier::Step;
+use crate::cause::Cause;
 use crate::frame::{Frame, Invite, Reason, Signed};
 use crate::job::{Job, aggregator};
+use crate::presignatures::Claim;
 use crate::wallets::Wallet;
 
 /// Answers that may wait for one proposer.
@@ -41,6 +44,10 @@ pub(super) enum Answer {
     Active(Arc<Wallet>),
     /// The wallet of this session is active, and this node can't keep it: why.
     NotKept(SessionId, String),
+    /// Presignatures were made: their public side.
+    Presigned(Vec<PublicPresignature>),
+    /// The auxiliary information of this session is active.
+    Auxiliary(SessionId),
 }
 
 /// Signatures that were found to be those of the request, and the client's answer made of them.
@@ -53,6 +60,10 @@ pub(super) struct CheckedResult {
 pub(super) enum Attempted {
     Signed(Box<CheckedResult>),
     Active(Arc<Wallet>),
+    /// Presignatures were made.
+    Presigned(Vec<PublicPresignature>),
+    /// Auxiliary information was made, by this session.
+    Auxiliary(SessionId),
     /// The request was refused, for a reason that another attempt does not change.
     Refused(Identity, Reason),
     /// Nodes did not answer, or can't sign.
@@ -71,10 +82,12 @@ pub(super) enum Attempted {
     Unresolved(String),
     /// It has succeeded, and this node can't keep what it led to.
     NotKept(String),
+    /// What it needs is not there yet.
+    NotReady(String),
 }
 
 /// How attempts end, as metrics name it.
-pub(crate) const OUTCOMES: [&str; 10] = [
+pub(crate) const OUTCOMES: [&str; 11] = [
     "completed",
     "refused",
     "absent",
@@ -85,13 +98,14 @@ pub(crate) const OUTCOMES: [&str; 10] = [
     "failed",
     "unresolved",
     "not_kept",
+    "not_ready",
 ];
 
 impl Attempted {
     /// Which of the [`OUTCOMES`] this is.
     pub(super) const fn outcome(&self) -> &'static str {
         match self {
-            Self::Signed(_) | Self::Active(_) => "completed",
+            Self::Signed(_) | Self::Active(_) | Self::Presigned(_) | Self::Auxiliary(_) => "completed",
             Self::Refused(..) => "refused",
             Self::Absent(..) => "absent",
             Self::Doubtful(..) => "doubtful",
@@ -101,6 +115,7 @@ impl Attempted {
             Self::Unresolved(_) => "unresolved",
             Self::SteppedBack(..) => "stepped_back",
             Self::NotKept(_) => "not_kept",
+            Self::NotReady(_) => "not_ready",
         }
     }
 }
@@ -163,16 +178,17 @@ impl Drop for Seat<'_> {
 }
 
 impl Engine {
-    /// Proposes a committee and sees the attempt through.
+    /// Proposes a committee and sees the attempt through. `claim`: the presignatures that it uses up, if it needs some.
     pub(super) async fn attempt(
         self: &Arc<Self>,
-        verified: &Verified,
+        cause: &Cause,
         job: &Job,
         chosen: &BTreeSet<Identity>,
+        claim: Option<&Claim>,
         attempt: u32,
         deadline: Instant,
     ) -> Attempted {
-        let invite = match self.invitation(verified, job, chosen, attempt) {
+        let invite = match self.invitation(cause, job, chosen, claim, attempt) {
             Ok(invite) => invite,
             Err(error) => return Attempted::Again(error),
         };
@@ -181,18 +197,18 @@ impl Engine {
             Ok(proposing) => proposing,
             Err(error) => return Attempted::Again(error.to_string()),
         };
-        let request = verified.request_id().as_str();
+        let request = cause.id();
         let (sender, mut answers) = mpsc::channel(ANSWERS);
-        let fingerprint = verified.request().fingerprint();
+        let fingerprint = cause.fingerprint();
         lock(&self.proposals)
             .insert(request.to_owned(), super::Proposed { digest: *proposing.digest(), fingerprint, sender });
         let _seat = Seat { engine: self, request };
 
-        self.invite(&invite, verified, job, chosen);
+        self.invite(&invite, cause, job, chosen);
         self.barrier.reached(job.operation(), Step::Proposed);
         let accept_by = deadline.min(Instant::now() + self.config.round_timeout);
         let start = match self
-            .gather(verified, job, &mut proposing, &proposal.committee, &mut answers, accept_by)
+            .gather(cause, job, &mut proposing, &proposal.committee, &mut answers, accept_by)
             .await
         {
             Ok(start) => start,
@@ -212,13 +228,17 @@ impl Engine {
         if chosen.contains(&self.me) {
             self.started(self.me, &start);
         }
+        if let Some(claim) = claim {
+            claim.burn();
+        }
         // Members expire silent rounds on their own; a proposer outside the committee adds a margin for their word.
-        let rounds_by = deadline.min(Instant::now() + self.config.round_timeout.saturating_mul(4));
+        let rounds = job.round_timeout(&self.config).saturating_mul(4);
+        let rounds_by = deadline.min(Instant::now() + rounds);
         let ended =
-            self.await_end(verified, job, &agreement, *proposing.digest(), &mut answers, rounds_by).await;
+            self.await_end(cause, job, &agreement, *proposing.digest(), &mut answers, rounds_by).await;
         match (job, ended) {
-            (_, ended @ (Attempted::Signed(_) | Attempted::Active(_) | Attempted::NotKept(_)))
-            | (Job::Sign(_), ended) => ended,
+            (_, ended @ (Attempted::Signed(_) | Attempted::Active(_) | Attempted::NotKept(_))) => ended,
+            (Job::Sign(_) | Job::Presign(_) | Job::Auxiliary(_), ended) => ended,
             (Job::Keygen(_), ended) => match self.resolve(&agreement, deadline).await {
                 Resolved::Active(wallet) => Attempted::Active(wallet),
                 Resolved::Void => ended,
@@ -231,16 +251,18 @@ impl Engine {
 
     fn invitation(
         &self,
-        verified: &Verified,
+        cause: &Cause,
         job: &Job,
         chosen: &BTreeSet<Identity>,
+        claim: Option<&Claim>,
         attempt: u32,
     ) -> Result<Invite, String> {
         let committee = job.committee(chosen)?;
-        let setup = job.setup(&committee, &self.me)?;
+        let presignatures = claim.map(Claim::publics).unwrap_or_default();
+        let setup = job.setup(&committee, &self.me, presignatures)?;
         let proposal = Proposal {
             cluster: *self.authority.cluster().as_bytes(),
-            request: verified.request().digest(),
+            request: cause.digest(),
             operation: job.operation().into(),
             protocol: job.protocol().clone(),
             setup: quorate_session::setup_digest(&setup),
@@ -251,13 +273,14 @@ impl Engine {
             expires: unix_millis(SystemTime::now() + self.config.round_timeout),
         };
         let proposal = SignedProposal::sign(proposal, &self.own()).map_err(|error| error.to_string())?;
-        Ok(Invite { proposal, request: verified.request().encode() })
+        let presignatures = presignatures.iter().map(|public| public.id).collect();
+        Ok(Invite { proposal, order: cause.order(), presignatures })
     }
 
     fn invite(
         self: &Arc<Self>,
         invite: &Invite,
-        verified: &Verified,
+        cause: &Cause,
         job: &Job,
         chosen: &BTreeSet<Identity>,
     ) {
@@ -269,11 +292,11 @@ impl Engine {
             }
         }
         if chosen.contains(&self.me) {
-            let answer = match self.invited_by_me(invite.clone(), verified, job) {
+            let answer = match self.invited_by_me(invite.clone(), cause, job) {
                 Ok(acceptance) => Answer::Accepted(acceptance),
                 Err(reason) => Answer::Declined(reason),
             };
-            self.answer_by_request(self.me, verified.request_id().as_str(), answer);
+            self.answer_by_request(self.me, cause.id(), answer);
         }
     }
 
@@ -290,7 +313,7 @@ impl Engine {
     /// Waits until all members have accepted.
     async fn gather(
         &self,
-        verified: &Verified,
+        cause: &Cause,
         job: &Job,
         proposing: &mut Proposing,
         committee: &Committee,
@@ -305,7 +328,7 @@ impl Engine {
             let is_member = committee.index_of(&from).is_some();
             match answer {
                 // The result of an earlier attempt counts, whoever brings it.
-                Answer::Signed(result) => match self.result(verified, job, *result, from) {
+                Answer::Signed(result) => match self.result(cause, job, *result, from) {
                     Attempted::Signed(result) => return Err(Attempted::Signed(result)),
                     failed if is_member => return Err(failed),
                     _ => {}
@@ -316,20 +339,22 @@ impl Engine {
                     Ok(Some(start)) => return Ok(start),
                     Err(error) => tracing::warn!(peer = %self.name(&from), %error, "refused an acceptance"),
                 },
-                Answer::Declined(reason) => return Err(self.declined(verified, job, from, reason)),
-                Answer::Active(wallet) if made_by(verified, job, &wallet) => {
+                Answer::Declined(reason) => return Err(self.declined(cause, job, from, reason)),
+                Answer::Active(wallet) if made_by(cause, job, &wallet) => {
                     return Err(Attempted::Active(wallet));
                 }
                 Answer::Active(_)
                 | Answer::NotKept(..)
                 | Answer::GivenUp(..)
                 | Answer::Here
+                | Answer::Presigned(_)
+                | Answer::Auxiliary(_)
                 | Answer::Aborted(..) => {}
             }
         }
     }
 
-    fn declined(&self, verified: &Verified, job: &Job, from: Identity, reason: Reason) -> Attempted {
+    fn declined(&self, cause: &Cause, job: &Job, from: Identity, reason: Reason) -> Attempted {
         match (reason, job) {
             // The wallet is so new that its certificate has not reached that node, or it was down then.
             (Reason::Refused { code, .. }, Job::Sign(job)) if code == ErrorCode::UnknownWallet.as_str() => {
@@ -338,7 +363,7 @@ impl Engine {
                 Attempted::Busy(from, why)
             }
             (Reason::Done(signed), _) => match *signed {
-                Some(signed) => self.result(verified, job, (signed, None), from),
+                Some(signed) => self.result(cause, job, (signed, None), from),
                 None => Attempted::Busy(from, "the result is on its way".into()),
             },
             (reason, _) => self.declined_for(from, reason),
@@ -348,16 +373,18 @@ impl Engine {
     /// What it amounts to that a node gave these signatures for the request.
     fn result(
         &self,
-        verified: &Verified,
+        cause: &Cause,
         job: &Job,
         (signed, checked): (Signed, Option<SignResponse>),
         from: Identity,
     ) -> Attempted {
         // What was checked was checked against the request that it names.
-        let ours = signed.fingerprint == verified.request().fingerprint();
-        let response = match (checked, job) {
-            (Some(response), Job::Sign(_)) if ours => Some(response),
-            (None, Job::Sign(job)) => self.sign_response(verified, job, &signed).ok(),
+        let ours = signed.fingerprint == cause.fingerprint();
+        let response = match (checked, job, cause) {
+            (Some(response), Job::Sign(_), _) if ours => Some(response),
+            (None, Job::Sign(job), Cause::Request(verified)) => {
+                self.sign_response(verified, job, &signed).ok()
+            }
             _ => None,
         };
         match response {
@@ -370,13 +397,17 @@ impl Engine {
         match reason {
             Reason::Busy(why) => Attempted::Busy(from, format!("node {}: {why}", self.name(&from))),
             Reason::Unable(why) => Attempted::Absent(BTreeSet::from([from]), why),
+            Reason::Lacking(ids) => {
+                self.presignatures.forget(&self.me, &ids);
+                Attempted::Busy(from, format!("node {} lacks presignatures", self.name(&from)))
+            }
             reason => Attempted::Refused(from, reason),
         }
     }
 
     async fn await_end(
         &self,
-        verified: &Verified,
+        cause: &Cause,
         job: &Job,
         agreement: &Agreement,
         digest: [u8; 32],
@@ -403,7 +434,7 @@ impl Engine {
             };
             match answer {
                 Answer::Signed(result) => {
-                    match self.result(verified, job, *result, from) {
+                    match self.result(cause, job, *result, from) {
                         Attempted::Signed(mut result) => {
                             // What the aggregator of this attempt says of its committee is known here.
                             if result.signed.attempt == proposal.attempt && chosen.contains(&from) {
@@ -425,6 +456,12 @@ impl Engine {
                     return Attempted::NotKept(why);
                 }
                 Answer::Active(_) | Answer::NotKept(..) => {}
+                Answer::Presigned(publics) if chosen.contains(&from) && matches!(job, Job::Presign(_)) => {
+                    return Attempted::Presigned(publics);
+                }
+                Answer::Auxiliary(session) if session == agreement.session() => {
+                    return Attempted::Auxiliary(session);
+                }
                 Answer::Aborted(aborted) => return self.aborted(&aborted.0, &aborted.1),
                 // The name went to another key generation after that member had promised to take part in this one.
                 Answer::Declined(Reason::Busy(why))
@@ -448,7 +485,12 @@ impl Engine {
                 Answer::Here if chosen.contains(&from) => {
                     reports.present.insert(from);
                 }
-                Answer::GivenUp(..) | Answer::Here | Answer::Accepted(_) | Answer::Declined(_) => {}
+                Answer::GivenUp(..)
+                | Answer::Here
+                | Answer::Accepted(_)
+                | Answer::Declined(_)
+                | Answer::Presigned(_)
+                | Answer::Auxiliary(_) => {}
             }
             if reports.is_complete()
                 && let Some(ended) = reports.judged()
@@ -502,8 +544,8 @@ impl Engine {
 }
 
 /// Whether a wallet was made by this very request.
-fn made_by(verified: &Verified, job: &Job, wallet: &Wallet) -> bool {
-    matches!(job, Job::Keygen(_)) && wallet.fingerprint == verified.request().fingerprint()
+fn made_by(cause: &Cause, job: &Job, wallet: &Wallet) -> bool {
+    matches!(job, Job::Keygen(_)) && wallet.fingerprint == cause.fingerprint()
 }
 
 pub(super) fn unix_millis(time: SystemTime) -> u64 {

@@ -25,7 +25,7 @@ const SEEK: Duration = Duration::from_millis(500);
 const SEEK_STEP: Duration = Duration::from_millis(10);
 
 impl Engine {
-    /// Shows this node's census to every peer that connects, and to one or another from time to time.
+    /// Shows this node's census, and what presignatures it has, to every peer that connects, and to one or another from time to time.
     pub(crate) async fn compare(self: Arc<Self>) {
         let mut greeted: HashSet<Identity> = HashSet::new();
         for look in 1_u32.. {
@@ -40,7 +40,10 @@ impl Engine {
             greeted = reachable;
             if !to.is_empty() {
                 let frame = Frame::Census(self.wallets.census());
-                to.iter().for_each(|peer| self.send(peer, &frame));
+                for peer in &to {
+                    self.send(peer, &frame);
+                    self.tell_presignatures(peer);
+                }
             }
         }
     }

@@ -6,15 +6,17 @@ use std::time::{Duration, Instant, SystemTime};
 
 use quorate_keys::Identity;
 use quorate_request::{ErrorCode, HexArray, SessionResult, SignResponse, SignedRequest, Verified};
-use quorate_session::{Acceptance, Accepted, Start};
+use quorate_session::{Acceptance, Accepted, SessionId, Start};
 use rand_core::OsRng;
 use tokio::sync::watch;
 
 use super::attempt::{Answer, unix_millis};
 use super::{Engine, lock};
 use crate::barrier::Step;
+use crate::cause::{Cause, Order, Provision};
 use crate::frame::{Decline, Frame, Invite, Reason, Signed};
-use crate::job::Job;
+use crate::job::{AuxiliaryJob, Job, PresignJob};
+use crate::presignatures::{Reservation, Unpromised};
 
 /// How far in the future a proposal may expire.
 const LONGEST_PROPOSAL: Duration = Duration::from_secs(600);
@@ -30,10 +32,21 @@ const MEMBER_FACTOR: usize = 4;
 /// A proposal that this node accepted.
 pub(super) struct Promise {
     pub(super) accepted: Accepted,
-    pub(super) verified: Arc<Verified>,
+    pub(super) cause: Arc<Cause>,
     pub(super) job: Arc<Job>,
     pub(super) setup: Vec<u8>,
+    /// The presignatures that it will use up.
+    pub(super) reserved: Option<Reservation>,
     pub(super) cancelled: watch::Receiver<bool>,
+}
+
+/// What a promise is made of.
+struct Promised {
+    accepted: Accepted,
+    cause: Cause,
+    job: Job,
+    setup: Vec<u8>,
+    reserved: Option<Reservation>,
 }
 
 /// The latest attempt at a request that this node takes part in.
@@ -42,7 +55,7 @@ pub(super) struct TakenPart {
     pub(super) proposal: [u8; 32],
     proposer: Identity,
     attempt: u32,
-    pub(super) verified: Arc<Verified>,
+    pub(super) cause: Arc<Cause>,
     pub(super) job: Arc<Job>,
     pub(super) committee: BTreeSet<Identity>,
     since: Instant,
@@ -113,48 +126,75 @@ impl Engine {
     }
 
     fn accept(self: &Arc<Self>, from: Identity, invite: Invite) -> Result<Acceptance, Reason> {
-        let request = SignedRequest::decode(&invite.request)
+        let (cause, job) = match &invite.order {
+            Order::Request(request) => {
+                let verified = self.verified(request)?;
+                let job = Job::new(&verified, &self.wallets, &self.peers, &self.config)
+                    .map_err(|error| refused(error.code.as_str(), error.message))?;
+                (Cause::request(&verified), job)
+            }
+            Order::Upkeep(provision, unique) => {
+                let job = self.provision(from, provision)?;
+                (Cause::upkeep(provision.clone(), *unique), job)
+            }
+        };
+        self.accept_checked(from, invite, cause, job)
+    }
+
+    fn verified(&self, request: &[u8]) -> Result<Verified, Reason> {
+        let request = SignedRequest::decode(request)
             .map_err(|error| refused("malformed_request", error.to_string()))?;
-        let verified = self
-            .authority
-            .verify(&request)
-            .map_err(|error| refused(error.code().as_str(), error.to_string()))?;
-        let job = Job::new(&verified, &self.wallets, &self.peers, &self.config)
-            .map_err(|error| refused(error.code.as_str(), error.message))?;
-        self.accept_verified(from, invite, verified, job)
+        self.authority.verify(&request).map_err(|error| refused(error.code().as_str(), error.to_string()))
+    }
+
+    /// The job of what nodes make ahead.
+    pub(super) fn provision(&self, from: Identity, provision: &Provision) -> Result<Job, Reason> {
+        match provision {
+            Provision::Auxiliary(new) => {
+                AuxiliaryJob::new(new, None, &self.auxiliaries, &self.peers).map(Job::Auxiliary)
+            }
+            Provision::Presignatures(new) => {
+                let job = PresignJob::new(new, from, &self.wallets, &self.auxiliaries)?;
+                Ok(Job::Presign(Box::new(job)))
+            }
+        }
     }
 
     /// [`Engine::invited`], for this node's own proposal.
     pub(super) fn invited_by_me(
         self: &Arc<Self>,
         invite: Invite,
-        verified: &Verified,
+        cause: &Cause,
         job: &Job,
     ) -> Result<Acceptance, Reason> {
-        self.accept_verified(self.me, invite, verified.clone(), job.clone())
+        self.accept_checked(self.me, invite, cause.clone(), job.clone())
     }
 
-    fn accept_verified(
+    fn accept_checked(
         self: &Arc<Self>,
         from: Identity,
         invite: Invite,
-        verified: Verified,
+        cause: Cause,
         job: Job,
     ) -> Result<Acceptance, Reason> {
         if self.is_draining() {
             return Err(Reason::Unable("is shutting down".into()));
         }
         let operation = job.operation();
-        let setup = self.check_proposal(from, &invite, &verified, &job).map_err(|message| {
+        let reserved = self.reserve(from, &invite, &job)?;
+        let setup = self.check_proposal(from, &invite, &cause, &job).map_err(|message| {
             refused("aborted", format!("the proposal is not what the request says: {message}"))
         })?;
-        self.check_request(from, &verified, &job)?;
+        if let Cause::Request(verified) = &cause {
+            self.check_request(from, verified, &job)?;
+        }
         self.check_ability(from, &invite, &job)?;
 
         let (accepted, acceptance) =
             Accepted::accept(invite.proposal, &self.me, &self.own(), &self.signatures, &mut OsRng)
                 .map_err(|error| refused("aborted", error.to_string()))?;
-        self.promise(from, accepted, verified, job, setup)?;
+        let promise = Promised { accepted, cause, job, setup, reserved };
+        self.promise(from, promise)?;
         self.barrier.reached(operation, Step::Accepted);
         Ok(acceptance)
     }
@@ -164,13 +204,13 @@ impl Engine {
         &self,
         from: Identity,
         invite: &Invite,
-        verified: &Verified,
+        cause: &Cause,
         job: &Job,
     ) -> Result<Vec<u8>, String> {
         let proposal = &invite.proposal.proposal;
         let now = SystemTime::now();
         let expected = proposal.cluster == *self.authority.cluster().as_bytes()
-            && proposal.request == verified.request().digest()
+            && proposal.request == cause.digest()
             && proposal.operation == job.operation()
             && proposal.protocol == *job.protocol()
             && proposal.epoch == job.epoch();
@@ -188,7 +228,8 @@ impl Engine {
             return Err("it has expired, or expires too late: check the clocks".into());
         }
         job.check_committee(&proposal.committee, &self.peers)?;
-        let setup = job.setup(&proposal.committee, &proposal.proposer)?;
+        let presignatures = self.presignatures.publics(&invite.presignatures);
+        let setup = job.setup(&proposal.committee, &proposal.proposer, &presignatures)?;
         if quorate_session::setup_digest(&setup) != proposal.setup {
             return Err("the protocol's inputs differ".into());
         }
@@ -254,17 +295,65 @@ impl Engine {
                 self.name(&convicted.identity)
             )));
         }
-        if let Job::Sign(job) = job
-            && let Err(error) = self.wallets.share(&job.wallet)
+        if let Some(wallet) = job.uses_share_of()
+            && let Err(error) = self.wallets.share(wallet)
         {
-            tracing::error!(wallet = %job.wallet.id, %error, "this node can't sign");
+            tracing::error!(wallet = %wallet.id, %error, "this node can't sign");
             // Where what is damaged lies is for this node's operator to know.
-            return Err(Reason::Unable(format!(
-                "can't use its share of wallet {}; its log says why",
-                job.wallet.id
-            )));
+            return Err(Reason::Unable(format!("can't use its share of wallet {}; its log says why", wallet.id)));
+        }
+        match job {
+            Job::Auxiliary(_) if !self.primes.has_one() => {
+                Err(Reason::Busy("is searching primes for its modulus".into()))
+            }
+            Job::Presign(job) => self.check_room(&from, job),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the owner of new presignatures has not filled its part of this node's pool.
+    fn check_room(&self, owner: &Identity, job: &PresignJob) -> Result<(), Reason> {
+        let kept = self.presignatures.kept_for(owner, &job.origin.wallet);
+        let most = self.config.max_presignatures;
+        if kept.saturating_add(job.count.into()) > most {
+            return Err(Reason::Unable(format!("keeps {kept} presignatures of this wallet already, at most {most}")));
         }
         Ok(())
+    }
+
+    /// Sets the presignatures aside that a signature uses up.
+    fn reserve(&self, owner: Identity, invite: &Invite, job: &Job) -> Result<Option<Reservation>, Reason> {
+        let ids = &invite.presignatures;
+        if ids.len() != job.presignatures() {
+            let message = format!("{} presignatures for {} signatures", ids.len(), job.presignatures());
+            return Err(refused("aborted", message));
+        }
+        let Job::Sign(sign) = job else { return Ok(None) };
+        if ids.is_empty() {
+            return Ok(None);
+        }
+        let wallet = sign.wallet.session();
+        let members = invite.proposal.proposal.committee.members();
+        let signers = members.iter().map(|member| member.identity).collect();
+        match self.presignatures.reserve(&owner, &wallet, &signers, ids) {
+            Ok(reservation) => Ok(Some(reservation)),
+            // The owner's session has ended before this node's.
+            Err(Unpromised::Lacking(_)) if self.is_presigning(&owner, &wallet) => {
+                Err(Reason::Busy("is about to finish the presignatures".into()))
+            }
+            Err(Unpromised::Lacking(ids)) => Err(Reason::Lacking(ids)),
+            Err(Unpromised::Reserved) => Err(Reason::Busy("has promised the presignatures already".into())),
+            Err(Unpromised::Foreign) => Err(refused("aborted", "the presignatures are not for this".into())),
+        }
+    }
+
+    /// Whether presignatures for this owner are being made here.
+    fn is_presigning(&self, owner: &Identity, wallet: &SessionId) -> bool {
+        let makes = |job: &Job| match job {
+            Job::Presign(job) => job.origin.owner == *owner && job.origin.wallet == *wallet,
+            _ => false,
+        };
+        lock(&self.taken).values().any(|part| part.live && makes(&part.job))
     }
 
     /// How many attempts of this operation may be live here.
@@ -272,30 +361,25 @@ impl Engine {
         let allowed = match job {
             Job::Keygen(_) => self.config.max_concurrent_keygen,
             Job::Sign(_) => self.config.max_concurrent_signing,
+            Job::Auxiliary(_) | Job::Presign(_) => self.config.max_concurrent_presign,
         };
         allowed.saturating_mul(MEMBER_FACTOR)
     }
 
     /// Notes the attempt as the only live one of its request, and keeps the promise until it starts or expires.
-    fn promise(
-        self: &Arc<Self>,
-        from: Identity,
-        accepted: Accepted,
-        verified: Verified,
-        job: Job,
-        setup: Vec<u8>,
-    ) -> Result<(), Reason> {
-        let id = verified.request_id().as_str().to_owned();
+    fn promise(self: &Arc<Self>, from: Identity, promised: Promised) -> Result<(), Reason> {
+        let Promised { accepted, cause, job, setup, reserved } = promised;
+        let id = cause.id().to_owned();
         let digest = *accepted.digest();
         let proposal = accepted.proposal();
-        let (verified, job) = (Arc::new(verified), Arc::new(job));
+        let (cause, job) = (Arc::new(cause), Arc::new(job));
         let (cancel, cancelled) = watch::channel(false);
         let mut part = TakenPart {
-            fingerprint: verified.request().fingerprint(),
+            fingerprint: cause.fingerprint(),
             proposal: *accepted.digest(),
             proposer: from,
             attempt: proposal.attempt,
-            verified: Arc::clone(&verified),
+            cause: Arc::clone(&cause),
             job: Arc::clone(&job),
             committee: proposal.committee.members().iter().map(|member| member.identity).collect(),
             since: Instant::now(),
@@ -334,7 +418,7 @@ impl Engine {
                 lock(&self.doubts).accepted(*accepted.fresh());
             }
             // While the attempt can't be replaced: a promise without its attempt would have nobody to end it.
-            let promise = Promise { accepted, verified, job, setup, cancelled };
+            let promise = Promise { accepted, cause, job, setup, reserved, cancelled };
             lock(&self.promises).insert(digest, promise);
         }
         let engine = Arc::clone(self);
@@ -362,7 +446,7 @@ impl Engine {
         let promise = promises.remove(proposal);
         drop(promises);
         if let Some(promise) = promise {
-            self.part_over(promise.verified.request_id().as_str(), proposal);
+            self.part_over(promise.cause.id(), proposal);
         }
     }
 
@@ -390,16 +474,19 @@ impl Engine {
                 }
             }
         };
-        let Some(Promise { accepted, verified, job, setup, cancelled }) = promise else { return };
+        let Some(Promise { accepted, cause, job, setup, reserved, cancelled }) = promise else { return };
         let digest = *accepted.digest();
         match accepted.start(start, &self.signatures) {
-            Ok(context) => self.run(super::run::Part { context, digest, verified, job, setup, cancelled }),
+            Ok(context) => {
+                let part = super::run::Part { context, digest, cause, job, setup, cancelled };
+                self.run(part, reserved);
+            }
             // The proposer gathered the acceptances: a faulty start is its own doing, and ends its attempt.
             Err((_, error)) => {
                 tracing::warn!(peer = %self.name(&from), %error, "refused a start");
                 // Before the next proposal can be accepted.
                 drop(starting);
-                self.part_over(verified.request_id().as_str(), &digest);
+                self.part_over(cause.id(), &digest);
             }
         }
     }
@@ -409,19 +496,19 @@ impl Engine {
         let part = lock(&self.taken)
             .get(&signed.request_id)
             .filter(|part| part.committee.contains(&from))
-            .map(|part| (Arc::clone(&part.verified), Arc::clone(&part.job)));
+            .map(|part| (Arc::clone(&part.cause), Arc::clone(&part.job)));
         let request = signed.request_id.clone();
-        if let Some((verified, job)) = part
-            && let Job::Sign(job) = &*job
+        if let Some((cause, job)) = part
+            && let (Job::Sign(job), Some(verified)) = (&*job, cause.verified())
         {
-            let response = match self.sign_response(&verified, job, &signed) {
+            let response = match self.sign_response(verified, job, &signed) {
                 Ok(response) => response,
                 Err(error) => {
                     return tracing::warn!(peer = %self.name(&from), "refused a result: {}", error.message);
                 }
             };
             let result = SessionResult::Sign(response.clone());
-            let is_in_memory = self.ledger.learn(&verified, &result);
+            let is_in_memory = self.ledger.learn(verified, &result);
             self.linger_no_more(verified.request_id());
             // The request's own proposer, if that is this node, adds to the result before it keeps it.
             let proposes = lock(&self.proposals)
@@ -429,7 +516,7 @@ impl Engine {
                 .is_some_and(|proposed| proposed.fingerprint == signed.fingerprint);
             self.answer_by_request(from, &request, Answer::Signed(Box::new((signed, Some(response)))));
             if !proposes {
-                self.keep(&verified, &result, is_in_memory).await;
+                self.keep(verified, &result, is_in_memory).await;
             }
             // Not before it would be found by whoever invites this node to sign the same again.
             return self.outcome_known(&request);

@@ -20,7 +20,7 @@ pub(super) struct Pace<'a> {
 impl<'a> Pace<'a> {
     pub(super) fn new(engine: &'a Engine, part: &'a Part) -> Self {
         let begun = Instant::now();
-        Self { engine, part, round: 0, begun, deadline: begun + engine.config.round_timeout }
+        Self { engine, part, round: 0, begun, deadline: begun + part.job.round_timeout(&engine.config) }
     }
 
     /// The session is in this round, maybe since long.
@@ -44,6 +44,6 @@ impl<'a> Pace<'a> {
 
     /// Gives the round its whole time again.
     pub(super) fn extend(&mut self) {
-        self.deadline = Instant::now() + self.engine.config.round_timeout;
+        self.deadline = Instant::now() + self.part.job.round_timeout(&self.engine.config);
     }
 }

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use quorate_keys::{Identity, Transcript};
+use quorate_frost::Task;
+use quorate_keys::{Identity, PublicKey, Signature, Transcript, ecdsa};
 use quorate_request::{
     ErrorBody, ErrorCode, KeygenResponse, RequestStatus, SessionResult, SignResponse, SignatureView,
     Verified, openapi, paths,
@@ -14,14 +15,16 @@ use tokio::time::Instant;
 
 use super::Engine;
 use super::attempt::{Attempted, CheckedResult};
+use crate::cause::Cause;
 use crate::frame::{Reason, Signed};
 use crate::job::{self, Job, SignJob};
 use crate::ledger::Ending;
+use crate::protocols;
 use crate::wallets::{Contested, Wallet};
 
 /// What went wrong in the attempts so far.
 #[derive(Default)]
-struct Trouble {
+pub(super) struct Trouble {
     /// Silent nodes, and those that can't sign.
     absent: BTreeSet<Identity>,
     culprits: BTreeSet<Identity>,
@@ -43,6 +46,16 @@ const DOUBT: u32 = 4;
 const PATIENCE: u32 = 1;
 
 impl Trouble {
+    /// How much speaks against choosing a node.
+    pub(super) fn strikes_of(&self, node: &Identity) -> u32 {
+        self.strikes.get(node).copied().unwrap_or_default()
+    }
+
+    /// Whether a node refuses the request.
+    pub(super) fn has_refused(&self, node: &Identity) -> bool {
+        self.refusals.contains_key(node)
+    }
+
     fn strike(&mut self, nodes: &BTreeSet<Identity>, weight: u32) {
         for node in nodes {
             let strikes = self.strikes.entry(*node).or_default();
@@ -70,12 +83,19 @@ impl Engine {
         let places = match &job {
             Job::Keygen(_) => &self.keygens,
             Job::Sign(_) => &self.signings,
+            Job::Auxiliary(_) | Job::Presign(_) => &self.provisions,
         };
         let _place = places.take(deadline).await.map_err(|why| {
             let message = format!("of {} requests, {why}", job.operation());
             ErrorBody::new(ErrorCode::TooManySessions, message)
         })?;
-        self.ledger.update(verified.request_id(), |view| view.wallet_id = Some(job.wallet_id().clone()));
+        self.ledger.update(verified.request_id(), |view| view.wallet_id = job.wallet_id().cloned());
+        let cause = Cause::request(verified);
+        if let Job::Sign(sign) = &job
+            && sign.is_presigned()
+        {
+            self.demand.note(&sign.wallet);
+        }
 
         let mut trouble = Trouble::default();
         let mut pause = Duration::from_millis(25);
@@ -87,7 +107,14 @@ impl Engine {
             if let Some(result) = self.made_before(&job, verified)? {
                 return Ok(result);
             }
-            let chosen = self.choose(&job, verified, &trouble)?;
+            let claim = match &job {
+                Job::Sign(sign) => self.claim(sign, &trouble),
+                _ => None,
+            };
+            let chosen = match &claim {
+                Some(claim) => claim.origin().signers.clone(),
+                None => self.choose(&job, verified, &trouble)?,
+            };
             self.ledger.update(verified.request_id(), |view| {
                 view.attempt = attempt;
                 view.committee = self.names(&chosen);
@@ -96,14 +123,27 @@ impl Engine {
             });
             self.metrics.attempted(job.operation());
             let begun = Instant::now();
-            let attempted = self.attempt(verified, &job, &chosen, attempt, deadline).await;
+            let attempted = match self.presigned(&job, &chosen, claim, deadline).await {
+                Ok(claim) => self.attempt(&cause, &job, &chosen, claim.as_ref(), attempt, deadline).await,
+                Err(failed) => failed,
+            };
             self.metrics.attempt_took(job.operation(), attempted.outcome(), begun.elapsed());
             self.note_convictions(&mut trouble);
             match attempted {
                 Attempted::Signed(result) => {
                     return self.signed_result(verified, *result, &trouble).await;
                 }
-                Attempted::Active(wallet) => return self.keygen_result(verified, &wallet).await,
+                Attempted::Active(wallet) => {
+                    if protocols::presigning(wallet.scheme).is_some() {
+                        self.demand.note(&wallet);
+                    }
+                    return self.keygen_result(verified, &wallet).await;
+                }
+                // No ending of a request.
+                Attempted::Presigned(_) | Attempted::Auxiliary(_) => {
+                    return Err(internal("something else was made than was asked for".into()));
+                }
+                Attempted::NotReady(why) => return Err(ErrorBody::new(ErrorCode::NotReady, why)),
                 // The others have it: so has a client that asks one of them.
                 Attempted::NotKept(why) => return Err(ErrorBody::new(ErrorCode::NotReady, why)),
                 Attempted::Unresolved(why) => return Err(ErrorBody::new(ErrorCode::TimedOut, why)),
@@ -184,7 +224,7 @@ impl Engine {
         let fingerprint = verified.request().fingerprint();
         let job = match job {
             Job::Keygen(job) => job,
-            Job::Sign(_) => return self.ledger.known(verified.request_id(), &fingerprint),
+            _ => return self.ledger.known(verified.request_id(), &fingerprint),
         };
         let mut made = self.wallets.named(&job.wallet);
         made.retain(|wallet| wallet.fingerprint == fingerprint);
@@ -235,9 +275,8 @@ impl Engine {
             );
         }
         let fingerprint = verified.request().fingerprint();
-        let strikes = |node: &Identity| trouble.strikes.get(node).copied().unwrap_or_default();
         let mut ordered: Vec<_> =
-            up.into_iter().map(|node| (strikes(&node), rank(&fingerprint, &node), node)).collect();
+            up.into_iter().map(|node| (trouble.strikes_of(&node), rank(&fingerprint, &node), node)).collect();
         ordered.sort_unstable();
         Ok(ordered.into_iter().take(wanted).map(|(.., node)| node).collect())
     }
@@ -294,9 +333,12 @@ impl Engine {
             return Err(internal("another number of signatures than the request needs".into()));
         }
         let mut views = Vec::with_capacity(job.tasks.len());
-        for (key, signature) in job.keys.iter().zip(&signed.signatures) {
-            let (signature, public_key) = ((*signature.as_bytes()).into(), key.as_bytes().to_vec().into());
-            views.push(SignatureView { signature, recovery_id: None, public_key });
+        for ((task, key), signature) in job.tasks.iter().zip(&job.keys).zip(&signed.signatures) {
+            views.push(SignatureView {
+                signature: (*signature.as_bytes()).into(),
+                recovery_id: recovery_id(job, task, key, signature),
+                public_key: key.as_bytes().to_vec().into(),
+            });
         }
         let first = views.first().cloned().ok_or_else(|| internal("a request for no signature".into()))?;
         let assembled = match &job.transaction {
@@ -359,7 +401,7 @@ impl Engine {
             Reason::Refused { code, message } => {
                 let path = match job {
                     Job::Keygen(_) => paths::KEYGEN,
-                    Job::Sign(_) => paths::SIGN,
+                    Job::Sign(_) | Job::Presign(_) | Job::Auxiliary(_) => paths::SIGN,
                 };
                 // A member says what it likes: with what nobody is refused here, it has only ended its part.
                 let mut usual = openapi::refusals("post", path).into_iter().flatten();
@@ -370,7 +412,9 @@ impl Engine {
             Reason::Busy(why) | Reason::Unable(why) => {
                 ErrorBody::new(ErrorCode::NotEnoughSigners, format!("node {}: {why}", self.name(node)))
             }
-            Reason::Done(_) => ErrorBody::new(ErrorCode::Internal, "the request is done"),
+            Reason::Done(_) | Reason::Lacking(_) | Reason::Behind { .. } => {
+                internal(format!("node {}: {reason}", self.name(node)))
+            }
         }
     }
 
@@ -382,6 +426,14 @@ impl Engine {
         }
         ErrorBody::new(code, message).with_culprits(self.names(&trouble.culprits))
     }
+}
+
+/// The recovery id of a signature that has one.
+fn recovery_id(job: &SignJob, task: &Task, key: &PublicKey, signature: &Signature) -> Option<u8> {
+    if !job.wallet.scheme.signs_digests() {
+        return None;
+    }
+    ecdsa::recovery_id(key, task.message.as_slice().try_into().ok()?, signature).ok()
 }
 
 fn internal(message: String) -> ErrorBody {

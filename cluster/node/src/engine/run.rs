@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use quorate_frost::Output;
+use quorate_cggmp21::presign::{NonceStock, PresignSecret};
+use quorate_cggmp21::Presignatures;
+use quorate_cggmp21::auxiliary::Auxiliary;
 use quorate_keygen::{ACKNOWLEDGE, Certificate};
 use quorate_keys::{Identity, Secret};
 use quorate_request::{SessionResult, Verified};
 use quorate_session::{
-    Abort, Envelope, ErasedAction, ErasedSession, SessionContext, SessionId, SetupError, Wire,
+    Abort, Envelope, ErasedAction, ErasedSession, Output, SessionContext, SessionId, SetupError, Wire,
 };
 use quorate_sharing::KeyShare;
 use rand_core::OsRng;
@@ -21,10 +23,13 @@ use super::attempt::Answer;
 use super::pace::Pace;
 use super::{Busy, Engine, lock};
 use crate::barrier::Step;
+use crate::cause::Cause;
 use crate::frame::{Decline, Frame, GivenUp, Reason, Signed};
-use crate::job::{Job, SignJob, aggregator};
+use crate::job::{Job, PresignJob, SignJob, aggregator};
+use crate::presignatures::{Half, Reservation};
 use crate::store::Batch;
 use crate::wallets::{PendingShare, WalletError};
+use crate::work::Workers;
 
 /// A silent session repeats its messages this often: a connection may have broken under them.
 const RETRANSMIT: Duration = Duration::from_millis(1000);
@@ -89,7 +94,7 @@ pub(super) struct Part {
     pub(super) context: Arc<SessionContext>,
     /// Digest of the proposal.
     pub(super) digest: [u8; 32],
-    pub(super) verified: Arc<Verified>,
+    pub(super) cause: Arc<Cause>,
     pub(super) job: Arc<Job>,
     pub(super) setup: Vec<u8>,
     pub(super) cancelled: watch::Receiver<bool>,
@@ -141,8 +146,8 @@ impl Part {
 }
 
 impl Engine {
-    /// Runs a session in a task of its own.
-    pub(super) fn run(self: &Arc<Self>, part: Part) {
+    /// Runs a session in a task of its own. `reserved`: the presignatures that it uses up.
+    pub(super) fn run(self: &Arc<Self>, part: Part, reserved: Option<Reservation>) {
         let members = part.context.committee().members();
         let (sender, inbound) = mpsc::channel(WAITING.saturating_mul(members.len()));
         let places =
@@ -159,7 +164,7 @@ impl Engine {
         let clearing = Clearing {
             engine: Arc::clone(self),
             session: part.session(),
-            request: part.verified.request_id().as_str().to_owned(),
+            request: part.cause.id().to_owned(),
             proposal: part.digest,
             running,
         };
@@ -167,7 +172,7 @@ impl Engine {
         tokio::spawn(async move {
             let engine = &clearing.engine;
             let remembering = engine.begin_to_remember(&part);
-            match engine.open(&part) {
+            match engine.open(&part, reserved).await {
                 Ok(machine) => engine.drive(&part, machine, inbound, remembering, busy, &clearing).await,
                 Err(error) => {
                     clearing.over();
@@ -180,10 +185,8 @@ impl Engine {
     /// Makes a request for a signature durable while round one is under way: it must be before the share leaves, in the
     /// round after. A key generation's goes with what it stores itself.
     fn begin_to_remember(&self, part: &Part) -> Option<Remembering> {
-        if !matches!(*part.job, Job::Sign(_)) {
-            return None;
-        }
-        let remembered = self.ledger.remember(Batch::new(), &part.verified);
+        let verified = part.cause.verified().filter(|_| matches!(*part.job, Job::Sign(_)))?;
+        let remembered = self.ledger.remember(Batch::new(), verified);
         let store = Arc::clone(&self.store);
         Some(tokio::spawn(async move {
             let remembered = remembered.map_err(|error| Unstored::Fault(error.message))?;
@@ -191,32 +194,78 @@ impl Engine {
         }))
     }
 
-    fn open(&self, part: &Part) -> Result<Box<dyn ErasedSession>, SetupError> {
+    async fn open(&self, part: &Part, reserved: Option<Reservation>) -> Result<Machine, SetupError> {
         let protocol = part.job.protocol();
         let protocol =
             self.registry.find(protocol).ok_or_else(|| SetupError(format!("unknown protocol {protocol}")))?;
-        let secret = match &*part.job {
-            Job::Keygen(_) => ().to_wire().map(Secret::new).map_err(|error| SetupError(error.to_string()))?,
-            Job::Sign(job) => {
-                self.wallets.share(&job.wallet).map_err(|error| SetupError(error.to_string()))?
-            }
-        };
+        let secret = self.secret_of(part, reserved).await.map_err(SetupError)?;
         self.barrier.reached(part.job.operation(), Step::Started);
-        protocol.open(Arc::clone(&part.context), &part.setup, &secret, self.keyring(), &mut OsRng)
+        let (protocol, context) = (Arc::clone(protocol), Arc::clone(&part.context));
+        let (setup, keyring) = (part.setup.clone(), self.keyring());
+        let open = move || protocol.open(context, &setup, &secret, keyring, &mut OsRng);
+        match self.workers_for(&part.job) {
+            None => Ok(Machine { session: Some(open()?), workers: None }),
+            Some(workers) => {
+                let session = workers.run(open).await.map_err(|error| SetupError(error.to_string()))??;
+                Ok(Machine { session: Some(session), workers: Some(workers.clone()) })
+            }
+        }
+    }
+
+    /// Where a session computes: the short ones where they are.
+    fn workers_for(&self, job: &Job) -> Option<&Workers> {
+        match job {
+            Job::Keygen(_) | Job::Sign(_) => None,
+            Job::Presign(job) if !job.urgent => Some(&self.background),
+            Job::Presign(_) | Job::Auxiliary(_) => Some(&self.foreground),
+        }
+    }
+
+    /// What this node alone brings into a session. What is for one use is gone from where it was kept.
+    async fn secret_of(
+        &self,
+        part: &Part,
+        reserved: Option<Reservation>,
+    ) -> Result<Secret<Vec<u8>>, String> {
+        fn text(error: impl ToString) -> String {
+            error.to_string()
+        }
+        match &*part.job {
+            Job::Keygen(_) => ().to_wire().map(Secret::new).map_err(text),
+            Job::Sign(job) if job.is_presigned() => {
+                let halves = reserved.and_then(Reservation::take).ok_or("the presignatures are gone")?;
+                Presignatures(halves).to_wire().map(Secret::new).map_err(text)
+            }
+            Job::Sign(job) => self.wallets.share(&job.wallet).map_err(text),
+            Job::Auxiliary(_) => {
+                let primes = self.primes.take().await.map_err(text)?;
+                primes.ok_or("there are no primes")?.to_wire().map(Secret::new).map_err(text)
+            }
+            Job::Presign(job) => {
+                let share = self.wallets.share(&job.wallet).map_err(text)?;
+                let share = KeyShare::from_wire(share.expose()).map_err(text)?;
+                let auxiliary = self.auxiliaries.secret(&job.origin.auxiliary).map_err(text)?;
+                let secret = PresignSecret { share, auxiliary, stock: NonceStock::default() };
+                secret.to_wire().map(Secret::new).map_err(text)
+            }
+        }
     }
 
     /// Sees a session through, then lets it linger for the sake of the others.
     async fn drive(
         self: &Arc<Self>,
         part: &Part,
-        mut session: Box<dyn ErasedSession>,
+        mut machine: Machine,
         mut inbound: mpsc::Receiver<Delivery>,
         remembering: Option<Remembering>,
         busy: Busy,
         clearing: &Clearing,
     ) {
-        let ended = self.advance(part, &mut *session, &mut inbound, remembering).await;
+        let ended = self.advance(part, &mut machine, &mut inbound, remembering).await;
         clearing.over();
+        let Some(mut session) = machine.session else {
+            return self.give_up(part, Abort::Local { reason: "its work broke off".into() }).await;
+        };
         let is_done = matches!(ended, Ended::Done(_));
         match ended {
             Ended::Done(output) => {
@@ -246,8 +295,8 @@ impl Engine {
             let mut sessions = lock(&self.sessions);
             sessions.remove(&part.session());
             // The same is true when the signature is heard of.
-            let request = (is_done && matches!(*part.job, Job::Sign(_))).then(|| part.verified.request_id());
-            self.linger(&part.context, session, request);
+            let verified = part.cause.verified().filter(|_| is_done && matches!(*part.job, Job::Sign(_)));
+            self.linger(&part.context, session, verified.map(Verified::request_id));
             while let Ok((from, envelope, _)) = inbound.try_recv() {
                 rest.push((from, envelope));
             }
@@ -260,7 +309,7 @@ impl Engine {
     async fn advance(
         &self,
         part: &Part,
-        session: &mut dyn ErasedSession,
+        machine: &mut Machine,
         inbound: &mut mpsc::Receiver<Delivery>,
         mut remembering: Option<Remembering>,
     ) -> Ended {
@@ -269,6 +318,9 @@ impl Engine {
         let mut pace = Pace::new(self, part);
         let mut repeat = Instant::now() + RETRANSMIT;
         loop {
+            let Some(session) = machine.session.as_deref_mut() else {
+                return Ended::Abort(Abort::Local { reason: "its work broke off".into() });
+            };
             while let Some(action) = session.next_action() {
                 match action {
                     ErasedAction::Send { to, bytes } => {
@@ -301,8 +353,8 @@ impl Engine {
             // A round in which this party sends nothing has its time too.
             pace.at(session.round());
             tokio::select! {
-                changed = cancelled.wait_for(|cancelled| *cancelled), if cancellable => {
-                    if changed.is_ok() { return Ended::Cancelled; }
+                changed = async { cancelled.wait_for(|cancelled| *cancelled).await.is_ok() }, if cancellable => {
+                    if changed { return Ended::Cancelled; }
                     // The attempt's entry is gone: nothing can cancel it any more.
                     cancellable = false;
                 }
@@ -315,7 +367,7 @@ impl Engine {
                     repeat = Instant::now() + RETRANSMIT;
                 }
                 message = inbound.recv() => match message {
-                    Some((from, envelope, _)) => receive(part, session, &from, &envelope),
+                    Some((from, envelope, _)) => machine.receive(part, &from, envelope).await,
                     None => return Ended::Cancelled,
                 },
             }
@@ -337,11 +389,20 @@ impl Engine {
         checkpoint: &Secret<Vec<u8>>,
     ) -> Result<(), Unstored> {
         let fault = |error: &dyn std::fmt::Display| Unstored::Fault(error.to_string());
-        let remembered = self.ledger.remember(Batch::new(), &part.verified);
-        let remembered = remembered.map_err(|error| Unstored::Fault(error.message))?;
-        match &*part.job {
-            Job::Sign(_) => self.store.commit(remembered).await.map_err(|error| fault(&error)),
-            Job::Keygen(job) => {
+        let remember = |verified: &Verified| {
+            let remembered = self.ledger.remember(Batch::new(), verified);
+            remembered.map_err(|error| Unstored::Fault(error.message))
+        };
+        match (&*part.job, &*part.cause) {
+            (Job::Sign(_), Cause::Request(verified)) => {
+                self.store.commit(remember(verified)?).await.map_err(|error| fault(&error))
+            }
+            (Job::Auxiliary(job), _) => {
+                let made = Auxiliary::from_wire(checkpoint.expose()).map_err(|error| fault(&error))?;
+                let stored = self.auxiliaries.store_pending(part.session(), made, job.request).await;
+                stored.map_err(|error| fault(&error))
+            }
+            (Job::Keygen(job), Cause::Request(verified)) => {
                 let share = KeyShare::from_wire(checkpoint.expose()).map_err(|error| fault(&error))?;
                 let mine = |envelope: &Arc<Envelope>| envelope.header.sender == part.context.me();
                 let acknowledgement = acknowledgements.into_iter().find(mine);
@@ -349,12 +410,15 @@ impl Engine {
                     acknowledgement.ok_or_else(|| fault(&"the session has no acknowledgement to send"))?;
                 let pending = PendingShare {
                     wallet: job.wallet.as_str().to_owned(),
-                    request: part.verified.request().encode(),
+                    request: verified.request().encode(),
                     agreement: part.context.agreement().clone(),
                     acknowledgement: Envelope::clone(&acknowledgement),
                     share,
                 };
-                Ok(self.wallets.store_pending(remembered, &pending).await?)
+                Ok(self.wallets.store_pending(remember(verified)?, &pending).await?)
+            }
+            (Job::Presign(_) | Job::Sign(_) | Job::Keygen(_), _) => {
+                Err(fault(&"there is nothing to store"))
             }
         }
     }
@@ -368,6 +432,8 @@ impl Engine {
         let finished = match &*part.job {
             Job::Sign(job) => self.finish_signing(part, job, output).await,
             Job::Keygen(_) => self.finish_keygen(part, &acknowledgements).await,
+            Job::Auxiliary(_) => self.finish_auxiliary(part).await,
+            Job::Presign(job) => self.finish_presigning(part, job, output),
         };
         if let Err(reason) = finished {
             self.give_up(part, Abort::Local { reason }).await;
@@ -383,11 +449,12 @@ impl Engine {
     ) -> Result<(), String> {
         let output = Output::from_wire(output.expose()).map_err(|error| error.to_string())?;
         let Output::Signatures(made) = output else { return Ok(()) };
+        let verified = part.cause.verified().ok_or("nobody asked for the signatures")?;
         let committee: Vec<_> =
             part.context.committee().members().iter().map(|member| member.identity).collect();
         let signed = Signed {
-            request_id: part.verified.request_id().as_str().to_owned(),
-            fingerprint: part.verified.request().fingerprint(),
+            request_id: part.cause.id().to_owned(),
+            fingerprint: part.cause.fingerprint(),
             signatures: made.iter().map(|made| made.signature).collect(),
             committee: committee.clone(),
             attempt: part.context.agreement().proposal().attempt,
@@ -396,12 +463,12 @@ impl Engine {
         if !made.iter().map(|made| &made.public_key).eq(&job.keys) {
             return Err("the session signed with other keys than the request asks for".into());
         }
-        let response = self.sign_response_of_verified(&part.verified, job, &signed);
+        let response = self.sign_response_of_verified(verified, job, &signed);
         let response = response.map_err(|error| error.message)?;
         let result = SessionResult::Sign(response.clone());
-        self.ledger.settle(&part.verified, &result).await.map_err(|error| error.message)?;
-        self.ledger.learn(&part.verified, &result);
-        self.outcome_known(part.verified.request_id().as_str());
+        self.ledger.settle(verified, &result).await.map_err(|error| error.message)?;
+        self.ledger.learn(verified, &result);
+        self.outcome_known(part.cause.id());
         self.barrier.reached("sign", Step::Settled);
         let proposer = part.context.agreement().proposal().proposer;
         let frame = Frame::Signed(signed.clone());
@@ -411,7 +478,7 @@ impl Engine {
         }
         self.answer_by_request(
             self.me,
-            part.verified.request_id().as_str(),
+            part.cause.id(),
             Answer::Signed(Box::new((signed, Some(response)))),
         );
         Ok(())
@@ -442,14 +509,53 @@ impl Engine {
         if speaks == Some(part.context.me()) {
             self.send_all(&Frame::Certified(Box::new(wallet.certified())));
         }
-        self.answer_by_request(self.me, part.verified.request_id().as_str(), Answer::Active(wallet));
+        self.answer_by_request(self.me, part.cause.id(), Answer::Active(wallet));
+        Ok(())
+    }
+
+    /// Every party has stored the auxiliary information.
+    async fn finish_auxiliary(&self, part: &Part) -> Result<(), String> {
+        let session = part.session();
+        let known = self.auxiliaries.activate(session).await.map_err(|error| error.to_string())?;
+        let parties = self.names(known.public.keys.keys());
+        tracing::info!(%session, epoch = known.public.epoch, "auxiliary information of {} is active", parties.join(", "));
+        // Those made under what it replaces.
+        self.presignatures.retain(|origin| self.auxiliaries.find(&origin.auxiliary).is_some());
+        self.barrier.reached("auxiliary", Step::Settled);
+        self.answer_by_request(self.me, part.cause.id(), Answer::Auxiliary(session));
+        Ok(())
+    }
+
+    /// Keeps the presignatures for their owner; one of the signers tells an owner that is none.
+    fn finish_presigning(
+        &self,
+        part: &Part,
+        job: &PresignJob,
+        output: &Secret<Vec<u8>>,
+    ) -> Result<(), String> {
+        let Presignatures(made) = Presignatures::from_wire(output.expose()).map_err(|error| error.to_string())?;
+        let publics: Vec<_> = made.iter().map(|presignature| presignature.public().clone()).collect();
+        // Replaced while they were made.
+        if self.auxiliaries.find(&job.origin.auxiliary).is_none() {
+            return Err("the auxiliary information has been replaced".into());
+        }
+        self.presignatures.add(&job.origin, made.into_iter().map(Half::Signer));
+        let agreement = part.context.agreement();
+        let owner = agreement.proposal().proposer;
+        if owner == self.me {
+            self.answer_by_request(self.me, part.cause.id(), Answer::Presigned(publics));
+        } else if agreement.committee().index_of(&owner).is_none()
+            && aggregator(agreement.committee(), &owner) == Some(part.context.me())
+        {
+            self.send(&owner, &Frame::Presigned { proposal: part.digest, publics });
+        }
         Ok(())
     }
 
     /// Tells the proposer that the session came too late here: nobody's fault, and no word about its members.
     fn step_back(&self, part: &Part, why: String) {
         let session = part.session();
-        tracing::info!(%session, request = part.verified.request_id().as_str(), "stepped back, {why}");
+        tracing::info!(%session, request = part.cause.id(), "stepped back, {why}");
         let proposer = part.context.agreement().proposal().proposer;
         let reason = Reason::Busy(why);
         if proposer == self.me {
@@ -462,7 +568,7 @@ impl Engine {
     /// Tells the proposer, and with proof everybody, that the session failed here.
     async fn give_up(&self, part: &Part, abort: Abort) {
         let session = part.session();
-        tracing::warn!(%session, request = part.verified.request_id().as_str(), "session aborted, {abort}");
+        tracing::warn!(%session, request = part.cause.id(), "session aborted, {abort}");
         let agreement = part.context.agreement();
         if let Abort::Proven { evidence } = &abort {
             for evidence in evidence {
@@ -488,8 +594,25 @@ impl Engine {
     }
 }
 
-fn receive(part: &Part, session: &mut dyn ErasedSession, from: &Identity, envelope: &[u8]) {
-    if let Some(party) = part.context.committee().index_of(from) {
-        session.receive(party, envelope, &mut OsRng);
+/// A session, and where it computes.
+struct Machine {
+    /// None only when its work broke off.
+    session: Option<Box<dyn ErasedSession>>,
+    /// None: where it is.
+    workers: Option<Workers>,
+}
+
+impl Machine {
+    async fn receive(&mut self, part: &Part, from: &Identity, envelope: Vec<u8>) {
+        let Some(party) = part.context.committee().index_of(from) else { return };
+        let Some(mut session) = self.session.take() else { return };
+        let work = move || {
+            session.receive(party, &envelope, &mut OsRng);
+            session
+        };
+        self.session = match &self.workers {
+            None => Some(work()),
+            Some(workers) => workers.run(work).await.ok(),
+        };
     }
 }

@@ -18,6 +18,10 @@ pub enum Table {
     Requests,
     /// Their results.
     Results,
+    /// Auxiliary information, by the session that made it.
+    Auxiliary,
+    /// Pairs of safe primes for it, not used yet.
+    Primes,
     /// Proof against peers.
     Evidence,
     /// Facts of the node itself.
@@ -26,12 +30,14 @@ pub enum Table {
 
 impl Table {
     /// Every table.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Wallets,
         Self::Shares,
         Self::Pending,
         Self::Requests,
         Self::Results,
+        Self::Auxiliary,
+        Self::Primes,
         Self::Evidence,
         Self::Meta,
     ];
@@ -45,6 +51,8 @@ impl Table {
             Self::Pending => "pending",
             Self::Requests => "requests",
             Self::Results => "results",
+            Self::Auxiliary => "auxiliary",
+            Self::Primes => "primes",
             Self::Evidence => "evidence",
             Self::Meta => "meta",
         }

@@ -6,7 +6,7 @@ use super::writer::{self, FORMAT_ROW, HEADER_TABLE, KEY_ROW, SEQUENCE_ROW};
 use super::{StoreError, Table};
 use quorate_identity::envelope::{KdfParams, Passphrase, open as open_envelope, seal as seal_envelope};
 use rand_core::OsRng;
-use redb::ReadableDatabase;
+use redb::{ReadableDatabase, TableHandle as _};
 use std::path::Path;
 use zeroize::Zeroizing;
 
@@ -57,6 +57,27 @@ pub(super) fn initialize(engine: &Engine, cipher: &RecordCipher, wrapped: &[u8])
             Ok(())
         })
         .map_err(|(_, fault)| engine.explain("creating", fault))
+}
+
+/// Makes the tables that a store of an earlier release does not have.
+pub(super) fn complete(engine: &Engine) -> Result<(), StoreError> {
+    let missing = engine.read(|database| {
+        let transaction = database.begin_read()?;
+        let known: Vec<_> = transaction.list_tables()?.map(|table| table.name().to_owned()).collect();
+        Ok(Table::ALL.into_iter().any(|table| !known.iter().any(|name| name == table.name())))
+    })?;
+    if !missing {
+        return Ok(());
+    }
+    let make = |database: &redb::Database| {
+        let transaction = database.begin_write()?;
+        for table in Table::ALL {
+            transaction.open_table(writer::definition(table))?;
+        }
+        transaction.commit()?;
+        Ok(())
+    };
+    engine.run(make).map_err(|(_, fault)| engine.explain("completing", fault))
 }
 
 /// The format version travels with the key, so that the plain one beside it cannot be altered unnoticed.

@@ -22,7 +22,7 @@ use super::setup::{PresignSecret, PresignSetup, key_digest, refuse};
 use super::stock::Stock;
 use super::third::{self, OwnSums};
 use crate::parallel;
-use crate::presignature::Presignature;
+use crate::presignature::Presignatures;
 use crate::suite::Suite;
 
 /// The making of presignatures; see the module documentation for the rounds.
@@ -121,7 +121,7 @@ impl<C: Suite> Protocol for Presign<C> {
     type Fault = Fault;
     /// Nothing has to be stored before a message leaves.
     type Checkpoint = ();
-    type Output = Vec<Presignature>;
+    type Output = Presignatures;
 
     fn start(
         context: Arc<SessionContext>,
@@ -380,7 +380,7 @@ impl<C: Suite> Summing<C> {
             });
         let output = made.collect::<Option<Vec<_>>>();
         let output = output.ok_or_else(|| Failure::Unattributed("a nonce is zero".into()))?;
-        Ok(Step::Done { output, send: Outgoing::nothing(), checkpoint: None })
+        Ok(Step::Done { output: Presignatures(output), send: Outgoing::nothing(), checkpoint: None })
     }
 }
 

@@ -15,7 +15,8 @@ use rand_core::CryptoRngCore;
 
 use super::message::{Fault, Message, SHARE};
 use super::randomise::Randomised;
-use super::setup::{Presignatures, SignSetup};
+use super::setup::SignSetup;
+use crate::presignature::Presignatures;
 use crate::suite::Suite;
 
 /// Signing; see the module documentation.

@@ -34,17 +34,8 @@ pub struct SignTask {
     pub presignature: PublicPresignature,
 }
 
-/// One signer's presignatures, in the order of the tasks. The caller has deleted them durably where they were stored.
-#[derive(Debug, BorshSerialize, BorshDeserialize)]
-pub struct Presignatures(pub Vec<Presignature>);
-
 impl Wire for SignSetup {
     const MAX_BYTES: usize = PublicShares::MAX_BYTES + MAX_SIGNATURES * (1280 + MAX_SIGNERS * 80);
-}
-
-/// The encoding holds secrets: it goes nowhere.
-impl Wire for Presignatures {
-    const MAX_BYTES: usize = 16 + MAX_SIGNATURES * Presignature::MAX_BYTES;
 }
 
 impl SignSetup {

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use quorate_cggmp21::auxiliary::{Auxiliary, EncodedKeys, PublicAuxiliary};
 use quorate_cggmp21::presign::{NonceStock, Presign, PresignSecret, PresignSetup};
-use quorate_cggmp21::sign::{Presignatures, Sign, SignSetup, SignTask};
-use quorate_cggmp21::{Presignature, Suite};
+use quorate_cggmp21::sign::{Sign, SignSetup, SignTask};
+use quorate_cggmp21::{Presignature, Presignatures, Suite};
 use quorate_keys::{ChainCode, GroupKey, Secret};
 use quorate_paillier::{Sizes, test_keys};
 use quorate_session::{Made, Output};
@@ -103,7 +103,8 @@ impl<C: Suite> Scene<C> {
         seed: u64,
     ) -> BTreeMap<PartyIndex, Vec<Presignature>> {
         let setup = self.presign_setup(signers, count);
-        self.presigning(signers, &setup, seed).run().results()
+        let made = self.presigning(signers, &setup, seed).run().results();
+        made.into_iter().map(|(party, Presignatures(made))| (party, made)).collect()
     }
 
     /// A setup that uses up all of these presignatures, of one signer or another.

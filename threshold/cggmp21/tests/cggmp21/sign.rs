@@ -1,7 +1,7 @@
 //! Signatures, from presigning on.
 
-use quorate_cggmp21::sign::{Message, Presignatures, Sign, SignSetup};
-use quorate_cggmp21::{Presignature, Suite};
+use quorate_cggmp21::sign::{Message, Sign, SignSetup};
+use quorate_cggmp21::{Presignature, Presignatures, Suite};
 use quorate_keys::{PublicKey, Scheme, Signature, ecdsa};
 use quorate_session::{Outgoing, Wire};
 use quorate_sharing::{Curve, P256, Secp256k1};

@@ -1,0 +1,137 @@
+//! Why nodes do something together: because a client asks for it, or because they need it themselves.
+
+use std::collections::BTreeSet;
+
+use borsh::{BorshDeserialize, BorshSerialize};
+use quorate_keys::{Identity, Transcript};
+use quorate_request::Verified;
+use quorate_session::SessionId;
+use rand_core::{CryptoRng, RngCore};
+
+/// What is done, and on whose word.
+#[derive(Debug, Clone)]
+pub(crate) enum Cause {
+    /// A client's request.
+    Request(Box<Verified>),
+    /// What a node wants ready for the requests to come. It signs nothing, so a node's own word is enough.
+    Upkeep(Box<Upkeep>),
+}
+
+/// A cause as a proposer shows it to members.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub(crate) enum Order {
+    /// The client's request as it was signed.
+    Request(Vec<u8>),
+    Upkeep(Provision, [u8; 16]),
+}
+
+/// What nodes make ahead.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub(crate) enum Provision {
+    Auxiliary(NewAuxiliary),
+    Presignatures(NewPresignatures),
+}
+
+/// Auxiliary information of some nodes.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub(crate) struct NewAuxiliary {
+    pub(crate) parties: BTreeSet<Identity>,
+    /// Greater than that of all before.
+    pub(crate) epoch: u64,
+    /// The client's request to replace what there is, as it was signed; none for the first.
+    pub(crate) request: Option<Vec<u8>>,
+}
+
+/// Presignatures of a wallet, for the proposer to use.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub(crate) struct NewPresignatures {
+    /// The key generation that made the wallet.
+    pub(crate) wallet: SessionId,
+    pub(crate) signers: BTreeSet<Identity>,
+    /// The session that made the auxiliary information under which they are made.
+    pub(crate) auxiliary: SessionId,
+    pub(crate) count: u16,
+    /// Whether a client waits for them. Others are made while nothing else is to do.
+    pub(crate) urgent: bool,
+}
+
+/// A provision that is one of its own, however often the same is made.
+#[derive(Debug, Clone)]
+pub(crate) struct Upkeep {
+    pub(crate) provision: Provision,
+    unique: [u8; 16],
+    digest: [u8; 32],
+    id: String,
+}
+
+impl Upkeep {
+    /// A new one.
+    pub(crate) fn new(provision: Provision, rng: &mut (impl RngCore + CryptoRng)) -> Self {
+        let mut unique = [0; 16];
+        rng.fill_bytes(&mut unique);
+        Self::told(provision, unique)
+    }
+
+    fn told(provision: Provision, unique: [u8; 16]) -> Self {
+        let encoded = borsh::to_vec(&provision).unwrap_or_default();
+        let digest = Transcript::new(b"quorate/upkeep/v1")
+            .field("provision", &encoded)
+            .field("unique", &unique)
+            .digest();
+        // No request of a client can be called so: there is a space in it.
+        let id = format!("upkeep {}", hex::encode(digest.split_at(16).0));
+        Self { provision, unique, digest, id }
+    }
+}
+
+impl Cause {
+    /// The cause of a client's request.
+    pub(crate) fn request(verified: &Verified) -> Self {
+        Self::Request(Box::new(verified.clone()))
+    }
+
+    /// The cause of a provision that another node proposes.
+    pub(crate) fn upkeep(provision: Provision, unique: [u8; 16]) -> Self {
+        Self::Upkeep(Box::new(Upkeep::told(provision, unique)))
+    }
+
+    /// The client's request, if there is one.
+    pub(crate) fn verified(&self) -> Option<&Verified> {
+        match self {
+            Self::Request(verified) => Some(verified),
+            Self::Upkeep(_) => None,
+        }
+    }
+
+    /// The request id, or what takes its place.
+    pub(crate) fn id(&self) -> &str {
+        match self {
+            Self::Request(verified) => verified.request_id().as_str(),
+            Self::Upkeep(upkeep) => &upkeep.id,
+        }
+    }
+
+    /// What a proposal names.
+    pub(crate) fn digest(&self) -> [u8; 32] {
+        match self {
+            Self::Request(verified) => verified.request().digest(),
+            Self::Upkeep(upkeep) => upkeep.digest,
+        }
+    }
+
+    /// What tells two apart that have one id.
+    pub(crate) fn fingerprint(&self) -> [u8; 32] {
+        match self {
+            Self::Request(verified) => verified.request().fingerprint(),
+            Self::Upkeep(upkeep) => upkeep.digest,
+        }
+    }
+
+    /// What members are shown.
+    pub(crate) fn order(&self) -> Order {
+        match self {
+            Self::Request(verified) => Order::Request(verified.request().encode()),
+            Self::Upkeep(upkeep) => Order::Upkeep(upkeep.provision.clone(), upkeep.unique),
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! Presignatures at their owner: claimed for a request, made when there are none, compared with the signers.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use quorate_cggmp21::presign::PresignSetup;
+use quorate_cggmp21::{PresignatureId, PublicPresignature};
+use quorate_keys::Identity;
+use rand_core::OsRng;
+use tokio::time::{Instant, timeout_at};
+
+use super::Engine;
+use super::attempt::Attempted;
+use super::proposer::Trouble;
+use crate::cause::{Cause, NewPresignatures, Provision, Upkeep};
+use crate::frame::{Frame, Reason};
+use crate::job::{Job, PresignJob, SignJob};
+use crate::presignatures::{Claim, Half};
+use crate::wallets::Wallet;
+
+/// More than this are not compared: they would not fit into a frame.
+const COMPARED: usize = 30_000;
+
+impl Engine {
+    /// Claims presignatures for a request: of signers that are up, that it allows, and that have made least trouble.
+    pub(super) fn claim(&self, job: &SignJob, trouble: &Trouble) -> Option<Claim> {
+        if !job.is_presigned() {
+            return None;
+        }
+        let up: BTreeSet<_> = self.reachable().into_iter().collect();
+        let committee = &job.wallet.record.public.committee;
+        let named = job.signers.as_ref().map(|named| {
+            let members = named.iter().filter_map(|index| committee.member(*index));
+            members.map(|member| member.identity).collect::<BTreeSet<_>>()
+        });
+        let cost = |signers: &BTreeSet<Identity>| {
+            let fit = self.are_fit(signers, &up)
+                && named.as_ref().is_none_or(|named| named == signers)
+                && !signers.iter().any(|signer| trouble.has_refused(signer));
+            fit.then(|| signers.iter().map(|signer| trouble.strikes_of(signer)).sum())
+        };
+        self.presignatures.claim(&self.me, &job.wallet.session(), job.tasks.len(), cost)
+    }
+
+    /// Whether all of these can sign now.
+    pub(super) fn are_fit(&self, signers: &BTreeSet<Identity>, up: &BTreeSet<Identity>) -> bool {
+        signers.is_subset(up) && !signers.iter().any(|signer| self.is_excluded(signer))
+    }
+
+    /// The presignatures that an attempt of a request uses up, made now if there are none.
+    ///
+    /// # Errors
+    /// How the attempt has failed before it began.
+    pub(super) async fn presigned(
+        self: &Arc<Self>,
+        job: &Job,
+        chosen: &BTreeSet<Identity>,
+        claim: Option<Claim>,
+        deadline: Instant,
+    ) -> Result<Option<Claim>, Attempted> {
+        let Job::Sign(sign) = job else { return Ok(None) };
+        if claim.is_some() || !sign.is_presigned() {
+            return Ok(claim);
+        }
+        let (wallet, needed) = (sign.wallet.session(), sign.tasks.len());
+        let of_these = |signers: &BTreeSet<Identity>| (signers == chosen).then_some(0);
+        let claim = || self.presignatures.claim(&self.me, &wallet, needed, of_these);
+        let late = || Attempted::NotReady("there are no presignatures, and as many are being made as allowed".into());
+        // Others that wait may have left some over meanwhile.
+        let Ok(Ok(_place)) = timeout_at(deadline, self.demand.urgent.acquire()).await else {
+            return Err(late());
+        };
+        loop {
+            if let Some(claim) = claim() {
+                return Ok(Some(claim));
+            }
+            let ready = self.presignatures.ready(&self.me, &wallet, |signers| signers == chosen);
+            let count = needed.saturating_sub(ready).max(1);
+            self.presign(&sign.wallet, chosen, count, true, deadline).await?;
+        }
+    }
+
+    /// Has presignatures made by these signers, in one session: as many as asked for, or as one session makes. Gives how many.
+    ///
+    /// # Errors
+    /// How it failed.
+    pub(super) async fn presign(
+        self: &Arc<Self>,
+        wallet: &Arc<Wallet>,
+        signers: &BTreeSet<Identity>,
+        count: usize,
+        urgent: bool,
+        deadline: Instant,
+    ) -> Result<usize, Attempted> {
+        let auxiliary = self.auxiliary_for(wallet, signers, deadline).await?;
+        let count = count.min(PresignSetup::limit(signers.len()));
+        let new = NewPresignatures {
+            wallet: wallet.session(),
+            signers: signers.clone(),
+            auxiliary: auxiliary.session,
+            count: u16::try_from(count).unwrap_or(1),
+            urgent,
+        };
+        let refused = |reason: Reason| Attempted::NotReady(reason.to_string());
+        let job = PresignJob::new(&new, self.me, &self.wallets, &self.auxiliaries).map_err(refused)?;
+        let origin = Arc::clone(&job.origin);
+        let cause = Cause::Upkeep(Box::new(Upkeep::new(Provision::Presignatures(new), &mut OsRng)));
+        let job = Job::Presign(Box::new(job));
+        let publics = match self.provide(&cause, &job, signers, deadline).await {
+            Attempted::Presigned(publics) => publics,
+            failed => return Err(failed),
+        };
+        if !signers.contains(&self.me) {
+            let is_of_these = |public: &PublicPresignature| public.signers().len() == signers.len();
+            if publics.len() != count || !publics.iter().all(is_of_these) {
+                return Err(Attempted::Again("a signer told of other presignatures than were asked for".into()));
+            }
+            self.presignatures.add(&origin, publics.into_iter().map(Half::Owner));
+        }
+        Ok(count)
+    }
+
+    /// Tells a peer which presignatures of this node it must have halves of.
+    pub(super) fn tell_presignatures(&self, peer: &Identity) {
+        let shared = self.presignatures.shared_with(&self.me, peer);
+        if shared.len() <= COMPARED {
+            self.send(peer, &Frame::Presignatures(shared));
+        }
+    }
+
+    /// Takes an owner's word on its presignatures: drops those that it does not have any more.
+    pub(super) fn told_presignatures(&self, from: &Identity, theirs: &[PresignatureId]) {
+        let lacking = self.presignatures.compare(from, theirs);
+        if !lacking.is_empty() {
+            self.send(from, &Frame::LacksPresignatures(lacking));
+        }
+    }
+
+    /// Takes a signer's word that it has no halves of these.
+    pub(super) fn lacks_presignatures(&self, from: &Identity, ids: &[PresignatureId]) {
+        let dropped = self.presignatures.lacking(&self.me, from, ids);
+        if dropped > 0 {
+            tracing::info!(peer = %self.name(from), dropped, "dropped presignatures of which a signer has no halves");
+        }
+    }
+}

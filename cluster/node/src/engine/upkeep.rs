@@ -1,0 +1,273 @@
+//! What a node has made ahead, so that requests need not wait for it: auxiliary information, and presignatures of the wallets for which
+//! it is asked.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use quorate_keys::Identity;
+use quorate_session::SessionId;
+use rand_core::{OsRng, RngCore};
+use tokio::sync::{Notify, Semaphore};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+
+use super::attempt::Attempted;
+use super::{Engine, lock};
+use crate::auxiliary::Known;
+use crate::cause::{Cause, NewAuxiliary, Provision, Upkeep};
+use crate::frame::Reason;
+use crate::job::{AuxiliaryJob, Job};
+use crate::wallets::Wallet;
+
+/// How often a node looks whether something is to be made.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How long a run that nobody waits for may take, all tries included.
+const PATIENCE: Duration = Duration::from_secs(600);
+/// How long to wait after a run that failed; twice as long after the next, up to the longest.
+const AFTER_FAILURE: Duration = Duration::from_secs(2);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// How long a request leaves it to the first node of the cluster to make auxiliary information.
+const FIRST_NODE: Duration = Duration::from_secs(20);
+/// How long to wait for a member that is busy.
+const BUSY: Duration = Duration::from_millis(200);
+
+/// For what this node is asked.
+pub(super) struct Demand {
+    /// The wallets, and how long to let each be after runs that failed.
+    wallets: Mutex<BTreeMap<SessionId, Pause>>,
+    wake: Notify,
+    /// One run of making auxiliary information at a time.
+    making: tokio::sync::Mutex<()>,
+    /// Runs of presigning for which a client waits.
+    pub(super) urgent: Semaphore,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Pause {
+    until: Option<Instant>,
+    last: Duration,
+}
+
+impl Pause {
+    fn failed(&mut self) {
+        self.last = self.last.saturating_mul(2).clamp(AFTER_FAILURE, LONGEST_PAUSE);
+        self.until = Some(Instant::now() + self.last);
+    }
+
+    fn is_over(&self) -> bool {
+        self.until.is_none_or(|until| until <= Instant::now())
+    }
+}
+
+impl Demand {
+    pub(super) fn new(urgent: usize) -> Self {
+        Self {
+            wallets: Mutex::default(),
+            wake: Notify::new(),
+            making: tokio::sync::Mutex::default(),
+            urgent: Semaphore::new(urgent),
+        }
+    }
+
+    /// A client asks for signatures of this wallet.
+    pub(super) fn note(&self, wallet: &Wallet) {
+        lock(&self.wallets).entry(wallet.session()).or_default();
+        self.wake.notify_one();
+    }
+
+    fn wanted(&self) -> Vec<SessionId> {
+        let wallets = lock(&self.wallets);
+        wallets.iter().filter(|(_, pause)| pause.is_over()).map(|(session, _)| *session).collect()
+    }
+}
+
+impl Engine {
+    /// Sees to it that what requests need is there, until the node stops.
+    pub(crate) async fn prepare(self: Arc<Self>) {
+        let mut pause = Pause::default();
+        loop {
+            timeout(LOOK_EVERY, self.demand.wake.notified()).await.ok();
+            if self.is_draining() {
+                return;
+            }
+            if pause.is_over() && self.prepare_auxiliary().await.is_err() {
+                pause.failed();
+            }
+            while self.fill_pools().await {}
+        }
+    }
+
+    /// The nodes that work together: all that are not convicted.
+    fn in_good_standing(&self) -> BTreeSet<Identity> {
+        let peers = self.peers.all().iter().map(|peer| peer.identity);
+        peers.filter(|peer| !self.is_excluded(peer)).collect()
+    }
+
+    /// Has the cluster's auxiliary information made when all of its nodes are up, if this is the node to propose it.
+    async fn prepare_auxiliary(self: &Arc<Self>) -> Result<(), ()> {
+        let all = self.in_good_standing();
+        if !self.config.auxiliary_at_start || all.len() < 2 || self.auxiliaries.covering(&all).is_some() {
+            return Ok(());
+        }
+        let ready = self.primes.has_one();
+        let up: BTreeSet<_> = self.reachable().into_iter().collect();
+        if !ready || all.first() != Some(&self.me) || !all.is_subset(&up) {
+            return Ok(());
+        }
+        match self.make_auxiliary(&all, None, Instant::now() + PATIENCE).await {
+            Ok(_) => Ok(()),
+            Err(failed) => {
+                tracing::warn!(outcome = failed.outcome(), "the cluster's auxiliary information could not be made yet");
+                Err(())
+            }
+        }
+    }
+
+    /// Makes presignatures for one of the wallets in demand that have too few. Gives whether there may be more to do.
+    async fn fill_pools(self: &Arc<Self>) -> bool {
+        self.presignatures.retain(|origin| !origin.signers.iter().any(|signer| self.is_excluded(signer)));
+        let up: BTreeSet<_> = self.reachable().into_iter().collect();
+        for session in self.demand.wanted() {
+            let Some(wallet) = self.wallets.of_session(&session) else { continue };
+            let ready = self.presignatures.ready(&self.me, &session, |signers| self.are_fit(signers, &up));
+            let lacking = self.config.presign_pool.saturating_sub(ready);
+            let kept = self.presignatures.kept_for(&self.me, &session);
+            let room = self.config.max_presignatures.saturating_sub(kept);
+            if lacking.min(room) == 0 {
+                continue;
+            }
+            let Some(signers) = self.some_signers(&wallet, &up) else { continue };
+            let deadline = Instant::now() + PATIENCE;
+            let made = self.presign(&wallet, &signers, lacking.min(room), false, deadline).await;
+            if let Some(pause) = lock(&self.demand.wallets).get_mut(&session) {
+                match &made {
+                    Ok(_) => *pause = Pause::default(),
+                    Err(failed) => {
+                        pause.failed();
+                        tracing::debug!(wallet = %wallet.id, outcome = failed.outcome(), "the pool could not be filled");
+                    }
+                }
+            }
+            return made.is_ok() && !self.is_draining();
+        }
+        false
+    }
+
+    /// As many holders of a wallet as must sign, of those that can: this node, and others by chance, so that no failure of a few makes all
+    /// presignatures useless.
+    pub(super) fn some_signers(&self, wallet: &Wallet, up: &BTreeSet<Identity>) -> Option<BTreeSet<Identity>> {
+        let committee = &wallet.record.public.committee;
+        let fit = |node: &Identity| up.contains(node) && !self.is_excluded(node);
+        let holders = committee.members().iter().map(|member| member.identity);
+        let mut order: Vec<_> =
+            holders.filter(fit).map(|node| (node != self.me, OsRng.next_u64(), node)).collect();
+        order.sort_unstable();
+        let threshold = usize::from(committee.threshold().get());
+        (order.len() >= threshold)
+            .then(|| order.into_iter().take(threshold).map(|(.., node)| node).collect())
+    }
+
+    /// The auxiliary information under which these holders of a wallet presign, made now if there is none.
+    ///
+    /// # Errors
+    /// How that failed.
+    pub(super) async fn auxiliary_for(
+        self: &Arc<Self>,
+        wallet: &Wallet,
+        signers: &BTreeSet<Identity>,
+        deadline: Instant,
+    ) -> Result<Arc<Known>, Attempted> {
+        let begun = Instant::now();
+        loop {
+            if let Some(known) = self.auxiliaries.covering(signers) {
+                return Ok(known);
+            }
+            let up: BTreeSet<_> = self.reachable().into_iter().collect();
+            let all = self.in_good_standing();
+            let left_to_first = self.config.auxiliary_at_start
+                && all.is_subset(&up)
+                && all.first() != Some(&self.me)
+                && begun.elapsed() < FIRST_NODE;
+            if !left_to_first {
+                let committee = wallet.record.public.committee.members().iter();
+                let holders = committee.map(|member| member.identity).collect();
+                // For as many as can be, so that it serves other committees, too.
+                let groups = [all, holders, signers.clone()];
+                let group = groups.into_iter().find(|group| group.contains(&self.me) && group.is_subset(&up));
+                let Some(group) = group else {
+                    let why = "there is no auxiliary information of the signers: ask one of them for the signature";
+                    return Err(Attempted::NotReady(why.into()));
+                };
+                if let Ok(known) = self.make_auxiliary(&group, None, deadline).await {
+                    return Ok(known);
+                }
+            }
+            if Instant::now() + BUSY >= deadline {
+                let why = "the auxiliary information of the signers is still being made; repeat the request to wait on";
+                return Err(Attempted::NotReady(why.into()));
+            }
+            sleep(BUSY).await;
+        }
+    }
+
+    /// Has auxiliary information made by these nodes, of which this must be one. `request`: the client's, to replace what there is.
+    ///
+    /// # Errors
+    /// How it failed.
+    pub(super) async fn make_auxiliary(
+        self: &Arc<Self>,
+        parties: &BTreeSet<Identity>,
+        request: Option<(Vec<u8>, [u8; 32])>,
+        deadline: Instant,
+    ) -> Result<Arc<Known>, Attempted> {
+        let late = || Attempted::NotReady("the auxiliary information is still being made".into());
+        let making = timeout_at(deadline, self.demand.making.lock());
+        let _one_at_a_time = making.await.map_err(|_| late())?;
+        let (request, digest) = request.unzip();
+        // Made while this waited.
+        if request.is_none()
+            && let Some(known) = self.auxiliaries.active(parties)
+        {
+            return Ok(known);
+        }
+        let mut epoch = self.auxiliaries.latest_epoch(parties).map_or(0, |latest| latest.saturating_add(1));
+        loop {
+            let new = NewAuxiliary { parties: parties.clone(), epoch, request: request.clone() };
+            let job = AuxiliaryJob::new(&new, digest, &self.auxiliaries, &self.peers)
+                .map_err(|reason| Attempted::NotReady(reason.to_string()))?;
+            let cause = Cause::Upkeep(Box::new(Upkeep::new(Provision::Auxiliary(new), &mut OsRng)));
+            match self.provide(&cause, &Job::Auxiliary(job), parties, deadline).await {
+                Attempted::Auxiliary(session) => {
+                    return self.auxiliaries.find(&session).ok_or_else(late);
+                }
+                Attempted::Refused(_, Reason::Behind { epoch: latest }) if latest >= epoch => {
+                    epoch = latest.saturating_add(1);
+                }
+                failed => return Err(failed),
+            }
+        }
+    }
+
+    /// Sees through what nodes make ahead. Members that are busy are asked again until the deadline.
+    pub(super) async fn provide(
+        self: &Arc<Self>,
+        cause: &Cause,
+        job: &Job,
+        chosen: &BTreeSet<Identity>,
+        deadline: Instant,
+    ) -> Attempted {
+        for attempt in 1.. {
+            self.metrics.attempted(job.operation());
+            let begun = Instant::now();
+            let attempted = self.attempt(cause, job, chosen, None, attempt, deadline).await;
+            self.metrics.attempt_took(job.operation(), attempted.outcome(), begun.elapsed());
+            match attempted {
+                Attempted::Busy(..) if Instant::now() + BUSY < deadline && !self.is_draining() => {
+                    sleep(BUSY).await;
+                }
+                attempted => return attempted,
+            }
+        }
+        Attempted::Again("it was tried too often".into())
+    }
+}

@@ -1,0 +1,133 @@
+//! What nodes make ahead of requests: auxiliary information, and presignatures under it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use quorate_cggmp21::auxiliary::{AuxiliaryProtocol, PublicAuxiliary, Setup as AuxiliarySetup};
+use quorate_cggmp21::presign::PresignSetup;
+use quorate_keys::Identity;
+use quorate_paillier::Sizes;
+use quorate_session::{Protocol as _, ProtocolId, Wire, WireError};
+use quorate_sharing::{Committee, Member, PartyIndex, Threshold};
+
+use crate::auxiliary::Auxiliaries;
+use crate::cause::{NewAuxiliary, NewPresignatures};
+use crate::frame::Reason;
+use crate::presignatures::Origin;
+use crate::protocols;
+use crate::wallets::{Wallet, Wallets};
+use quorate_identity::peers::Peers;
+
+/// Make auxiliary information.
+#[derive(Debug, Clone)]
+pub(crate) struct AuxiliaryJob {
+    pub(crate) parties: BTreeSet<Identity>,
+    pub(crate) epoch: u64,
+    /// Digest of the client's request, if there is one.
+    pub(crate) request: Option<[u8; 32]>,
+    pub(super) protocol: ProtocolId,
+}
+
+/// Make presignatures.
+#[derive(Debug, Clone)]
+pub(crate) struct PresignJob {
+    pub(crate) wallet: Arc<Wallet>,
+    pub(crate) origin: Arc<Origin>,
+    pub(crate) count: u16,
+    pub(crate) urgent: bool,
+    pub(crate) protocol: ProtocolId,
+    /// That of the signers.
+    auxiliary: PublicAuxiliary,
+}
+
+fn refused(message: impl Into<String>) -> Reason {
+    Reason::Refused { code: "aborted".into(), message: message.into() }
+}
+
+impl AuxiliaryJob {
+    /// The job, if nothing newer is known here. `request`: digest of the request that came with it, which was verified.
+    ///
+    /// # Errors
+    /// Why this node does not take part.
+    pub(crate) fn new(
+        new: &NewAuxiliary,
+        request: Option<[u8; 32]>,
+        known: &Auxiliaries,
+        peers: &Peers,
+    ) -> Result<Self, Reason> {
+        let NewAuxiliary { parties, epoch, .. } = new;
+        if parties.len() < 2 || parties.iter().any(|party| peers.by_identity(party).is_none()) {
+            return Err(refused("auxiliary information is made by two nodes of the cluster or more"));
+        }
+        if request.is_none() && known.active(parties).is_some() {
+            return Err(refused("there is auxiliary information of these nodes; a client may ask to replace it"));
+        }
+        if let Some(request) = &request
+            && known.was_made_for(request)
+        {
+            return Err(refused("the request has been followed already"));
+        }
+        match known.latest_epoch(parties) {
+            Some(latest) if *epoch <= latest => Err(Reason::Behind { epoch: latest }),
+            _ => Ok(Self { parties: parties.clone(), epoch: *epoch, request, protocol: AuxiliaryProtocol::ID }),
+        }
+    }
+
+    pub(super) fn committee(&self, chosen: &BTreeSet<Identity>) -> Result<Committee, String> {
+        let members = u16::try_from(chosen.len()).map_err(|error| error.to_string())?;
+        let threshold = Threshold::new(members).map_err(|error| error.to_string())?;
+        numbered(threshold, chosen)
+    }
+
+    pub(super) fn setup() -> Result<Vec<u8>, WireError> {
+        AuxiliarySetup { sizes: Sizes::STANDARD.id() }.to_wire()
+    }
+}
+
+/// A committee of these, numbered in their order.
+pub(super) fn numbered(threshold: Threshold, chosen: &BTreeSet<Identity>) -> Result<Committee, String> {
+    let indices = (1..).map_while(|index| PartyIndex::new(index).ok());
+    let members = indices.zip(chosen).map(|(index, identity)| Member { index, identity: *identity });
+    Committee::new(threshold, members.collect()).map_err(|error| error.to_string())
+}
+
+impl PresignJob {
+    /// The job, if this node knows the wallet and the auxiliary information.
+    ///
+    /// # Errors
+    /// Why this node does not take part.
+    pub(crate) fn new(
+        new: &NewPresignatures,
+        owner: Identity,
+        wallets: &Wallets,
+        known: &Auxiliaries,
+    ) -> Result<Self, Reason> {
+        let NewPresignatures { wallet: session, signers, auxiliary, count, urgent } = new;
+        let wallet = wallets
+            .of_session(session)
+            .ok_or_else(|| Reason::Unable("does not know the wallet to presign for".into()))?;
+        let protocol = protocols::presigning(wallet.scheme)
+            .ok_or_else(|| refused(format!("a wallet of {} needs no presignatures", wallet.scheme)))?;
+        let stale = "lacks the auxiliary information to presign under: let it be made anew";
+        let known = known.find(auxiliary).ok_or_else(|| Reason::Unable(stale.into()))?;
+        let subset = known.public.subset(signers).map_err(|error| Reason::Unable(error.to_string()))?;
+        let limit = PresignSetup::limit(signers.len());
+        if !(1..=limit).contains(&usize::from(*count)) {
+            return Err(refused(format!("{} nodes presign 1 to {limit} at once", signers.len())));
+        }
+        let origin = Origin { wallet: *session, owner, signers: signers.clone(), auxiliary: *auxiliary };
+        Ok(Self {
+            wallet,
+            origin: Arc::new(origin),
+            count: *count,
+            urgent: *urgent,
+            protocol,
+            auxiliary: subset,
+        })
+    }
+
+    pub(super) fn setup(&self) -> Result<Vec<u8>, WireError> {
+        let key = self.wallet.record.public.clone();
+        PresignSetup { key, auxiliary: self.auxiliary.clone(), count: self.count }.to_wire()
+    }
+}
