@@ -39,7 +39,7 @@ use crate::config::Config;
 use crate::frame::Frame;
 use crate::ledger::{Admission, Ending, Ledger};
 use crate::metrics::{Metrics, count};
-use crate::presignatures::Presignatures;
+use crate::presignatures::PresignaturePool;
 use crate::primes::PrimePool;
 use crate::store::Store;
 use crate::wallets::Wallets;
@@ -96,7 +96,7 @@ pub(crate) struct Engine {
     pub(crate) store: Arc<Store>,
     pub(crate) wallets: Wallets,
     pub(crate) auxiliaries: Auxiliaries,
-    pub(crate) presignatures: Arc<Presignatures>,
+    pub(crate) presignatures: Arc<PresignaturePool>,
     pub(crate) primes: Arc<PrimePool>,
     pub(crate) ledger: Ledger,
     pub(crate) metrics: Metrics,

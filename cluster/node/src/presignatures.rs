@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use quorate_cggmp21::{Presignature, PresignatureId, PublicPresignature};
+use quorate_cggmp21::{Presignature, PresignatureId, Presignatures, PublicPresignature};
 use quorate_keys::Identity;
 use quorate_session::SessionId;
 
@@ -71,7 +71,7 @@ pub(crate) struct Counts {
 
 /// All of a node.
 #[derive(Debug, Default)]
-pub(crate) struct Presignatures {
+pub(crate) struct PresignaturePool {
     entries: Mutex<HashMap<PresignatureId, Entry>>,
     pub(crate) counts: Counts,
 }
@@ -90,7 +90,7 @@ pub(crate) enum Unpromised {
 /// Presignatures that an owner is about to use. Dropped, they are free again.
 #[derive(Debug)]
 pub(crate) struct Claim {
-    pool: Arc<Presignatures>,
+    pool: Arc<PresignaturePool>,
     origin: Arc<Origin>,
     publics: Vec<PublicPresignature>,
 }
@@ -98,11 +98,11 @@ pub(crate) struct Claim {
 /// Presignatures that this node has promised to use. Dropped, they are free again: nothing that depends on them has left.
 #[derive(Debug)]
 pub(crate) struct Reservation {
-    pool: Arc<Presignatures>,
+    pool: Arc<PresignaturePool>,
     ids: Vec<PresignatureId>,
 }
 
-impl Presignatures {
+impl PresignaturePool {
     fn lock(&self) -> MutexGuard<'_, HashMap<PresignatureId, Entry>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -324,7 +324,7 @@ impl Drop for Claim {
 
 impl Reservation {
     /// Takes the halves out of the pool, for good. `None` if one of them has gone.
-    pub(crate) fn take(mut self) -> Option<Vec<Presignature>> {
+    pub(crate) fn take(mut self) -> Option<Presignatures> {
         let mut entries = self.pool.lock();
         let mut halves = Vec::with_capacity(self.ids.len());
         for id in std::mem::take(&mut self.ids) {
@@ -338,7 +338,7 @@ impl Reservation {
             .counts
             .used
             .fetch_add(u64::try_from(halves.len()).unwrap_or_default(), Ordering::Relaxed);
-        halves.into_iter().collect()
+        halves.into_iter().collect::<Option<_>>().map(Presignatures)
     }
 }
 

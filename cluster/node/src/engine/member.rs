@@ -479,7 +479,9 @@ impl Engine {
         match accepted.start(start, &self.signatures) {
             Ok(context) => {
                 let part = super::run::Part { context, digest, cause, job, setup, cancelled };
-                self.run(part, reserved);
+                // At once, before they can be taken for anything else.
+                let halves = reserved.and_then(Reservation::take);
+                self.run(part, halves);
             }
             // The proposer gathered the acceptances: a faulty start is its own doing, and ends its attempt.
             Err((_, error)) => {

@@ -26,7 +26,7 @@ use crate::barrier::Step;
 use crate::cause::Cause;
 use crate::frame::{Decline, Frame, GivenUp, Reason, Signed};
 use crate::job::{Job, PresignJob, SignJob, aggregator};
-use crate::presignatures::{Half, Reservation};
+use crate::presignatures::Half;
 use crate::store::Batch;
 use crate::wallets::{PendingShare, WalletError};
 use crate::work::Workers;
@@ -146,8 +146,8 @@ impl Part {
 }
 
 impl Engine {
-    /// Runs a session in a task of its own. `reserved`: the presignatures that it uses up.
-    pub(super) fn run(self: &Arc<Self>, part: Part, reserved: Option<Reservation>) {
+    /// Runs a session in a task of its own. `halves`: this node's, of the presignatures that it uses up.
+    pub(super) fn run(self: &Arc<Self>, part: Part, halves: Option<Presignatures>) {
         let members = part.context.committee().members();
         let (sender, inbound) = mpsc::channel(WAITING.saturating_mul(members.len()));
         let places =
@@ -172,7 +172,7 @@ impl Engine {
         tokio::spawn(async move {
             let engine = &clearing.engine;
             let remembering = engine.begin_to_remember(&part);
-            match engine.open(&part, reserved).await {
+            match engine.open(&part, halves).await {
                 Ok(machine) => engine.drive(&part, machine, inbound, remembering, busy, &clearing).await,
                 Err(error) => {
                     clearing.over();
@@ -194,11 +194,11 @@ impl Engine {
         }))
     }
 
-    async fn open(&self, part: &Part, reserved: Option<Reservation>) -> Result<Machine, SetupError> {
+    async fn open(&self, part: &Part, halves: Option<Presignatures>) -> Result<Machine, SetupError> {
         let protocol = part.job.protocol();
         let protocol =
             self.registry.find(protocol).ok_or_else(|| SetupError(format!("unknown protocol {protocol}")))?;
-        let secret = self.secret_of(part, reserved).await.map_err(SetupError)?;
+        let secret = self.secret_of(part, halves).await.map_err(SetupError)?;
         self.barrier.reached(part.job.operation(), Step::Started);
         let (protocol, context) = (Arc::clone(protocol), Arc::clone(&part.context));
         let (setup, keyring) = (part.setup.clone(), self.keyring());
@@ -225,7 +225,7 @@ impl Engine {
     async fn secret_of(
         &self,
         part: &Part,
-        reserved: Option<Reservation>,
+        halves: Option<Presignatures>,
     ) -> Result<Secret<Vec<u8>>, String> {
         fn text(error: impl ToString) -> String {
             error.to_string()
@@ -233,8 +233,7 @@ impl Engine {
         match &*part.job {
             Job::Keygen(_) => ().to_wire().map(Secret::new).map_err(text),
             Job::Sign(job) if job.is_presigned() => {
-                let halves = reserved.and_then(Reservation::take).ok_or("the presignatures are gone")?;
-                Presignatures(halves).to_wire().map(Secret::new).map_err(text)
+                halves.ok_or("the presignatures are gone")?.to_wire().map(Secret::new).map_err(text)
             }
             Job::Sign(job) => self.wallets.share(&job.wallet).map_err(text),
             Job::Auxiliary(_) => {

@@ -37,13 +37,16 @@ use tokio::task::JoinHandle;
 use super::attempt::unix_millis;
 use super::proposer::rank;
 use super::{Engine, Parts};
+use crate::auxiliary::Auxiliaries;
 use crate::barrier::{Barrier, Step};
+use crate::cause::Order;
 use crate::config::{Config, Overrides};
 use crate::frame::{Frame, Invite};
 use crate::job::Job;
 use crate::protocols;
 use crate::store::{KdfParams, Passphrase, Store};
 use crate::wallets::Wallets;
+use crate::work::Workers;
 use quorate_identity::peers::{Peer, Peers};
 
 /// What a test does at a step.
@@ -162,6 +165,9 @@ impl Cluster {
             barrier: Arc::clone(&deed) as _,
             transport,
             wallets: Wallets::load(Arc::clone(&store)).unwrap(),
+            auxiliaries: Auxiliaries::load(Arc::clone(&store)).unwrap(),
+            foreground: Workers::foreground(1).unwrap(),
+            background: Workers::background(1).unwrap(),
             store,
         };
         let engine = Engine::new(parts).unwrap();
@@ -353,7 +359,7 @@ impl Hand {
         let verified = asked.authority.verify(request).unwrap();
         let job = Job::new(&verified, &asked.wallets, &asked.peers, &asked.config).unwrap();
         let committee = job.committee(&chosen.iter().copied().collect()).unwrap();
-        let setup = job.setup(&committee, &self.identity()).unwrap();
+        let setup = job.setup(&committee, &self.identity(), &[]).unwrap();
         let proposal = Proposal {
             cluster: *asked.authority.cluster().as_bytes(),
             request: request.digest(),
@@ -367,7 +373,7 @@ impl Hand {
             expires: unix_millis(SystemTime::now() + Duration::from_secs(10)),
         };
         let proposal = SignedProposal::sign(proposal, &*self.identity).unwrap();
-        Invite { proposal, request: request.encode() }
+        Invite { proposal, order: Order::Request(request.encode()), presignatures: Vec::new() }
     }
 
     /// Invites the others, accepts itself if it is a member, and puts the start together without sending it.

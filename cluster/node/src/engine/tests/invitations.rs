@@ -31,13 +31,13 @@ impl Scene {
         let mut proposal = self.invite.proposal.proposal.clone();
         change(&mut proposal);
         let proposal = SignedProposal::sign(proposal, &*self.hand.identity).unwrap();
-        Invite { proposal, request: self.invite.request.clone() }
+        Invite { proposal, ..self.invite.clone() }
     }
 
     /// The invitation with another request, and the proposal that is true to it.
     fn for_request(&self, request: &SignedRequest) -> Invite {
         let digest = request.digest();
-        Invite { request: request.encode(), ..self.proposing(|proposal| proposal.request = digest) }
+        Invite { order: Order::Request(request.encode()), ..self.proposing(|proposal| proposal.request = digest) }
     }
 
     /// A request like the right one, but for who signed it for which cluster, and when.
@@ -79,15 +79,14 @@ async fn a_member_checks_the_request_itself() {
     let minutes = |n: u64| Duration::from_secs(60 * n);
     let initiator = Arc::clone(&scene.cluster.initiator);
     let stranger = SigningIdentity::generate(&mut OsRng);
-    let mut tampered = scene.invite.clone();
-    let place = tampered.request.windows(4).position(|bytes| bytes == b"abab").unwrap();
-    tampered.request[place] = b'c';
-    let read = SignedRequest::decode(&tampered.request).unwrap();
+    let encoded = scene.request.encode();
+    let mut tampered = encoded.clone();
+    let place = tampered.windows(4).position(|bytes| bytes == b"abab").unwrap();
+    tampered[place] = b'c';
+    let read = SignedRequest::decode(&tampered).unwrap();
     let tampered = scene.for_request(&read);
-    let mut garbage = scene.invite.clone();
-    garbage.request.truncate(40);
-    let mut none = scene.invite.clone();
-    none.request.clear();
+    let raw = |bytes: &[u8]| Invite { order: Order::Request(bytes.to_vec()), ..scene.invite.clone() };
+    let (garbage, none) = (raw(&encoded[..40]), raw(&[]));
     let rows = [
         (
             "another initiator",
@@ -157,7 +156,7 @@ async fn a_member_accepts_no_proposal_but_what_the_request_says() {
             let request = scene.cluster.engine(0).authority.verify(&scene.request).unwrap();
             let engine = scene.cluster.engine(0);
             let job = Job::new(&request, &engine.wallets, &engine.peers, &engine.config).unwrap();
-            let setup = setup_digest(&job.setup(&committee, &identities[2]).unwrap());
+            let setup = setup_digest(&job.setup(&committee, &identities[2], &[]).unwrap());
             let invite = scene.proposing(|proposal| {
                 proposal.committee = committee;
                 proposal.setup = setup;

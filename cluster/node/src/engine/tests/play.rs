@@ -45,7 +45,7 @@ impl Hand {
         job: &Job,
         share: &Secret<Vec<u8>>,
     ) -> Playing {
-        let setup = job.setup(&accepted.proposal().committee, &accepted.proposal().proposer).unwrap();
+        let setup = job.setup(&accepted.proposal().committee, &accepted.proposal().proposer, &[]).unwrap();
         let protocol = accepted.proposal().protocol.clone();
         let Ok(context) = accepted.start(start, &IdentityVerifier) else { panic!("a false start") };
         let signer: Arc<SigningIdentity> = Arc::clone(&self.identity);

@@ -24,7 +24,7 @@ fn certify(
         request: request.digest(),
         operation: job.operation().into(),
         protocol: job.protocol().clone(),
-        setup: setup_digest(&job.setup(&committee, &liars[0].identity()).unwrap()),
+        setup: setup_digest(&job.setup(&committee, &liars[0].identity(), &[]).unwrap()),
         epoch: 0,
         committee: committee.clone(),
         proposer: liars[0].identity(),
