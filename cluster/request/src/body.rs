@@ -1,12 +1,18 @@
 //! The typed bodies of requests.
 
-use quorate_keys::Curve;
+mod auxiliary;
+mod presign;
+
+use quorate_keys::{Curve, Scheme};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::error_body::ErrorCode;
 use crate::hex_bytes::{Hex, HexArray, TransactionBytes};
 use crate::id::{RequestId, WalletId};
 use crate::operation::Operation;
+
+pub use auxiliary::AuxiliaryRequest;
+pub use presign::PresignRequest;
 
 /// The body of one operation.
 pub trait Body: Serialize + DeserializeOwned {
@@ -45,9 +51,10 @@ pub struct KeygenRequest {
     pub threshold: u16,
     /// The number of nodes that get a share.
     pub total: u16,
-    /// `ed25519` or `secp256k1`.
+    /// `ed25519`, `secp256k1` or `p256`.
     pub curve: String,
-    /// The signing protocol; the curve's default if absent.
+    /// The signing protocol. If absent the curve's default: `cggmp21` (ECDSA) on `secp256k1` and `p256`, `frost` on `ed25519`.
+    /// With `frost`, `secp256k1` makes a BIP-340 wallet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub protocol: Option<String>,
     /// The name of the new wallet; made if absent.
@@ -73,10 +80,11 @@ pub struct SignRequest {
     /// The wallet, by its name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wallet_id: Option<WalletId>,
-    /// What to sign, 32 bytes. For Ed25519 and BIP-340 this is the message itself.
+    /// What to sign, 32 bytes. For ECDSA this is the digest, and the only way to give it; for Ed25519 and BIP-340 it is the
+    /// message itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message_hash: Option<Hex>,
-    /// What to sign, of any length.
+    /// What to sign, of any length. Not for ECDSA, which signs digests: nobody hashes for the caller.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<Hex>,
     /// The names of the nodes that shall sign; chosen among the healthy ones if absent.
@@ -175,25 +183,31 @@ pub enum BodyError {
     /// The digest has the wrong length.
     #[error("message_hash has 32 bytes, got {0}; use message for what is longer or shorter")]
     HashLength(usize),
+    /// A message, for a wallet that signs digests.
+    #[error("a wallet of {0} signs digests: give the 32 bytes of one as message_hash, instead of message")]
+    NoDigest(Scheme),
+    /// So many presignatures are not made by one request.
+    #[error("count is from 1 to {max}, got {0}", max = PresignRequest::MAX_COUNT)]
+    Count(u16),
 }
 
 impl BodyError {
     /// The code under which the API reports this.
     pub const fn code(&self) -> ErrorCode {
         match self {
-            Self::Json(_) | Self::SessionId | Self::WalletRef | Self::WithoutTransaction => {
+            Self::Json(_) | Self::SessionId | Self::WalletRef | Self::WithoutTransaction | Self::Count(_) => {
                 ErrorCode::MalformedRequest
             }
             Self::OtherOperation(_) => ErrorCode::OtherOperation,
             Self::TweakedTransaction => ErrorCode::InvalidTweak,
-            Self::Subject | Self::HashLength(_) => ErrorCode::InvalidMessage,
+            Self::Subject | Self::HashLength(_) | Self::NoDigest(_) => ErrorCode::InvalidMessage,
         }
     }
 }
 
 impl KeygenRequest {
-    /// A wallet on `curve`, of which any `threshold` of `total` nodes sign. The nodes choose the rest. On secp256k1 they want
-    /// `protocol` named: `frost` makes a BIP-340 wallet.
+    /// A wallet on `curve`, of which any `threshold` of `total` nodes sign. The nodes choose the rest: without a `protocol`,
+    /// secp256k1 and P-256 make ECDSA wallets. With `frost`, secp256k1 makes a BIP-340 wallet.
     #[must_use]
     pub fn new(threshold: u16, total: u16, curve: Curve) -> Self {
         let curve = curve.name().to_owned();
@@ -218,11 +232,17 @@ impl Body for SignRequest {
 }
 
 impl SignRequest {
-    /// A wallet, by its name, signs a message.
+    /// A wallet, by its name, signs a message. Not for ECDSA: see [`SignRequest::digest`].
     #[must_use]
     pub fn message(wallet: WalletId, message: impl Into<Vec<u8>>) -> Self {
         let message = Some(message.into().into());
         Self { wallet_id: Some(wallet), message, ..Self::default() }
+    }
+
+    /// A wallet, by its name, signs a digest as it is: what ECDSA wallets sign. For others it is a message of 32 bytes.
+    #[must_use]
+    pub fn digest(wallet: WalletId, digest: [u8; 32]) -> Self {
+        Self { wallet_id: Some(wallet), message_hash: Some(digest.into()), ..Self::default() }
     }
 
     /// A wallet, by its name, signs a transaction of a chain.
@@ -241,14 +261,24 @@ impl SignRequest {
     /// # Errors
     /// The caller named it twice or not at all.
     pub fn wallet(&self) -> Result<WalletRef<'_>, BodyError> {
-        match (&self.wallet_id, &self.public_key) {
-            (Some(id), None) => Ok(WalletRef::Id(id)),
-            (None, Some(key)) => Ok(WalletRef::PublicKey(key.as_bytes())),
-            _ => Err(BodyError::WalletRef),
+        named(self.wallet_id.as_ref(), self.public_key.as_ref())
+    }
+
+    /// What to sign, by a wallet of this scheme.
+    ///
+    /// # Errors
+    /// As [`SignRequest::subject`]; a message, where the wallet signs digests.
+    pub fn subject_for(&self, scheme: Scheme) -> Result<Subject<'_>, BodyError> {
+        match self.subject()? {
+            // 32 bytes of a message would be taken for a digest that somebody made.
+            Subject::Message(_) if scheme.signs_digests() && self.message_hash.is_none() => {
+                Err(BodyError::NoDigest(scheme))
+            }
+            subject => Ok(subject),
         }
     }
 
-    /// What to sign.
+    /// What to sign, whatever the wallet's scheme: [`SignRequest::subject_for`] asks whether the wallet can sign it.
     ///
     /// # Errors
     /// The caller gave several things or none, a digest that has not 32 bytes, or fields that don't go together.
@@ -268,6 +298,15 @@ impl SignRequest {
             return Err(BodyError::WithoutTransaction);
         }
         Ok(Subject::Message(message))
+    }
+}
+
+/// The wallet that a request names.
+fn named<'a>(id: Option<&'a WalletId>, key: Option<&'a Hex>) -> Result<WalletRef<'a>, BodyError> {
+    match (id, key) {
+        (Some(id), None) => Ok(WalletRef::Id(id)),
+        (None, Some(key)) => Ok(WalletRef::PublicKey(key.as_bytes())),
+        _ => Err(BodyError::WalletRef),
     }
 }
 
@@ -376,6 +415,25 @@ mod tests {
             let json = format!(r#"{{"message_hash": "0x{}"}}"#, "00".repeat(length));
             assert_eq!(message(&json), Err(BodyError::HashLength(length)));
         }
+    }
+
+    #[test]
+    fn a_wallet_that_signs_digests_takes_no_message() {
+        let wallet: WalletId = "w1".parse().unwrap();
+        let digest = SignRequest::digest(wallet.clone(), [7; 32]);
+        let json = serde_json::to_string(&digest).unwrap();
+        assert_eq!(json, format!(r#"{{"wallet_id":"w1","message_hash":"0x{}"}}"#, "07".repeat(32)));
+        let message = SignRequest::message(wallet.clone(), [7; 32]);
+        let transaction = SignRequest::transaction(wallet, "ethereum", vec![2]);
+        for scheme in Scheme::ALL {
+            assert_eq!(digest.subject_for(scheme), Ok(Subject::Message(&[7; 32])), "{scheme}");
+            assert!(transaction.subject_for(scheme).is_ok(), "{scheme}");
+            let refused = scheme.signs_digests().then_some(BodyError::NoDigest(scheme));
+            assert_eq!(message.subject_for(scheme).err(), refused, "{scheme}");
+        }
+        let error = BodyError::NoDigest(Scheme::EcdsaP256);
+        assert_eq!(error.code(), ErrorCode::InvalidMessage);
+        assert!(error.to_string().contains("ecdsa-p256 signs digests"), "{error}");
     }
 
     #[test]

@@ -240,6 +240,8 @@ mod tests {
         let plain = [
             paths::KEYGEN,
             paths::SIGN,
+            paths::PRESIGN,
+            paths::AUXILIARY,
             paths::WALLETS,
             paths::NODES,
             paths::HEALTH,

@@ -17,7 +17,8 @@
 //!
 //! # What is here
 //! - [`SignedRequest`]: sign, read from HTTP, forward unchanged, verify into a [`Verified`] request.
-//! - [`KeygenRequest`], [`SignRequest`]: the typed bodies; what answers them, and the views of the API.
+//! - [`KeygenRequest`], [`SignRequest`], [`PresignRequest`], [`AuxiliaryRequest`]: the typed bodies; what answers them, and the
+//!   views of the API.
 //! - [`ErrorBody`], [`ErrorCode`]: the closed list of what the API can refuse, with its HTTP status.
 //! - [`paths`]: where the API is served; [`openapi`]: the API as a document.
 //!
@@ -34,7 +35,10 @@ pub mod paths;
 mod signed;
 mod view;
 
-pub use body::{Allowance, Body, BodyError, KeygenRequest, SignRequest, Subject, Tweak, WalletRef};
+pub use body::{
+    Allowance, AuxiliaryRequest, Body, BodyError, KeygenRequest, PresignRequest, SignRequest, Subject, Tweak,
+    WalletRef,
+};
 pub use error::{DecodeError, RequestError, SignError};
 pub use error_body::{ErrorBody, ErrorCode};
 pub use hex_bytes::{Hex, HexArray, InvalidHex, InvalidTransactionText, TransactionBytes};
@@ -42,6 +46,7 @@ pub use id::{ClusterId, InvalidId, RequestId, WalletId};
 pub use operation::{InvalidOperation, Operation, ReadPath};
 pub use signed::{LABEL, MAX_BODY_BYTES, MAX_LIFETIME, SignedRequest, Verified, VerifiedHead, fields};
 pub use view::{
-    AddressView, Health, KeygenResponse, NodeView, Readiness, RequestStatus, SessionResult, SessionView,
-    SignResponse, SignatureView, Taken, WalletStatus, WalletView,
+    AddressView, AuxiliaryResponse, Health, KeygenResponse, NodeView, Phase, PresignResponse, Progress,
+    Readiness, RequestStatus, SessionResult, SessionView, SignResponse, SignatureView, Taken, WalletStatus,
+    WalletView,
 };

@@ -86,6 +86,8 @@ mod tests {
         let expected = [
             paths::KEYGEN.to_owned(),
             paths::SIGN.to_owned(),
+            paths::PRESIGN.to_owned(),
+            paths::AUXILIARY.to_owned(),
             paths::WALLETS.to_owned(),
             paths::each(paths::WALLETS),
             paths::each(paths::SESSIONS),
@@ -126,6 +128,13 @@ mod tests {
             }
         }
         assert_eq!(listed("Allowance"), texts(&value(&allowances)));
+        let phases = [Phase::Auxiliary, Phase::Presigning, Phase::Signing];
+        for phase in phases {
+            match phase {
+                Phase::Auxiliary | Phase::Presigning | Phase::Signing => {}
+            }
+        }
+        assert_eq!(listed("Phase"), texts(&value(&phases)));
     }
 
     #[test]
@@ -149,7 +158,7 @@ mod tests {
         };
         compare("KeygenRequest", &keygen, Some(&|| value(&least)));
         let sign = SignRequest {
-            session_id: id,
+            session_id: id.clone(),
             public_key: Some([2; 32].into()),
             wallet_id: Some("w".parse().unwrap()),
             message_hash: Some([1; 32].into()),
@@ -162,6 +171,18 @@ mod tests {
             allow: vec![Allowance::ForeignInputs],
         };
         compare("SignRequest", &sign, Some(&|| value(&SignRequest::default())));
+        let presign = PresignRequest {
+            session_id: id.clone(),
+            public_key: Some([2; 32].into()),
+            wallet_id: Some("w".parse().unwrap()),
+            count: 1,
+            signers: Some(vec![]),
+        };
+        compare("PresignRequest", &presign, Some(&|| value(&PresignRequest::default())));
+        let schema = &document()["components"]["schemas"]["PresignRequest"]["properties"]["count"];
+        assert_eq!((&schema["minimum"], &schema["maximum"]), (&json!(1), &json!(PresignRequest::MAX_COUNT)));
+        let auxiliary = AuxiliaryRequest { session_id: id, parties: Some(vec![]) };
+        compare("AuxiliaryRequest", &auxiliary, Some(&|| value(&AuxiliaryRequest::of_all())));
         compare("Tweak", &Tweak::Taproot(Some([1; 32].into())), None);
     }
 
@@ -202,6 +223,25 @@ mod tests {
         let least =
             SignResponse { signatures: vec![], signed_transaction: None, tx_id: None, ..sign.clone() };
         compare("SignResponse", &sign, Some(&|| value(&least)));
+        let presign = PresignResponse {
+            session_id: session_id.clone(),
+            wallet_id: wallet_id.clone(),
+            status: RequestStatus::Completed,
+            signers: vec![],
+            made: 1,
+            available: 1,
+        };
+        compare("PresignResponse", &presign, None);
+        let auxiliary = AuxiliaryResponse {
+            session_id: session_id.clone(),
+            status: RequestStatus::Completed,
+            parties: vec![],
+            epoch: 0,
+            digest: [1; 32].into(),
+        };
+        compare("AuxiliaryResponse", &auxiliary, None);
+        let progress = Progress { phase: Phase::Signing, done: 0, total: 1 };
+        compare("Progress", &progress, None);
         let error = ErrorBody::new(ErrorCode::Internal, "why")
             .with_session(session_id.clone())
             .with_culprits(vec!["node1".into()]);
@@ -210,6 +250,7 @@ mod tests {
             session_id,
             operation: "sign".into(),
             status: RequestStatus::Failed,
+            progress: Some(progress),
             wallet_id: Some(wallet_id.clone()),
             attempt: 1,
             committee: vec![],
@@ -218,12 +259,16 @@ mod tests {
             result: Some(SessionResult::Sign(sign.clone())),
             error: Some(error),
         };
-        let least = SessionView { wallet_id: None, result: None, error: None, ..session.clone() };
+        let least =
+            SessionView { progress: None, wallet_id: None, result: None, error: None, ..session.clone() };
         compare("SessionView", &session, Some(&|| value(&least)));
-        let results: BTreeSet<String> = [SessionResult::Keygen(keygen), SessionResult::Sign(sign)]
-            .iter()
-            .flat_map(|result| keys(&value(result)))
-            .collect();
+        let results = [
+            SessionResult::Keygen(keygen),
+            SessionResult::Sign(sign),
+            SessionResult::Presign(presign),
+            SessionResult::Auxiliary(auxiliary),
+        ];
+        let results: BTreeSet<String> = results.iter().flat_map(|result| keys(&value(result))).collect();
         let schema = document()["components"]["schemas"]["SessionResult"]["oneOf"].clone();
         let listed = schema.as_array().unwrap().iter().flat_map(|one| keys(&one["properties"])).collect();
         assert_eq!(results, listed);
@@ -243,8 +288,10 @@ mod tests {
             parties: vec![],
             epoch: 0,
             status: WalletStatus::Active,
+            presignatures: Some(1),
         };
-        compare("WalletView", &wallet, None);
+        let least = WalletView { presignatures: None, ..wallet.clone() };
+        compare("WalletView", &wallet, Some(&|| value(&least)));
         let health = Health { status: "ok".into(), node: "n".into(), version: "v".into() };
         compare("Health", &health, None);
         let ready = Readiness {

@@ -11,6 +11,10 @@ pub enum Operation {
     Keygen,
     /// Sign with a wallet.
     Sign,
+    /// Make presignatures of a wallet.
+    Presign,
+    /// Make auxiliary information of nodes.
+    Auxiliary,
     /// Read one path of the API. Built by [`Operation::read`].
     Read(ReadPath),
 }
@@ -21,7 +25,7 @@ pub struct ReadPath(String);
 
 /// The text names no operation of this version.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("unknown operation; known are keygen, sign and read:<path>")]
+#[error("unknown operation; known are keygen, sign, presign, auxiliary and read:<path>")]
 #[non_exhaustive]
 pub struct InvalidOperation;
 
@@ -63,6 +67,8 @@ impl fmt::Display for Operation {
         match self {
             Self::Keygen => f.write_str("keygen"),
             Self::Sign => f.write_str("sign"),
+            Self::Presign => f.write_str("presign"),
+            Self::Auxiliary => f.write_str("auxiliary"),
             Self::Read(path) => write!(f, "read:{}", path.as_str()),
         }
     }
@@ -75,6 +81,8 @@ impl FromStr for Operation {
         match text {
             "keygen" => Ok(Self::Keygen),
             "sign" => Ok(Self::Sign),
+            "presign" => Ok(Self::Presign),
+            "auxiliary" => Ok(Self::Auxiliary),
             _ => Self::read(text.strip_prefix("read:").ok_or(InvalidOperation)?),
         }
     }
@@ -90,6 +98,8 @@ mod tests {
         for operation in [
             Operation::Keygen,
             Operation::Sign,
+            Operation::Presign,
+            Operation::Auxiliary,
             Operation::read(paths::WALLETS).unwrap(),
             Operation::read("/api/v1/wallets?after=w1").unwrap(),
         ] {
@@ -100,7 +110,19 @@ mod tests {
     #[test]
     fn anything_else_is_no_operation() {
         let long = format!("read:/{}", "x".repeat(512));
-        for bad in ["", "Keygen", "sign ", "read", "read:", "read:x", "read:/a b", "read:/\u{e9}", &long] {
+        for bad in [
+            "",
+            "Keygen",
+            "sign ",
+            "presigning",
+            "aux",
+            "read",
+            "read:",
+            "read:x",
+            "read:/a b",
+            "read:/\u{e9}",
+            &long,
+        ] {
             assert_eq!(bad.parse::<Operation>(), Err(InvalidOperation), "{bad:?}");
         }
     }

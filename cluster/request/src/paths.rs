@@ -4,6 +4,10 @@
 pub const KEYGEN: &str = "/api/v1/keygen";
 /// `POST`: sign with a wallet.
 pub const SIGN: &str = "/api/v1/sign";
+/// `POST`: make presignatures of a wallet.
+pub const PRESIGN: &str = "/api/v1/presign";
+/// `POST`: make auxiliary information of nodes.
+pub const AUXILIARY: &str = "/api/v1/auxiliary";
 /// `GET`: all wallets; `/{id}` below it: one of them.
 pub const WALLETS: &str = "/api/v1/wallets";
 /// How many wallets one answer lists; those of one name are never parted, so it can be a few more.

@@ -3,7 +3,7 @@
 //! Unlike requests, answers may grow: a client ignores fields that it does not know.
 
 use quorate_keys::Identity;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::error_body::ErrorBody;
 use crate::hex_bytes::{Hex, HexArray};
@@ -47,7 +47,7 @@ pub struct KeygenResponse {
     pub session_id: RequestId,
     /// The new wallet.
     pub wallet_id: WalletId,
-    /// Its public key: Ed25519 32 bytes, BIP-340 32 bytes x-only and untweaked.
+    /// Its public key: Ed25519 32 bytes, BIP-340 32 bytes x-only and untweaked, ECDSA 65 bytes uncompressed.
     pub public_key: Hex,
     /// Its address on the first main network whose signatures it makes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -60,16 +60,17 @@ pub struct KeygenResponse {
     pub parties: Vec<String>,
 }
 
-/// A message was signed.
+/// A message or transaction was signed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SignResponse {
     /// The request that this answers.
     pub session_id: RequestId,
     /// The wallet that signed.
     pub wallet_id: WalletId,
-    /// The signature, 64 bytes; of a transaction that needs several, the first.
+    /// The signature, 64 bytes; of a transaction that needs several, the first. Of ECDSA it is `r‖s` with low s.
     pub signature: HexArray<64>,
-    /// The recovery id of an ECDSA signature; null where it means nothing.
+    /// The recovery id of an ECDSA signature: 0 if y of its nonce point is even, 1 if it is odd. Never 2 or 3: a signature whose
+    /// r is not x of that point itself is made again. Null where it means nothing.
     pub recovery_id: Option<u8>,
     /// The key under which the signature verifies: the wallet's, derived and tweaked as asked.
     pub public_key: Hex,
@@ -101,12 +102,44 @@ pub struct SignResponse {
 /// One signature of several.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SignatureView {
-    /// The signature, 64 bytes.
+    /// The signature, 64 bytes; of ECDSA `r‖s` with low s.
     pub signature: HexArray<64>,
-    /// The recovery id of an ECDSA signature; null where it means nothing.
+    /// The recovery id of an ECDSA signature, 0 or 1; null where it means nothing.
     pub recovery_id: Option<u8>,
     /// The key under which it verifies.
     pub public_key: Hex,
+}
+
+/// Presignatures were made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PresignResponse {
+    /// The request that this answers.
+    pub session_id: RequestId,
+    /// The wallet that they are for.
+    pub wallet_id: WalletId,
+    /// `completed`.
+    pub status: RequestStatus,
+    /// Names of the nodes whose halves they are, and which sign with them.
+    pub signers: Vec<String>,
+    /// How many were made.
+    pub made: u16,
+    /// How many presignatures of this wallet are ready that the answering node may use.
+    pub available: u32,
+}
+
+/// Auxiliary information was made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuxiliaryResponse {
+    /// The request that this answers.
+    pub session_id: RequestId,
+    /// `completed`.
+    pub status: RequestStatus,
+    /// Names of the nodes that made theirs.
+    pub parties: Vec<String>,
+    /// How often it had been made for these nodes before.
+    pub epoch: u64,
+    /// What all of them hold now, as a digest: the same at each of them.
+    pub digest: HexArray<32>,
 }
 
 /// A wallet, as every node may show it.
@@ -114,11 +147,11 @@ pub struct SignatureView {
 pub struct WalletView {
     /// Its name.
     pub wallet_id: WalletId,
-    /// `ed25519` or `secp256k1`.
+    /// `ed25519`, `secp256k1` or `p256`.
     pub curve: String,
-    /// The signature scheme, e.g. `ed25519` or `bip340`.
+    /// The signature scheme: `ed25519`, `bip340`, `ecdsa-secp256k1` or `ecdsa-p256`.
     pub scheme: String,
-    /// The signing protocol, e.g. `frost`.
+    /// The signing protocol: `frost` or `cggmp21`.
     pub protocol: String,
     /// The public key as signatures verify under it.
     pub public_key: Hex,
@@ -139,6 +172,9 @@ pub struct WalletView {
     pub epoch: u64,
     /// Can it sign?
     pub status: WalletStatus,
+    /// How many presignatures are ready that the answering node may use; absent for a wallet that needs none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub presignatures: Option<u32>,
 }
 
 /// An address on one chain.
@@ -157,10 +193,13 @@ pub struct AddressView {
 pub struct SessionView {
     /// The request.
     pub session_id: RequestId,
-    /// `keygen` or `sign`.
+    /// `keygen`, `sign`, `presign` or `auxiliary`.
     pub operation: String,
     /// How far it has come.
     pub status: RequestStatus,
+    /// What is being done, where that takes long, while `running`. A phase that this version does not know is not read.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "known")]
+    pub progress: Option<Progress>,
     /// The wallet, once it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wallet_id: Option<WalletId>,
@@ -190,6 +229,7 @@ impl SessionView {
             session_id,
             operation,
             status,
+            progress: None,
             wallet_id: None,
             attempt: 0,
             committee: Vec::new(),
@@ -201,6 +241,36 @@ impl SessionView {
     }
 }
 
+/// How far long work has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// What is being done.
+    pub phase: Phase,
+    /// How much of it is done.
+    pub done: u32,
+    /// How much there is to do.
+    pub total: u32,
+}
+
+/// What is being done for a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Phase {
+    /// Auxiliary information of nodes is being made: once, and each time that it is asked for.
+    Auxiliary,
+    /// Presignatures are being made.
+    Presigning,
+    /// Nodes sign.
+    Signing,
+}
+
+/// A phase of a newer node is no reason to understand nothing of the session.
+fn known<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Progress>, D::Error> {
+    let progress = Option::<serde_json::Value>::deserialize(deserializer)?;
+    Ok(progress.and_then(|progress| serde_json::from_value(progress).ok()))
+}
+
 /// The result of a request: the very answer that its initiator got.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -210,6 +280,10 @@ pub enum SessionResult {
     Keygen(KeygenResponse),
     /// A signature.
     Sign(SignResponse),
+    /// Presignatures.
+    Presign(PresignResponse),
+    /// Auxiliary information.
+    Auxiliary(AuxiliaryResponse),
 }
 
 /// A node of the cluster, as the answering node sees it.
@@ -296,5 +370,51 @@ mod tests {
         });
         let session: SessionView = serde_json::from_value(session).unwrap();
         assert_eq!(session.result, Some(SessionResult::Sign(answer)));
+    }
+
+    #[test]
+    fn progress_is_told_where_there_is_some_and_a_newer_phase_is_not_read() {
+        let told = |progress: serde_json::Value| {
+            let session = serde_json::json!({
+                "session_id": "s1", "operation": "presign", "status": "running", "attempt": 1, "progress": progress,
+            });
+            serde_json::from_value::<SessionView>(session).unwrap().progress
+        };
+        let progress = Progress { phase: Phase::Presigning, done: 8, total: 100 };
+        let json = serde_json::json!({"phase": "presigning", "done": 8, "total": 100});
+        assert_eq!(serde_json::to_value(progress).unwrap(), json);
+        assert_eq!(told(json), Some(progress));
+        assert_eq!(told(serde_json::json!({"phase": "resting", "done": 0, "total": 1})), None);
+        assert_eq!(told(serde_json::Value::Null), None);
+        let silent = SessionView::new("s1".parse().unwrap(), "sign".into(), RequestStatus::Running);
+        assert!(!serde_json::to_string(&silent).unwrap().contains("progress"));
+    }
+
+    #[test]
+    fn results_of_presigning_and_auxiliary_information_are_told_by_their_names() {
+        let (session_id, status): (RequestId, _) = ("s1".parse().unwrap(), RequestStatus::Completed);
+        let parties = vec!["node1".to_owned(), "node2".to_owned()];
+        let results = [
+            SessionResult::Presign(PresignResponse {
+                session_id: session_id.clone(),
+                wallet_id: "w1".parse().unwrap(),
+                status,
+                signers: parties.clone(),
+                made: 100,
+                available: 140,
+            }),
+            SessionResult::Auxiliary(AuxiliaryResponse {
+                session_id,
+                status,
+                parties,
+                epoch: 2,
+                digest: [7; 32].into(),
+            }),
+        ];
+        for (result, name) in results.into_iter().zip(["presign", "auxiliary"]) {
+            let json = serde_json::to_value(&result).unwrap();
+            assert_eq!(json[name]["session_id"], "s1", "{json}");
+            assert_eq!(serde_json::from_value::<SessionResult>(json).unwrap(), result);
+        }
     }
 }

@@ -32,6 +32,7 @@ impl Engine {
             parties: self.names(members.iter().map(|member| &member.identity)),
             epoch: public.epoch,
             status: WalletStatus::Active,
+            presignatures: None,
         }
     }
 

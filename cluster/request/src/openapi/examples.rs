@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use quorate_keys::{PublicKey, Scheme, Signature};
+use quorate_keys::{PublicKey, Scheme, Signature, ecdsa};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -38,6 +38,15 @@ fn check(schema: &Value, example: &Value, place: &str) {
             }
             same::<SignRequest>(&example, place);
         }
+        Some("PresignRequest") => {
+            let read: PresignRequest = serde_json::from_value(example.clone()).unwrap();
+            read.wallet().unwrap_or_else(|error| panic!("{place}: {error}"));
+            read.count().unwrap_or_else(|error| panic!("{place}: {error}"));
+            same::<PresignRequest>(example, place);
+        }
+        Some("AuxiliaryRequest") => same::<AuxiliaryRequest>(example, place),
+        Some("PresignResponse") => same::<PresignResponse>(example, place),
+        Some("AuxiliaryResponse") => same::<AuxiliaryResponse>(example, place),
         Some("KeygenResponse") => same::<KeygenResponse>(example, place),
         Some("SignResponse") => same::<SignResponse>(example, place),
         Some("Taken") => same::<Taken>(example, place),
@@ -106,13 +115,27 @@ fn every_body_has_an_example_of_the_type_that_it_shows() {
             }
         }
     }
-    // The signature that is shown is one of the message that is shown.
-    let asked = signed["request"].iter().find_map(|value| value.get("message")).unwrap();
-    let message: Hex = serde_json::from_value(asked.clone()).unwrap();
-    let answer = signed["200"].iter().find(|value| value.get("signature").is_some()).unwrap();
-    let answer: SignResponse = serde_json::from_value(answer.clone()).unwrap();
-    let key = PublicKey::from_bytes(Scheme::Ed25519, answer.public_key.as_bytes()).unwrap();
-    key.verify(message.as_bytes(), &Signature::from_bytes(*answer.signature.as_bytes())).unwrap();
+    // The signatures that are shown are of what is shown to be asked for under their ids.
+    let mut schemes = Vec::new();
+    for answer in signed["200"].iter().filter(|value| value.get("signature").is_some()) {
+        let answer: SignResponse = serde_json::from_value(answer.clone()).unwrap();
+        let asked = signed["request"].iter().find(|asked| asked["session_id"] == answer.session_id.as_str());
+        let asked: SignRequest = serde_json::from_value(asked.unwrap().clone()).unwrap();
+        let signature = Signature::from_bytes(*answer.signature.as_bytes());
+        let (scheme, recovery_id) = (Scheme::ALL.into_iter())
+            .find_map(|scheme| {
+                let key = PublicKey::from_bytes(scheme, answer.public_key.as_bytes()).ok()?;
+                let Ok(Subject::Message(message)) = asked.subject_for(scheme) else { return None };
+                key.verify(message, &signature).ok()?;
+                let digest = message.try_into().ok();
+                Some((scheme, digest.and_then(|digest| ecdsa::recovery_id(&key, digest, &signature).ok())))
+            })
+            .unwrap_or_else(|| panic!("not a signature: {answer:?}"));
+        assert_eq!(answer.recovery_id, recovery_id, "{scheme}");
+        schemes.push(scheme);
+    }
+    schemes.sort();
+    assert_eq!(schemes, [Scheme::Ed25519, Scheme::EcdsaSecp256k1]);
 }
 
 #[test]

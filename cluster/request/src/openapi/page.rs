@@ -77,7 +77,8 @@ fn write(page: &mut String, document: &Value) -> std::fmt::Result {
 }
 
 fn operate(page: &mut String, document: &Value, called: &str, operation: &Value) -> std::fmt::Result {
-    write!(page, "<h2><code>{}</code></h2><p>{}", escaped(called), text(operation, "summary"))?;
+    let (summary, more) = (text(operation, "summary"), text(operation, "description"));
+    write!(page, "<h2><code>{}</code></h2><p>{summary} {more}", escaped(called))?;
     let signed = operation.get("security").and_then(Value::as_array).is_some_and(|needs| !needs.is_empty());
     page.push_str(if signed { " Signed for a node.</p>" } else { " Not signed.</p>" });
     page.push_str("<table>");
@@ -228,7 +229,15 @@ mod tests {
     #[test]
     fn the_page_says_all_that_the_document_says_and_runs_nothing() {
         let page = page();
-        for path in [paths::KEYGEN, paths::SIGN, paths::WALLETS, paths::SESSIONS, paths::METRICS] {
+        for path in [
+            paths::KEYGEN,
+            paths::SIGN,
+            paths::PRESIGN,
+            paths::AUXILIARY,
+            paths::WALLETS,
+            paths::SESSIONS,
+            paths::METRICS,
+        ] {
             assert!(page.contains(path), "{path}");
         }
         for code in ErrorCode::ALL {
@@ -251,6 +260,8 @@ mod tests {
         ] {
             assert!(sign.contains(part), "{part}");
         }
+        let auxiliary = page.split("<h2>").find(|part| part.contains("POST /api/v1/auxiliary")).unwrap();
+        assert!(auxiliary.contains("it is no refresh of them. It takes tens of seconds."), "{auxiliary}");
         for field in ["message_hash", "derivation_path", "culprits", "last_heard_ms", "recovery_id"] {
             assert!(page.contains(&format!("<td><code>{field}</code>")), "{field}");
         }

@@ -109,6 +109,8 @@ mod tests {
         let of = |method, path| refusals(method, path);
         assert!(of("post", paths::SIGN).unwrap().contains(&ErrorCode::TransactionRefused));
         assert!(!of("post", paths::KEYGEN).unwrap().contains(&ErrorCode::TransactionRefused));
+        assert!(of("post", paths::PRESIGN).unwrap().contains(&ErrorCode::InvalidSigners));
+        assert!(of("post", paths::AUXILIARY).unwrap().contains(&ErrorCode::InvalidParties));
         let session = paths::session(&"a/b".parse().unwrap());
         assert!(of("get", &session).unwrap().contains(&ErrorCode::UnknownSession));
         assert!(!of("get", paths::WALLETS).unwrap().contains(&ErrorCode::UnknownWallet));

@@ -1,0 +1,66 @@
+//! The body that asks for auxiliary information.
+
+use serde::{Deserialize, Serialize};
+
+use super::Body;
+use crate::id::RequestId;
+use crate::operation::Operation;
+
+/// Asks for new auxiliary information: `POST /api/v1/auxiliary`.
+///
+/// That are the Paillier keys and ring-Pedersen parameters of nodes, which presigning by CGGMP21 needs. They belong to nodes, not
+/// to wallets, and are made when they are needed first; asked for, they are made anew. Presignatures that were made with the old
+/// ones are dropped. Key shares stay as they are: this is no refresh of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AuxiliaryRequest {
+    /// The request id, if the body repeats it; it must be the signed one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_id: Option<RequestId>,
+    /// The names of the nodes that make theirs, together; all nodes of the cluster if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parties: Option<Vec<String>>,
+}
+
+impl AuxiliaryRequest {
+    /// Those of all nodes of the cluster.
+    #[must_use]
+    pub fn of_all() -> Self {
+        Self::default()
+    }
+
+    /// Those of these nodes.
+    #[must_use]
+    pub fn of<N: Into<String>>(parties: impl IntoIterator<Item = N>) -> Self {
+        let parties = parties.into_iter().map(Into::into).collect();
+        Self { session_id: None, parties: Some(parties) }
+    }
+}
+
+impl Body for AuxiliaryRequest {
+    const OPERATION: Operation = Operation::Auxiliary;
+
+    fn session_id(&self) -> Option<&RequestId> {
+        self.session_id.as_ref()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::body::BodyError;
+
+    #[test]
+    fn the_documented_bodies_are_read_and_made() {
+        let read = |json: &str| AuxiliaryRequest::from_json(json.as_bytes(), &"s1".parse().unwrap());
+        assert_eq!(read("{}"), Ok(AuxiliaryRequest::of_all()));
+        let json = r#"{"parties":["node1","node2"]}"#;
+        let some = AuxiliaryRequest::of(["node1", "node2"]);
+        assert_eq!(read(json), Ok(some.clone()));
+        assert_eq!(serde_json::to_string(&some).unwrap(), json);
+        assert_eq!(read(r#"{"session_id": "s2"}"#), Err(BodyError::SessionId));
+        for bad in ["[]", r#"{"parties": "node1"}"#, r#"{"wallet_id": "w"}"#] {
+            assert!(matches!(read(bad), Err(BodyError::Json(_))), "{bad}");
+        }
+    }
+}
