@@ -5,6 +5,7 @@
 
 mod load;
 mod plot;
+mod presigning;
 mod report;
 
 use std::fs::File;
@@ -43,6 +44,7 @@ const EXAMPLES: &str = "\
 Examples:
   quorate bench sign --clients 8 --plot latency.svg
   quorate bench sign --rate 50 --duration 60 --nodes 5
+  quorate bench sign --curve secp256k1 --rate 5 --presign    # ECDSA, from presignatures
   quorate bench sign --remote --api http://10.0.0.1:8080 --wallet treasury";
 
 #[derive(Debug, clap::Args)]
@@ -56,6 +58,16 @@ pub(crate) struct Sign {
         conflicts_with_all = ["threshold", "total", "curve", "protocol"]
     )]
     wallet: Option<WalletId>,
+    /// For ECDSA: make so many presignatures before anything is measured, or, with --rate, as many as will be needed. They
+    /// are reported apart. Signatures beyond them make theirs while they are measured.
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        num_args = 0..=1,
+        default_missing_value = "0",
+        value_parser = arguments::number::<u32>(0..=1_000_000)
+    )]
+    presign: Option<u32>,
     #[command(flatten)]
     common: Common,
 }
@@ -148,7 +160,7 @@ impl Common {
             threshold,
             total,
             curve: self.curve.clone(),
-            protocol: self.protocol.clone().or_else(|| (self.curve == "secp256k1").then(|| "frost".into())),
+            protocol: self.protocol.clone(),
             wallet_id: None,
             parties: None,
         })
@@ -181,8 +193,9 @@ pub(crate) fn check(matches: &ArgMatches, command: &mut clap::Command) -> Result
 pub(crate) async fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Sign(arguments) => {
-            let Sign { wallet, common } = arguments;
-            measure(common, Kind::Sign(wallet)).await
+            let Sign { wallet, presign, common } = arguments;
+            let presign = presign.map(|count| presigning::enough(count, &load_of(&common))).transpose()?;
+            measure(common, Kind::Sign { wallet, presign }).await
         }
         Command::Keygen(Keygen { common }) => measure(common, Kind::Keygen).await,
     }
@@ -190,7 +203,7 @@ pub(crate) async fn run(command: Command) -> anyhow::Result<()> {
 
 /// What is measured.
 enum Kind {
-    Sign(Option<WalletId>),
+    Sign { wallet: Option<WalletId>, presign: Option<u32> },
     Keygen,
 }
 
@@ -237,7 +250,7 @@ async fn measure(common: Common, kind: Kind) -> anyhow::Result<()> {
             };
             load::run(&load_of(&common), &clients, ask, sample, watch).await
         }
-        Kind::Sign(wallet) => {
+        Kind::Sign { wallet, presign } => {
             let wallet = match wallet {
                 Some(wallet) => {
                     let read = first.wallet(&wallet).await;
@@ -251,8 +264,14 @@ async fn measure(common: Common, kind: Kind) -> anyhow::Result<()> {
             let view = first.wallet(&wallet).await?;
             report.wallet(&view);
             let pinned = Arc::new(address::pinned(&view)?);
+            if let Some(count) = presign {
+                let asked = presigning::asked(&clients, common.pace());
+                let presigned = presigning::make(asked, &wallet, count, json).await;
+                report.presigned(presigned.map_err(|error| common.target.explained(error))?);
+            }
             let ask = move |client: Client, number: u64| {
-                let request = SignRequest::message(wallet.clone(), message(number));
+                // Of every scheme: those that sign messages of any length sign one of 32 bytes.
+                let request = SignRequest::digest(wallet.clone(), message(number));
                 let pinned = Arc::clone(&pinned);
                 // What is counted was verified.
                 async move { client.sign_with(&pinned, request).await.map(drop) }
@@ -298,7 +317,7 @@ impl Subject {
 
 fn kind_name(kind: &Kind) -> String {
     match kind {
-        Kind::Sign(_) => "sign".into(),
+        Kind::Sign { .. } => "sign".into(),
         Kind::Keygen => "keygen".into(),
     }
 }

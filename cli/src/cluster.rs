@@ -12,6 +12,7 @@ use quorate_node::similar;
 use quorate_request::{ClusterId, ErrorCode, RequestId, WalletId};
 
 use crate::failure::{Failure, Tip};
+use crate::following::Told;
 use crate::passphrase::Source;
 use crate::progress::Progress;
 use crate::{arguments, identity};
@@ -74,10 +75,33 @@ impl Target {
         doing: impl Into<String>,
         question: impl AsyncFnOnce(&Client) -> Result<T, ClientError>,
     ) -> anyhow::Result<T> {
+        self.ask_and_follow(quiet, doing, None, question).await
+    }
+
+    /// The same, of what has this id: whoever waits is told how far it is, too, as far as nodes say.
+    async fn ask_and_follow<T>(
+        &self,
+        quiet: bool,
+        doing: impl Into<String>,
+        id: Option<&RequestId>,
+        question: impl AsyncFnOnce(&Client) -> Result<T, ClientError>,
+    ) -> anyhow::Result<T> {
         // First: it may ask for a passphrase.
         let client = self.client()?;
-        let progress = Progress::of(quiet, doing);
-        let answer = question(&client).await;
+        let (doing, told) = (doing.into(), Told::default());
+        let shown = told.clone();
+        let progress = Progress::show(quiet, move || shown.beside(&doing));
+        let clients = if progress.is_shown() { self.each(&client)? } else { Vec::new() };
+        let follow = async {
+            match id.filter(|_| !clients.is_empty()) {
+                Some(id) => told.follow(&clients, id).await,
+                None => std::future::pending().await,
+            }
+        };
+        let answer = tokio::select! {
+            answer = question(&client) => answer,
+            never = follow => match never {},
+        };
         drop(progress);
         answer.map_err(|error| self.explained(error))
     }
@@ -90,8 +114,19 @@ impl Target {
         wallet: Option<&WalletId>,
         question: impl AsyncFnOnce(&Client) -> Result<T, ClientError>,
     ) -> anyhow::Result<T> {
+        self.ask_of_and_follow(quiet, doing, None, wallet, question).await
+    }
+
+    async fn ask_of_and_follow<T>(
+        &self,
+        quiet: bool,
+        doing: impl Into<String>,
+        id: Option<&RequestId>,
+        wallet: Option<&WalletId>,
+        question: impl AsyncFnOnce(&Client) -> Result<T, ClientError>,
+    ) -> anyhow::Result<T> {
         let mut near = None;
-        let asked = self.ask(quiet, doing, async |client: &Client| {
+        let asked = self.ask_and_follow(quiet, doing, id, async |client: &Client| {
             let answer = question(client).await;
             if let (Err(error), Some(name)) = (&answer, wallet)
                 && error.api().is_some_and(|body| body.code == ErrorCode::UnknownWallet)
@@ -115,7 +150,7 @@ impl Target {
         wallet: Option<&WalletId>,
         question: impl AsyncFnOnce(&Client) -> Result<T, ClientError>,
     ) -> anyhow::Result<T> {
-        let asked = self.ask_of(quiet, doing, wallet, question).await;
+        let asked = self.ask_of_and_follow(quiet, doing, Some(id), wallet, question).await;
         asked.map_err(|error| repeatable(error, "the same command", id))
     }
 
@@ -132,7 +167,10 @@ impl Target {
     /// One client for each address, which asks it first.
     pub(crate) fn clients(&self) -> anyhow::Result<Vec<Client>> {
         // Once: it may ask for a passphrase.
-        let first = self.client()?;
+        self.each(&self.client()?)
+    }
+
+    fn each(&self, first: &Client) -> anyhow::Result<Vec<Client>> {
         let mut api = self.api.clone();
         let clients = (0..api.len()).map(|_| {
             let client = first.with_endpoints(api.clone()).context("--api");
@@ -192,6 +230,12 @@ async fn nearly(client: &Client, name: &WalletId) -> Option<WalletId> {
     near.parse().ok()
 }
 
+/// Says what to do about a refusal with this code, where that depends on what was asked for.
+pub(crate) fn advised(error: anyhow::Error, code: ErrorCode, tip: &str) -> anyhow::Error {
+    let said = error.chain().find_map(|cause| cause.downcast_ref::<ClientError>()?.api());
+    if said.is_some_and(|body| body.code == code) { error.context(Tip(tip.to_owned())) } else { error }
+}
+
 /// Says of an error after which nobody knows how the request ended which command tells, once it has its id.
 pub(crate) fn repeatable(error: anyhow::Error, command: &str, id: &RequestId) -> anyhow::Error {
     if unknown_end(&error) { error.context(repeat(command, id)) } else { error }
@@ -228,10 +272,6 @@ const fn tip_for(code: ErrorCode) -> Option<&'static str> {
         ErrorCode::NotEnoughSigners | ErrorCode::NotReady => {
             Some("`quorate node status` shows which nodes can be reached")
         }
-        // What the cluster says names fields of its API.
-        ErrorCode::UnsupportedProtocol => Some(
-            "--curve secp256k1 with --protocol frost makes a wallet for Taproot, --curve ed25519 one for Solana",
-        ),
         _ => None,
     }
 }
@@ -321,11 +361,14 @@ mod tests {
         for (code, command) in [
             (ErrorCode::UnknownWallet, "quorate wallet list"),
             (ErrorCode::NotEnoughSigners, "quorate node status"),
-            (ErrorCode::UnsupportedProtocol, "--protocol frost"),
         ] {
             let error = Box::new(ErrorBody::new(code, "said"));
             let explained = target.explained(ClientError::Api { status: code.status(), error });
             assert!(tip(&explained).contains(command), "{code}: {explained:?}");
         }
+        let code = ErrorCode::UnsupportedProtocol;
+        let refused = || target.explained(refused(code, "said"));
+        assert_eq!(tip(&advised(refused(), code, "do this")), "do this");
+        assert_eq!(tip(&advised(refused(), ErrorCode::InvalidMessage, "do that")), "");
     }
 }

@@ -1,4 +1,4 @@
-//! `demo`: what Quorate does, in half a minute.
+//! `demo`: what Quorate does, in a minute or two. Most of it is the search for primes, once, for ECDSA.
 
 mod payment;
 mod spending;
@@ -9,10 +9,14 @@ use anyhow::{Context, bail};
 use aws_lc_rs::digest::{SHA256, digest};
 use quorate_keys::{Identity, Scheme};
 use quorate_node::Joints;
-use quorate_request::{Hex, HexArray, KeygenRequest, SignRequest, SignResponse, WalletId};
+use quorate_request::{
+    Hex, HexArray, KeygenRequest, PresignRequest, RequestId, SignRequest, SignResponse, WalletId,
+};
+use rand_core::OsRng;
 use serde::Serialize;
 
 use crate::failure::Failure;
+use crate::following::Told;
 use crate::local::{LocalCluster, ScratchFolder};
 use crate::node::forbid_core_dumps;
 use crate::progress::Progress;
@@ -28,6 +32,15 @@ pub(crate) struct Arguments {
     /// How many of them must sign; a majority if left out.
     #[arg(long, value_name = "NUMBER", value_parser = arguments::nodes())]
     threshold: Option<u16>,
+    /// Show wallets of these schemes only.
+    #[arg(
+        long,
+        value_name = "SCHEME,…",
+        value_delimiter = ',',
+        default_value = "ed25519,bip340,ecdsa-secp256k1",
+        value_parser = arguments::schemes()
+    )]
+    scheme: Vec<Scheme>,
     /// Print what was done as one JSON object on one line, at the end.
     #[arg(long)]
     json: bool,
@@ -57,9 +70,42 @@ struct WalletReport {
     threshold: u16,
     total: u16,
     public_key: Hex,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    address: Option<String>,
     made_after_ms: u64,
+    /// Presignatures that were made ahead, where the scheme needs them, and how long that took: the first time with the
+    /// auxiliary information that they need.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    presigned: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    presigned_after_ms: Option<u64>,
     signatures: Vec<SignatureReport>,
 }
+
+/// What a wallet is for, and how it is asked for.
+struct Offer {
+    scheme: Scheme,
+    curve: &'static str,
+    protocol: Option<&'static str>,
+    use_of: &'static str,
+}
+
+const OFFERS: [Offer; 4] = [
+    Offer { scheme: Scheme::Ed25519, curve: "ed25519", protocol: None, use_of: "Solana, NEAR, Stellar, …" },
+    Offer { scheme: Scheme::Bip340, curve: "secp256k1", protocol: Some("frost"), use_of: "Bitcoin Taproot" },
+    Offer {
+        scheme: Scheme::EcdsaSecp256k1,
+        curve: "secp256k1",
+        protocol: Some("cggmp21"),
+        use_of: "Ethereum and the chains that run like it",
+    },
+    Offer {
+        scheme: Scheme::EcdsaP256,
+        curve: "p256",
+        protocol: Some("cggmp21"),
+        use_of: "what speaks P-256: passkeys, TLS, JOSE",
+    },
+];
 
 #[derive(Default, Serialize)]
 struct SignatureReport {
@@ -74,12 +120,19 @@ struct SignatureReport {
     #[serde(skip_serializing_if = "Option::is_none")]
     signature: Option<HexArray<64>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    recovery_id: Option<u8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signed_transaction: Option<Hex>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     tx_id: Option<String>,
     committee: Vec<String>,
     signed_after_ms: u64,
     judge: &'static str,
     verified: bool,
 }
+
+/// The keys that sign a message: the wallet's own, and a child's.
+const PATHS: [Option<&str>; 2] = [None, Some("m/0/1")];
 
 /// The cluster that shows what it does, and to whom.
 struct Stage {
@@ -122,11 +175,8 @@ pub(crate) async fn run(arguments: Arguments, joints: Joints) -> anyhow::Result<
 
     let stage = Stage { cluster, threshold, total, json };
     let mut wallets = Vec::new();
-    for (scheme, curve, protocol, use_of) in [
-        (Scheme::Ed25519, "ed25519", None, "Solana, NEAR, Stellar, …"),
-        (Scheme::Bip340, "secp256k1", Some("frost"), "Bitcoin Taproot"),
-    ] {
-        wallets.push(stage.show(scheme, curve, protocol, use_of).await?);
+    for offer in OFFERS.iter().filter(|offer| arguments.scheme.contains(&offer.scheme)) {
+        wallets.push(stage.show(offer).await?);
     }
     stage.cluster.stop().await;
     let verified = wallets.iter().flat_map(|wallet| &wallet.signatures).all(|signature| signature.verified);
@@ -150,14 +200,9 @@ impl Stage {
     }
 
     /// Makes a wallet and signs with it.
-    async fn show(
-        &self,
-        scheme: Scheme,
-        curve: &str,
-        protocol: Option<&str>,
-        use_of: &str,
-    ) -> anyhow::Result<WalletReport> {
+    async fn show(&self, offer: &Offer) -> anyhow::Result<WalletReport> {
         let Self { threshold, total, .. } = *self;
+        let Offer { scheme, curve, protocol, use_of } = *offer;
         self.say(&format!("\nA {threshold}-of-{total} {scheme} wallet ({use_of})"))?;
         let started = Instant::now();
         let making = Progress::of(self.json, format!("{total} nodes make a wallet"));
@@ -175,22 +220,53 @@ impl Stage {
         let made_after_ms = millis(started);
         self.say(&format!("  made     {} in {made_after_ms} ms", wallet.wallet_id))?;
         self.say(&format!("  key      {}", wallet.public_key))?;
+        if let Some(address) = &wallet.address {
+            self.say(&format!("  address  {address}"))?;
+        }
+        let presigned = match scheme.signs_digests() {
+            true => Some(self.presign(&wallet.wallet_id).await?),
+            false => None,
+        };
 
         let message = format!("Quorate demo: {scheme}");
         let mut signatures = Vec::new();
-        for path in [None, Some("m/0/1")] {
+        for path in PATHS {
             signatures.push(self.sign(scheme, &wallet.wallet_id, &message, path).await?);
         }
-        signatures.push(self.pay(scheme, &wallet.wallet_id).await?);
+        signatures.extend(self.pay(scheme, &wallet.wallet_id).await?);
         Ok(WalletReport {
             wallet_id: wallet.wallet_id,
             scheme,
             threshold,
             total,
             public_key: wallet.public_key,
+            address: wallet.address,
             made_after_ms,
+            presigned: presigned.map(|(count, _)| count),
+            presigned_after_ms: presigned.map(|(_, took)| took),
             signatures,
         })
+    }
+
+    /// Makes as many presignatures as will be used. How far that is, is shown meanwhile.
+    async fn presign(&self, wallet: &WalletId) -> anyhow::Result<(u16, u64)> {
+        self.say("  presigns ahead; the first time, nodes make auxiliary information for it, which takes a while …")?;
+        let started = Instant::now();
+        let id = RequestId::generate(&mut OsRng);
+        let (told, clients) = (Told::default(), [self.cluster.client.clone()]);
+        let shown = told.clone();
+        let count = u16::try_from(PATHS.len()).unwrap_or_default().saturating_add(1);
+        let progress = Progress::show(self.json, move || shown.beside("nodes presign"));
+        let request =
+            PresignRequest { session_id: Some(id.clone()), ..PresignRequest::new(wallet.clone(), count) };
+        let made = tokio::select! {
+            made = self.cluster.client.presign(request) => made.context("presigning")?,
+            never = told.follow(&clients, &id) => match never {},
+        };
+        drop(progress);
+        let (took, by) = (millis(started), made.signers.join(" and "));
+        self.say(&format!("  presigned {} signatures by {by} in {took} ms", made.made))?;
+        Ok((made.made, took))
     }
 
     /// Asks for a signature, and says how long it took.
@@ -207,9 +283,9 @@ impl Stage {
     }
 
     /// Signs a transaction on the chain for a scheme, after saying what it does.
-    async fn pay(&self, scheme: Scheme, wallet: &WalletId) -> anyhow::Result<SignatureReport> {
+    async fn pay(&self, scheme: Scheme, wallet: &WalletId) -> anyhow::Result<Option<SignatureReport>> {
         let wallet = self.cluster.client.wallet(wallet).await?;
-        let payment = Payment::from(&wallet, scheme)?;
+        let Some(payment) = Payment::from(&wallet, scheme)? else { return Ok(None) };
         let chain = transaction::chain(payment.chain)?;
         let request =
             SignRequest::transaction(wallet.wallet_id.clone(), chain.net().id, payment.transaction.clone());
@@ -226,18 +302,25 @@ impl Stage {
         };
         self.say(&format!("  signed   by {} in {took} ms{inputs}", signed.committee.join(" and ")))?;
         self.say(&format!("           {}", signed.tx_id.as_deref().unwrap_or("incomplete")))?;
+        let transaction = signed.signed_transaction;
+        // Those of other chains are too long to be looked at.
+        if let (Scheme::EcdsaSecp256k1, Some(transaction)) = (scheme, &transaction) {
+            self.say(&format!("  to send  {transaction}"))?;
+        }
         let verified =
-            signed.signed_transaction.is_some_and(|transaction| payment.is_accepted(transaction.as_bytes()));
+            transaction.as_ref().is_some_and(|transaction| payment.is_accepted(transaction.as_bytes()));
         self.judged(scheme, verified)?;
-        Ok(SignatureReport {
+        Ok(Some(SignatureReport {
             chain: Some(chain.net().id),
+            recovery_id: signed.recovery_id,
+            signed_transaction: transaction,
             tx_id: signed.tx_id,
             committee: signed.committee,
             signed_after_ms: took,
             judge: judge::name(scheme),
             verified,
             ..SignatureReport::default()
-        })
+        }))
     }
 
     async fn sign(
@@ -247,14 +330,18 @@ impl Stage {
         message: &str,
         path: Option<&'static str>,
     ) -> anyhow::Result<SignatureReport> {
-        // Bitcoin signs hashes, and the judge of its signatures takes nothing else.
-        let (what, signed_bytes) = match scheme {
-            Scheme::Bip340 => ("SHA-256 of ", digest(&SHA256, message.as_bytes()).as_ref().to_vec()),
-            _ => ("", message.as_bytes().to_vec()),
+        // ECDSA and Bitcoin sign hashes, and the judges of their signatures take nothing else.
+        let is_hashed = scheme == Scheme::Bip340 || scheme.signs_digests();
+        let (what, signed_bytes) = match is_hashed {
+            true => ("SHA-256 of ", digest(&SHA256, message.as_bytes()).as_ref().to_vec()),
+            false => ("", message.as_bytes().to_vec()),
         };
+        let subject = Some(Hex::from(signed_bytes.clone()));
+        let (message_hash, plain) = if is_hashed { (subject, None) } else { (None, subject) };
         let request = SignRequest {
             wallet_id: Some(wallet.clone()),
-            message: Some(Hex::from(signed_bytes.clone())),
+            message_hash,
+            message: plain,
             derivation_path: path.map(Into::into),
             ..SignRequest::default()
         };
@@ -270,6 +357,7 @@ impl Stage {
             message: Some(message.to_owned()),
             derivation_path: path,
             signature: Some(signed.signature),
+            recovery_id: signed.recovery_id,
             committee: signed.committee,
             signed_after_ms: took,
             judge: judge::name(scheme),

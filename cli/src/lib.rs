@@ -8,6 +8,7 @@
 
 mod address;
 mod arguments;
+mod auxiliary;
 mod bench;
 mod chains;
 mod cluster;
@@ -15,6 +16,7 @@ mod demo;
 mod dev;
 mod evidence;
 mod failure;
+mod following;
 mod gateway;
 mod identity;
 mod judge;
@@ -24,6 +26,7 @@ mod node;
 mod output;
 mod passphrase;
 mod peers;
+mod presign;
 mod progress;
 mod session;
 mod sign;
@@ -81,6 +84,11 @@ enum Command {
     Chains(chains::Command),
     /// Sign a message or a transaction with a wallet.
     Sign(sign::Arguments),
+    /// Make presignatures of an ECDSA wallet, so that its signatures take milliseconds.
+    Presign(presign::Arguments),
+    /// What nodes need to presign: make it anew.
+    #[command(subcommand)]
+    Auxiliary(auxiliary::Command),
     /// What became of requests, such as those that nobody waited for.
     #[command(subcommand)]
     Session(session::Command),
@@ -173,6 +181,14 @@ async fn run(arguments: Arguments, joints: Joints) -> anyhow::Result<()> {
         Command::Sign(arguments) => {
             output::log(verbose, "warn", Log::Brief);
             sign::run(arguments).await
+        }
+        Command::Presign(arguments) => {
+            output::log(verbose, "warn", Log::Brief);
+            presign::run(arguments).await
+        }
+        Command::Auxiliary(command) => {
+            output::log(verbose, "warn", Log::Brief);
+            auxiliary::run(command).await
         }
         Command::Session(command) => {
             output::log(verbose, "warn", Log::Brief);

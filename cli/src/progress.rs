@@ -65,6 +65,11 @@ impl Progress {
         Self(drawing.ok().map(|drawing| (stop, drawing)))
     }
 
+    /// Whether anybody sees it.
+    pub(crate) const fn is_shown(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// Shows a text that stays the same.
     pub(crate) fn of(quiet: bool, text: impl Into<String>) -> Self {
         let text = text.into();

@@ -8,7 +8,7 @@ use quorate_request::{ErrorCode, RequestId, RequestStatus, SessionResult, Sessio
 
 use crate::cluster::{self, Target};
 use crate::progress::Progress;
-use crate::{output, sign, wallet};
+use crate::{auxiliary, following, output, presign, sign, wallet};
 
 /// How often a stream is opened again without having brought news.
 const MAX_CUTS: u32 = 12;
@@ -96,6 +96,9 @@ async fn show(arguments: &Arguments) -> anyhow::Result<()> {
         match &view.result {
             Some(result) => lines.push(result_lines(&view, result)),
             None => {
+                lines.extend(
+                    view.progress.map(|progress| format!("progress    {}", following::words(&progress))),
+                );
                 lines.extend(view.wallet_id.as_ref().map(|wallet| format!("wallet      {wallet}")));
                 if view.attempt > 0 {
                     lines.push(format!("attempt     {} ({})", view.attempt, view.committee.join(", ")));
@@ -182,6 +185,9 @@ fn change(view: &SessionView) -> String {
     if view.attempt > 0 {
         line = format!("{line:<12}attempt {} ({})", view.attempt, view.committee.join(", "));
     }
+    if let Some(progress) = &view.progress {
+        line.push_str(&format!(", {}", following::words(progress)));
+    }
     for (title, names) in [("absent", &view.absent), ("culprits", &view.culprits)] {
         if !names.is_empty() {
             line.push_str(&format!(", {title}: {}", names.join(", ")));
@@ -199,6 +205,8 @@ fn result_lines(view: &SessionView, result: &SessionResult) -> String {
             sign::people(signed),
             view.session_id
         ),
+        SessionResult::Presign(made) => presign::people(made),
+        SessionResult::Auxiliary(made) => auxiliary::people(made),
         // A newer node's.
         _ => "result      of a kind that this version does not know: --json shows it".into(),
     }
@@ -219,6 +227,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+    use quorate_request::{Phase, Progress};
 
     fn view(json: serde_json::Value) -> SessionView {
         serde_json::from_value(json).unwrap()
@@ -234,5 +243,10 @@ mod tests {
         running.committee = vec!["node1".into(), "node3".into()];
         running.absent = vec!["node2".into()];
         assert_eq!(change(&running), "running     attempt 2 (node1, node3), absent: node2");
+        running.progress = Some(Progress { phase: Phase::Presigning, done: 32, total: 100 });
+        assert_eq!(
+            change(&running),
+            "running     attempt 2 (node1, node3), presignatures 32 of 100, absent: node2"
+        );
     }
 }

@@ -9,23 +9,31 @@ use quorate_client::verification::{self, PinnedWallet};
 use quorate_client::{Begun, Client, ClientError};
 use quorate_keys::{DerivationPath, PublicKey};
 use quorate_request::{
-    Allowance, Hex, HexArray, RequestId, SignRequest, SignResponse, Tweak, WalletId, WalletView,
+    Allowance, ErrorCode, Hex, HexArray, RequestId, SignRequest, SignResponse, Tweak, WalletId, WalletView,
 };
 use rand_core::OsRng;
 
-use crate::cluster::Target;
-use crate::failure::Failure;
+use crate::cluster::{self, Target};
+use crate::failure::{Failure, Tip};
 use crate::transaction::{self, Destination, Transaction};
 use crate::{address, output, session};
 
+/// How many bytes a public key of ECDSA has, and no other.
+const ECDSA_KEY: usize = 65;
+
 /// The generated line is too long to be read.
 const USAGE: &str = "\
-quorate sign <--wallet NAME|--public-key HEX> <--message …|--message-hex …|--message-hash …>
+quorate sign <--wallet NAME|--public-key HEX> <--message …|--message-hex …|--digest …>
        quorate sign <--wallet NAME|--public-key HEX> --chain CHAIN --tx FILE";
+
+/// What to do about a message that an ECDSA wallet does not sign.
+const DIGESTS: &str = "ECDSA wallets sign digests: hash the message as whoever verifies it does, such as by SHA-256 or Keccak-256, and \
+                       give the 32 bytes with --digest";
 
 const EXAMPLES: &str = "\
 Examples:
   quorate sign --wallet treasury --message 'pay Alice'
+  quorate sign --wallet till --digest 0x…    # an ECDSA wallet signs digests of 32 bytes
   quorate sign --wallet treasury --chain solana --tx transfer.b64 --out signed.bin";
 
 #[derive(Debug, clap::Args)]
@@ -42,13 +50,14 @@ pub(crate) struct Arguments {
     /// Public key of the wallet, 0x and hexadecimal digits.
     #[arg(long, value_name = "HEX")]
     public_key: Option<Hex>,
-    /// What to sign, 32 bytes in hexadecimal.
-    #[arg(long, value_name = "HEX")]
+    /// What to sign, 32 bytes in hexadecimal: a digest, the only thing besides transactions that ECDSA wallets sign. Others
+    /// sign it as a message of 32 bytes.
+    #[arg(long, value_name = "HEX", visible_alias = "digest")]
     message_hash: Option<HexArray<32>>,
-    /// What to sign, as text.
+    /// What to sign, as text. It is not hashed, so not for ECDSA wallets.
     #[arg(long, value_name = "TEXT")]
     message: Option<String>,
-    /// What to sign, of any length, in hexadecimal.
+    /// What to sign, of any length, in hexadecimal. Likewise not for ECDSA wallets.
     #[arg(long, value_name = "HEX")]
     message_hex: Option<Hex>,
     /// A transaction to sign: a file with its bytes, hexadecimal or Base64 text, or for Ethereum JSON; - reads standard input.
@@ -153,13 +162,20 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
         transaction: None,
         allow,
     };
+    // Of a wallet that is only named, the cluster says the same.
+    let is_message = request.message.is_some();
+    if is_message && request.public_key.as_ref().is_some_and(|key| key.as_bytes().len() == ECDSA_KEY) {
+        return Err(anyhow::Error::from(Failure::Usage("this is the key of an ECDSA wallet".into()))
+            .context(Tip(DIGESTS.into())));
+    }
     let mut written = Ok(());
     let signed = match &arguments.tx {
         None => {
             // Where the key of a child leads back to the wallet.
             let derived = request.public_key.is_some() && request.derivation_path.is_some();
             let wallet = if derived { Some(pinned(target, json, &request).await?) } else { None };
-            let signed = match submit(target, json, arguments.no_wait, &request, &id).await? {
+            let submitted = submit(target, json, arguments.no_wait, &request, &id).await;
+            let signed = match submitted.map_err(|error| for_digests(error, is_message))? {
                 Begun::Running(id) => return session::taken(json, id, "it, verified"),
                 Begun::Completed(signed) => signed,
             };
@@ -212,6 +228,13 @@ async fn submit(
     target.work(quiet, "signing", id, wallet.as_ref(), sign).await
 }
 
+/// Says what to do about a message that was refused for not being a digest.
+fn for_digests(error: anyhow::Error, is_message: bool) -> anyhow::Error {
+    let said = error.to_string();
+    let refused = is_message && said.contains("digest");
+    if refused { cluster::advised(error, ErrorCode::InvalidMessage, DIGESTS) } else { error }
+}
+
 /// The wallet that a request names, as the cluster describes it: if by its public key, it is held against that.
 async fn pinned(target: &Target, json: bool, request: &SignRequest) -> anyhow::Result<PinnedWallet> {
     let named = request.wallet_id.as_ref();
@@ -239,6 +262,7 @@ pub(crate) fn people(signed: &SignResponse) -> String {
     match &signed.signed_transaction {
         None => {
             lines.push(format!("signature   {}", signed.signature));
+            lines.extend(signed.recovery_id.map(|id| format!("recovery id {id}")));
             lines.push(format!("public key  {}", signed.public_key));
         }
         Some(transaction) => {

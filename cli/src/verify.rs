@@ -8,8 +8,9 @@ use crate::failure::Failure;
 use crate::{arguments, output};
 
 const EXAMPLES: &str = "\
-Example:
-  quorate verify --scheme ed25519 --public-key 0x… --message 'pay Alice' --signature 0x…";
+Examples:
+  quorate verify --scheme ed25519 --public-key 0x… --message 'pay Alice' --signature 0x…
+  quorate verify --scheme ecdsa-secp256k1 --public-key 0x04… --digest 0x… --signature 0x…";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -23,8 +24,8 @@ pub(crate) struct Arguments {
     /// What was signed, as text.
     #[arg(long, value_name = "TEXT", required_unless_present = "message_hex")]
     message: Option<String>,
-    /// What was signed, in hexadecimal.
-    #[arg(long, value_name = "HEX", alias = "message-hash", conflicts_with = "message")]
+    /// What was signed, in hexadecimal; for ECDSA the digest of 32 bytes.
+    #[arg(long, value_name = "HEX", visible_aliases = ["message-hash", "digest"], conflicts_with = "message")]
     message_hex: Option<Hex>,
     /// The signature, 64 bytes in hexadecimal.
     #[arg(long, value_name = "HEX")]
@@ -49,9 +50,8 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     };
     if arguments.scheme.signs_digests() && message.len() != 32 {
         let (scheme, length) = (arguments.scheme, message.len());
-        let told = format!(
-            "{scheme} signs digests of 32 bytes, got {length} bytes: give the digest with --message-hex"
-        );
+        let told =
+            format!("{scheme} signs digests of 32 bytes, got {length} bytes: give the digest with --digest");
         return Err(Failure::Usage(told).into());
     }
     let valid = key.verify(message, &arguments.signature).is_ok();

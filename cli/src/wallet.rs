@@ -3,11 +3,13 @@
 use clap::Subcommand;
 use quorate_client::{Begun, Client};
 use quorate_keys::DerivationPath;
-use quorate_request::{AddressView, Hex, KeygenRequest, KeygenResponse, RequestId, WalletId, WalletView};
+use quorate_request::{
+    AddressView, ErrorCode, Hex, KeygenRequest, KeygenResponse, RequestId, WalletId, WalletView,
+};
 use rand_core::OsRng;
 use serde::Serialize;
 
-use crate::cluster::Target;
+use crate::cluster::{self, Target};
 use crate::failure::Failure;
 use crate::{address, arguments, output, session, transaction};
 
@@ -26,7 +28,12 @@ pub(crate) enum Command {
 const CREATE_EXAMPLES: &str = "\
 Examples:
   quorate wallet create --threshold 2 --total 3 --id treasury
+  quorate wallet create --threshold 2 --total 3 --curve secp256k1                     # ECDSA: Ethereum
   quorate wallet create --threshold 2 --total 3 --curve secp256k1 --protocol frost    # Taproot";
+
+/// What the cluster says names fields of its API.
+const CURVES: &str = "--curve ed25519 makes a wallet for Solana, --curve secp256k1 one for Ethereum, and with --protocol frost one for \
+                      Taproot; --curve p256 one of ECDSA on P-256";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = CREATE_EXAMPLES)]
@@ -40,7 +47,7 @@ pub(crate) struct Create {
     /// The curve of its key.
     #[arg(long, default_value = "ed25519", value_parser = arguments::curves())]
     curve: String,
-    /// Signing protocol; the curve's default if left out.
+    /// Signing protocol, cggmp21 or frost; the curve's default if left out: cggmp21 (ECDSA) on secp256k1 and p256.
     #[arg(long)]
     protocol: Option<String>,
     /// Name of the wallet; made if left out.
@@ -138,7 +145,9 @@ async fn create(arguments: Create) -> anyhow::Result<()> {
         true => client.begin_keygen(request).await,
         false => client.keygen(request).await.map(Begun::Completed),
     };
-    match arguments.target.work(arguments.json, doing, &id, None, keygen).await? {
+    let asked = arguments.target.work(arguments.json, doing, &id, None, keygen).await;
+    let begun = asked.map_err(|error| cluster::advised(error, ErrorCode::UnsupportedProtocol, CURVES))?;
+    match begun {
         Begun::Running(id) => session::taken(arguments.json, id, "it, and makes none twice"),
         Begun::Completed(made) => output::print(arguments.json, &made, || people(&made)),
     }
@@ -201,6 +210,9 @@ async fn show(arguments: Show) -> anyhow::Result<()> {
             wallet.parties.join(", "),
             wallet.epoch
         );
+        if let Some(ready) = wallet.presignatures {
+            text.push_str(&format!("\npresigned   {ready} at the node that answered"));
+        }
         for (number, on) in wallet.addresses.iter().enumerate() {
             let title = if number == 0 { "addresses" } else { "" };
             text.push_str(&format!("\n{title:<12}{} ({})", on.address, on.name));

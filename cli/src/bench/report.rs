@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::Common;
 use super::load::{Measured, Pace};
+use super::presigning::Presigned;
 use crate::output;
 
 #[derive(Debug, Serialize)]
@@ -17,6 +18,12 @@ pub(super) struct Report {
     threshold: u16,
     total: u16,
     curve: String,
+    /// The wallet's signature scheme; nothing of key generations.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scheme: Option<String>,
+    /// What was made before anything was measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    presigned: Option<Presigned>,
     /// Clients of a closed loop.
     #[serde(skip_serializing_if = "Option::is_none")]
     clients: Option<u16>,
@@ -131,6 +138,8 @@ impl Report {
             threshold: keygen.threshold,
             total: keygen.total,
             curve: keygen.curve.clone(),
+            scheme: None,
+            presigned: None,
             clients,
             rate,
             seconds: 0.0,
@@ -156,6 +165,11 @@ impl Report {
         self.threshold = wallet.threshold;
         self.total = wallet.total;
         self.curve.clone_from(&wallet.curve);
+        self.scheme = Some(wallet.scheme.clone());
+    }
+
+    pub(super) fn presigned(&mut self, presigned: Presigned) {
+        self.presigned = Some(presigned);
     }
 
     pub(super) fn measured<S>(&mut self, measured: &Measured<S>) {
@@ -216,7 +230,9 @@ impl Report {
     }
 
     pub(super) fn title(&self) -> String {
-        let Self { operation, threshold, total, curve, .. } = self;
+        let Self { operation, threshold, total, .. } = self;
+        // Two schemes share a curve.
+        let curve = self.scheme.as_ref().unwrap_or(&self.curve);
         let pace = match (self.clients, self.rate) {
             (Some(1), _) => "1 client".to_owned(),
             (Some(clients), _) => format!("{clients} clients"),
@@ -230,6 +246,9 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Latency { min, p50, p90, p99, p999, max, mean } = &self.latency_ms;
         writeln!(f, "{}", self.title())?;
+        if let Some(Presigned { made, seconds, per_second }) = &self.presigned {
+            writeln!(f, "  presigned  {made} in {seconds:.1} s before: {per_second:.2} per second")?;
+        }
         writeln!(
             f,
             "  answered   {} in {:.0} s: {:.1} per second",

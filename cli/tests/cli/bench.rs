@@ -84,7 +84,10 @@ fn signing_is_measured_and_the_figures_agree() {
 #[test]
 fn an_open_loop_and_key_generation_are_measured_too() {
     let common = ["--nodes", "3", "--duration", "1", "--warm-up", "0", "--json"];
-    let report = measure(&[&["bench", "sign", "--rate", "20", "--curve", "secp256k1"], &common[..]].concat());
+    let report = measure(
+        &[&["bench", "sign", "--rate", "20", "--curve", "secp256k1", "--protocol", "frost"], &common[..]]
+            .concat(),
+    );
     check(&report);
     // The beats of one second, all of them.
     let asked = number(&report["timed"]) + number(&report["skipped"]);
@@ -108,6 +111,9 @@ fn what_can_not_be_measured_is_refused() {
         &["bench", "sign", "--remote", "--nodes", "5"],
         &["bench", "sign", "--remote", "--wallet", "treasury", "--curve", "secp256k1"],
         &["bench", "sign", "--curve", "p384"],
+        &["bench", "sign", "--curve", "p256", "--presign"],
+        &["bench", "sign", "--curve", "p256", "--presign", "some"],
+        &["bench", "keygen", "--curve", "p256", "--presign", "5"],
     ] {
         let ended = run(arguments);
         assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""), "{arguments:?}: {}", ended.stderr);

@@ -228,6 +228,7 @@ fn ecdsa_is_verified_over_the_digest_and_with_low_s_only() {
     let ended = verify("--message", "123400", &low);
     assert_eq!(ended.code, Some(2), "{}", ended.stderr);
     assert!(ended.stderr.contains("digests of 32 bytes, got 6 bytes"), "{}", ended.stderr);
+    assert_eq!(verify("--digest", digest, &low).code, Some(0));
 }
 
 #[test]

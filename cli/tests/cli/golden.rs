@@ -59,6 +59,11 @@ fn every_command_has_the_help_that_it_had() {
     }
 }
 
+/// What is signed in the example of EIP-155, and the key.
+const DIGEST: &str = "0xdaf5a779ae972f972197303d7b574746c7ef83eadac0f2791ad23db92e4c8e53";
+const KEY: &str = "0x044bc2a31265153f07e70e0bab08724e6b85e217f8cd628ceb62974247bb493382\
+                   ce28cab79ad7119ee1ad3ebcdb98a16805211530ecc6cfefa1b88e6dff99232a";
+
 const PEERS: &str = "\
 cluster: '0x1111111111111111111111111111111111111111111111111111111111111111'
 peers:
@@ -111,11 +116,19 @@ fn tables_are_printed_as_they_were() {
         &["wallet", "list", "--api", &api],
         &["wallet", "show", "treasury", "--api", &api],
         &["wallet", "show", "taproot", "--api", &api],
+        &["wallet", "show", "till", "--api", &api],
         &["wallet", "address", "treasury", "--api", &api],
         &["wallet", "address", "taproot", "--all", "--api", &api],
         &["wallet", "address", "taproot", "--chain", "bitcoin", "--api", &api],
         &["wallet", "address", "taproot", "--chain", "regtest", "--path", "m/0/1", "--api", &api],
         &["wallet", "address", "treasury", "--json", "--api", &api],
+        &["wallet", "address", "till", "--chain", "sepolia", "--api", &api],
+        &["sign", "--wallet", "till", "--digest", DIGEST, "--session-id", "s1", "--api", &api],
+        &["presign", "--wallet", "till", "--count", "100", "--api", &api],
+        &["presign", "--wallet", "till", "--count", "1", "--signers", "node3,node1", "--api", &api],
+        &["presign", "--wallet", "till", "--count", "1", "--session-id", "s1", "--json", "--api", &api],
+        &["auxiliary", "rotate", "--api", &api],
+        &["auxiliary", "rotate", "--parties", "node1,node3", "--session-id", "s1", "--json", "--api", &api],
     ];
     let text = transcript(folder.path(), &api, commands);
     assert!(!text.contains("thief"), "an address that the answer says, not computed: {text}");
@@ -148,6 +161,15 @@ fn errors_say_what_they_said() {
         &["sign", "--wallet", "nobody", "--chain", "solana", "--tx", &tx, "--api", &api],
         &["sign", "--wallet", "tresury", "--chain", "solana", "--tx", &tx, "--api", &api],
         &["sign", "--wallet", "tresury", "--message", "x", "--api", &api],
+        &["sign", "--wallet", "till", "--message", "x", "--api", &api],
+        &["sign", "--wallet", "till", "--message-hex", DIGEST, "--json", "--api", &api],
+        &["sign", "--public-key", KEY, "--message", "x", "--api", &api],
+        &["sign", "--wallet", "till", "--digest", "0x11", "--api", &api],
+        &["presign", "--wallet", "treasury", "--count", "1", "--api", &api],
+        &["presign", "--wallet", "til", "--count", "1", "--api", &api],
+        &["presign", "--wallet", "till", "--count", "1025", "--api", &api],
+        &["presign", "--count", "1", "--api", &api],
+        &["auxiliary", "rotat"],
         &["wallet", "show", "Treasury", "--api", &api],
         &["sign", "--wallet", "treasury", "--chain", "solna", "--tx", &tx],
         &["bench", "sign", "--seconds", "10"],
@@ -231,6 +253,12 @@ fn sessions_are_shown_and_followed() {
         &["session", "watch", "forgotten", "--api", &api],
         &["session", "watch", "nobody's", "--json", "--api", &api],
         &["session", "watch", "signed", "--api", &api],
+        &["session", "show", "presigning", "--api", &api],
+        &["session", "watch", "presigning", "--api", &api],
+        &["session", "watch", "presigning", "--json", "--api", &api],
+        &["session", "watch", "rotated", "--api", &api],
+        &["presign", "--wallet", "till", "--count", "100", "--no-wait", "--api", &api],
+        &["auxiliary", "rotate", "--no-wait", "--json", "--api", &api],
     ];
     golden("sessions", &transcript(folder.path(), &api, commands));
 }

@@ -10,6 +10,10 @@ use serde_json::{Value, json};
 
 /// RFC 8032, test 1.
 const ED25519: &str = "0xd75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
+/// The key of EIP-155's example, compressed and not.
+const ECDSA: &str = "0x024bc2a31265153f07e70e0bab08724e6b85e217f8cd628ceb62974247bb493382";
+const ECDSA_KEY: &str = "0x044bc2a31265153f07e70e0bab08724e6b85e217f8cd628ceb62974247bb493382\
+                         ce28cab79ad7119ee1ad3ebcdb98a16805211530ecc6cfefa1b88e6dff99232a";
 /// The generator of secp256k1.
 const SECP256K1: &str = "0x0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";
 
@@ -21,6 +25,9 @@ fn wallets() -> Vec<Value> {
     vec![
         json!({ "wallet_id": "taproot", "curve": "secp256k1", "scheme": "bip340", "protocol": "frost",
             "public_key": format!("0x{}", &SECP256K1[4..]), "group_key": SECP256K1, "chain_code": chain_code,
+            "addresses": wrong, "threshold": 2, "total": 3, "parties": parties, "epoch": 0, "status": "active" }),
+        json!({ "wallet_id": "till", "curve": "secp256k1", "scheme": "ecdsa-secp256k1", "protocol": "cggmp21",
+            "public_key": ECDSA_KEY, "group_key": ECDSA, "chain_code": chain_code, "presignatures": 140,
             "addresses": wrong, "threshold": 2, "total": 3, "parties": parties, "epoch": 0, "status": "active" }),
         json!({ "wallet_id": "treasury", "curve": "ed25519", "scheme": "ed25519", "protocol": "frost",
             "public_key": ED25519, "group_key": ED25519, "chain_code": chain_code,
@@ -71,13 +78,81 @@ fn events(path: &str, before: usize) -> Option<Vec<Value>> {
         }
         ("forgotten", 0) => begun("forgotten"),
         ("made", _) => vec![made()],
-        ("refused", _) => [begun("refused"), vec![answer(path).1]].concat(),
-        ("late", _) => vec![answer(path).1],
+        // While somebody waits for the answer.
+        ("slow", _) => vec![searching(), presigning(32)],
+        ("presigning", _) => {
+            let mut ended = presigning(0);
+            ended["status"] = "completed".into();
+            ended.as_object_mut()?.remove("progress");
+            let asked = json!({ "session_id": "presigning", "wallet_id": "till", "count": 100 });
+            ended["result"] = json!({ "presign": presigned(&asked).1 });
+            vec![searching(), presigning(0), presigning(32), ended]
+        }
+        ("rotated", _) => {
+            let mut ended = searching();
+            ended["session_id"] = "rotated".into();
+            ended["status"] = "completed".into();
+            ended.as_object_mut()?.remove("progress");
+            ended["result"] = json!({ "auxiliary": rotated(&json!("rotated"), json!(["node1", "node2"])) });
+            vec![ended]
+        }
+        ("refused", _) => [begun("refused"), vec![answer(path, &Value::Null).1]].concat(),
+        ("late", _) => vec![answer(path, &Value::Null).1],
         _ => return None,
     })
 }
 
-fn answer(path: &str) -> (u16, Value) {
+/// Auxiliary information is made.
+fn searching() -> Value {
+    json!({ "session_id": "presigning", "operation": "presign", "status": "running", "attempt": 0, "committee": [],
+        "progress": { "phase": "auxiliary", "done": 1, "total": 3 } })
+}
+
+/// So many of a hundred presignatures are there.
+fn presigning(done: u32) -> Value {
+    json!({ "session_id": "presigning", "operation": "presign", "status": "running", "wallet_id": "till",
+        "attempt": 1, "committee": ["node1", "node2"],
+        "progress": { "phase": "presigning", "done": done, "total": 100 } })
+}
+
+fn presigned(asked: &Value) -> (u16, Value) {
+    let message = "wallet treasury signs without presignatures";
+    match asked["wallet_id"].as_str() {
+        Some("till") => {
+            let signers = asked.get("signers").cloned().unwrap_or(json!(["node1", "node2"]));
+            (
+                200,
+                json!({ "session_id": asked["session_id"], "wallet_id": "till", "status": "completed",
+                "signers": signers, "made": asked["count"], "available": asked["count"].as_u64().unwrap() + 40 }),
+            )
+        }
+        Some("treasury") => (400, json!({ "code": "unsupported_protocol", "message": message })),
+        _ => (404, json!({ "code": "unknown_wallet", "message": "this node knows no such wallet" })),
+    }
+}
+
+fn rotated(session_id: &Value, parties: Value) -> Value {
+    json!({ "session_id": session_id, "status": "completed", "parties": parties, "epoch": 2,
+        "digest": format!("0x{}", "5f".repeat(32)) })
+}
+
+/// The signature of EIP-155's example, for its hash alone.
+fn ecdsa(asked: &Value) -> (u16, Value) {
+    let hash = "0xdaf5a779ae972f972197303d7b574746c7ef83eadac0f2791ad23db92e4c8e53";
+    let signature = "0x28ef61340bd939bc2195fe537567866003e1a15d3c71ff63e1590620aa636276\
+                     67cbe9d8997f761aecb703304b3800ccf555c9f3dc64214b297fb1966a3b6d83";
+    let message = "a wallet of ecdsa-secp256k1 signs digests: give the 32 bytes of one as message_hash, instead of message";
+    if asked["message_hash"] != hash {
+        return (400, json!({ "code": "invalid_message", "message": message }));
+    }
+    (
+        200,
+        json!({ "session_id": asked["session_id"], "wallet_id": "till", "signature": signature, "recovery_id": 0,
+        "public_key": ECDSA_KEY, "status": "completed", "committee": ["node1", "node2"], "attempt": 1, "absent": [] }),
+    )
+}
+
+fn answer(path: &str, asked: &Value) -> (u16, Value) {
     // RFC 8032, tests 2 and 3.
     let second = "0x3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c";
     let third = "0xfc51cd8e6218a1a38da47ed00230f0580816ed13ba3303ac5deb911548908025";
@@ -102,9 +177,11 @@ fn answer(path: &str) -> (u16, Value) {
             ];
             (200, json!(nodes))
         }
-        "/api/v1/keygen?wait=false" | "/api/v1/sign?wait=false" => {
-            (202, json!({ "session_id": "s1", "status": "running" }))
-        }
+        "/api/v1/keygen?wait=false"
+        | "/api/v1/sign?wait=false"
+        | "/api/v1/presign?wait=false"
+        | "/api/v1/auxiliary?wait=false" => (202, json!({ "session_id": "s1", "status": "running" })),
+        "/api/v1/sessions/presigning" => (200, presigning(32)),
         "/api/v1/sessions/running" => (200, running("running", 1, &["node1", "node2"], &[])),
         "/api/v1/sessions/signed" => (200, signed("signed")),
         "/api/v1/sessions/made" => (200, made()),
@@ -115,7 +192,13 @@ fn answer(path: &str) -> (u16, Value) {
         path if path.starts_with("/api/v1/sessions/") => {
             (404, json!({ "code": "unknown_session", "message": "this node knows no such session" }))
         }
-        "/api/v1/wallets" => (200, json!(wallets()[..2])),
+        "/api/v1/wallets" => (200, json!(wallets()[..3])),
+        "/api/v1/sign" if asked["wallet_id"] == "till" => ecdsa(asked),
+        "/api/v1/presign" => presigned(asked),
+        "/api/v1/auxiliary" => {
+            let parties = asked.get("parties").cloned().unwrap_or(json!(["node1", "node2", "node3"]));
+            (200, rotated(&asked["session_id"], parties))
+        }
         _ => {
             let wallet = wallets()
                 .into_iter()
@@ -160,7 +243,9 @@ fn converse(mut stream: TcpStream, pause: Duration, streams: &Streams) {
     let path = head.split(' ').nth(1).unwrap_or_default();
     let length =
         head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
-    stream.read_exact(&mut vec![0; length.unwrap_or(0)]).ok();
+    let mut asked = vec![0; length.unwrap_or(0)];
+    stream.read_exact(&mut asked).ok();
+    let asked = serde_json::from_slice(&asked).unwrap_or_default();
     if head.to_lowercase().contains("accept: text/event-stream") {
         let before = {
             let mut streams = streams.lock().unwrap();
@@ -176,7 +261,7 @@ fn converse(mut stream: TcpStream, pause: Duration, streams: &Streams) {
             return;
         }
     }
-    let (status, body) = answer(path);
+    let (status, body) = answer(path, &asked);
     std::thread::sleep(pause);
     let body = body.to_string();
     let length = body.len();

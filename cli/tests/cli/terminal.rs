@@ -65,6 +65,21 @@ fn who_waits_at_a_terminal_is_told_what_for() {
 }
 
 #[test]
+fn who_waits_for_long_work_is_told_how_far_it_is() {
+    let api = node::serve_after(Duration::from_millis(3500));
+    let presign = ["presign", "--wallet", "till", "--count", "100", "--session-id", "slow", "--api", &api];
+    let mut long = command(&presign);
+    long.env("TERM", "xterm");
+    let seen = on_terminal(long);
+    assert_eq!(seen.code, Some(0), "{}", seen.terminal);
+    assert!(seen.terminal.contains("presigning (0 s)"), "{:?}", seen.terminal);
+    let told = "presigning: presignatures [========                ] 32 of 100 (2 s)";
+    assert!(seen.terminal.contains(told), "{:?}", seen.terminal);
+    assert!(seen.stdout.contains("available   140"), "{}", seen.stdout);
+    assert!(seen.terminal.ends_with("\r\x1b[2K"), "{:?}", seen.terminal);
+}
+
+#[test]
 fn colours_are_for_terminals_whose_owner_wants_them() {
     let folder = TempDir::new().unwrap();
     let secret = folder.path().join("secret");

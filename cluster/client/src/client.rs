@@ -1,5 +1,7 @@
 //! Typed, signed calls.
 
+mod presigning;
+
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
@@ -329,7 +331,7 @@ impl Client {
         }
     }
 
-    /// Signs a body as it is and sends it: the untyped call behind [`Client::keygen`] and [`Client::sign`].
+    /// Signs a body as it is and sends it: the untyped call behind [`Client::keygen`], [`Client::sign`] and their like.
     /// `target` is the path of the operation, with a query if any. A gateway signs the body under the `session_id` in it,
     /// and knows no other `id`.
     ///
@@ -343,12 +345,14 @@ impl Client {
         body: impl Into<Bytes>,
     ) -> Result<Answer, ClientError> {
         let body = body.into();
+        let (timeout, deadline) = self.inner.exchange.policy().patience(&operation);
         let outgoing = Outgoing {
             method: Method::POST,
             target: target.to_owned(),
-            headers: self.signature(operation, id, &body)?,
+            headers: self.signature(operation, id, &body, deadline)?,
             body,
-            timeout: self.inner.exchange.policy().work_timeout,
+            timeout,
+            deadline,
         };
         self.inner.exchange.ask(&outgoing).await
     }
@@ -380,21 +384,30 @@ impl Client {
     fn reading(&self, target: &str) -> Result<Outgoing, ClientError> {
         let operation =
             Operation::read(target).map_err(|_| ClientError::InvalidRequest(format!("path {target:?}")))?;
-        Ok(self.getting(target, self.signature(operation, fresh_id(), &Bytes::new())?))
+        let deadline = self.inner.exchange.policy().deadline;
+        Ok(self.getting(target, self.signature(operation, fresh_id(), &Bytes::new(), deadline)?))
     }
 
     fn getting(&self, target: &str, headers: HeaderMap) -> Outgoing {
-        let timeout = self.inner.exchange.policy().read_timeout;
-        Outgoing { method: Method::GET, target: target.to_owned(), headers, body: Bytes::new(), timeout }
+        let policy = self.inner.exchange.policy();
+        let (timeout, deadline) = (policy.read_timeout, policy.deadline);
+        let (target, body) = (target.to_owned(), Bytes::new());
+        Outgoing { method: Method::GET, target, headers, body, timeout, deadline }
     }
 
     /// Signs once; what is repeated is the identical request. Nothing for a gateway, which signs itself.
-    fn signature(&self, operation: Operation, id: RequestId, body: &Bytes) -> Result<HeaderMap, ClientError> {
+    fn signature(
+        &self,
+        operation: Operation,
+        id: RequestId,
+        body: &Bytes,
+        deadline: Duration,
+    ) -> Result<HeaderMap, ClientError> {
         let Some(Signer { cluster, initiator }) = self.inner.signer.as_deref() else {
             return Ok(HeaderMap::new());
         };
         let now = SystemTime::now();
-        let lifetime = (self.inner.exchange.policy().deadline + MARGIN).min(quorate_request::MAX_LIFETIME);
+        let lifetime = deadline.saturating_add(MARGIN).min(quorate_request::MAX_LIFETIME);
         let expires = now + lifetime;
         let signed = SignedRequest::sign(initiator, *cluster, operation, id, now, expires, body.clone())?;
         Ok(signed.to_http())

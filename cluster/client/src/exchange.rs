@@ -55,6 +55,8 @@ pub(crate) struct Outgoing {
     pub(crate) body: Bytes,
     /// How long one node may take.
     pub(crate) timeout: Duration,
+    /// How long all of them may.
+    pub(crate) deadline: Duration,
 }
 
 /// The nodes of a cluster.
@@ -110,7 +112,7 @@ impl Exchange {
 
     /// [`Exchange::ask`], for what can be answered by events. The time-out is that of the answer's head then.
     pub(crate) async fn open(&self, request: &Outgoing) -> Result<Opened, ClientError> {
-        let deadline = Instant::now() + self.policy.deadline;
+        let deadline = Instant::now() + request.deadline;
         let count = self.endpoints.len();
         let first = self.preferred.load(Ordering::Relaxed);
         let attempts = self.policy.attempts_over(count);

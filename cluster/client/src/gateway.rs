@@ -103,6 +103,8 @@ fn routes(gateway: Gateway, exposure: Exposure) -> Router {
     let routes = Router::new()
         .route(paths::KEYGEN, post(keygen))
         .route(paths::SIGN, post(sign))
+        .route(paths::PRESIGN, post(presign))
+        .route(paths::AUXILIARY, post(auxiliary))
         .route(paths::WALLETS, get(read))
         .route(&paths::each(paths::WALLETS), get(read))
         .route(&paths::each(paths::SESSIONS), get(session))
@@ -126,6 +128,14 @@ async fn keygen(State(client): State<Client>, request: Request) -> Response {
 
 async fn sign(State(client): State<Client>, request: Request) -> Response {
     forward(&client, Operation::Sign, request).await
+}
+
+async fn presign(State(client): State<Client>, request: Request) -> Response {
+    forward(&client, Operation::Presign, request).await
+}
+
+async fn auxiliary(State(client): State<Client>, request: Request) -> Response {
+    forward(&client, Operation::Auxiliary, request).await
 }
 
 async fn read(State(client): State<Client>, uri: Uri) -> Response {

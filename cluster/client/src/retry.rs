@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use quorate_request::Operation;
 use rand_core::{OsRng, RngCore};
 
 /// How long and how often a client tries before it gives up.
@@ -10,10 +11,13 @@ use rand_core::{OsRng, RngCore};
 /// connection, silence, or an answer of 503. After 503 from every node the last of these answers is final.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RetryPolicy {
-    /// How long a call takes at most, all attempts together.
+    /// How long a call takes at most, all attempts together, but for long work.
     pub deadline: Duration,
     /// How long one node may work on a key generation or a signature.
     pub work_timeout: Duration,
+    /// How long one node may work on presignatures or auxiliary information; longer than `deadline`, such a call takes as long
+    /// as this at most. A presignature takes a processor of each signer a second.
+    pub long_work_timeout: Duration,
     /// How long one node may take to answer a read.
     pub read_timeout: Duration,
     /// How often nodes are asked at most; every endpoint at least once.
@@ -29,6 +33,7 @@ impl Default for RetryPolicy {
         Self {
             deadline: Duration::from_secs(120),
             work_timeout: Duration::from_secs(60),
+            long_work_timeout: Duration::from_secs(30 * 60),
             read_timeout: Duration::from_secs(10),
             attempts: 6,
             first_pause: Duration::from_millis(50),
@@ -38,6 +43,16 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
+    /// How long one node may work on this, and all of them together.
+    pub(crate) fn patience(&self, operation: &Operation) -> (Duration, Duration) {
+        match operation {
+            Operation::Presign | Operation::Auxiliary => {
+                (self.long_work_timeout, self.deadline.max(self.long_work_timeout))
+            }
+            _ => (self.work_timeout, self.deadline),
+        }
+    }
+
     /// How often nodes are asked when there are so many of them.
     pub(crate) fn attempts_over(&self, endpoints: usize) -> u32 {
         self.attempts.max(u32::try_from(endpoints).unwrap_or(u32::MAX))
@@ -69,6 +84,22 @@ mod tests {
                 assert!(pause >= whole / 2 && pause <= whole, "attempt {attempt}: {pause:?}");
             }
         }
+    }
+
+    #[test]
+    fn long_work_is_waited_for_longer_than_other_work() {
+        let policy = RetryPolicy::default();
+        let usual = (policy.work_timeout, policy.deadline);
+        assert_eq!([Operation::Keygen, Operation::Sign].map(|asked| policy.patience(&asked)), [usual; 2]);
+        let long = (policy.long_work_timeout, policy.long_work_timeout);
+        assert_eq!(
+            [Operation::Presign, Operation::Auxiliary].map(|asked| policy.patience(&asked)),
+            [long; 2]
+        );
+        // One who has more patience with everything has it with this, too.
+        let hour = Duration::from_secs(3600);
+        let patient = RetryPolicy { deadline: hour, ..policy };
+        assert_eq!(patient.patience(&Operation::Presign), (patient.long_work_timeout, hour));
     }
 
     #[test]

@@ -24,7 +24,7 @@ mod transaction;
 #[cfg(test)]
 mod tests;
 
-use quorate_keys::{DerivationPath, PublicKey, Scheme, Signature};
+use quorate_keys::{DerivationPath, PublicKey, Scheme, Signature, ecdsa};
 use quorate_request::{Hex, RequestId, SignRequest, SignResponse, Subject, WalletId};
 
 pub use error::{InvalidWallet, Unexpectable, Unverified};
@@ -58,7 +58,7 @@ impl Expectation {
             return Err(Unexpectable::OtherWallet { asked: asked.clone(), pinned });
         }
         let path: DerivationPath = request.derivation_path.as_deref().unwrap_or("m").parse()?;
-        let subject = match request.subject()? {
+        let subject = match request.subject_for(own.scheme())? {
             Subject::Message(message) => {
                 let key = wallet.key(&path, request.tweak.as_ref())?;
                 Expected::Message { message: message.to_vec(), key }
@@ -99,6 +99,7 @@ impl Expectation {
                 let signature = Signature::from_bytes(*answer.signature.as_bytes());
                 let invalid = |_| Unverified::Signature { key: answer.public_key.clone() };
                 key.verify(message, &signature).map_err(invalid)?;
+                recoverable(key, message, &signature, answer.recovery_id)?;
                 bare(answer)
             }
             #[cfg(feature = "transactions")]
@@ -117,14 +118,15 @@ impl Expectation {
 pub fn under_stated_key(request: &SignRequest, answer: &SignResponse) -> Result<PublicKey, Unverified> {
     about_the_request(request.session_id.as_ref(), request.wallet_id.as_ref(), answer)?;
     let invalid = || Unverified::Signature { key: answer.public_key.clone() };
-    let Ok(Subject::Message(message)) = request.subject() else { return Err(invalid()) };
     let signature = Signature::from_bytes(*answer.signature.as_bytes());
     // The answer does not name the scheme; a signature of one is none of another.
     let verified = |scheme: &Scheme| {
+        let Ok(Subject::Message(message)) = request.subject_for(*scheme) else { return None };
         let key = PublicKey::from_bytes(*scheme, answer.public_key.as_bytes()).ok()?;
-        key.verify(message, &signature).is_ok().then_some(key)
+        key.verify(message, &signature).is_ok().then_some((key, message))
     };
-    let key = Scheme::ALL.iter().find_map(verified).ok_or_else(invalid)?;
+    let (key, message) = Scheme::ALL.iter().find_map(verified).ok_or_else(invalid)?;
+    recoverable(&key, message, &signature, answer.recovery_id)?;
     bare(answer)?;
     Ok(key)
 }
@@ -146,6 +148,19 @@ fn about_the_request(
         }
         None => Ok(()),
     }
+}
+
+/// Whether the recovery id that is answered is that of a signature which verifies: with it, the key follows from digest and
+/// signature, and from no other id. Schemes other than ECDSA have none.
+fn recoverable(
+    key: &PublicKey,
+    message: &[u8],
+    signature: &Signature,
+    answered: Option<u8>,
+) -> Result<(), Unverified> {
+    let digest = message.try_into().ok();
+    let expected = digest.and_then(|digest| ecdsa::recovery_id(key, digest, signature).ok());
+    if answered == expected { Ok(()) } else { Err(Unverified::RecoveryId { expected, answered }) }
 }
 
 /// An answer to a message has nothing of a transaction.

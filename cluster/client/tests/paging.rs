@@ -60,6 +60,7 @@ fn view(id: &WalletId) -> WalletView {
         parties: vec![],
         epoch: 0,
         status: WalletStatus::Active,
+        presignatures: None,
     }
 }
 

@@ -110,6 +110,14 @@ pub enum Unverified {
         /// The key that it names.
         key: Hex,
     },
+    /// The recovery id is not the signature's.
+    #[error("it has {} as recovery id, and the signature's is {}", shown(*answered), shown(*expected))]
+    RecoveryId {
+        /// The signature's; none if it has none.
+        expected: Option<u8>,
+        /// What the answer says.
+        answered: Option<u8>,
+    },
     /// It has parts of a transaction, and a message was to be signed.
     #[error("it is about a transaction, and a message was to be signed")]
     NotAMessage,
@@ -126,4 +134,8 @@ pub enum Unverified {
     /// It has another name for the transaction than the network will have.
     #[error("it names another transaction id")]
     OtherTransactionId,
+}
+
+fn shown(recovery_id: Option<u8>) -> String {
+    recovery_id.map_or_else(|| "none".to_owned(), |id| id.to_string())
 }

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use quorate_keys::{ChainCode, Curve, DerivationPath, GroupKey, PublicKey, Scheme, derive, taproot};
-use quorate_request::{Hex, HexArray, KeygenResponse, SignRequest, TransactionBytes, Tweak, WalletView};
+use quorate_request::{
+    Hex, HexArray, KeygenResponse, PresignRequest, SignRequest, TransactionBytes, Tweak, WalletView,
+};
 use serde::{Deserialize, Serialize};
 
 use super::{Expectation, InvalidWallet, Unexpectable};
@@ -120,10 +122,23 @@ impl PinnedWallet {
         }
     }
 
-    /// A request that has this wallet sign a message.
+    /// A request that has this wallet sign a message. Not for ECDSA: see [`PinnedWallet::digest`].
     #[must_use]
     pub fn message(&self, message: impl Into<Vec<u8>>) -> SignRequest {
         self.request(SignRequest { message: Some(message.into().into()), ..SignRequest::default() })
+    }
+
+    /// A request that has this wallet sign a digest as it is: what ECDSA wallets sign.
+    #[must_use]
+    pub fn digest(&self, digest: [u8; 32]) -> SignRequest {
+        self.request(SignRequest { message_hash: Some(digest.into()), ..SignRequest::default() })
+    }
+
+    /// A request that has so many presignatures of this wallet made.
+    #[must_use]
+    pub fn presign(&self, count: u16) -> PresignRequest {
+        let public_key = Some(self.public_key.as_bytes().into());
+        PresignRequest { public_key, count, ..PresignRequest::default() }
     }
 
     /// A request that has this wallet sign a transaction of a chain.

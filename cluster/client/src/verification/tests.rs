@@ -1,3 +1,7 @@
+//! Answers that are right, and in how many ways they can be wrong.
+
+mod ecdsa;
+
 use quorate_keys::{ChainCode, Curve, GroupKey, derive, taproot};
 use quorate_request::{RequestStatus, Tweak, WalletStatus, WalletView};
 use secp256k1::{Keypair, Message, Parity, Scalar, Secp256k1, SecretKey};
@@ -38,6 +42,7 @@ impl Wallet {
             parties: vec![],
             epoch: 0,
             status: WalletStatus::Active,
+            presignatures: None,
         }
     }
 

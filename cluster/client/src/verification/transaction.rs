@@ -4,7 +4,7 @@ use quorate_chains::{Chain, Context, Explain, ForeignInputs, Prepared, Sighashes
 use quorate_keys::{DerivationPath, Signature};
 use quorate_request::{Allowance, SignResponse};
 
-use super::{PinnedWallet, Unexpectable, Unverified};
+use super::{PinnedWallet, Unexpectable, Unverified, recoverable};
 
 /// A transaction that is to be signed, read as the nodes read it.
 #[derive(Debug, Clone)]
@@ -59,6 +59,16 @@ impl Transaction {
         });
         if !keys_fit || !first_fits {
             return Err(Unverified::OtherKeys);
+        }
+        let ids = answer.signatures.iter().map(|made| made.recovery_id);
+        for ((request, signature), answered) in requests.iter().zip(&signatures).zip(ids) {
+            let key = request.verifying_key().map_err(|_| Unverified::OtherKeys)?;
+            recoverable(&key, request.payload.as_bytes(), signature, answered)?;
+        }
+        // The first is the answer's own.
+        let first = answer.signatures.first().and_then(|first| first.recovery_id);
+        if answer.recovery_id != first {
+            return Err(Unverified::RecoveryId { expected: first, answered: answer.recovery_id });
         }
         let id = match &assembled {
             Signed::Complete { id, .. } => Some(id.as_str()),

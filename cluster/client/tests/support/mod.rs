@@ -19,9 +19,10 @@ use http::{HeaderMap, StatusCode, Uri};
 use quorate_client::{Client, RetryPolicy};
 use quorate_keys::{Secret, SigningIdentity};
 use quorate_request::{
-    Body, ClusterId, ErrorBody, ErrorCode, Health, Hex, KeygenRequest, KeygenResponse, MAX_BODY_BYTES,
-    NodeView, Operation, Readiness, RequestId, RequestStatus, SessionResult, SessionView, SignRequest,
-    SignResponse, SignedRequest, Subject, Taken, Verified, WalletStatus, WalletView, paths,
+    AuxiliaryRequest, AuxiliaryResponse, Body, ClusterId, ErrorBody, ErrorCode, Health, Hex, KeygenRequest,
+    KeygenResponse, MAX_BODY_BYTES, NodeView, Operation, Phase, PresignRequest, PresignResponse, Progress,
+    Readiness, RequestId, RequestStatus, SessionResult, SessionView, SignRequest, SignResponse,
+    SignedRequest, Subject, Taken, Verified, WalletStatus, WalletView, paths,
 };
 use serde::Serialize;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -112,6 +113,8 @@ impl Node {
         let router = Router::new()
             .route("/api/v1/keygen", post(keygen))
             .route("/api/v1/sign", post(sign))
+            .route("/api/v1/presign", post(presign))
+            .route("/api/v1/auxiliary", post(auxiliary))
             .route("/api/v1/wallets", get(wallets))
             .route("/api/v1/wallets/{id}", get(wallet))
             .route("/api/v1/sessions/{id}", get(session))
@@ -293,16 +296,66 @@ async fn keygen(State(node): State<NodeState>, uri: Uri, headers: HeaderMap, bod
             })
         })?;
         node.misbehave().await?;
-        match uri.query() {
-            None => Ok(ok(&result)),
-            Some("wait=false") => {
-                let session_id = verified.request_id().clone();
-                let taken =
-                    serde_json::to_vec(&Taken { session_id, status: RequestStatus::Running }).unwrap();
-                Ok((StatusCode::ACCEPTED, taken).into_response())
-            }
-            Some(_) => Err(refuse(&ErrorBody::new(ErrorCode::MalformedRequest, "the query"))),
+        waited_for(&uri, &verified, &result)
+    };
+    either(work.await)
+}
+
+/// The result, or that the request was taken if nobody waits.
+fn waited_for(uri: &Uri, verified: &Verified, result: &serde_json::Value) -> Result<Response, Refusal> {
+    match uri.query() {
+        None => Ok(ok(result)),
+        Some("wait=false") => {
+            let session_id = verified.request_id().clone();
+            let taken = serde_json::to_vec(&Taken { session_id, status: RequestStatus::Running }).unwrap();
+            Ok((StatusCode::ACCEPTED, taken).into_response())
         }
+        Some(_) => Err(refuse(&ErrorBody::new(ErrorCode::MalformedRequest, "the query"))),
+    }
+}
+
+/// The inventor says that it made more than was asked for, by nodes of its own.
+async fn presign(State(node): State<NodeState>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
+    let work = async {
+        let verified = node.admit(&headers, body, &Operation::Presign)?;
+        let session_id = verified.request_id().clone();
+        let result = node.once(&verified, |request: PresignRequest| {
+            request.wallet().map_err(|error| ErrorBody::from(&error))?;
+            let count = request.count().map_err(|error| ErrorBody::from(&error))?;
+            let signers = request.signers.unwrap_or_else(|| parties()[..2].to_vec());
+            let invented = node.name == INVENTOR;
+            Ok(PresignResponse {
+                session_id,
+                wallet_id: "w1".parse().unwrap(),
+                status: RequestStatus::Completed,
+                signers: if invented { vec!["node9".into()] } else { signers },
+                made: if invented { count + 1 } else { count },
+                available: u32::from(count) + 40,
+            })
+        })?;
+        node.misbehave().await?;
+        waited_for(&uri, &verified, &result)
+    };
+    either(work.await)
+}
+
+/// The inventor names nodes of its own.
+async fn auxiliary(State(node): State<NodeState>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
+    let work = async {
+        let verified = node.admit(&headers, body, &Operation::Auxiliary)?;
+        let session_id = verified.request_id().clone();
+        let result = node.once(&verified, |request: AuxiliaryRequest| {
+            let asked = request.parties.unwrap_or_else(parties);
+            Ok(AuxiliaryResponse {
+                session_id,
+                status: RequestStatus::Completed,
+                parties: if node.name == INVENTOR { vec!["node9".into()] } else { asked },
+                epoch: 2,
+                digest: [6; 32].into(),
+            })
+        })?;
+        node.misbehave().await?;
+        waited_for(&uri, &verified, &result)
     };
     either(work.await)
 }
@@ -368,6 +421,7 @@ fn view(id: &str) -> WalletView {
         parties: parties(),
         epoch: 0,
         status: WalletStatus::Active,
+        presignatures: None,
     }
 }
 
@@ -412,24 +466,32 @@ async fn session(
     read(&node, &uri, &headers, || {
         let unknown =
             || refuse(&ErrorBody::new(ErrorCode::UnknownSession, format!("there is no session {id}")));
-        let result: KeygenResponse = serde_json::from_value(stored.ok_or_else(unknown)?).unwrap();
+        let stored = stored.ok_or_else(unknown)?;
+        let (operation, result, progress) = if stored.get("made").is_some() {
+            let result: PresignResponse = serde_json::from_value(stored).unwrap();
+            let progress = Progress { phase: Phase::Presigning, done: 0, total: result.made.into() };
+            ("presign", SessionResult::Presign(result), Some(progress))
+        } else {
+            ("keygen", SessionResult::Keygen(serde_json::from_value(stored).unwrap()), None)
+        };
         let view = SessionView {
             session_id: id.clone(),
-            operation: "keygen".into(),
+            operation: operation.into(),
             status: RequestStatus::Completed,
-            wallet_id: Some(result.wallet_id.clone()),
+            progress: None,
+            wallet_id: Some("w1".parse().unwrap()),
             attempt: 1,
             committee: parties(),
             absent: vec![],
             culprits: vec![],
-            result: Some(SessionResult::Keygen(result)),
+            result: Some(result),
             error: None,
         };
         let accept = headers.get("accept").map_or("", |value| value.to_str().unwrap());
         if !paths::accepts_events([accept]) {
             return Ok(ok(&view));
         }
-        let running = SessionView { status: RequestStatus::Running, result: None, ..view.clone() };
+        let running = SessionView { status: RequestStatus::Running, progress, result: None, ..view.clone() };
         let event = |view| Ok::<_, Infallible>(Event::default().event("session").json_data(&view).unwrap());
         let shared = Arc::clone(&node.shared);
         let last = async move {

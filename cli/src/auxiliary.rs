@@ -1,0 +1,69 @@
+//! `auxiliary rotate`.
+
+use clap::Subcommand;
+use quorate_client::{Begun, Client};
+use quorate_request::{AuxiliaryRequest, AuxiliaryResponse, RequestId};
+use rand_core::OsRng;
+
+use crate::cluster::Target;
+use crate::{output, session};
+
+const EXAMPLES: &str = "\
+Auxiliary information is what nodes need to presign for ECDSA wallets: Paillier keys and ring-Pedersen
+parameters, of nodes, not of wallets. Nodes make it when they need it first. Made anew, presignatures that
+were made with the old one are dropped. Key shares stay as they are: this is no refresh of them.
+
+Examples:
+  quorate auxiliary rotate
+  quorate auxiliary rotate --parties node1,node2,node3";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make auxiliary information anew, which takes tens of seconds.
+    Rotate(Rotate),
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Rotate {
+    /// The nodes that make theirs, together; all nodes of the cluster if left out.
+    #[arg(long, value_delimiter = ',', value_name = "NODE,…")]
+    parties: Option<Vec<String>>,
+    /// Request id: repeating a request under its id gives its first result.
+    #[arg(long, value_name = "ID")]
+    session_id: Option<RequestId>,
+    /// Don't wait for it: print the request id, under which `quorate session` tells what becomes of it.
+    #[arg(long)]
+    no_wait: bool,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    target: Target,
+}
+
+pub(crate) async fn run(command: Command) -> anyhow::Result<()> {
+    let Command::Rotate(arguments) = command;
+    // Known beforehand, so that a request whose answer is lost can be repeated.
+    let id = arguments.session_id.unwrap_or_else(|| RequestId::generate(&mut OsRng));
+    let request = AuxiliaryRequest { session_id: Some(id.clone()), parties: arguments.parties };
+    let rotate = async |client: &Client| match arguments.no_wait {
+        true => client.begin_rotate_auxiliary(request).await,
+        false => client.rotate_auxiliary(request).await.map(Begun::Completed),
+    };
+    let doing = "nodes make auxiliary information";
+    match arguments.target.work(arguments.json, doing, &id, None, rotate).await? {
+        Begun::Running(id) => session::taken(arguments.json, id, "it, and makes it once"),
+        Begun::Completed(made) => output::print(arguments.json, &made, || people(&made)),
+    }
+}
+
+/// Auxiliary information that was made.
+pub(crate) fn people(made: &AuxiliaryResponse) -> String {
+    let before = match made.epoch {
+        0 => "never before".to_owned(),
+        1 => "once before".to_owned(),
+        count => format!("{count} times before"),
+    };
+    format!("nodes       {}\nmade        {before}\ndigest      {}", made.parties.join(", "), made.digest)
+}
