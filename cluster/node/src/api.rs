@@ -35,6 +35,8 @@ pub(crate) fn router(engine: Arc<Engine>) -> Router {
     let routes = Router::new()
         .route(paths::KEYGEN, post(keygen))
         .route(paths::SIGN, post(sign))
+        .route(paths::PRESIGN, post(presign))
+        .route(paths::AUXILIARY, post(auxiliary))
         .route(paths::WALLETS, get(wallets))
         .route(&paths::each(paths::WALLETS), get(wallet))
         .route(&paths::each(paths::SESSIONS), get(session))
@@ -126,6 +128,12 @@ async fn submit(engine: &Arc<Engine>, wanted: &Operation, uri: &Uri, request: Re
         Some(SessionResult::Sign(response)) if *wanted == Operation::Sign => {
             Ok(json(StatusCode::OK, &response))
         }
+        Some(SessionResult::Presign(response)) if *wanted == Operation::Presign => {
+            Ok(json(StatusCode::OK, &response))
+        }
+        Some(SessionResult::Auxiliary(response)) if *wanted == Operation::Auxiliary => {
+            Ok(json(StatusCode::OK, &response))
+        }
         Some(_) => Err(error(ErrorCode::Internal, "a result of another operation")),
     }
 }
@@ -136,6 +144,14 @@ async fn keygen(State(engine): State<Arc<Engine>>, uri: Uri, request: Request) -
 
 async fn sign(State(engine): State<Arc<Engine>>, uri: Uri, request: Request) -> Answer {
     submit(&engine, &Operation::Sign, &uri, request).await
+}
+
+async fn presign(State(engine): State<Arc<Engine>>, uri: Uri, request: Request) -> Answer {
+    submit(&engine, &Operation::Presign, &uri, request).await
+}
+
+async fn auxiliary(State(engine): State<Arc<Engine>>, uri: Uri, request: Request) -> Answer {
+    submit(&engine, &Operation::Auxiliary, &uri, request).await
 }
 
 /// Checks that an initiator signed for reading this path.

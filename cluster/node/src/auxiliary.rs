@@ -132,8 +132,7 @@ impl Auxiliaries {
     }
 
     fn stored(&self, session: &SessionId) -> Result<Stored, AuxiliaryFault> {
-        let record =
-            self.store.get(Table::Auxiliary, session.as_bytes())?.ok_or(AuxiliaryFault::Absent)?;
+        let record = self.store.get(Table::Auxiliary, session.as_bytes())?.ok_or(AuxiliaryFault::Absent)?;
         Stored::from_wire(record.value.expose())
             .map_err(|error| AuxiliaryFault::Unreadable(error.to_string()))
     }
@@ -181,8 +180,7 @@ impl Auxiliaries {
     async fn put(&self, batch: Batch, session: SessionId, stored: &Stored) -> Result<(), AuxiliaryFault> {
         let value = stored.to_wire().map_err(|error| AuxiliaryFault::Unreadable(error.to_string()))?;
         let known = stored.known(session);
-        let batch =
-            batch.put(Table::Auxiliary, session.as_bytes(), known.public.epoch, Secret::new(value));
+        let batch = batch.put(Table::Auxiliary, session.as_bytes(), known.public.epoch, Secret::new(value));
         self.store.commit(batch).await?;
         self.known.write().unwrap_or_else(PoisonError::into_inner).insert(session, Arc::new(known));
         Ok(())

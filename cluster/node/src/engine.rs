@@ -11,12 +11,13 @@ mod pace;
 mod places;
 mod presigning;
 mod proposer;
+mod provisions;
 mod recovery;
 mod run;
 mod signatures;
-mod upkeep;
 #[cfg(test)]
 mod tests;
+mod upkeep;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -158,7 +159,19 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Engine {
     pub(crate) fn new(parts: Parts) -> Result<Arc<Self>, crate::store::StoreError> {
-        let Parts { identity, config, peers, registry, barrier, transport, store, wallets, auxiliaries, foreground, background } = parts;
+        let Parts {
+            identity,
+            config,
+            peers,
+            registry,
+            barrier,
+            transport,
+            store,
+            wallets,
+            auxiliaries,
+            foreground,
+            background,
+        } = parts;
         let primes = PrimePool::load(Arc::clone(&store), background.clone(), config.prime_pool)?;
         Ok(Arc::new(Self {
             me: identity.identity(),
@@ -296,12 +309,14 @@ impl Engine {
         let working = self.metrics.working(match verified.operation() {
             Operation::Keygen => "keygen",
             Operation::Sign => "sign",
+            Operation::Presign => "presign",
+            Operation::Auxiliary => "auxiliary",
             _ => "other",
         });
         let answered = Answered { engine: Arc::clone(self), id: verified.request_id().clone() };
         tokio::spawn(async move {
             let id = verified.request_id().clone();
-            let ending: Result<SessionResult, ErrorBody> = engine.propose(&verified).await;
+            let ending: Result<SessionResult, ErrorBody> = engine.see_through(&verified).await;
             if let Err(error) = &ending {
                 tracing::warn!(request = id.as_str(), code = %error.code, "{}", error.message);
             }

@@ -8,6 +8,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use quorate_cggmp21::{PresignatureId, PublicPresignature};
 use quorate_keygen::{Certificate, Refusal};
 use quorate_keys::{Identity, Signature};
+use quorate_request::WalletRef;
 use quorate_session::{Acceptance, Agreement, Envelope, Evidence, SessionId, SignedProposal, Start, Wire};
 use quorate_sharing::PublicShares;
 
@@ -87,6 +88,18 @@ pub(crate) enum Sought {
     Name(String),
     Key(Vec<u8>),
     Session(SessionId),
+}
+
+impl Sought {
+    /// What a client names.
+    pub(crate) fn of(reference: WalletRef<'_>) -> Self {
+        match reference {
+            WalletRef::Id(id) => Self::Name(id.to_string()),
+            WalletRef::PublicKey(key) => Self::Key(key.to_vec()),
+            // Nothing has an empty name.
+            _ => Self::Name(String::new()),
+        }
+    }
 }
 
 /// A proposal with what it serves.

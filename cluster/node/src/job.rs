@@ -17,7 +17,6 @@ use quorate_frost::{Setup as FrostSetup, TaprootTweak, Task};
 use quorate_keys::{DerivationPath, Identity, PublicKey, Scheme, Transcript, derive, taproot};
 use quorate_request::{
     ErrorBody, ErrorCode, KeygenRequest, Operation, SignRequest, Subject, Tweak, Verified, WalletId,
-    WalletRef,
 };
 use quorate_session::{ProtocolId, Wire};
 use quorate_sharing::{Committee, Member, PartyIndex, Threshold};
@@ -26,8 +25,8 @@ use crate::config::Config;
 use crate::frame::Sought;
 use crate::protocols;
 use crate::wallets::{Wallet, Wallets};
-use quorate_identity::peers::Peers;
 pub(crate) use provision::{AuxiliaryJob, PresignJob};
+use quorate_identity::peers::Peers;
 use transaction::Transaction;
 
 /// The longest body of a key generation: a hundred names of nodes, and what else there is. Every node keeps it.
@@ -130,7 +129,9 @@ impl Job {
     pub(crate) fn round_timeout(&self, config: &Config) -> Duration {
         let computing = match self {
             Self::Keygen(_) | Self::Sign(_) => return config.round_timeout,
-            Self::Auxiliary(job) => AUXILIARY_ROUND.saturating_mul(u32::try_from(job.parties.len()).unwrap_or(1)),
+            Self::Auxiliary(job) => {
+                AUXILIARY_ROUND.saturating_mul(u32::try_from(job.parties.len()).unwrap_or(1))
+            }
             Self::Presign(job) => {
                 let signers = u32::try_from(job.origin.signers.len()).unwrap_or(1);
                 PRESIGN_ROUND.saturating_mul(signers.saturating_mul(job.count.into()))
@@ -302,7 +303,8 @@ impl KeygenJob {
         let threshold = Threshold::new(body.threshold)
             .map_err(|error| refuse(ErrorCode::InvalidThreshold, error.to_string()))?;
         if protocols::presigning(scheme).is_some() && usize::from(body.threshold) > MAX_SIGNERS {
-            let message = format!("threshold is {threshold}, at most {MAX_SIGNERS} nodes sign together by cggmp21");
+            let message =
+                format!("threshold is {threshold}, at most {MAX_SIGNERS} nodes sign together by cggmp21");
             return Err(refuse(ErrorCode::InvalidThreshold, message));
         }
         if total > peers.len() {
@@ -344,11 +346,7 @@ pub(crate) fn wallet_id(body: &KeygenRequest, fingerprint: &[u8; 32]) -> Result<
 /// The wallet that a request to sign names.
 pub(crate) fn sought(verified: &Verified) -> Option<Sought> {
     let body: SignRequest = verified.body().ok()?;
-    match body.wallet().ok()? {
-        WalletRef::Id(id) => Some(Sought::Name(id.to_string())),
-        WalletRef::PublicKey(key) => Some(Sought::Key(key.to_vec())),
-        _ => None,
-    }
+    Some(Sought::of(body.wallet().ok()?))
 }
 
 impl SignJob {
@@ -437,7 +435,12 @@ fn verifying_key(wallet: &Wallet, task: &Task) -> Result<PublicKey, String> {
     }
 }
 
-fn signers(names: &[String], wallet: &Wallet, peers: &Peers) -> Result<BTreeSet<PartyIndex>, ErrorBody> {
+/// The holders of these names, enough to sign.
+pub(crate) fn signers(
+    names: &[String],
+    wallet: &Wallet,
+    peers: &Peers,
+) -> Result<BTreeSet<PartyIndex>, ErrorBody> {
     let committee = &wallet.record.public.committee;
     let invalid = |message: String| refuse(ErrorCode::InvalidSigners, message);
     let identities = peers

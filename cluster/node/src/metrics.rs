@@ -17,6 +17,7 @@ use quorate_session::ProtocolId;
 
 use crate::engine::{Engine, OUTCOMES};
 use crate::ledger::Ending;
+use crate::presignatures::Counts;
 use crate::protocols::ROUNDS;
 use process::Process;
 
@@ -91,7 +92,7 @@ impl Default for Metrics {
             frames: Frames::default(),
         };
         // From the start, so that the first event is seen as an increase.
-        for operation in ["keygen", "sign"] {
+        for operation in ["keygen", "sign", "presign", "auxiliary"] {
             let label = [("operation", operation)];
             drop(metrics.attempts.get_or_create(&label));
             drop(metrics.latency.get_or_create(&label));
@@ -203,6 +204,35 @@ impl Engine {
             "quorate_protocol_sessions_running",
             "Protocol runs that this node takes part in",
             number(self.sessions_running()),
+        );
+        let (ready, kept) = self.presignatures.depth(&self.me);
+        all.register(
+            "quorate_presignatures_ready",
+            "Presignatures that this node may use for signatures that it proposes",
+            number(ready),
+        );
+        all.register(
+            "quorate_presignatures_kept",
+            "Presignatures of which this node has something, its own and those of other owners",
+            number(kept),
+        );
+        let Counts { added, used, dropped } = &self.presignatures.counts;
+        all.register("quorate_presignatures_added", "Presignatures made", ConstCounter::new(counted(added)));
+        all.register("quorate_presignatures_used", "Presignatures used up", ConstCounter::new(counted(used)));
+        all.register(
+            "quorate_presignatures_dropped",
+            "Presignatures that could not be used any more",
+            ConstCounter::new(counted(dropped)),
+        );
+        all.register(
+            "quorate_prime_pairs_ready",
+            "Pairs of safe primes kept for the next auxiliary information",
+            number(self.primes.depth()),
+        );
+        all.register(
+            "quorate_auxiliary_groups",
+            "Groups of nodes whose auxiliary information this node can presign under",
+            number(self.auxiliaries.count_active()),
         );
         let up: Family<Label<String>, Gauge> = Family::default();
         for peer in self.node_views().into_iter().filter(|view| !view.this_node) {

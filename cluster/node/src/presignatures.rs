@@ -334,10 +334,7 @@ impl Reservation {
                 halves.push(None);
             }
         }
-        self.pool
-            .counts
-            .used
-            .fetch_add(u64::try_from(halves.len()).unwrap_or_default(), Ordering::Relaxed);
+        self.pool.counts.used.fetch_add(u64::try_from(halves.len()).unwrap_or_default(), Ordering::Relaxed);
         halves.into_iter().collect::<Option<_>>().map(Presignatures)
     }
 }

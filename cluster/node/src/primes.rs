@@ -104,9 +104,12 @@ impl PrimePool {
         let primes = Primes::new(&p, &q).to_wire().map_err(|error| error.to_string())?;
         let mut key = vec![0; 16];
         OsRng.fill_bytes(&mut key);
-        let batch = Batch::new()
-            .require(Table::Primes, &key, Precondition::Absent)
-            .put(Table::Primes, &key, 0, Secret::new(primes));
+        let batch = Batch::new().require(Table::Primes, &key, Precondition::Absent).put(
+            Table::Primes,
+            &key,
+            0,
+            Secret::new(primes),
+        );
         self.store.commit(batch).await.map_err(|error| error.to_string())?;
         self.ready.lock().unwrap_or_else(PoisonError::into_inner).push(key);
         Ok(())
@@ -115,8 +118,9 @@ impl PrimePool {
     /// `None` when the node stops.
     async fn search(&self) -> Result<Option<SafePrime>, String> {
         let stopped = Arc::clone(&self.stopped);
-        let search =
-            move || SafePrime::search(Sizes::STANDARD.prime(), &mut OsRng, &|| stopped.load(Ordering::Relaxed));
+        let search = move || {
+            SafePrime::search(Sizes::STANDARD.prime(), &mut OsRng, &|| stopped.load(Ordering::Relaxed))
+        };
         self.workers.run(search).await.map(Result::ok).map_err(|error| error.to_string())
     }
 

@@ -32,7 +32,8 @@ impl Engine {
             parties: self.names(members.iter().map(|member| &member.identity)),
             epoch: public.epoch,
             status: WalletStatus::Active,
-            presignatures: None,
+            presignatures: crate::protocols::presigning(wallet.scheme)
+                .map(|_| self.ready_presignatures(&wallet.session())),
         }
     }
 

@@ -207,16 +207,15 @@ impl Engine {
         self.invite(&invite, cause, job, chosen);
         self.barrier.reached(job.operation(), Step::Proposed);
         let accept_by = deadline.min(Instant::now() + self.config.round_timeout);
-        let start = match self
-            .gather(cause, job, &mut proposing, &proposal.committee, &mut answers, accept_by)
-            .await
-        {
-            Ok(start) => start,
-            Err(ended) => {
-                self.withdraw(*proposing.digest(), chosen);
-                return ended;
-            }
-        };
+        let start =
+            match self.gather(cause, job, &mut proposing, &proposal.committee, &mut answers, accept_by).await
+            {
+                Ok(start) => start,
+                Err(ended) => {
+                    self.withdraw(*proposing.digest(), chosen);
+                    return ended;
+                }
+            };
         let agreement = match start.agreement(proposal) {
             Ok(agreement) => agreement,
             Err(error) => return Attempted::Again(error.to_string()),
@@ -277,13 +276,7 @@ impl Engine {
         Ok(Invite { proposal, order: cause.order(), presignatures })
     }
 
-    fn invite(
-        self: &Arc<Self>,
-        invite: &Invite,
-        cause: &Cause,
-        job: &Job,
-        chosen: &BTreeSet<Identity>,
-    ) {
+    fn invite(self: &Arc<Self>, invite: &Invite, cause: &Cause, job: &Job, chosen: &BTreeSet<Identity>) {
         let frame = Frame::Invite(Box::new(invite.clone()));
         if let Ok(bytes) = frame.to_wire() {
             let bytes = bytes::Bytes::from(bytes);

@@ -158,6 +158,7 @@ impl Engine {
                 if Refusal::shown_by(&evidence).is_some() {
                     self.wallets.note_refused(&verdict.session).await;
                 }
+                self.presignatures.retain(|origin| !origin.signers.contains(&verdict.culprit));
                 self.send_all(&Frame::Evidence(Box::new(evidence)));
             }
             Err(error) => tracing::error!(%error, "evidence could not be stored"),

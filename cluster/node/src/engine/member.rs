@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use super::attempt::{Answer, unix_millis};
 use super::{Engine, lock};
 use crate::barrier::Step;
-use crate::cause::{Cause, Order, Provision};
+use crate::cause::{Cause, NewAuxiliary, Order, Provision};
 use crate::frame::{Decline, Frame, Invite, Reason, Signed};
 use crate::job::{AuxiliaryJob, Job, PresignJob};
 use crate::presignatures::{Reservation, Unpromised};
@@ -151,13 +151,26 @@ impl Engine {
     pub(super) fn provision(&self, from: Identity, provision: &Provision) -> Result<Job, Reason> {
         match provision {
             Provision::Auxiliary(new) => {
-                AuxiliaryJob::new(new, None, &self.auxiliaries, &self.peers).map(Job::Auxiliary)
+                let request =
+                    new.request.as_deref().map(|request| self.request_for(request, new)).transpose()?;
+                AuxiliaryJob::new(new, request, &self.auxiliaries, &self.peers).map(Job::Auxiliary)
             }
             Provision::Presignatures(new) => {
                 let job = PresignJob::new(new, from, &self.wallets, &self.auxiliaries)?;
                 Ok(Job::Presign(Box::new(job)))
             }
         }
+    }
+
+    /// Digest of the client's request that new auxiliary information is made for, which must name just these parties.
+    fn request_for(&self, request: &[u8], new: &NewAuxiliary) -> Result<[u8; 32], Reason> {
+        let verified = self.verified(request)?;
+        let parties =
+            self.parties_of(&verified).map_err(|error| refused(error.code.as_str(), error.message))?;
+        if parties != new.parties {
+            return Err(refused("invalid_parties", "the request is for other nodes".into()));
+        }
+        Ok(verified.request().digest())
     }
 
     /// [`Engine::invited`], for this node's own proposal.
@@ -300,7 +313,10 @@ impl Engine {
         {
             tracing::error!(wallet = %wallet.id, %error, "this node can't sign");
             // Where what is damaged lies is for this node's operator to know.
-            return Err(Reason::Unable(format!("can't use its share of wallet {}; its log says why", wallet.id)));
+            return Err(Reason::Unable(format!(
+                "can't use its share of wallet {}; its log says why",
+                wallet.id
+            )));
         }
         match job {
             Job::Auxiliary(_) if !self.primes.has_one() => {
@@ -316,7 +332,9 @@ impl Engine {
         let kept = self.presignatures.kept_for(owner, &job.origin.wallet);
         let most = self.config.max_presignatures;
         if kept.saturating_add(job.count.into()) > most {
-            return Err(Reason::Unable(format!("keeps {kept} presignatures of this wallet already, at most {most}")));
+            return Err(Reason::Unable(format!(
+                "keeps {kept} presignatures of this wallet already, at most {most}"
+            )));
         }
         Ok(())
     }

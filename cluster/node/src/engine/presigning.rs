@@ -65,7 +65,9 @@ impl Engine {
         let (wallet, needed) = (sign.wallet.session(), sign.tasks.len());
         let of_these = |signers: &BTreeSet<Identity>| (signers == chosen).then_some(0);
         let claim = || self.presignatures.claim(&self.me, &wallet, needed, of_these);
-        let late = || Attempted::NotReady("there are no presignatures, and as many are being made as allowed".into());
+        let late = || {
+            Attempted::NotReady("there are no presignatures, and as many are being made as allowed".into())
+        };
         // Others that wait may have left some over meanwhile.
         let Ok(Ok(_place)) = timeout_at(deadline, self.demand.urgent.acquire()).await else {
             return Err(late());
@@ -113,7 +115,9 @@ impl Engine {
         if !signers.contains(&self.me) {
             let is_of_these = |public: &PublicPresignature| public.signers().len() == signers.len();
             if publics.len() != count || !publics.iter().all(is_of_these) {
-                return Err(Attempted::Again("a signer told of other presignatures than were asked for".into()));
+                return Err(Attempted::Again(
+                    "a signer told of other presignatures than were asked for".into(),
+                ));
             }
             self.presignatures.add(&origin, publics.into_iter().map(Half::Owner));
         }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use quorate_frost::Task;
 use quorate_keys::{Identity, PublicKey, Signature, Transcript, ecdsa};
 use quorate_request::{
-    ErrorBody, ErrorCode, KeygenResponse, RequestStatus, SessionResult, SignResponse, SignatureView,
-    Verified, openapi, paths,
+    ErrorBody, ErrorCode, KeygenResponse, Operation, Phase, RequestStatus, SessionResult, SignResponse,
+    SignatureView, Verified, openapi, paths,
 };
 use rand_core::{OsRng, RngCore};
 use tokio::time::Instant;
@@ -69,7 +69,19 @@ impl Engine {
     ///
     /// # Errors
     /// What the client is told.
-    pub(super) async fn propose(self: &Arc<Self>, verified: &Verified) -> Ending {
+    pub(super) async fn see_through(self: &Arc<Self>, verified: &Verified) -> Ending {
+        match verified.operation() {
+            Operation::Presign => self.presign_for(verified).await,
+            Operation::Auxiliary => self.auxiliary_for_client(verified).await,
+            _ => self.propose(verified).await,
+        }
+    }
+
+    /// Sees a request through that nodes do together.
+    ///
+    /// # Errors
+    /// What the client is told.
+    async fn propose(self: &Arc<Self>, verified: &Verified) -> Ending {
         let job = match Job::new(verified, &self.wallets, &self.peers, &self.config) {
             Err(error) if error.code == ErrorCode::UnknownWallet => {
                 if let Some(sought) = job::sought(verified) {
@@ -123,6 +135,21 @@ impl Engine {
             });
             self.metrics.attempted(job.operation());
             let begun = Instant::now();
+            if let Job::Sign(sign) = &job
+                && sign.is_presigned()
+            {
+                let phase = match claim {
+                    Some(_) => Phase::Signing,
+                    None if self.auxiliaries.covering(&chosen).is_some() => Phase::Presigning,
+                    None => Phase::Auxiliary,
+                };
+                self.progressed(
+                    verified,
+                    phase,
+                    0,
+                    if phase == Phase::Auxiliary { 1 } else { sign.tasks.len() },
+                );
+            }
             let attempted = match self.presigned(&job, &chosen, claim, deadline).await {
                 Ok(claim) => self.attempt(&cause, &job, &chosen, claim.as_ref(), attempt, deadline).await,
                 Err(failed) => failed,

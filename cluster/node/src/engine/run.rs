@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use quorate_cggmp21::presign::{NonceStock, PresignSecret};
 use quorate_cggmp21::Presignatures;
 use quorate_cggmp21::auxiliary::Auxiliary;
+use quorate_cggmp21::presign::{NonceStock, PresignSecret};
 use quorate_keygen::{ACKNOWLEDGE, Certificate};
 use quorate_keys::{Identity, Secret};
 use quorate_request::{SessionResult, Verified};
@@ -222,11 +222,7 @@ impl Engine {
     }
 
     /// What this node alone brings into a session. What is for one use is gone from where it was kept.
-    async fn secret_of(
-        &self,
-        part: &Part,
-        halves: Option<Presignatures>,
-    ) -> Result<Secret<Vec<u8>>, String> {
+    async fn secret_of(&self, part: &Part, halves: Option<Presignatures>) -> Result<Secret<Vec<u8>>, String> {
         fn text(error: impl ToString) -> String {
             error.to_string()
         }
@@ -416,9 +412,7 @@ impl Engine {
                 };
                 Ok(self.wallets.store_pending(remember(verified)?, &pending).await?)
             }
-            (Job::Presign(_) | Job::Sign(_) | Job::Keygen(_), _) => {
-                Err(fault(&"there is nothing to store"))
-            }
+            (Job::Presign(_) | Job::Sign(_) | Job::Keygen(_), _) => Err(fault(&"there is nothing to store")),
         }
     }
 
@@ -475,11 +469,7 @@ impl Engine {
         for node in concerned.iter().filter(|node| **node != self.me) {
             self.send(node, &frame);
         }
-        self.answer_by_request(
-            self.me,
-            part.cause.id(),
-            Answer::Signed(Box::new((signed, Some(response)))),
-        );
+        self.answer_by_request(self.me, part.cause.id(), Answer::Signed(Box::new((signed, Some(response)))));
         Ok(())
     }
 
@@ -532,7 +522,8 @@ impl Engine {
         job: &PresignJob,
         output: &Secret<Vec<u8>>,
     ) -> Result<(), String> {
-        let Presignatures(made) = Presignatures::from_wire(output.expose()).map_err(|error| error.to_string())?;
+        let Presignatures(made) =
+            Presignatures::from_wire(output.expose()).map_err(|error| error.to_string())?;
         let publics: Vec<_> = made.iter().map(|presignature| presignature.public().clone()).collect();
         // Replaced while they were made.
         if self.auxiliaries.find(&job.origin.auxiliary).is_none() {

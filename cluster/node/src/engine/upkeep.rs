@@ -98,7 +98,7 @@ impl Engine {
     }
 
     /// The nodes that work together: all that are not convicted.
-    fn in_good_standing(&self) -> BTreeSet<Identity> {
+    pub(super) fn in_good_standing(&self) -> BTreeSet<Identity> {
         let peers = self.peers.all().iter().map(|peer| peer.identity);
         peers.filter(|peer| !self.is_excluded(peer)).collect()
     }
@@ -117,7 +117,10 @@ impl Engine {
         match self.make_auxiliary(&all, None, Instant::now() + PATIENCE).await {
             Ok(_) => Ok(()),
             Err(failed) => {
-                tracing::warn!(outcome = failed.outcome(), "the cluster's auxiliary information could not be made yet");
+                tracing::warn!(
+                    outcome = failed.outcome(),
+                    "the cluster's auxiliary information could not be made yet"
+                );
                 Err(())
             }
         }
@@ -155,7 +158,11 @@ impl Engine {
 
     /// As many holders of a wallet as must sign, of those that can: this node, and others by chance, so that no failure of a few makes all
     /// presignatures useless.
-    pub(super) fn some_signers(&self, wallet: &Wallet, up: &BTreeSet<Identity>) -> Option<BTreeSet<Identity>> {
+    pub(super) fn some_signers(
+        &self,
+        wallet: &Wallet,
+        up: &BTreeSet<Identity>,
+    ) -> Option<BTreeSet<Identity>> {
         let committee = &wallet.record.public.committee;
         let fit = |node: &Identity| up.contains(node) && !self.is_excluded(node);
         let holders = committee.members().iter().map(|member| member.identity);
@@ -163,8 +170,7 @@ impl Engine {
             holders.filter(fit).map(|node| (node != self.me, OsRng.next_u64(), node)).collect();
         order.sort_unstable();
         let threshold = usize::from(committee.threshold().get());
-        (order.len() >= threshold)
-            .then(|| order.into_iter().take(threshold).map(|(.., node)| node).collect())
+        (order.len() >= threshold).then(|| order.into_iter().take(threshold).map(|(.., node)| node).collect())
     }
 
     /// The auxiliary information under which these holders of a wallet presign, made now if there is none.
@@ -195,7 +201,8 @@ impl Engine {
                 let groups = [all, holders, signers.clone()];
                 let group = groups.into_iter().find(|group| group.contains(&self.me) && group.is_subset(&up));
                 let Some(group) = group else {
-                    let why = "there is no auxiliary information of the signers: ask one of them for the signature";
+                    let why =
+                        "there is no auxiliary information of the signers: ask one of them for the signature";
                     return Err(Attempted::NotReady(why.into()));
                 };
                 if let Ok(known) = self.make_auxiliary(&group, None, deadline).await {

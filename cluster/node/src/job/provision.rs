@@ -60,7 +60,9 @@ impl AuxiliaryJob {
             return Err(refused("auxiliary information is made by two nodes of the cluster or more"));
         }
         if request.is_none() && known.active(parties).is_some() {
-            return Err(refused("there is auxiliary information of these nodes; a client may ask to replace it"));
+            return Err(refused(
+                "there is auxiliary information of these nodes; a client may ask to replace it",
+            ));
         }
         if let Some(request) = &request
             && known.was_made_for(request)
@@ -69,7 +71,9 @@ impl AuxiliaryJob {
         }
         match known.latest_epoch(parties) {
             Some(latest) if *epoch <= latest => Err(Reason::Behind { epoch: latest }),
-            _ => Ok(Self { parties: parties.clone(), epoch: *epoch, request, protocol: AuxiliaryProtocol::ID }),
+            _ => {
+                Ok(Self { parties: parties.clone(), epoch: *epoch, request, protocol: AuxiliaryProtocol::ID })
+            }
         }
     }
 

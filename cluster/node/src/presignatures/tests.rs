@@ -32,7 +32,9 @@ fn half(number: u8) -> Half {
 /// Node 1's pool: of its own for wallet 1, `a` with node 2 and `b` with node 3; of node 2's, `c`.
 fn pool(a: &[u8], b: &[u8], c: &[u8]) -> Arc<PresignaturePool> {
     let pool = Arc::new(PresignaturePool::default());
-    for (origin, numbers) in [(origin(1, 1, &[1, 2]), a), (origin(1, 1, &[1, 3]), b), (origin(2, 1, &[1, 2]), c)] {
+    for (origin, numbers) in
+        [(origin(1, 1, &[1, 2]), a), (origin(1, 1, &[1, 3]), b), (origin(2, 1, &[1, 2]), c)]
+    {
         for number in numbers {
             pool.add(&origin, [half(*number)]);
         }
@@ -48,7 +50,12 @@ fn claimed(claim: &Claim) -> Vec<PresignatureId> {
     claim.ids().collect()
 }
 
-fn reserve(pool: &Arc<PresignaturePool>, owner: u8, signers: &[u8], ids: &[u8]) -> Result<Reservation, Unpromised> {
+fn reserve(
+    pool: &Arc<PresignaturePool>,
+    owner: u8,
+    signers: &[u8],
+    ids: &[u8],
+) -> Result<Reservation, Unpromised> {
     let signers = signers.iter().map(|number| node(*number)).collect();
     let ids: Vec<_> = ids.iter().map(|number| id(*number)).collect();
     pool.reserve(&node(owner), &session(1), &signers, &ids)
@@ -95,7 +102,8 @@ fn what_was_only_promised_is_free_again() {
 #[test]
 fn only_the_owner_uses_them_and_only_for_what_they_were_made() {
     let pool = pool(&[1], &[], &[6]);
-    let foreign = |refused: Result<Reservation, Unpromised>| assert_eq!(refused.unwrap_err(), Unpromised::Foreign);
+    let foreign =
+        |refused: Result<Reservation, Unpromised>| assert_eq!(refused.unwrap_err(), Unpromised::Foreign);
     foreign(reserve(&pool, 3, &[1, 2], &[6]));
     foreign(reserve(&pool, 1, &[1, 2], &[6]));
     foreign(reserve(&pool, 2, &[1, 3], &[6]));

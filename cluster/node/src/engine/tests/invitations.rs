@@ -37,7 +37,10 @@ impl Scene {
     /// The invitation with another request, and the proposal that is true to it.
     fn for_request(&self, request: &SignedRequest) -> Invite {
         let digest = request.digest();
-        Invite { order: Order::Request(request.encode()), ..self.proposing(|proposal| proposal.request = digest) }
+        Invite {
+            order: Order::Request(request.encode()),
+            ..self.proposing(|proposal| proposal.request = digest)
+        }
     }
 
     /// A request like the right one, but for who signed it for which cluster, and when.
