@@ -9,9 +9,10 @@ use crate::cluster::Target;
 use crate::{output, session};
 
 const EXAMPLES: &str = "\
-Auxiliary information is what nodes need to presign for ECDSA wallets: Paillier keys and ring-Pedersen
-parameters, of nodes, not of wallets. Nodes make it when they need it first. Made anew, presignatures that
-were made with the old one are dropped. Key shares stay as they are: this is no refresh of them.
+Auxiliary information is what nodes need to presign for ECDSA wallets: Paillier keys and
+ring-Pedersen parameters, of nodes, not of wallets. Nodes make it when they need it first. When
+it is made anew, presignatures that were made with the old one are dropped. Key shares stay as
+they are: this is no refresh of them.
 
 Examples:
   quorate auxiliary rotate
@@ -60,10 +61,10 @@ pub(crate) async fn run(command: Command) -> anyhow::Result<()> {
 
 /// Auxiliary information that was made.
 pub(crate) fn people(made: &AuxiliaryResponse) -> String {
-    let before = match made.epoch {
-        0 => "never before".to_owned(),
-        1 => "once before".to_owned(),
-        count => format!("{count} times before"),
-    };
-    format!("nodes       {}\nmade        {before}\ndigest      {}", made.parties.join(", "), made.digest)
+    format!(
+        "nodes       {}\nepoch       {}\ndigest      {}",
+        made.parties.join(", "),
+        made.epoch,
+        made.digest
+    )
 }

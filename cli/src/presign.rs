@@ -9,9 +9,10 @@ use crate::cluster::{self, Target};
 use crate::{arguments, output, session};
 
 const EXAMPLES: &str = "\
-A presignature is most of a signature's work, done before it is known what will be signed. Each is for
-one signature, by the nodes that made it, and is used by the node that was asked for it. Where the nodes
-have no auxiliary information yet, they make that first, which takes tens of seconds.
+A presignature is most of a signature's work, done before it is known what will be signed. Each
+is for one signature, by the nodes that made it, and is used by the node that was asked for it.
+Where the nodes have no auxiliary information yet, they make that first, which takes tens of
+seconds.
 
 Examples:
   quorate presign --wallet till --count 100

@@ -165,8 +165,10 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     // Of a wallet that is only named, the cluster says the same.
     let is_message = request.message.is_some();
     if is_message && request.public_key.as_ref().is_some_and(|key| key.as_bytes().len() == ECDSA_KEY) {
-        return Err(anyhow::Error::from(Failure::Usage("this is the key of an ECDSA wallet".into()))
-            .context(Tip(DIGESTS.into())));
+        return Err(anyhow::Error::from(Failure::Usage(
+            "--public-key is of an ECDSA wallet, which signs no messages".into(),
+        ))
+        .context(Tip(DIGESTS.into())));
     }
     let mut written = Ok(());
     let signed = match &arguments.tx {

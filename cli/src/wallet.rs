@@ -28,7 +28,7 @@ pub(crate) enum Command {
 const CREATE_EXAMPLES: &str = "\
 Examples:
   quorate wallet create --threshold 2 --total 3 --id treasury
-  quorate wallet create --threshold 2 --total 3 --curve secp256k1                     # ECDSA: Ethereum
+  quorate wallet create --threshold 2 --total 3 --curve secp256k1    # ECDSA, for Ethereum
   quorate wallet create --threshold 2 --total 3 --curve secp256k1 --protocol frost    # Taproot";
 
 /// What the cluster says names fields of its API.

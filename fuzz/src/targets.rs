@@ -18,6 +18,7 @@ mod keygen_body;
 mod keygen_message;
 mod peer_frame;
 mod peers_file;
+mod presign_body;
 mod proposal;
 mod psbt;
 mod public_key;
@@ -59,6 +60,7 @@ pub const ALL: &[Target] = &[
     keygen_message::TARGET,
     peer_frame::TARGET,
     peers_file::TARGET,
+    presign_body::TARGET,
     proposal::TARGET,
     psbt::TARGET,
     public_key::TARGET,

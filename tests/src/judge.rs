@@ -1,16 +1,43 @@
 //! Libraries that had no part in making a signature judge it.
 
-use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
+use aws_lc_rs::digest::{Digest, SHA256};
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, ED25519, UnparsedPublicKey};
 use k256::schnorr;
 use quorate_request::SignResponse;
 use secp256k1::schnorr::Signature;
-use secp256k1::{Message, Secp256k1, XOnlyPublicKey};
+use secp256k1::{Message, PublicKey, Secp256k1, XOnlyPublicKey, ecdsa};
 
-/// AWS-LC on Ed25519; on BIP-340 libsecp256k1, and k256 where it takes no message of that length.
+/// How many bytes a public key of ECDSA has, and one of BIP-340 has not.
+const ECDSA_KEY: usize = 65;
+/// (n − 1)/2 of P-256.
+const HALF_P256: [u8; 32] = [
+    0x7f, 0xff, 0xff, 0xff, 0x80, 0x00, 0x00, 0x00, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xde,
+    0x73, 0x7d, 0x56, 0xd3, 0x8b, 0xcf, 0x42, 0x79, 0xdc, 0xe5, 0x61, 0x7e, 0x31, 0x92, 0xa8,
+];
+
+/// AWS-LC on Ed25519 and P-256; on ECDSA libsecp256k1; on BIP-340 libsecp256k1, and k256 where it takes no message of that
+/// length. The message of ECDSA is the digest, and s must be low.
 #[must_use]
 pub fn accepts(curve: &str, key: &[u8], message: &[u8], signature: &[u8; 64]) -> bool {
     match curve {
         "ed25519" => UnparsedPublicKey::new(&ED25519, key).verify(message, signature).is_ok(),
+        "p256" => {
+            let Ok(digest) = Digest::import_less_safe(message, &SHA256) else { return false };
+            let is_low = signature.get(32..).is_some_and(|s| s <= HALF_P256.as_slice());
+            let judge = UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, key);
+            is_low && judge.verify_digest(&digest, signature).is_ok()
+        }
+        "secp256k1" if key.len() == ECDSA_KEY => {
+            let (Ok(key), Ok(digest), Ok(signature)) = (
+                PublicKey::from_slice(key),
+                Message::from_digest_slice(message),
+                ecdsa::Signature::from_compact(signature),
+            ) else {
+                return false;
+            };
+            // It takes no high s.
+            Secp256k1::verification_only().verify_ecdsa(&digest, &signature, &key).is_ok()
+        }
         "secp256k1" => {
             let Ok(digest) = Message::from_digest_slice(message) else {
                 return k256_accepts(key, message, signature);

@@ -107,6 +107,8 @@ pub fn path_of(operation: &Operation) -> String {
     match operation {
         Operation::Keygen => quorate_request::paths::KEYGEN.to_owned(),
         Operation::Sign => quorate_request::paths::SIGN.to_owned(),
+        Operation::Presign => quorate_request::paths::PRESIGN.to_owned(),
+        Operation::Auxiliary => quorate_request::paths::AUXILIARY.to_owned(),
         other => other.to_string().trim_start_matches("read:").to_owned(),
     }
 }
@@ -124,8 +126,7 @@ impl Raw {
     /// Sends a signed request to where it belongs.
     pub async fn send_signed(&self, request: &SignedRequest) -> Reply {
         let path = path_of(request.operation());
-        let method =
-            if matches!(request.operation(), Operation::Keygen | Operation::Sign) { "POST" } else { "GET" };
+        let method = if matches!(request.operation(), Operation::Read(_)) { "GET" } else { "POST" };
         self.http(method, &path, &request.to_http(), request.body()).await
     }
 

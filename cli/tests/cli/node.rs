@@ -93,7 +93,7 @@ fn events(path: &str, before: usize) -> Option<Vec<Value>> {
             ended["session_id"] = "rotated".into();
             ended["status"] = "completed".into();
             ended.as_object_mut()?.remove("progress");
-            ended["result"] = json!({ "auxiliary": rotated(&json!("rotated"), json!(["node1", "node2"])) });
+            ended["result"] = json!({ "auxiliary": rotated(&json!("rotated"), &json!(["node1", "node2"])) });
             vec![ended]
         }
         ("refused", _) => [begun("refused"), vec![answer(path, &Value::Null).1]].concat(),
@@ -131,7 +131,7 @@ fn presigned(asked: &Value) -> (u16, Value) {
     }
 }
 
-fn rotated(session_id: &Value, parties: Value) -> Value {
+fn rotated(session_id: &Value, parties: &Value) -> Value {
     json!({ "session_id": session_id, "status": "completed", "parties": parties, "epoch": 2,
         "digest": format!("0x{}", "5f".repeat(32)) })
 }
@@ -197,7 +197,7 @@ fn answer(path: &str, asked: &Value) -> (u16, Value) {
         "/api/v1/presign" => presigned(asked),
         "/api/v1/auxiliary" => {
             let parties = asked.get("parties").cloned().unwrap_or(json!(["node1", "node2", "node3"]));
-            (200, rotated(&asked["session_id"], parties))
+            (200, rotated(&asked["session_id"], &parties))
         }
         _ => {
             let wallet = wallets()

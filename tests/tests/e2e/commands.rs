@@ -214,6 +214,8 @@ async fn every_command_has_help() {
         "wallet list",
         "wallet show",
         "sign",
+        "presign",
+        "auxiliary rotate",
         "verify",
         "evidence verify",
     ];
