@@ -43,6 +43,10 @@ impl Setup {
         Self { program: program.clone(), count, settings, programs, environment }
             .setting("round_timeout", "2s")
             .setting("request_timeout", "20s")
+            // Minutes of processor time, for the few that need it.
+            .setting("auxiliary_at_start", "false")
+            .setting("prime_pool", "0")
+            .setting("presign_pool", "0")
     }
 
     /// A setting of all nodes.
