@@ -73,8 +73,6 @@ pub(crate) fn bitcoin_element(transaction: &[u8], prevouts: &[TxOut]) -> Value {
     json!({ "chain": "bitcoin", "transaction": hex::encode(transaction), "prevouts": prevouts })
 }
 
-// Not used where there are no wallets for it yet.
-#[allow(dead_code)]
 pub(crate) fn ethereum_element(transaction: &[u8], from: &str, id: Option<&str>) -> Value {
     let mut element = json!({ "chain": "ethereum", "transaction": hex::encode(transaction), "from": from });
     if let Some(id) = id {

@@ -13,6 +13,7 @@ mod byzantine;
 mod clients;
 mod commands;
 mod crash;
+mod ecdsa;
 mod events;
 mod gateway;
 mod graceful;
