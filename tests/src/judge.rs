@@ -70,3 +70,37 @@ pub fn check(curve: &str, message: &[u8], signed: &SignResponse) {
     let key = signed.public_key.as_bytes();
     assert!(accepts(curve, key, message, signed.signature.as_bytes()), "refused: {signed:?}");
 }
+
+#[cfg(test)]
+mod tests {
+    use secp256k1::SecretKey;
+
+    use super::*;
+
+    #[test]
+    fn ecdsa_is_judged_over_the_digest_and_with_low_s_only() {
+        let (secp, secret) = (Secp256k1::new(), SecretKey::from_slice(&[7; 32]).unwrap());
+        let key = secret.public_key(&secp).serialize_uncompressed();
+        let low = secp.sign_ecdsa(&Message::from_digest([9; 32]), &secret).serialize_compact();
+        let s = SecretKey::from_slice(&low[32..]).unwrap().negate();
+        let high = [&low[..32], &s.secret_bytes()].concat().try_into().unwrap();
+        assert!(accepts("secp256k1", &key, &[9; 32], &low));
+        assert!(!accepts("secp256k1", &key, &[9; 32], &high));
+        assert!(!accepts("secp256k1", &key, &[8; 32], &low) && !accepts("secp256k1", &key, b"9", &low));
+
+        // A vector of Wycheproof.
+        let bytes = |text: &str| hex::decode(text).unwrap();
+        let key = bytes(
+            "042927b10512bae3eddcfe467828128bad2903269919f7086069c8c4df6c732838\
+             c7787964eaac00e5921fb1498a60f4606766b3d9685001558d1a974e7341513e",
+        );
+        let digest = bytes("bb5a52f42f9c9261ed4361f59422a1e30036e7c32b270c8807a419feca605023");
+        let r = "2ba3a8be6b94d5ec80a6d9d1190a436effe50d85a1eee859b8cc6af9bd5c2e18";
+        let with = |s: &str| bytes(&format!("{r}{s}")).try_into().unwrap();
+        let low = with("4cd60b855d442f5b3c7b11eb6c4e0ae7525fe710fab9aa7c77a67f79e6fadd76");
+        let high = with("b329f479a2bbd0a5c384ee1493b1f5186a87139cac5df4087c134b49156847db");
+        assert!(accepts("p256", &key, &digest, &low));
+        assert!(!accepts("p256", &key, &digest, &high));
+        assert!(!accepts("p256", &key, &[9; 32], &low) && !accepts("p256", &key, b"9", &low));
+    }
+}
