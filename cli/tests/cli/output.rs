@@ -73,7 +73,6 @@ fn a_demonstration_tells_programs_what_it_did() {
 
 /// It takes minutes on two cores: primes are searched for.
 #[test]
-#[ignore = "no node signs ECDSA yet"]
 fn a_demonstration_of_ecdsa_presigns_and_pays_on_ethereum() {
     let report = demonstrated("ecdsa-secp256k1");
     let wallet = &report["wallets"][0];

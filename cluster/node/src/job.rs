@@ -370,10 +370,7 @@ impl SignJob {
             })?,
         };
         let scheme = wallet.scheme;
-        if scheme.signs_digests() && body.message.is_some() {
-            let message = format!("a key of {scheme} signs digests: hash the message, and give message_hash");
-            return Err(refuse(ErrorCode::InvalidMessage, message));
-        }
+        body.subject_for(scheme).map_err(|error| refuse(error.code(), error.to_string()))?;
         let tweak = match body.tweak {
             None => None,
             Some(Tweak::Taproot(root)) if scheme == Scheme::Bip340 => {

@@ -323,6 +323,11 @@ impl Drop for Claim {
 }
 
 impl Reservation {
+    /// Whether one of these is among them.
+    pub(crate) fn has_any(&self, ids: &[PresignatureId]) -> bool {
+        self.ids.iter().any(|id| ids.contains(id))
+    }
+
     /// Takes the halves out of the pool, for good. `None` if one of them has gone.
     pub(crate) fn take(mut self) -> Option<Presignatures> {
         let mut entries = self.pool.lock();

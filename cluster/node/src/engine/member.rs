@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use quorate_cggmp21::PresignatureId;
 use quorate_keys::Identity;
 use quorate_request::{ErrorCode, HexArray, SessionResult, SignResponse, SignedRequest, Verified};
 use quorate_session::{Acceptance, Accepted, SessionId, Start};
@@ -353,7 +354,13 @@ impl Engine {
         let wallet = sign.wallet.session();
         let members = invite.proposal.proposal.committee.members();
         let signers = members.iter().map(|member| member.identity).collect();
-        match self.presignatures.reserve(&owner, &wallet, &signers, ids) {
+        let mut reserved = self.presignatures.reserve(&owner, &wallet, &signers, ids);
+        if matches!(reserved, Err(Unpromised::Reserved)) {
+            // The owner uses them for something else now: the word that the earlier proposal is void may be behind this one.
+            self.void_promises(&owner, ids);
+            reserved = self.presignatures.reserve(&owner, &wallet, &signers, ids);
+        }
+        match reserved {
             Ok(reservation) => Ok(Some(reservation)),
             // The owner's session has ended before this node's.
             Err(Unpromised::Lacking(_)) if self.is_presigning(&owner, &wallet) => {
@@ -362,6 +369,22 @@ impl Engine {
             Err(Unpromised::Lacking(ids)) => Err(Reason::Lacking(ids)),
             Err(Unpromised::Reserved) => Err(Reason::Busy("has promised the presignatures already".into())),
             Err(Unpromised::Foreign) => Err(refused("aborted", "the presignatures are not for this".into())),
+        }
+    }
+
+    /// Takes back promises to an owner to sign with any of these presignatures. None of them has started.
+    fn void_promises(&self, owner: &Identity, ids: &[PresignatureId]) {
+        let holds = |promise: &Promise| {
+            let reserved = promise.reserved.as_ref();
+            promise.accepted.proposal().proposer == *owner
+                && reserved.is_some_and(|reserved| reserved.has_any(ids))
+        };
+        let held = lock(&self.promises);
+        let void: Vec<_> =
+            held.iter().filter(|(_, promise)| holds(promise)).map(|(proposal, _)| *proposal).collect();
+        drop(held);
+        for proposal in void {
+            self.withdrawn(*owner, &proposal);
         }
     }
 
