@@ -159,7 +159,7 @@ pub(crate) async fn run(arguments: Arguments, joints: Joints) -> anyhow::Result<
     let scratch = ScratchFolder::new()?;
     say(json, &format!("Starting {total} nodes, each with an identity and an encrypted store of its own …"))?;
     let started = Instant::now();
-    let cluster = LocalCluster::start(scratch.path(), total, &joints, json).await?;
+    let cluster = LocalCluster::start(scratch.path(), total, &joints, false, json).await?;
     let connected_after_ms = millis(started);
     let nodes: Vec<_> = (cluster.nodes.iter())
         .map(|node| NodeReport {

@@ -47,18 +47,20 @@ pub(crate) struct LocalNode {
 }
 
 impl LocalCluster {
-    /// Starts `count` nodes with their files in `folder`: those of an earlier run, or new ones.
+    /// Starts `count` nodes with their files in `folder`: those of an earlier run, or new ones. `ahead`: whether they make things before they
+    /// are needed, as nodes do.
     pub(crate) async fn start(
         folder: &Path,
         count: u16,
         joints: &Joints,
+        ahead: bool,
         quiet: bool,
     ) -> anyhow::Result<Self> {
         let Prepared { identities, initiator, sockets, peers } = prepare(folder, count, quiet).await?;
         let _starting = Progress::of(quiet, format!("{count} nodes start and connect to each other"));
         let mut nodes = Vec::new();
         for ((number, identity), sockets) in (1..=count).zip(identities).zip(sockets) {
-            let config = config(folder, number, initiator.identity())?;
+            let config = config(folder, number, initiator.identity(), ahead)?;
             let node = Node::start_on(sockets, config, peers.clone(), joints.clone())?;
             nodes.push(LocalNode { name: format!("node{number}"), identity, node });
         }
@@ -242,6 +244,10 @@ fn peers(folder: &Path, identities: &[Identity], sockets: &[Sockets]) -> anyhow:
     Ok(peers)
 }
 
+/// Settings of nodes that make nothing before it is needed: they leave the processors to what is shown or measured.
+const NOTHING_AHEAD: [(&str, &str); 3] =
+    [("auxiliary_at_start", "false"), ("prime_pool", "0"), ("presign_pool", "0")];
+
 /// The settings of a node, but for where it listens.
 fn settings(folder: &Path, number: u16, initiator: Identity) -> [(&'static str, String); 7] {
     let own = node_folder(folder, number);
@@ -257,10 +263,12 @@ fn settings(folder: &Path, number: u16, initiator: Identity) -> [(&'static str, 
     ]
 }
 
-fn config(folder: &Path, number: u16, initiator: Identity) -> anyhow::Result<Config> {
+fn config(folder: &Path, number: u16, initiator: Identity, ahead: bool) -> anyhow::Result<Config> {
     let overrides = Overrides::new().set("listen", "127.0.0.1:0").set("api_listen", "127.0.0.1:0");
     let settings = settings(folder, number, initiator);
     let overrides = settings.into_iter().fold(overrides, |all, (key, value)| all.set(key, value));
+    let nothing_ahead = NOTHING_AHEAD.iter().filter(|_| !ahead);
+    let overrides = nothing_ahead.fold(overrides, |all, (key, value)| all.set(key, value));
     Ok(Config::load(None, std::iter::empty(), &overrides)?)
 }
 

@@ -12,7 +12,7 @@ use tokio::process::{Child, Command};
 
 use crate::progress::Progress;
 
-use super::{INITIATOR_FILE, Prepared, READY, node_folder, passphrase, prepare, settings};
+use super::{INITIATOR_FILE, NOTHING_AHEAD, Prepared, READY, node_folder, passphrase, prepare, settings};
 
 /// Running processes. They are killed when it is dropped without having been stopped.
 pub(crate) struct ProcessCluster {
@@ -44,6 +44,9 @@ impl ProcessCluster {
             let mut command = Command::new(&program);
             command.args(["node", "start"]);
             for (key, value) in settings(folder, number, initiator.identity()) {
+                command.arg("--set").arg(format!("{key}={value}"));
+            }
+            for (key, value) in NOTHING_AHEAD {
                 command.arg("--set").arg(format!("{key}={value}"));
             }
             command.args(["--set", &format!("listen={listen}"), "--set", &format!("api_listen={api}")]);
