@@ -5,7 +5,9 @@
 
 mod auxiliary;
 mod committed;
+mod judges;
 mod presign;
 mod scene;
 mod setup;
 mod sign;
+mod simulations;
