@@ -65,7 +65,7 @@ fn with_cheat<C: Suite>(
 }
 
 /// What only a test may do.
-fn copy(presignature: &Presignature) -> Presignature {
+pub(crate) fn copy(presignature: &Presignature) -> Presignature {
     Presignature::from_wire(&presignature.to_wire().unwrap()).unwrap()
 }
 

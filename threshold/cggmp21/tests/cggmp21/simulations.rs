@@ -19,6 +19,7 @@ use rand_core::RngCore;
 
 use crate::judges::{self, OpenSsl};
 use crate::scene::{Scene, party, rng};
+use crate::sign::copy;
 
 /// What wallets are picked from.
 struct Plan {
@@ -31,6 +32,8 @@ struct Plan {
     threshold: fn(u16, &mut dyn RngCore) -> u16,
     /// How many signatures each wallet makes.
     signatures: usize,
+    /// How often a presignature is used, from copies: which only a test may do. Each session makes another nonce of it.
+    uses: usize,
     /// Whether the program `openssl` judges as well.
     openssl: bool,
 }
@@ -46,6 +49,7 @@ const SMALL: Plan = Plan {
         _ => 2,
     },
     signatures: 10,
+    uses: 5,
     openssl: true,
 };
 
@@ -135,7 +139,7 @@ fn simulate(plan: &Plan, wallets: u64) {
     assert_eq!(nonces.into_inner().unwrap().len(), plan.signatures * wallets as usize, "a nonce twice");
 }
 
-/// Makes a wallet and all its signatures, each of a presignature of its own. Gives r of each.
+/// Makes a wallet and all its signatures. Gives r of each.
 fn sign_with_a_wallet<C: Suite>(plan: &Plan, seed: u64) -> Vec<[u8; 32]> {
     let rng = &mut rng(seed);
     let total = pick(plan.holders.clone(), rng);
@@ -148,23 +152,27 @@ fn sign_with_a_wallet<C: Suite>(plan: &Plan, seed: u64) -> Vec<[u8; 32]> {
     while nonces.len() < plan.signatures {
         let more = u16::from(rng.next_u32() % 16 == 0);
         let signers = choose(holders.clone(), (threshold + more).min(total), rng);
-        let most = (plan.signatures - nonces.len()) as u16;
-        let setup = scene.presign_setup(&signers, pick(1..=most, rng));
+        let most = (plan.signatures - nonces.len()) / plan.uses;
+        let setup = scene.presign_setup(&signers, pick(1..=most as u16, rng));
         let mut presigning = scene.presigning(&signers, &setup, rng.next_u64());
         presigning.faults(faults(rng));
-        let mut presignatures = presigning.run().results();
-        while presignatures.values().any(|left| !left.is_empty()) {
-            for (task, made) in use_some(&scene, &signers, &mut presignatures, rng) {
-                let SignTask { digest, path, .. } = task;
-                assert_eq!(made.public_key.scheme(), C::SCHEME);
-                assert_eq!(ecdsa::low_s(C::SCHEME, &made.signature), Some(made.signature));
-                let own = made.public_key == scene.key.group_key.public_key(C::SCHEME).unwrap();
-                assert_eq!(own, path == DerivationPath::default());
-                judges::agree(&made.public_key, &digest, &made.signature);
-                if let Some(openssl) = &openssl {
-                    openssl.agrees(&made.public_key, &digest, &made.signature, nonces.is_empty());
+        let presignatures = presigning.run().results();
+        for _ in 0..plan.uses {
+            let copies = |all: &Vec<_>| all.iter().map(copy).collect::<Vec<_>>();
+            let mut copies: BTreeMap<_, _> =
+                presignatures.iter().map(|(index, all)| (*index, copies(all))).collect();
+            while copies.values().any(|left| !left.is_empty()) {
+                for (SignTask { digest, path, .. }, made) in use_some(&scene, &signers, &mut copies, rng) {
+                    assert_eq!(made.public_key.scheme(), C::SCHEME);
+                    assert_eq!(ecdsa::low_s(C::SCHEME, &made.signature), Some(made.signature));
+                    let own = made.public_key == scene.key.group_key.public_key(C::SCHEME).unwrap();
+                    assert_eq!(own, path == DerivationPath::default());
+                    judges::agree(&made.public_key, &digest, &made.signature);
+                    if let Some(openssl) = &openssl {
+                        openssl.agrees(&made.public_key, &digest, &made.signature, nonces.is_empty());
+                    }
+                    nonces.push(made.signature.as_bytes()[..32].try_into().unwrap());
                 }
-                nonces.push(made.signature.as_bytes()[..32].try_into().unwrap());
             }
         }
     }
@@ -206,7 +214,7 @@ fn use_some<C: Suite>(
 
 #[test]
 fn wallets_picked_at_random_sign() {
-    simulate(&Plan { signatures: 2, openssl: false, ..SMALL }, 4);
+    simulate(&Plan { signatures: 2, uses: 1, openssl: false, ..SMALL }, 4);
 }
 
 #[test]
@@ -224,6 +232,7 @@ fn a_hundred_and_fifty_presignatures_of_full_size_make_signatures() {
         holders: 2..=5,
         threshold: |total, rng| pick(2..=total, rng),
         signatures: 5,
+        uses: 1,
         openssl: true,
     };
     simulate(&plan, 30);
