@@ -5,6 +5,7 @@
 
 mod auxiliary;
 mod committed;
+mod framing;
 mod judges;
 mod presign;
 mod scene;

@@ -18,7 +18,7 @@ use crate::scene::{Scene, party};
 
 const CHEATER: u16 = 3;
 const VICTIM: u16 = 1;
-const SIGNERS: [u16; 3] = [1, 3, 4];
+pub(crate) const SIGNERS: [u16; 3] = [1, 3, 4];
 
 /// Lets party 3 rewrite its messages of one round.
 fn with_cheat<C: Suite>(
@@ -301,13 +301,13 @@ fn other_messages_than_a_round_has_convict_their_author() {
 }
 
 /// A party whose sums are wrong, and who shows something all the same when they are traced.
-enum Liar<C: Suite> {
+pub(crate) enum Liar<C: Suite> {
     Honest(Presign<C>, Lie),
     Lying,
 }
 
 /// What it does to its sums.
-type Lie = fn(&mut Sums);
+pub(crate) type Lie = fn(&mut Sums);
 
 impl<C: Suite> Liar<C> {
     fn wrap(step: Step<Presign<C>>, lie: Lie, context: &SessionContext) -> Step<Self> {
@@ -496,5 +496,84 @@ fn who_spoils_a_sum_and_falls_silent_is_named_without_proof() {
             panic!("{outcomes:?}")
         };
         assert_eq!(*parties, [party(CHEATER)]);
+    }
+}
+
+/// Two sets of ciphertexts, each with its right proofs: only the echo shows that they are two.
+#[test]
+fn a_signer_that_encrypts_something_else_for_one_party_is_convicted_by_all() {
+    use quorate_session::{Envelope, Kind, Part, Wire};
+    let scene = Scene::<Secp256k1>::new(3, 5, 1);
+    let setup = scene.presign_setup(&SIGNERS, 1);
+    for (seed, victim) in [(1, 1), (2, 4)] {
+        let mut simulation = scene.presigning(&SIGNERS, &setup, seed);
+        let context = Arc::clone(simulation.context(party(CHEATER)));
+        let mut rng = crate::scene::rng(99);
+        let other =
+            Presign::<Secp256k1>::start(context, setup.clone(), scene.secret(party(CHEATER)), &mut rng);
+        let Step::Next { send, .. } = other.unwrap() else { panic!("round 1") };
+        let part = |message: &Message| Part::Whole(message.to_wire().unwrap());
+        let broadcast = part(&send.broadcast.unwrap());
+        let direct = part(&send.direct[&party(victim)]);
+        let tamper = move |to, mut envelope: Envelope, keyring: &quorate_session::Keyring| {
+            let header = &envelope.header;
+            if (header.kind, header.round, to) == (Kind::Round, 1, party(victim)) {
+                let (broadcast, direct) = (broadcast.clone(), direct.clone());
+                envelope = Envelope::seal(header.clone(), broadcast, direct, &*keyring.signer);
+            }
+            vec![envelope.to_wire().unwrap()]
+        };
+        simulation.tamper(party(CHEATER), Box::new(tamper));
+        let finding = simulation.run().all_convict(party(CHEATER));
+        assert_eq!(finding, "sent contradicting messages in round 1");
+    }
+}
+
+/// The same ciphertexts, the same keys, the same verifier: only the session is another one.
+#[test]
+fn proofs_of_another_session_convict_who_replays_them() {
+    let scene = Scene::<Secp256k1>::new(3, 5, 1);
+    let setup = scene.presign_setup(&SIGNERS, 1);
+    let recorded = Arc::new(std::sync::Mutex::new(None));
+    let run = |seed, rewrite: Rewrite<Message>| {
+        let mut simulation = scene.presigning(&SIGNERS, &setup, seed);
+        simulation.cheat(party(CHEATER), &setup, scene.secret(party(CHEATER)), rewrite);
+        simulation.run()
+    };
+    let record = Arc::clone(&recorded);
+    let honest = run(
+        1,
+        Box::new(move |round, send| {
+            if round == 1 {
+                *record.lock().unwrap() = Some((send.broadcast.clone(), send.direct.clone()));
+            }
+        }),
+    );
+    assert_eq!(honest.results().len(), SIGNERS.len());
+    let replayed = run(
+        2,
+        Box::new(move |round, send| {
+            if round == 1 {
+                (send.broadcast, send.direct) = recorded.lock().unwrap().take().unwrap();
+            }
+        }),
+    );
+    let finding = replayed.convicts(party(VICTIM), party(CHEATER));
+    assert_eq!(finding, format!("did not prove to party {VICTIM} what it had encrypted"));
+    let finding = replayed.convicts(party(4), party(CHEATER));
+    assert!(finding.ends_with("what it had encrypted"), "{finding}");
+}
+
+#[test]
+fn a_product_without_a_proof_convicts_its_author() {
+    let outcomes = with_cheat::<Secp256k1>(2, |send| drop(send.direct.remove(&party(VICTIM))));
+    assert_eq!(outcomes.all_convict(party(CHEATER)), "sent an unexpected message in round 2");
+    for place in 0..2 {
+        let outcomes = with_cheat::<Secp256k1>(2, move |send| {
+            let Message::ProductProofs(all) = to_victim(send) else { panic!("no proofs") };
+            all[1][place].clear();
+        });
+        let found = outcomes.all_convict(party(CHEATER));
+        assert_eq!(found, format!("did not prove to party {VICTIM} what it had multiplied by"));
     }
 }
