@@ -5,7 +5,10 @@
 
 mod auxiliary;
 mod committed;
+mod framing;
+mod judges;
 mod presign;
 mod scene;
 mod setup;
 mod sign;
+mod simulations;

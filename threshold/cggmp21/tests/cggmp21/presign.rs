@@ -14,11 +14,11 @@ use quorate_sharing::{Curve, P256, PartyIndex, Secp256k1};
 use quorate_simulator::{Faults, Outcome, Outcomes, Rewrite};
 use rand_core::CryptoRngCore;
 
-use crate::scene::{Scene, party};
+use crate::scene::{Scene, opened, party};
 
 const CHEATER: u16 = 3;
 const VICTIM: u16 = 1;
-const SIGNERS: [u16; 3] = [1, 3, 4];
+pub(crate) const SIGNERS: [u16; 3] = [1, 3, 4];
 
 /// Lets party 3 rewrite its messages of one round.
 fn with_cheat<C: Suite>(
@@ -59,7 +59,7 @@ fn the_network_may_lose_repeat_and_reorder() {
     for seed in 0..3 {
         let mut simulation = scene.presigning(&[1, 3], &setup, seed);
         simulation.faults(Faults { duplicate_per_mille: 200, drop_per_mille: 200 });
-        let made = simulation.run().results();
+        let made = opened(simulation.run().results());
         assert_eq!(made[&party(1)][0].public(), made[&party(3)][0].public());
     }
 }
@@ -86,7 +86,7 @@ fn nonces_that_were_made_ahead_make_presignatures_that_sign() {
             PresignSecret::from_wire(&secret.to_wire().unwrap()).unwrap()
         },
     );
-    let presignatures = simulation.run().results();
+    let presignatures = opened(simulation.run().results());
     let tasks = [([1; 32], "m"), ([2; 32], "m")];
     let setup = scene.sign_setup(1, &presignatures[&party(1)], &tasks);
     let mut outputs = scene.signing(&[1, 3], &setup, presignatures, 1).run().results();
@@ -115,7 +115,7 @@ fn a_stock_of_nonces_for_other_keys_is_left_alone() {
             secret
         },
     );
-    let made = made.run().results();
+    let made = opened(made.run().results());
     assert_eq!(made[&party(1)][0].public(), made[&party(2)][0].public());
 }
 
@@ -301,13 +301,13 @@ fn other_messages_than_a_round_has_convict_their_author() {
 }
 
 /// A party whose sums are wrong, and who shows something all the same when they are traced.
-enum Liar<C: Suite> {
+pub(crate) enum Liar<C: Suite> {
     Honest(Presign<C>, Lie),
     Lying,
 }
 
 /// What it does to its sums.
-type Lie = fn(&mut Sums);
+pub(crate) type Lie = fn(&mut Sums);
 
 impl<C: Suite> Liar<C> {
     fn wrap(step: Step<Presign<C>>, lie: Lie, context: &SessionContext) -> Step<Self> {
@@ -349,7 +349,7 @@ impl<C: Suite> Protocol for Liar<C> {
     type Accepted = Contribution<C>;
     type Fault = Fault;
     type Checkpoint = ();
-    type Output = Vec<quorate_cggmp21::Presignature>;
+    type Output = quorate_cggmp21::Presignatures;
 
     fn start(
         context: Arc<SessionContext>,
@@ -496,5 +496,84 @@ fn who_spoils_a_sum_and_falls_silent_is_named_without_proof() {
             panic!("{outcomes:?}")
         };
         assert_eq!(*parties, [party(CHEATER)]);
+    }
+}
+
+/// Two sets of ciphertexts, each with its right proofs: only the echo shows that they are two.
+#[test]
+fn a_signer_that_encrypts_something_else_for_one_party_is_convicted_by_all() {
+    use quorate_session::{Envelope, Kind, Part, Wire};
+    let scene = Scene::<Secp256k1>::new(3, 5, 1);
+    let setup = scene.presign_setup(&SIGNERS, 1);
+    for (seed, victim) in [(1, 1), (2, 4)] {
+        let mut simulation = scene.presigning(&SIGNERS, &setup, seed);
+        let context = Arc::clone(simulation.context(party(CHEATER)));
+        let mut rng = crate::scene::rng(99);
+        let other =
+            Presign::<Secp256k1>::start(context, setup.clone(), scene.secret(party(CHEATER)), &mut rng);
+        let Step::Next { send, .. } = other.unwrap() else { panic!("round 1") };
+        let part = |message: &Message| Part::Whole(message.to_wire().unwrap());
+        let broadcast = part(&send.broadcast.unwrap());
+        let direct = part(&send.direct[&party(victim)]);
+        let tamper = move |to, mut envelope: Envelope, keyring: &quorate_session::Keyring| {
+            let header = &envelope.header;
+            if (header.kind, header.round, to) == (Kind::Round, 1, party(victim)) {
+                let (broadcast, direct) = (broadcast.clone(), direct.clone());
+                envelope = Envelope::seal(header.clone(), broadcast, direct, &*keyring.signer);
+            }
+            vec![envelope.to_wire().unwrap()]
+        };
+        simulation.tamper(party(CHEATER), Box::new(tamper));
+        let finding = simulation.run().all_convict(party(CHEATER));
+        assert_eq!(finding, "sent contradicting messages in round 1");
+    }
+}
+
+/// The same ciphertexts, the same keys, the same verifier: only the session is another one.
+#[test]
+fn proofs_of_another_session_convict_who_replays_them() {
+    let scene = Scene::<Secp256k1>::new(3, 5, 1);
+    let setup = scene.presign_setup(&SIGNERS, 1);
+    let recorded = Arc::new(std::sync::Mutex::new(None));
+    let run = |seed, rewrite: Rewrite<Message>| {
+        let mut simulation = scene.presigning(&SIGNERS, &setup, seed);
+        simulation.cheat(party(CHEATER), &setup, scene.secret(party(CHEATER)), rewrite);
+        simulation.run()
+    };
+    let record = Arc::clone(&recorded);
+    let honest = run(
+        1,
+        Box::new(move |round, send| {
+            if round == 1 {
+                *record.lock().unwrap() = Some((send.broadcast.clone(), send.direct.clone()));
+            }
+        }),
+    );
+    assert_eq!(honest.results().len(), SIGNERS.len());
+    let replayed = run(
+        2,
+        Box::new(move |round, send| {
+            if round == 1 {
+                (send.broadcast, send.direct) = recorded.lock().unwrap().take().unwrap();
+            }
+        }),
+    );
+    let finding = replayed.convicts(party(VICTIM), party(CHEATER));
+    assert_eq!(finding, format!("did not prove to party {VICTIM} what it had encrypted"));
+    let finding = replayed.convicts(party(4), party(CHEATER));
+    assert!(finding.ends_with("what it had encrypted"), "{finding}");
+}
+
+#[test]
+fn a_product_without_a_proof_convicts_its_author() {
+    let outcomes = with_cheat::<Secp256k1>(2, |send| drop(send.direct.remove(&party(VICTIM))));
+    assert_eq!(outcomes.all_convict(party(CHEATER)), "sent an unexpected message in round 2");
+    for place in 0..2 {
+        let outcomes = with_cheat::<Secp256k1>(2, move |send| {
+            let Message::ProductProofs(all) = to_victim(send) else { panic!("no proofs") };
+            all[1][place].clear();
+        });
+        let found = outcomes.all_convict(party(CHEATER));
+        assert_eq!(found, format!("did not prove to party {VICTIM} what it had multiplied by"));
     }
 }

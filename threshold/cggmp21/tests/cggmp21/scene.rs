@@ -38,9 +38,16 @@ impl<C: Suite> Scene<C> {
     }
 
     pub(crate) fn of(sizes: Sizes, threshold: u16, total: u16, seed: u64) -> Self {
-        let cast = Cast::new(threshold, total, seed);
+        let everybody: Vec<_> = (1..=total).collect();
+        Self::held_by(sizes, threshold, &everybody, total, seed)
+    }
+
+    /// With a wallet that some of the nodes hold, and auxiliary information of all of them.
+    pub(crate) fn held_by(sizes: Sizes, threshold: u16, holders: &[u16], nodes: u16, seed: u64) -> Self {
+        let cast = Cast::new(threshold, nodes, seed);
+        let holders = cast.subset(holders);
         let mut rng = rng(seed);
-        let polynomial = Polynomial::<C>::random(cast.committee().threshold(), &mut rng);
+        let polynomial = Polynomial::<C>::random(holders.threshold(), &mut rng);
         let commitment = Commitment::of(&polynomial);
         let mut chain_code = [0; 32];
         rng.fill_bytes(&mut chain_code);
@@ -48,10 +55,10 @@ impl<C: Suite> Scene<C> {
             group_key: GroupKey::from_bytes(C::ID, &C::encode(&commitment.constant())).unwrap(),
             chain_code: ChainCode::new(chain_code),
             epoch: 0,
-            committee: cast.committee().clone(),
-            verifying_shares: commitment.verifying_shares(cast.committee().indices()),
+            committee: holders.clone(),
+            verifying_shares: commitment.verifying_shares(holders.indices()),
         };
-        let secrets = cast.committee().indices();
+        let secrets = holders.indices();
         let secrets = secrets.map(|index| (index, C::scalar_to_bytes(&polynomial.evaluate(index))));
         let members = cast.committee().members().iter();
         let keys = members.map(|member| {
@@ -103,8 +110,7 @@ impl<C: Suite> Scene<C> {
         seed: u64,
     ) -> BTreeMap<PartyIndex, Vec<Presignature>> {
         let setup = self.presign_setup(signers, count);
-        let made = self.presigning(signers, &setup, seed).run().results();
-        made.into_iter().map(|(party, Presignatures(made))| (party, made)).collect()
+        opened(self.presigning(signers, &setup, seed).run().results())
     }
 
     /// A setup that uses up all of these presignatures, of one signer or another.
@@ -147,4 +153,9 @@ impl<C: Suite> Scene<C> {
         assert_eq!(made.len(), tasks.len());
         made
     }
+}
+
+/// What each signer has made.
+pub(crate) fn opened(made: BTreeMap<PartyIndex, Presignatures>) -> BTreeMap<PartyIndex, Vec<Presignature>> {
+    made.into_iter().map(|(party, Presignatures(made))| (party, made)).collect()
 }

@@ -2,11 +2,12 @@
 
 use quorate_cggmp21::sign::{Message, Sign, SignSetup};
 use quorate_cggmp21::{Presignature, Presignatures, Suite};
-use quorate_keys::{PublicKey, Scheme, Signature, ecdsa};
+use quorate_keys::{Scheme, Signature, ecdsa};
 use quorate_session::{Outgoing, Wire};
 use quorate_sharing::{Curve, P256, Secp256k1};
 use quorate_simulator::{Outcomes, Rewrite};
 
+use crate::judges;
 use crate::scene::{Scene, party};
 
 const CHEATER: u16 = 3;
@@ -22,29 +23,10 @@ fn any_signers_sign<C: Suite>(threshold: u16, total: u16, signers: &[u16]) {
         assert_eq!(made.public_key.scheme(), C::SCHEME);
         assert!(ecdsa::recovery_id(&made.public_key, &digest, &made.signature).unwrap() < 2);
         assert_eq!(ecdsa::low_s(C::SCHEME, &made.signature), Some(made.signature));
-        judge(&made.public_key, &digest, &made.signature);
+        judges::agree(&made.public_key, &digest, &made.signature);
     }
     assert_eq!(made[0].public_key, scene.key.group_key.public_key(C::SCHEME).unwrap());
     assert_ne!(made[0].public_key, made[1].public_key);
-}
-
-/// Somebody else's libraries.
-fn judge(key: &PublicKey, digest: &[u8; 32], signature: &Signature) {
-    match key.scheme() {
-        Scheme::EcdsaSecp256k1 => {
-            let key = secp256k1::PublicKey::from_slice(key.as_bytes()).unwrap();
-            let signature = secp256k1::ecdsa::Signature::from_compact(signature.as_bytes()).unwrap();
-            let digest = secp256k1::Message::from_digest(*digest);
-            secp256k1::Secp256k1::verification_only().verify_ecdsa(&digest, &signature, &key).unwrap();
-        }
-        Scheme::EcdsaP256 => {
-            use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
-            let digest = aws_lc_rs::digest::Digest::import_less_safe(digest, &aws_lc_rs::digest::SHA256);
-            let key = UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, key.as_bytes());
-            key.verify_digest(&digest.unwrap(), signature.as_bytes()).unwrap();
-        }
-        other => panic!("{other}"),
-    }
 }
 
 #[test]
@@ -83,7 +65,7 @@ fn with_cheat<C: Suite>(
 }
 
 /// What only a test may do.
-fn copy(presignature: &Presignature) -> Presignature {
+pub(crate) fn copy(presignature: &Presignature) -> Presignature {
     Presignature::from_wire(&presignature.to_wire().unwrap()).unwrap()
 }
 

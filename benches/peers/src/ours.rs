@@ -1,0 +1,291 @@
+//! Quorate: real sessions that exchange signed bytes, as nodes run them, but for the network and the store.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use quorate_cggmp21::auxiliary::{Auxiliary, AuxiliaryProtocol, EncodedKeys, Primes, PublicAuxiliary, Setup};
+use quorate_cggmp21::presign::{NonceStock, Presign, PresignSecret, PresignSetup};
+use quorate_cggmp21::sign::{Message, Sign, SignSetup, SignTask};
+use quorate_cggmp21::{Presignature, Presignatures};
+use quorate_keygen::Keygen;
+use quorate_keys::{ChainCode, DerivationPath, GroupKey, Identity, Secret};
+use quorate_paillier::{Natural, SafePrime, SecretKeys, Sizes};
+use quorate_session::{
+    Action, Envelope, EnvelopeSigner, EnvelopeVerifier, Failure, Header, Keyring, Kind, Outgoing, Output,
+    Part, Protocol, Received, Session, SessionContext, Step, Wire, setup_digest,
+};
+use quorate_sharing::{
+    Commitment, Committee, Curve, KeyShare, PartyIndex, Polynomial, PublicShares, Secp256k1,
+};
+use quorate_simulator::Cast;
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng;
+
+use crate::clock::{Clocks, time};
+
+fn rng(seed: u64) -> ChaCha20Rng {
+    ChaCha20Rng::seed_from_u64(seed)
+}
+
+fn safe_primes(number: usize) -> [SafePrime; 2] {
+    crate::primes::pair(number).map(|mut bytes| {
+        bytes.reverse();
+        SafePrime::unchecked(Natural::from_le_bytes(&bytes))
+    })
+}
+
+fn number(index: PartyIndex) -> usize {
+    usize::from(index.get()) - 1
+}
+
+/// Signs nothing and believes everything: what is left is the protocol.
+struct Unsigned;
+
+impl EnvelopeSigner for Unsigned {
+    fn sign(&self, _: &[u8; 32]) -> [u8; 64] {
+        [0; 64]
+    }
+}
+
+impl EnvelopeVerifier for Unsigned {
+    fn verify(&self, _: &Identity, _: &[u8; 32], _: &[u8; 64]) -> bool {
+        true
+    }
+}
+
+fn unsigned() -> Keyring {
+    Keyring { signer: Arc::new(Unsigned), verifier: Arc::new(Unsigned) }
+}
+
+/// Runs a session of all parties of a committee to its end.
+fn run<P: Protocol>(
+    cast: &Cast,
+    committee: &Committee,
+    keyring: &dyn Fn(PartyIndex) -> Keyring,
+    setup: &P::Setup,
+    mut secret: impl FnMut(PartyIndex) -> P::Secret,
+) -> Result<(BTreeMap<PartyIndex, P::Output>, Clocks)>
+where
+    P::Setup: Clone,
+{
+    let contexts = cast.agree(committee, P::ID, setup_digest(&setup.to_wire()?), 0, &mut rng(1));
+    let places: BTreeMap<_, _> =
+        committee.indices().enumerate().map(|(place, index)| (index, place)).collect();
+    let mut clocks = Clocks::new(places.len());
+    let mut sessions = BTreeMap::new();
+    for (index, place) in &places {
+        let (secret, keyring) = (secret(*index), keyring(*index));
+        let (context, setup) = (Arc::clone(&contexts[index]), setup.clone());
+        let mut rng = rng(u64::from(index.get()));
+        let session = clocks.run(*place, || Session::<P>::new(context, setup, secret, keyring, &mut rng))?;
+        sessions.insert(*index, (session, rng));
+    }
+    let mut network = VecDeque::new();
+    let mut outputs = BTreeMap::new();
+    loop {
+        for (index, (session, rng)) in &mut sessions {
+            let place = places[index];
+            while let Some(action) = clocks.run(place, || session.next_action()) {
+                match action {
+                    Action::Send { to, bytes } => network.push_back((*index, to, bytes, clocks.at(place))),
+                    Action::Persist(_) => clocks.run(place, || session.persisted(rng)),
+                    Action::Done(output) => drop(outputs.insert(*index, output)),
+                    Action::Abort(abort) => bail!("party {index}: {abort}"),
+                }
+            }
+        }
+        let Some((from, to, bytes, sent)) = network.pop_front() else { break };
+        let (session, rng) = sessions.get_mut(&to).context("a party")?;
+        clocks.wait(places[&to], sent);
+        clocks.run(places[&to], || session.receive(from, &bytes, rng));
+    }
+    anyhow::ensure!(outputs.len() == places.len(), "not all parties have ended");
+    Ok((outputs, clocks))
+}
+
+/// A key of all parties, with or without signatures on what they send each other.
+pub(crate) fn key_generation(threshold: u16, total: u16, signed: bool) -> Result<Clocks> {
+    let cast = Cast::new(threshold, total, 1);
+    let keyring = |index| if signed { cast.keyring(index) } else { unsigned() };
+    let (_, clocks) = run::<Keygen<Secp256k1>>(&cast, cast.committee(), &keyring, &(), |_| ())?;
+    Ok(clocks)
+}
+
+/// Auxiliary information of primes that are there.
+pub(crate) fn auxiliary(total: u16) -> Result<Clocks> {
+    let cast = Cast::new(total, total, 1);
+    let setup = Setup { sizes: Sizes::STANDARD.id() };
+    let primes = |index| {
+        let [p, q] = safe_primes(number(index));
+        Primes::new(&p, &q)
+    };
+    let keyring = |index| cast.keyring(index);
+    let (_, clocks) = run::<AuxiliaryProtocol>(&cast, cast.committee(), &keyring, &setup, primes)?;
+    Ok(clocks)
+}
+
+/// One prime.
+pub(crate) fn prime(seed: u64) -> Duration {
+    let mut rng = rng(seed);
+    time(|| SafePrime::search(Sizes::STANDARD.prime(), &mut rng, &|| false)).1
+}
+
+/// A wallet of a dealer, of which the first `threshold` sign.
+pub(crate) struct Wallet {
+    cast: Cast,
+    signers: Committee,
+    key: PublicShares,
+    secrets: BTreeMap<PartyIndex, [u8; 32]>,
+    keys: BTreeMap<PartyIndex, SecretKeys>,
+    auxiliary: PublicAuxiliary,
+}
+
+impl Wallet {
+    pub(crate) fn new(threshold: u16, total: u16) -> Result<Self> {
+        let mut rng = rng(1);
+        let cast = Cast::new(threshold, total, 1);
+        let signers = cast.subset(&(1..=threshold).collect::<Vec<_>>());
+        let polynomial = Polynomial::<Secp256k1>::random(cast.committee().threshold(), &mut rng);
+        let commitment = Commitment::of(&polynomial);
+        let key = PublicShares {
+            group_key: GroupKey::from_bytes(Secp256k1::ID, &Secp256k1::encode(&commitment.constant()))?,
+            chain_code: ChainCode::new([1; 32]),
+            epoch: 0,
+            committee: cast.committee().clone(),
+            verifying_shares: commitment.verifying_shares(cast.committee().indices()),
+        };
+        let share = |index| (index, Secp256k1::scalar_to_bytes(&polynomial.evaluate(index)));
+        let secrets = signers.indices().map(share).collect();
+        let mut keys = BTreeMap::new();
+        for index in signers.indices() {
+            let [p, q] = safe_primes(number(index));
+            keys.insert(index, SecretKeys::generate(Sizes::STANDARD, p, q, &mut rng)?);
+        }
+        let encoded = keys
+            .iter()
+            .map(|(index, keys)| (cast.identity(*index).identity(), EncodedKeys::of(keys.public())));
+        let auxiliary = PublicAuxiliary { sizes: Sizes::STANDARD.id(), epoch: 0, keys: encoded.collect() };
+        Ok(Self { cast, signers, key, secrets, keys, auxiliary })
+    }
+
+    fn auxiliary(&self, index: PartyIndex) -> Auxiliary {
+        Auxiliary::new(self.auxiliary.clone(), self.cast.identity(index).identity(), &self.keys[&index])
+    }
+
+    /// One presignature. The powers of nonces are `ahead`, made before and not counted, or made in the session.
+    pub(crate) fn presign(&self, ahead: bool) -> Result<(BTreeMap<PartyIndex, Presignatures>, Clocks)> {
+        let mut stocks = BTreeMap::new();
+        for index in self.signers.indices().filter(|_| ahead) {
+            let peers = self.signers.members().iter().filter(|member| member.index != index);
+            let peers = peers.map(|member| &member.identity);
+            let mut rng = rng(u64::from(index.get()) + 1_000);
+            stocks.insert(index, NonceStock::prepare(&self.auxiliary(index), peers, 1, &mut rng)?);
+        }
+        let setup = PresignSetup { key: self.key.clone(), auxiliary: self.auxiliary.clone(), count: 1 };
+        let keyring = |index| self.cast.keyring(index);
+        run::<Presign<Secp256k1>>(&self.cast, &self.signers, &keyring, &setup, |index| PresignSecret {
+            share: KeyShare::new(self.key.clone(), index, Secret::new(self.secrets[&index])),
+            auxiliary: self.auxiliary(index),
+            stock: stocks.remove(&index).unwrap_or_default(),
+        })
+    }
+
+    /// What signing with a presignature takes.
+    pub(crate) fn online(&self, repetitions: usize) -> Result<Vec<Online>> {
+        let (made, _) = self.presign(false)?;
+        let mut stored = BTreeMap::new();
+        for (index, made) in &made {
+            stored.insert(*index, made.0.first().context("a presignature")?.to_wire()?);
+        }
+        (0..repetitions).map(|_| self.sign(&stored)).collect()
+    }
+
+    /// Signs with presignatures that are read from where they were stored, over and over again: which nobody but a benchmark may.
+    fn sign(&self, stored: &BTreeMap<PartyIndex, Vec<u8>>) -> Result<Online> {
+        let load = |index: PartyIndex| Presignature::from_wire(&stored[&index]);
+        let aggregator = self.signers.indices().next().context("a signer")?;
+        let presignature = load(aggregator)?.public().clone();
+        let task = SignTask { digest: [7; 32], path: DerivationPath::default(), presignature };
+        let setup = SignSetup { key: self.key.clone(), aggregator, tasks: vec![task] };
+        let digest = setup_digest(&setup.to_wire()?);
+        let contexts = self.cast.agree(&self.signers, Sign::<Secp256k1>::ID, digest, 0, &mut rng(1));
+        let mut partial = Duration::ZERO;
+        let mut received = Vec::new();
+        for index in self.signers.indices().filter(|index| *index != aggregator) {
+            let (context, setup) = (Arc::clone(&contexts[&index]), setup.clone());
+            let secret = Presignatures(vec![load(index)?]);
+            let (step, took) = time(|| Sign::<Secp256k1>::start(context, setup, secret, &mut rng(1)));
+            partial = took;
+            let Step::Done { send: Outgoing { mut direct, .. }, .. } = step? else { bail!("more to do") };
+            let shares = direct.remove(&aggregator).context("shares")?;
+            received.push((index, self.envelope(&contexts[&index], aggregator, &shares)?, shares));
+        }
+        let combine = |spoil: bool| -> Result<_> {
+            let (context, setup) = (Arc::clone(&contexts[&aggregator]), setup.clone());
+            let secret = Presignatures(vec![load(aggregator)?]);
+            let Step::Next { state, .. } = Sign::<Secp256k1>::start(context, setup, secret, &mut rng(1))?
+            else {
+                bail!("nobody to wait for")
+            };
+            let mut inbox = Vec::new();
+            for (index, envelope, Message::Shares(shares)) in &received {
+                let mut shares = shares.clone();
+                // One is enough for all to be checked; two might cancel out.
+                if spoil && inbox.is_empty() {
+                    shares.iter_mut().for_each(|share| share[31] ^= 1);
+                }
+                let direct = Some(Message::Shares(shares));
+                inbox.push((*index, Received { broadcast: None, direct, envelope: Arc::clone(envelope) }));
+            }
+            Ok(time(|| {
+                let accept = |(index, received)| Some((index, state.accept(index, received).ok()?));
+                let inbox = inbox.into_iter().filter_map(accept).collect();
+                state.advance(inbox, &mut rng(1))
+            }))
+        };
+        let (step, combined) = combine(false)?;
+        let Ok(Step::Done { output: Output::Signatures(made), .. }) = step else { bail!("no signature") };
+        let (blamed, checked) = combine(true)?;
+        let Err(Failure::Blame(culprits)) = blamed else { bail!("nobody is blamed") };
+        anyhow::ensure!(culprits.len() == 1, "one share was wrong");
+        let made = made.0.first().context("a signature")?;
+        let (verdict, verify) = time(|| made.public_key.verify(&[7; 32], &made.signature));
+        verdict.ok().context("the signature is wrong")?;
+        Ok(Online { partial, combined, checked, verify })
+    }
+
+    fn envelope(
+        &self,
+        context: &SessionContext,
+        recipient: PartyIndex,
+        message: &Message,
+    ) -> Result<Arc<Envelope>> {
+        let header = Header {
+            session: context.session(),
+            epoch: 0,
+            attempt: 0,
+            sender: context.me(),
+            recipient: Some(recipient),
+            kind: Kind::Round,
+            round: 1,
+            echo: None,
+        };
+        let signer = self.cast.keyring(context.me()).signer;
+        let direct = Part::Whole(message.to_wire()?);
+        Ok(Arc::new(Envelope::seal(header, Part::Absent, direct, &*signer)))
+    }
+}
+
+/// The parts of an online signature.
+pub(crate) struct Online {
+    /// A share: with the tests of the setup and of the stored presignature, and with the nonce randomised.
+    pub(crate) partial: Duration,
+    /// The signature of all shares, verified.
+    pub(crate) combined: Duration,
+    /// The same when it is wrong, and every share is checked.
+    pub(crate) checked: Duration,
+    /// The verification of a signature.
+    pub(crate) verify: Duration,
+}
