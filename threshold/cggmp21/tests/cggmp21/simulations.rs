@@ -102,7 +102,7 @@ impl Drop for Running<'_> {
 /// One line in a hundred signatures, of a test that takes long.
 #[allow(clippy::print_stderr)]
 fn report(made: usize, of: usize) {
-    if of > 100 && made % 100 == 0 {
+    if of > 100 && made.is_multiple_of(100) {
         eprintln!("{made} of {of} signatures");
     }
 }
@@ -122,7 +122,7 @@ fn simulate(plan: &Plan, wallets: u64) {
                             break;
                         }
                         let _running = Running { seed, next: &next };
-                        let made = if seed % 2 == 0 {
+                        let made = if seed.is_multiple_of(2) {
                             sign_with_a_wallet::<Secp256k1>(plan, seed)
                         } else {
                             sign_with_a_wallet::<P256>(plan, seed)
@@ -150,7 +150,7 @@ fn sign_with_a_wallet<C: Suite>(plan: &Plan, seed: u64) -> Vec<[u8; 32]> {
     let openssl = plan.openssl.then(|| OpenSsl::new(&format!("{}-{seed}", plan.sizes.id())));
     let mut nonces = Vec::new();
     while nonces.len() < plan.signatures {
-        let more = u16::from(rng.next_u32() % 16 == 0);
+        let more = u16::from(rng.next_u32().is_multiple_of(16));
         let signers = choose(holders.clone(), (threshold + more).min(total), rng);
         let most = (plan.signatures - nonces.len()) / plan.uses;
         let setup = scene.presign_setup(&signers, pick(1..=most as u16, rng));
@@ -180,7 +180,7 @@ fn sign_with_a_wallet<C: Suite>(plan: &Plan, seed: u64) -> Vec<[u8; 32]> {
 }
 
 fn faults(rng: &mut dyn RngCore) -> Faults {
-    let mut seldom = || if rng.next_u32() % 4 == 0 { rng.next_u32() % 100 } else { 0 };
+    let mut seldom = || if rng.next_u32().is_multiple_of(4) { rng.next_u32() % 100 } else { 0 };
     Faults { duplicate_per_mille: seldom(), drop_per_mille: seldom() }
 }
 
