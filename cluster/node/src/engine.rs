@@ -379,6 +379,7 @@ impl Engine {
     async fn take(self: &Arc<Self>, from: Identity, frame: Frame) {
         match frame {
             Frame::Invite(invite) => {
+                self.await_presignatures(&from, &invite.presignatures).await;
                 let answer = self.invited(from, *invite);
                 self.send(&from, &answer);
             }

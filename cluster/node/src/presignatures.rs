@@ -191,6 +191,12 @@ impl PresignaturePool {
         Ok(Reservation { pool: Arc::clone(self), ids: ids.to_vec() })
     }
 
+    /// Whether all of these are here.
+    pub(crate) fn has_all(&self, ids: &[PresignatureId]) -> bool {
+        let entries = self.lock();
+        ids.iter().all(|id| entries.contains_key(id))
+    }
+
     /// The public side of presignatures, in this order; of those that are here.
     pub(crate) fn publics(&self, ids: &[PresignatureId]) -> Vec<PublicPresignature> {
         let entries = self.lock();

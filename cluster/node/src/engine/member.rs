@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use quorate_cggmp21::PresignatureId;
 use quorate_keys::Identity;
 use quorate_request::{ErrorCode, HexArray, SessionResult, SignResponse, SignedRequest, Verified};
-use quorate_session::{Acceptance, Accepted, SessionId, Start};
+use quorate_session::{Acceptance, Accepted, Start};
 use rand_core::OsRng;
 use tokio::sync::watch;
 
@@ -23,6 +23,9 @@ use crate::presignatures::{Reservation, Unpromised};
 const LONGEST_PROPOSAL: Duration = Duration::from_secs(600);
 /// How long an attempt is remembered after it ended, to take its outcome.
 const REMEMBERED: Duration = Duration::from_secs(120);
+/// How often, and after how long, to look for presignatures that are about to be ready.
+const MOMENTS: u32 = 200;
+const MOMENT: Duration = Duration::from_millis(5);
 /// How long a start may be under way.
 const START_MARGIN: Duration = Duration::from_secs(1);
 /// How long it is a waiting proposer's turn: a little longer than proposers pause at the most.
@@ -362,10 +365,6 @@ impl Engine {
         }
         match reserved {
             Ok(reservation) => Ok(Some(reservation)),
-            // The owner's session has ended before this node's.
-            Err(Unpromised::Lacking(_)) if self.is_presigning(&owner, &wallet) => {
-                Err(Reason::Busy("is about to finish the presignatures".into()))
-            }
             Err(Unpromised::Lacking(ids)) => Err(Reason::Lacking(ids)),
             Err(Unpromised::Reserved) => Err(Reason::Busy("has promised the presignatures already".into())),
             Err(Unpromised::Foreign) => Err(refused("aborted", "the presignatures are not for this".into())),
@@ -388,12 +387,23 @@ impl Engine {
         }
     }
 
-    /// Whether presignatures for this owner are being made here.
-    fn is_presigning(&self, owner: &Identity, wallet: &SessionId) -> bool {
-        let makes = |job: &Job| match job {
-            Job::Presign(job) => job.origin.owner == *owner && job.origin.wallet == *wallet,
-            _ => false,
-        };
+    /// Waits for presignatures that are being made: the owner's session may have ended a moment before this node's.
+    pub(super) async fn await_presignatures(&self, owner: &Identity, ids: &[PresignatureId]) {
+        for _ in 0..MOMENTS {
+            if ids.is_empty() || self.presignatures.has_all(ids) {
+                return;
+            }
+            let is_presigning = self.is_presigning_for(owner);
+            // A moment longer than the session: it ends before what it has made is in the pool.
+            tokio::time::sleep(MOMENT).await;
+            if !is_presigning {
+                return;
+            }
+        }
+    }
+
+    fn is_presigning_for(&self, owner: &Identity) -> bool {
+        let makes = |job: &Job| matches!(job, Job::Presign(job) if job.origin.owner == *owner);
         lock(&self.taken).values().any(|part| part.live && makes(&part.job))
     }
 
