@@ -223,6 +223,7 @@ impl Engine {
 
     /// What this node alone brings into a session. What is for one use is gone from where it was kept.
     async fn secret_of(&self, part: &Part, halves: Option<Presignatures>) -> Result<Secret<Vec<u8>>, String> {
+        #[allow(clippy::needless_pass_by_value, reason = "it is what `map_err` hands over")]
         fn text(error: impl ToString) -> String {
             error.to_string()
         }
