@@ -35,11 +35,11 @@ pub(crate) fn measure(whose: &str, threshold: u16, total: u16) -> Result<()> {
     let (kept, peak) = match whose {
         "ours" => {
             let wallet = ours::Wallet::new(threshold, total)?;
-            during(|| Ok(drop(wallet.presign(false)?)))?
+            during(|| wallet.presign(false).map(drop))?
         }
         "theirs" => {
             let wallet = theirs::Wallet::new(threshold, total)?;
-            during(|| Ok(drop(wallet.presign()?)))?
+            during(|| wallet.presign().map(drop))?
         }
         other => bail!("{other}?"),
     };

@@ -88,3 +88,90 @@ impl<C: Suite> Randomised<C> {
         bytes
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+    use std::collections::BTreeMap;
+
+    use quorate_keys::{ChainCode, GroupKey};
+    use quorate_session::ProtocolId;
+    use quorate_sharing::{Curve, PublicShares, Secp256k1};
+    use quorate_simulator::Cast;
+    use rand_chacha::ChaCha20Rng;
+    use rand_core::SeedableRng;
+
+    use super::*;
+    use crate::presignature::{PresignatureId, PublicPresignature};
+
+    type C = Secp256k1;
+
+    /// Of the same setup digest, whatever the setup is: so only what goes into ρ by itself shows.
+    fn agreement(cast: &Cast, signers: &[u16], seed: u64) -> Agreement {
+        let mut rng = ChaCha20Rng::seed_from_u64(seed);
+        let committee = cast.subset(signers);
+        let id = ProtocolId::new("test", "test", 1);
+        let contexts = cast.agree(&committee, id, [1; 32], 0, &mut rng);
+        contexts.values().next().unwrap().agreement().clone()
+    }
+
+    fn point(factor: u64) -> Vec<u8> {
+        C::encode(&C::mul_base(&factor.into()))
+    }
+
+    #[test]
+    fn whatever_is_signed_changes_the_factor_of_the_nonce() {
+        let cast = Cast::new(2, 3, 1);
+        let session = agreement(&cast, &[1, 2], 1);
+        let presignature = PublicPresignature {
+            id: PresignatureId([1; 32]),
+            key: [2; 32],
+            nonce: point(3),
+            checks: BTreeMap::new(),
+        };
+        let task = SignTask { digest: [4; 32], path: "m/1".parse().unwrap(), presignature };
+        let key = |factor| PublicShares {
+            group_key: GroupKey::from_bytes(C::ID, &point(factor)).unwrap(),
+            chain_code: ChainCode::new([6; 32]),
+            epoch: 0,
+            committee: cast.committee().clone(),
+            verifying_shares: BTreeMap::new(),
+        };
+        let setup = |factor| SignSetup {
+            key: key(factor),
+            aggregator: PartyIndex::new(1).unwrap(),
+            tasks: vec![task.clone()],
+        };
+        let usual = setup(5);
+        let factor = |agreement: &Agreement, setup: &SignSetup, task: &SignTask, place| {
+            C::scalar_to_bytes(&Randomised::<C>::new(agreement, setup, task, place).unwrap().inverse)
+        };
+        let changed = |change: &dyn Fn(&mut SignTask)| {
+            let mut task = task.clone();
+            change(&mut task);
+            factor(&session, &usual, &task, 0)
+        };
+        let usual_factor = factor(&session, &usual, &task, 0);
+        assert_eq!(factor(&session, &usual, &task, 0), usual_factor, "nothing else goes into it");
+        let root = |task: &mut SignTask| task.path = "m".parse().unwrap();
+        let mut other_root = task.clone();
+        root(&mut other_root);
+        let factors = [
+            usual_factor,
+            changed(&|task| task.digest[31] ^= 1),
+            changed(&|task| task.presignature.id = PresignatureId([9; 32])),
+            changed(&|task| task.presignature.nonce = point(4)),
+            changed(&|task| task.path = "m/2".parse().unwrap()),
+            changed(&root),
+            // Of both, the tweak is zero: only the keys differ.
+            factor(&session, &setup(7), &other_root, 0),
+            factor(&session, &usual, &task, 1),
+            // Other fresh bytes, and other signers.
+            factor(&agreement(&cast, &[1, 2], 2), &usual, &task, 0),
+            factor(&agreement(&cast, &[1, 3], 1), &usual, &task, 0),
+        ];
+        let distinct: std::collections::BTreeSet<_> = factors.iter().collect();
+        assert_eq!(distinct.len(), factors.len());
+    }
+}
