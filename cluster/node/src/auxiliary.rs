@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use quorate_cggmp21::auxiliary::{Auxiliary, PublicAuxiliary};
@@ -19,6 +20,8 @@ struct Stored {
     auxiliary: Auxiliary,
     /// Digest of the client's request that it was made for, if one was.
     request: Option<[u8; 32]>,
+    /// Milliseconds since 1970.
+    made: u64,
     active: bool,
 }
 
@@ -32,10 +35,16 @@ pub(crate) struct Known {
     pub(crate) session: SessionId,
     pub(crate) public: PublicAuxiliary,
     request: Option<[u8; 32]>,
+    made: u64,
     active: bool,
 }
 
 impl Known {
+    /// Of one group, the later replaces the earlier: the same at each node.
+    fn order(&self) -> (u64, SessionId) {
+        (self.public.epoch, self.session)
+    }
+
     fn is_of(&self, parties: &BTreeSet<Identity>) -> bool {
         self.public.keys.keys().eq(parties.iter())
     }
@@ -88,13 +97,14 @@ impl Auxiliaries {
         self.known.read().unwrap_or_else(PoisonError::into_inner).get(session).cloned()
     }
 
-    /// The active one that all of these have a part in: of the largest group, of that the latest.
+    /// The active one that all of these have a part in: the latest, of whatever group. What a client has had made anew is used, even if some of an
+    /// older, larger group took no part.
     pub(crate) fn covering(&self, parties: &BTreeSet<Identity>) -> Option<Arc<Known>> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         let covers = |known: &&Arc<Known>| {
             known.active && parties.iter().all(|party| known.public.keys.contains_key(party))
         };
-        let order = |known: &&Arc<Known>| (known.public.keys.len(), known.public.epoch, known.session);
+        let order = |known: &&Arc<Known>| (known.made, known.public.keys.len(), known.session);
         known.values().filter(covers).max_by_key(order).cloned()
     }
 
@@ -102,7 +112,7 @@ impl Auxiliaries {
     pub(crate) fn active(&self, parties: &BTreeSet<Identity>) -> Option<Arc<Known>> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         let of_these = known.values().filter(|known| known.active && known.is_of(parties));
-        of_these.max_by_key(|known| known.public.epoch).cloned()
+        of_these.max_by_key(|known| known.order()).cloned()
     }
 
     /// The highest epoch of just these, active or not.
@@ -114,7 +124,17 @@ impl Auxiliaries {
     /// Whether a client's request has led to auxiliary information here already.
     pub(crate) fn was_made_for(&self, request: &[u8; 32]) -> bool {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        known.values().any(|known| known.request.as_ref() == Some(request))
+        known.values().any(|known| known.active && known.request.as_ref() == Some(request))
+    }
+
+    /// How much there is, active or not.
+    pub(crate) fn count(&self) -> usize {
+        self.known.read().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// Whether that of a session waits to become active.
+    pub(crate) fn is_pending(&self, session: &SessionId) -> bool {
+        self.find(session).is_some_and(|known| !known.active)
     }
 
     /// How many groups have active auxiliary information.
@@ -148,48 +168,67 @@ impl Auxiliaries {
         request: Option<[u8; 32]>,
     ) -> Result<(), AuxiliaryFault> {
         let _one_at_a_time = self.deciding.lock().await;
-        self.put(Batch::new(), session, &Stored { auxiliary, request, active: false }).await
+        let parties: BTreeSet<_> = auxiliary.public().keys.keys().copied().collect();
+        // One that waits is enough of a group: an older one has failed.
+        let older = self.of(&parties, |known| !known.active);
+        let made = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+        let made = u64::try_from(made).unwrap_or(u64::MAX);
+        self.put(older, session, &Stored { auxiliary, request, made, active: false }).await
     }
 
-    /// Everybody has stored it: from now on it is used, and what the same group made before is erased.
+    /// Those of a group.
+    fn of(&self, parties: &BTreeSet<Identity>, which: impl Fn(&Known) -> bool) -> Vec<SessionId> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let of_these = known.values().filter(|known| known.is_of(parties) && which(known));
+        of_these.map(|known| known.session).collect()
+    }
+
+    /// Everybody has stored it: from now on it is used, and what the same group made before is erased. Gives what is used now: what is newer
+    /// stays.
     ///
     /// # Errors
     /// The store's; or it is not there.
     pub(crate) async fn activate(&self, session: SessionId) -> Result<Arc<Known>, AuxiliaryFault> {
         let _one_at_a_time = self.deciding.lock().await;
         let mut stored = self.stored(&session)?;
+        let this = stored.known(session);
+        let parties: BTreeSet<_> = this.public.keys.keys().copied().collect();
+        if let Some(active) = self.active(&parties)
+            && active.order() >= this.order()
+        {
+            return Ok(active);
+        }
         stored.active = true;
-        let public = stored.auxiliary.public();
-        let parties: BTreeSet<_> = public.keys.keys().copied().collect();
-        let older: Vec<_> = {
-            let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-            let older = known.values().filter(|known| {
-                known.session != session && known.is_of(&parties) && known.public.epoch <= public.epoch
-            });
-            older.map(|known| known.session).collect()
-        };
-        let batch = older
-            .iter()
-            .fold(Batch::new(), |batch, session| batch.delete(Table::Auxiliary, session.as_bytes()));
-        self.put(batch, session, &stored).await?;
-        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        known.retain(|session, _| !older.contains(session));
-        known.get(&session).cloned().ok_or(AuxiliaryFault::Absent)
+        let older = self.of(&parties, |known| known.order() < this.order());
+        self.put(older, session, &stored).await?;
+        self.find(&session).ok_or(AuxiliaryFault::Absent)
     }
 
-    async fn put(&self, batch: Batch, session: SessionId, stored: &Stored) -> Result<(), AuxiliaryFault> {
+    /// Stores one in place of others.
+    async fn put(
+        &self,
+        others: Vec<SessionId>,
+        session: SessionId,
+        stored: &Stored,
+    ) -> Result<(), AuxiliaryFault> {
         let value = stored.to_wire().map_err(|error| AuxiliaryFault::Unreadable(error.to_string()))?;
-        let known = stored.known(session);
-        let batch = batch.put(Table::Auxiliary, session.as_bytes(), known.public.epoch, Secret::new(value));
+        let new = stored.known(session);
+        let batch = others
+            .iter()
+            .fold(Batch::new(), |batch, session| batch.delete(Table::Auxiliary, session.as_bytes()))
+            .put(Table::Auxiliary, session.as_bytes(), new.public.epoch, Secret::new(value));
         self.store.commit(batch).await?;
-        self.known.write().unwrap_or_else(PoisonError::into_inner).insert(session, Arc::new(known));
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|session, _| !others.contains(session));
+        known.insert(session, Arc::new(new));
         Ok(())
     }
 }
 
 impl Stored {
     fn known(&self, session: SessionId) -> Known {
-        let Self { auxiliary, request, active } = self;
-        Known { session, public: auxiliary.public().clone(), request: *request, active: *active }
+        let Self { auxiliary, request, made, active } = self;
+        let public = auxiliary.public().clone();
+        Known { session, public, request: *request, made: *made, active: *active }
     }
 }

@@ -85,6 +85,8 @@ pub(crate) struct Parts {
     pub(crate) auxiliaries: Auxiliaries,
     pub(crate) foreground: Workers,
     pub(crate) background: Workers,
+    /// For the search of primes.
+    pub(crate) searchers: Workers,
 }
 
 /// One node: proposer, member of committees, and keeper of wallets and requests.
@@ -171,8 +173,9 @@ impl Engine {
             auxiliaries,
             foreground,
             background,
+            searchers,
         } = parts;
-        let primes = PrimePool::load(Arc::clone(&store), background.clone(), config.prime_pool)?;
+        let primes = PrimePool::new(searchers, config.prime_pool);
         Ok(Arc::new(Self {
             me: identity.identity(),
             auxiliaries,

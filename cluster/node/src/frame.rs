@@ -147,6 +147,8 @@ pub(crate) enum Reason {
     Lacking(Vec<PresignatureId>),
     /// This member knows later auxiliary information of these nodes.
     Behind { epoch: u64 },
+    /// For these nodes this member has other auxiliary information, active: that of this session.
+    Replaced { session: SessionId },
 }
 
 impl fmt::Display for Reason {
@@ -157,6 +159,9 @@ impl fmt::Display for Reason {
             Self::Done(_) => f.write_str("the request has its result"),
             Self::Busy(why) | Self::Unable(why) => f.write_str(why),
             Self::Lacking(ids) => write!(f, "{} of the presignatures are not here", ids.len()),
+            Self::Replaced { .. } => {
+                f.write_str("has other auxiliary information of these nodes; let it be made anew")
+            }
             Self::Behind { epoch } => write!(f, "there is auxiliary information of epoch {epoch} already"),
         }
     }

@@ -25,7 +25,7 @@ use crate::config::Config;
 use crate::frame::Sought;
 use crate::protocols;
 use crate::wallets::{Wallet, Wallets};
-pub(crate) use provision::{AuxiliaryJob, PresignJob};
+pub(crate) use provision::{AuxiliaryJob, PresignJob, may_follow};
 use quorate_identity::peers::Peers;
 use transaction::Transaction;
 

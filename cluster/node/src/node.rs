@@ -117,6 +117,7 @@ impl Node {
         let auxiliaries = Auxiliaries::load(Arc::clone(&store))?;
         let foreground = Workers::foreground(config.work_threads).map_err(NodeError::Threads)?;
         let background = Workers::background(config.work_threads).map_err(NodeError::Threads)?;
+        let searchers = Workers::background(config.work_threads.min(2)).map_err(NodeError::Threads)?;
 
         let api_address = sockets
             .api
@@ -142,6 +143,7 @@ impl Node {
             auxiliaries,
             foreground,
             background,
+            searchers,
         };
         let engine = Engine::new(parts)?;
         Ok(Self::run(engine, transport, incoming, peer_address, sockets.api, api_address))

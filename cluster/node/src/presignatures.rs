@@ -9,6 +9,7 @@
 //! rolled back. In memory it can't: what leaves the pool is gone before anything that depends on it leaves the node, and what
 //! is lost with the process was never used. The price is that a node starts with an empty pool.
 
+use std::collections::hash_map::Entry as MapEntry;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -113,7 +114,9 @@ impl PresignaturePool {
         for half in made {
             let (id, origin) = (half.public().id, Arc::clone(origin));
             let entry = Entry { origin, half, since: Instant::now(), claimed: false, reserved: false };
-            if entries.insert(id, entry).is_none() {
+            // Nobody's word puts another in place of one that is here.
+            if let MapEntry::Vacant(place) = entries.entry(id) {
+                place.insert(entry);
                 self.counts.added.fetch_add(1, Ordering::Relaxed);
             }
         }
@@ -237,11 +240,13 @@ impl PresignaturePool {
         self.drop_unless(&mut self.lock(), |_, entry| entry.reserved || good(&entry.origin))
     }
 
-    /// Drops these of an owner: others don't have them.
-    pub(crate) fn forget(&self, owner: &Identity, ids: &[PresignatureId]) -> usize {
+    /// Drops these of an owner: this signer says that it does not have them.
+    pub(crate) fn forget(&self, owner: &Identity, signer: &Identity, ids: &[PresignatureId]) -> usize {
         let ids: HashSet<_> = ids.iter().collect();
-        let keep = |id: &PresignatureId, entry: &Entry| entry.origin.owner != *owner || !ids.contains(id);
-        self.drop_unless(&mut self.lock(), keep)
+        self.drop_unless(&mut self.lock(), |id, entry| {
+            let Entry { origin, reserved, .. } = entry;
+            *reserved || origin.owner != *owner || !origin.signers.contains(signer) || !ids.contains(id)
+        })
     }
 
     fn drop_unless(
@@ -306,6 +311,16 @@ impl Claim {
 
     fn ids(&self) -> impl Iterator<Item = PresignatureId> + '_ {
         self.publics.iter().map(|public| public.id)
+    }
+
+    /// A signer has not taken them: others come first for a while.
+    pub(crate) fn put_back(&self) {
+        let mut entries = self.pool.lock();
+        for id in self.ids() {
+            if let Some(entry) = entries.get_mut(&id) {
+                entry.since = Instant::now();
+            }
+        }
     }
 
     /// The signers have been told to begin: nobody uses them again.

@@ -1,24 +1,27 @@
 //! Safe primes for the moduli of auxiliary information, searched while nothing else is to do: a pair takes seconds.
+//!
+//! # Security
+//! In memory only. Auxiliary information is made anew when somebody may have read a node's disk: with primes from that disk it would be
+//! read again.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use quorate_cggmp21::auxiliary::Primes;
-use quorate_keys::Secret;
 use quorate_paillier::{SafePrime, Sizes};
-use quorate_session::Wire;
-use rand_core::{OsRng, RngCore};
+use rand_core::OsRng;
 use tokio::sync::Notify;
 
-use crate::store::{Batch, Precondition, Store, StoreError, Table};
 use crate::work::Workers;
 
-/// Pairs of primes, each for one modulus, in the store until they are taken.
+/// How long to let a search be that broke off.
+const AFTER_FAILURE: Duration = Duration::from_secs(10);
+
+/// Pairs of primes, each for one modulus.
 pub(crate) struct PrimePool {
-    store: Arc<Store>,
     workers: Workers,
-    /// The pairs that there are.
-    ready: Mutex<Vec<Vec<u8>>>,
+    ready: Mutex<Vec<Primes>>,
     /// How many there are to be: what is configured, or one that somebody waits for.
     wanted: AtomicUsize,
     configured: usize,
@@ -27,26 +30,25 @@ pub(crate) struct PrimePool {
 }
 
 impl PrimePool {
-    /// What is in the store, to be filled up to `configured` pairs.
-    ///
-    /// # Errors
-    /// The store's.
-    pub(crate) fn load(store: Arc<Store>, workers: Workers, configured: usize) -> Result<Self, StoreError> {
-        let ready = store.keys(Table::Primes, "")?;
-        Ok(Self {
-            store,
+    /// An empty pool, to be filled up to `configured` pairs by these threads.
+    pub(crate) fn new(workers: Workers, configured: usize) -> Self {
+        Self {
             workers,
-            ready: Mutex::new(ready),
+            ready: Mutex::default(),
             wanted: AtomicUsize::new(configured),
             configured,
             wake: Notify::new(),
             stopped: Arc::default(),
-        })
+        }
+    }
+
+    fn ready(&self) -> MutexGuard<'_, Vec<Primes>> {
+        self.ready.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How many pairs there are.
     pub(crate) fn depth(&self) -> usize {
-        self.ready.lock().unwrap_or_else(PoisonError::into_inner).len()
+        self.ready().len()
     }
 
     /// Whether there is a pair. If there is none, one is searched.
@@ -59,38 +61,27 @@ impl PrimePool {
         false
     }
 
-    /// Takes a pair. It is erased from the store before it is used.
-    ///
-    /// # Errors
-    /// The store's.
-    pub(crate) async fn take(&self) -> Result<Option<Primes>, StoreError> {
-        loop {
-            let next = self.ready.lock().unwrap_or_else(PoisonError::into_inner).pop();
-            let Some(key) = next else { return Ok(None) };
-            self.wake.notify_one();
-            let read = match self.store.get(Table::Primes, &key) {
-                Ok(record) => record.and_then(|record| Primes::from_wire(record.value.expose()).ok()),
-                Err(StoreError::DamagedRecord { .. }) => None,
-                Err(error) => return Err(error),
-            };
-            self.store.commit(Batch::new().delete(Table::Primes, &key)).await?;
-            match read {
-                Some(primes) => return Ok(Some(primes)),
-                None => tracing::warn!("a pair of primes was damaged; another is taken"),
-            }
-        }
+    /// Takes a pair.
+    pub(crate) fn take(&self) -> Option<Primes> {
+        let taken = self.ready().pop();
+        self.wake.notify_one();
+        taken
     }
 
     /// Searches pairs as long as some are wanted, until [`PrimePool::stop`].
     pub(crate) async fn fill(self: Arc<Self>) {
         loop {
             while self.depth() < self.wanted.load(Ordering::Acquire) {
+                let (p, q) = tokio::join!(self.search(), self.search());
                 if self.stopped.load(Ordering::Acquire) {
                     return;
                 }
-                if let Err(error) = self.add().await {
-                    tracing::warn!(%error, "a pair of primes could not be made");
-                    tokio::time::sleep(std::time::Duration::from_secs(10)).await;
+                match p.zip(q) {
+                    Some((p, q)) => self.ready().push(Primes::new(&p, &q)),
+                    None => {
+                        tracing::error!("the search for primes broke off");
+                        tokio::time::sleep(AFTER_FAILURE).await;
+                    }
                 }
             }
             self.wanted.store(self.configured, Ordering::Release);
@@ -98,30 +89,14 @@ impl PrimePool {
         }
     }
 
-    async fn add(&self) -> Result<(), String> {
-        let (p, q) = tokio::join!(self.search(), self.search());
-        let (Some(p), Some(q)) = (p?, q?) else { return Ok(()) };
-        let primes = Primes::new(&p, &q).to_wire().map_err(|error| error.to_string())?;
-        let mut key = vec![0; 16];
-        OsRng.fill_bytes(&mut key);
-        let batch = Batch::new().require(Table::Primes, &key, Precondition::Absent).put(
-            Table::Primes,
-            &key,
-            0,
-            Secret::new(primes),
-        );
-        self.store.commit(batch).await.map_err(|error| error.to_string())?;
-        self.ready.lock().unwrap_or_else(PoisonError::into_inner).push(key);
-        Ok(())
-    }
-
-    /// `None` when the node stops.
-    async fn search(&self) -> Result<Option<SafePrime>, String> {
+    async fn search(&self) -> Option<SafePrime> {
         let stopped = Arc::clone(&self.stopped);
-        let search = move || {
-            SafePrime::search(Sizes::STANDARD.prime(), &mut OsRng, &|| stopped.load(Ordering::Relaxed))
-        };
-        self.workers.run(search).await.map(Result::ok).map_err(|error| error.to_string())
+        let stop = move || stopped.load(Ordering::Relaxed);
+        self.workers
+            .run(move || SafePrime::search(Sizes::STANDARD.prime(), &mut OsRng, &stop))
+            .await
+            .ok()?
+            .ok()
     }
 
     /// Gives the search up.

@@ -102,6 +102,17 @@ pub(crate) const OUTCOMES: [&str; 11] = [
 ];
 
 impl Attempted {
+    /// The nodes on account of which it failed.
+    pub(super) fn nodes(&self) -> Vec<Identity> {
+        match self {
+            Self::Refused(node, _) | Self::Busy(node, _) | Self::SteppedBack(node, _) => vec![*node],
+            Self::Absent(nodes, _) | Self::Doubtful(nodes, _) | Self::Cheated(nodes, _) => {
+                nodes.iter().copied().collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
     /// Which of the [`OUTCOMES`] this is.
     pub(super) const fn outcome(&self) -> &'static str {
         match self {
@@ -391,7 +402,7 @@ impl Engine {
             Reason::Busy(why) => Attempted::Busy(from, format!("node {}: {why}", self.name(&from))),
             Reason::Unable(why) => Attempted::Absent(BTreeSet::from([from]), why),
             Reason::Lacking(ids) => {
-                self.presignatures.forget(&self.me, &ids);
+                self.presignatures.forget(&self.me, &from, &ids);
                 Attempted::Busy(from, format!("node {} lacks presignatures", self.name(&from)))
             }
             reason => Attempted::Refused(from, reason),
@@ -449,7 +460,10 @@ impl Engine {
                     return Attempted::NotKept(why);
                 }
                 Answer::Active(_) | Answer::NotKept(..) => {}
-                Answer::Presigned(publics) if chosen.contains(&from) && matches!(job, Job::Presign(_)) => {
+                // Of its own session, or, when it is no signer, from the one that speaks for them.
+                Answer::Presigned(publics)
+                    if matches!(job, Job::Presign(_)) && self.speaker(committee) == Some(from) =>
+                {
                     return Attempted::Presigned(publics);
                 }
                 Answer::Auxiliary(session) if session == agreement.session() => {
@@ -491,6 +505,12 @@ impl Engine {
                 return ended;
             }
         }
+    }
+
+    /// Whose word it is that presignatures were made: this node's, if it is one of the signers.
+    fn speaker(&self, committee: &Committee) -> Option<Identity> {
+        let party = aggregator(committee, &self.me)?;
+        committee.member(party).map(|member| member.identity)
     }
 
     fn aborted(&self, agreement: &Agreement, abort: &Abort) -> Attempted {

@@ -443,10 +443,12 @@ impl Engine {
             let mut taken = lock(&self.taken);
             taken.retain(|_, part| part.live || part.since.elapsed() < REMEMBERED);
             let operation = part.job.operation();
-            let live = taken
-                .iter()
-                .filter(|(other, part)| part.live && part.job.operation() == operation && **other != id)
-                .count();
+            // What nodes do of their own accord is counted for each that proposes it: none takes the places of others.
+            let alike = |other: &TakenPart| {
+                other.job.operation() == operation
+                    && (part.cause.verified().is_some() || other.proposer == from)
+            };
+            let live = taken.iter().filter(|(other, part)| part.live && alike(part) && **other != id).count();
             if live >= self.most_live(&part.job) {
                 return Err(Reason::Busy("has too many sessions".into()));
             }
@@ -503,9 +505,13 @@ impl Engine {
 
     /// The attempt has neither promise nor session any more.
     pub(super) fn part_over(&self, request: &str, proposal: &[u8; 32]) {
-        if let Some(part) = lock(&self.taken).get_mut(request).filter(|part| part.proposal == *proposal) {
-            part.live = false;
-            part.turn_since = None;
+        let mut taken = lock(&self.taken);
+        let Some(part) = taken.get_mut(request).filter(|part| part.proposal == *proposal) else { return };
+        part.live = false;
+        part.turn_since = None;
+        // Nobody comes back to what nodes do of their own accord.
+        if part.cause.verified().is_none() {
+            taken.remove(request);
         }
     }
 

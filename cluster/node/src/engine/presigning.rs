@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use quorate_cggmp21::presign::PresignSetup;
 use quorate_cggmp21::{PresignatureId, PublicPresignature};
@@ -18,6 +19,11 @@ use crate::job::{Job, PresignJob, SignJob};
 use crate::presignatures::{Claim, Half};
 use crate::wallets::Wallet;
 
+/// How long a signer may be busy before others are asked: when a client waits, and when nobody does.
+const URGENT_PATIENCE: Duration = Duration::from_millis(500);
+const BACKGROUND_PATIENCE: Duration = Duration::from_secs(5);
+/// Presignatures made in one session: if it fails, so many are lost.
+const AT_ONCE: usize = 8;
 /// More than this are not compared: they would not fit into a frame.
 const COMPARED: usize = 30_000;
 
@@ -37,7 +43,8 @@ impl Engine {
             let fit = self.are_fit(signers, &up)
                 && named.as_ref().is_none_or(|named| named == signers)
                 && !signers.iter().any(|signer| trouble.has_refused(signer));
-            fit.then(|| signers.iter().map(|signer| trouble.strikes_of(signer)).sum())
+            let strikes = |signer| trouble.strikes_of(signer) + u32::from(self.demand.is_shunned(signer));
+            fit.then(|| signers.iter().map(strikes).sum())
         };
         self.presignatures.claim(&self.me, &job.wallet.session(), job.tasks.len(), cost)
     }
@@ -95,7 +102,7 @@ impl Engine {
         deadline: Instant,
     ) -> Result<usize, Attempted> {
         let auxiliary = self.auxiliary_for(wallet, signers, deadline).await?;
-        let count = count.min(PresignSetup::limit(signers.len()));
+        let count = count.min(PresignSetup::limit(signers.len())).min(AT_ONCE);
         let new = NewPresignatures {
             wallet: wallet.session(),
             signers: signers.clone(),
@@ -103,21 +110,35 @@ impl Engine {
             count: u16::try_from(count).unwrap_or(1),
             urgent,
         };
-        let refused = |reason: Reason| Attempted::NotReady(reason.to_string());
+        // Replaced since.
+        let refused = |reason: Reason| Attempted::Again(reason.to_string());
         let job = PresignJob::new(&new, self.me, &self.wallets, &self.auxiliaries).map_err(refused)?;
         let origin = Arc::clone(&job.origin);
         let cause = Cause::Upkeep(Box::new(Upkeep::new(Provision::Presignatures(new), &mut OsRng)));
         let job = Job::Presign(Box::new(job));
-        let publics = match self.provide(&cause, &job, signers, deadline).await {
+        let patience = if urgent { URGENT_PATIENCE } else { BACKGROUND_PATIENCE };
+        let publics = match self.provide(&cause, &job, signers, patience, deadline).await {
             Attempted::Presigned(publics) => publics,
+            // This node has stored what the signer uses, and has not heard that all have.
+            Attempted::Refused(_, Reason::Replaced { session }) if self.auxiliaries.is_pending(&session) => {
+                let activated = self.auxiliaries.activate(session).await;
+                return Err(Attempted::Again(activated.map_or_else(
+                    |error| error.to_string(),
+                    |_| "auxiliary information has become active only now".into(),
+                )));
+            }
             failed => return Err(failed),
         };
         if !signers.contains(&self.me) {
-            let is_of_these = |public: &PublicPresignature| public.signers().len() == signers.len();
-            if publics.len() != count || !publics.iter().all(is_of_these) {
-                return Err(Attempted::Again(
-                    "a signer told of other presignatures than were asked for".into(),
-                ));
+            let is_of_these = |public: &PublicPresignature| {
+                let members = wallet.record.public.committee.members().iter();
+                let signing = members.filter(|member| signers.contains(&member.identity));
+                public.signers().eq(signing.map(|member| member.index))
+            };
+            let distinct: BTreeSet<_> = publics.iter().map(|public| public.id).collect();
+            if distinct.len() != count || publics.len() != count || !publics.iter().all(is_of_these) {
+                let why = "a signer told of other presignatures than were asked for";
+                return Err(Attempted::Doubtful(signers.clone(), why.into()));
             }
             self.presignatures.add(&origin, publics.into_iter().map(Half::Owner));
         }

@@ -19,7 +19,6 @@ use crate::cause::Cause;
 use crate::frame::{Reason, Signed};
 use crate::job::{self, Job, SignJob};
 use crate::ledger::Ending;
-use crate::protocols;
 use crate::wallets::{Contested, Wallet};
 
 /// What went wrong in the attempts so far.
@@ -38,6 +37,8 @@ pub(super) struct Trouble {
     last: String,
 }
 
+/// How long a request may wait for what has to be made before it.
+const PREPARATION: Duration = Duration::from_secs(300);
 /// What an absence weighs: it costs a round's time to find out.
 const ABSENCE: u32 = 8;
 /// What a doubt weighs: it costs an attempt.
@@ -91,7 +92,8 @@ impl Engine {
             }
             job => job?,
         };
-        let deadline = Instant::now() + self.config.request_timeout;
+        let mut deadline = Instant::now() + self.config.request_timeout;
+        let prepare_by = Instant::now() + PREPARATION.max(self.config.request_timeout);
         let places = match &job {
             Job::Keygen(_) => &self.keygens,
             Job::Sign(_) => &self.signings,
@@ -150,9 +152,24 @@ impl Engine {
                     if phase == Phase::Auxiliary { 1 } else { sign.tasks.len() },
                 );
             }
-            let attempted = match self.presigned(&job, &chosen, claim, deadline).await {
-                Ok(claim) => self.attempt(&cause, &job, &chosen, claim.as_ref(), attempt, deadline).await,
-                Err(failed) => failed,
+            let begun_to_prepare = Instant::now();
+            let prepared = self.presigned(&job, &chosen, claim, prepare_by).await;
+            // What has to be made first does not use up the request's own time.
+            deadline = prepare_by.min(deadline + begun_to_prepare.elapsed()).max(deadline);
+            let attempted = match prepared {
+                Ok(claim) => {
+                    let attempted =
+                        self.attempt(&cause, &job, &chosen, claim.as_ref(), attempt, deadline).await;
+                    if let Some(claim) = &claim {
+                        claim.put_back();
+                        self.demand.shun(&attempted);
+                    }
+                    attempted
+                }
+                Err(failed) => {
+                    self.demand.shun(&failed);
+                    failed
+                }
             };
             self.metrics.attempt_took(job.operation(), attempted.outcome(), begun.elapsed());
             self.note_convictions(&mut trouble);
@@ -160,12 +177,7 @@ impl Engine {
                 Attempted::Signed(result) => {
                     return self.signed_result(verified, *result, &trouble).await;
                 }
-                Attempted::Active(wallet) => {
-                    if protocols::presigning(wallet.scheme).is_some() {
-                        self.demand.note(&wallet);
-                    }
-                    return self.keygen_result(verified, &wallet).await;
-                }
+                Attempted::Active(wallet) => return self.keygen_result(verified, &wallet).await,
                 // No ending of a request.
                 Attempted::Presigned(_) | Attempted::Auxiliary(_) => {
                     return Err(internal("something else was made than was asked for".into()));
@@ -439,7 +451,7 @@ impl Engine {
             Reason::Busy(why) | Reason::Unable(why) => {
                 ErrorBody::new(ErrorCode::NotEnoughSigners, format!("node {}: {why}", self.name(node)))
             }
-            Reason::Done(_) | Reason::Lacking(_) | Reason::Behind { .. } => {
+            Reason::Done(_) | Reason::Lacking(_) | Reason::Behind { .. } | Reason::Replaced { .. } => {
                 internal(format!("node {}: {reason}", self.name(node)))
             }
         }

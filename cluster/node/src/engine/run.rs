@@ -25,8 +25,8 @@ use super::{Busy, Engine, lock};
 use crate::barrier::Step;
 use crate::cause::Cause;
 use crate::frame::{Decline, Frame, GivenUp, Reason, Signed};
-use crate::job::{Job, PresignJob, SignJob, aggregator};
-use crate::presignatures::Half;
+use crate::job::{AuxiliaryJob, Job, PresignJob, SignJob, aggregator};
+use crate::presignatures::{Half, Origin};
 use crate::store::Batch;
 use crate::wallets::{PendingShare, WalletError};
 use crate::work::Workers;
@@ -198,7 +198,7 @@ impl Engine {
         let protocol = part.job.protocol();
         let protocol =
             self.registry.find(protocol).ok_or_else(|| SetupError(format!("unknown protocol {protocol}")))?;
-        let secret = self.secret_of(part, halves).await.map_err(SetupError)?;
+        let secret = self.secret_of(part, halves).map_err(SetupError)?;
         self.barrier.reached(part.job.operation(), Step::Started);
         let (protocol, context) = (Arc::clone(protocol), Arc::clone(&part.context));
         let (setup, keyring) = (part.setup.clone(), self.keyring());
@@ -222,7 +222,7 @@ impl Engine {
     }
 
     /// What this node alone brings into a session. What is for one use is gone from where it was kept.
-    async fn secret_of(&self, part: &Part, halves: Option<Presignatures>) -> Result<Secret<Vec<u8>>, String> {
+    fn secret_of(&self, part: &Part, halves: Option<Presignatures>) -> Result<Secret<Vec<u8>>, String> {
         #[allow(clippy::needless_pass_by_value, reason = "it is what `map_err` hands over")]
         fn text(error: impl ToString) -> String {
             error.to_string()
@@ -234,8 +234,7 @@ impl Engine {
             }
             Job::Sign(job) => self.wallets.share(&job.wallet).map_err(text),
             Job::Auxiliary(_) => {
-                let primes = self.primes.take().await.map_err(text)?;
-                primes.ok_or("there are no primes")?.to_wire().map(Secret::new).map_err(text)
+                self.primes.take().ok_or("there are no primes")?.to_wire().map(Secret::new).map_err(text)
             }
             Job::Presign(job) => {
                 let share = self.wallets.share(&job.wallet).map_err(text)?;
@@ -426,7 +425,7 @@ impl Engine {
         let finished = match &*part.job {
             Job::Sign(job) => self.finish_signing(part, job, output).await,
             Job::Keygen(_) => self.finish_keygen(part, &acknowledgements).await,
-            Job::Auxiliary(_) => self.finish_auxiliary(part).await,
+            Job::Auxiliary(job) => self.finish_auxiliary(part, job).await,
             Job::Presign(job) => self.finish_presigning(part, job, output),
         };
         if let Err(reason) = finished {
@@ -504,13 +503,17 @@ impl Engine {
     }
 
     /// Every party has stored the auxiliary information.
-    async fn finish_auxiliary(&self, part: &Part) -> Result<(), String> {
+    async fn finish_auxiliary(&self, part: &Part, job: &AuxiliaryJob) -> Result<(), String> {
         let session = part.session();
         let known = self.auxiliaries.activate(session).await.map_err(|error| error.to_string())?;
         let parties = self.names(known.public.keys.keys());
         tracing::info!(%session, epoch = known.public.epoch, "auxiliary information of {} is active", parties.join(", "));
-        // Those made under what it replaces.
-        self.presignatures.retain(|origin| self.auxiliaries.find(&origin.auxiliary).is_some());
+        // Those made under what it replaces, by any of the nodes that a client had make it anew.
+        let is_rotated = |origin: &Origin| {
+            job.request.is_some() && origin.auxiliary != session && !origin.signers.is_disjoint(&job.parties)
+        };
+        self.presignatures
+            .retain(|origin| self.auxiliaries.find(&origin.auxiliary).is_some() && !is_rotated(origin));
         self.barrier.reached("auxiliary", Step::Settled);
         self.answer_by_request(self.me, part.cause.id(), Answer::Auxiliary(session));
         Ok(())

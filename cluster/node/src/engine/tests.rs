@@ -168,6 +168,7 @@ impl Cluster {
             auxiliaries: Auxiliaries::load(Arc::clone(&store)).unwrap(),
             foreground: Workers::foreground(1).unwrap(),
             background: Workers::background(1).unwrap(),
+            searchers: Workers::background(1).unwrap(),
             store,
         };
         let engine = Engine::new(parts).unwrap();

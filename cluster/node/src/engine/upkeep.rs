@@ -16,7 +16,7 @@ use super::{Engine, lock};
 use crate::auxiliary::Known;
 use crate::cause::{Cause, NewAuxiliary, Provision, Upkeep};
 use crate::frame::Reason;
-use crate::job::{AuxiliaryJob, Job};
+use crate::job::{AuxiliaryJob, Job, may_follow};
 use crate::wallets::Wallet;
 
 /// How often a node looks whether something is to be made.
@@ -28,6 +28,10 @@ const AFTER_FAILURE: Duration = Duration::from_secs(2);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// How long a request leaves it to the first node of the cluster to make auxiliary information.
 const FIRST_NODE: Duration = Duration::from_secs(20);
+/// How long a node comes last for which a run failed.
+const SHUNNED: Duration = Duration::from_secs(60);
+/// How long members may search primes before auxiliary information is made without them.
+const PRIMES: Duration = Duration::from_secs(60);
 /// How long to wait for a member that is busy.
 const BUSY: Duration = Duration::from_millis(200);
 
@@ -36,6 +40,8 @@ pub(super) struct Demand {
     /// The wallets, and how long to let each be after runs that failed.
     wallets: Mutex<BTreeMap<SessionId, Pause>>,
     wake: Notify,
+    /// Nodes for which runs failed, and until when others are asked first.
+    shunned: Mutex<BTreeMap<Identity, Instant>>,
     /// One run of making auxiliary information at a time.
     making: tokio::sync::Mutex<()>,
     /// Runs of presigning for which a client waits.
@@ -63,6 +69,7 @@ impl Demand {
     pub(super) fn new(urgent: usize) -> Self {
         Self {
             wallets: Mutex::default(),
+            shunned: Mutex::default(),
             wake: Notify::new(),
             making: tokio::sync::Mutex::default(),
             urgent: Semaphore::new(urgent),
@@ -73,6 +80,19 @@ impl Demand {
     pub(super) fn note(&self, wallet: &Wallet) {
         lock(&self.wallets).entry(wallet.session()).or_default();
         self.wake.notify_one();
+    }
+
+    /// Notes for whom something failed.
+    pub(super) fn shun(&self, failed: &Attempted) {
+        let until = Instant::now() + SHUNNED;
+        let mut shunned = lock(&self.shunned);
+        shunned.retain(|_, until| *until > Instant::now());
+        shunned.extend(failed.nodes().into_iter().map(|node| (node, until)));
+    }
+
+    /// Whether others are asked before this node.
+    pub(super) fn is_shunned(&self, node: &Identity) -> bool {
+        lock(&self.shunned).get(node).is_some_and(|until| *until > Instant::now())
     }
 
     fn wanted(&self) -> Vec<SessionId> {
@@ -128,7 +148,10 @@ impl Engine {
 
     /// Makes presignatures for one of the wallets in demand that have too few. Gives whether there may be more to do.
     async fn fill_pools(self: &Arc<Self>) -> bool {
-        self.presignatures.retain(|origin| !origin.signers.iter().any(|signer| self.is_excluded(signer)));
+        self.presignatures.retain(|origin| {
+            self.auxiliaries.find(&origin.auxiliary).is_some()
+                && !origin.signers.iter().any(|signer| self.is_excluded(signer))
+        });
         let up: BTreeSet<_> = self.reachable().into_iter().collect();
         for session in self.demand.wanted() {
             let Some(wallet) = self.wallets.of_session(&session) else { continue };
@@ -147,6 +170,7 @@ impl Engine {
                     Ok(_) => *pause = Pause::default(),
                     Err(failed) => {
                         pause.failed();
+                        self.demand.shun(failed);
                         tracing::debug!(wallet = %wallet.id, outcome = failed.outcome(), "the pool could not be filled");
                     }
                 }
@@ -154,6 +178,11 @@ impl Engine {
             return made.is_ok() && !self.is_draining();
         }
         false
+    }
+
+    /// Where a node comes among those that can sign: this one first, those for which something has failed last.
+    fn place_of(&self, node: &Identity) -> u8 {
+        if *node == self.me { 0 } else { 1 + u8::from(self.demand.is_shunned(node)) }
     }
 
     /// As many holders of a wallet as must sign, of those that can: this node, and others by chance, so that no failure of a few makes all
@@ -167,7 +196,7 @@ impl Engine {
         let fit = |node: &Identity| up.contains(node) && !self.is_excluded(node);
         let holders = committee.members().iter().map(|member| member.identity);
         let mut order: Vec<_> =
-            holders.filter(fit).map(|node| (node != self.me, OsRng.next_u64(), node)).collect();
+            holders.filter(fit).map(|node| (self.place_of(&node), OsRng.next_u64(), node)).collect();
         order.sort_unstable();
         let threshold = usize::from(committee.threshold().get());
         (order.len() >= threshold).then(|| order.into_iter().take(threshold).map(|(.., node)| node).collect())
@@ -184,11 +213,14 @@ impl Engine {
         deadline: Instant,
     ) -> Result<Arc<Known>, Attempted> {
         let begun = Instant::now();
+        // For whom it failed: the next try is without them.
+        let mut without = BTreeSet::new();
         loop {
             if let Some(known) = self.auxiliaries.covering(signers) {
                 return Ok(known);
             }
-            let up: BTreeSet<_> = self.reachable().into_iter().collect();
+            let up: BTreeSet<_> =
+                self.reachable().into_iter().filter(|node| !without.contains(node)).collect();
             let all = self.in_good_standing();
             let left_to_first = self.config.auxiliary_at_start
                 && all.is_subset(&up)
@@ -205,8 +237,17 @@ impl Engine {
                         "there is no auxiliary information of the signers: ask one of them for the signature";
                     return Err(Attempted::NotReady(why.into()));
                 };
-                if let Ok(known) = self.make_auxiliary(&group, None, deadline).await {
-                    return Ok(known);
+                match self.make_auxiliary(&group, None, deadline).await {
+                    Ok(known) => return Ok(known),
+                    Err(failed) => {
+                        let outcome = failed.outcome();
+                        tracing::warn!(outcome, "auxiliary information could not be made yet");
+                        self.demand.shun(&failed);
+                        without.extend(failed.nodes());
+                        if !without.is_disjoint(signers) {
+                            return Err(failed);
+                        }
+                    }
                 }
             }
             if Instant::now() + BUSY >= deadline {
@@ -238,38 +279,51 @@ impl Engine {
             return Ok(known);
         }
         let mut epoch = self.auxiliaries.latest_epoch(parties).map_or(0, |latest| latest.saturating_add(1));
-        loop {
+        // Each may know of a later one.
+        for _ in 0..=parties.len() {
             let new = NewAuxiliary { parties: parties.clone(), epoch, request: request.clone() };
             let job = AuxiliaryJob::new(&new, digest, &self.auxiliaries, &self.peers)
                 .map_err(|reason| Attempted::NotReady(reason.to_string()))?;
             let cause = Cause::Upkeep(Box::new(Upkeep::new(Provision::Auxiliary(new), &mut OsRng)));
-            match self.provide(&cause, &Job::Auxiliary(job), parties, deadline).await {
+            match self.provide(&cause, &Job::Auxiliary(job), parties, PRIMES, deadline).await {
                 Attempted::Auxiliary(session) => {
                     return self.auxiliaries.find(&session).ok_or_else(late);
                 }
-                Attempted::Refused(_, Reason::Behind { epoch: latest }) if latest >= epoch => {
+                Attempted::Refused(_, Reason::Behind { epoch: latest }) if may_follow(epoch, latest) => {
                     epoch = latest.saturating_add(1);
+                }
+                // This node has stored it and has not heard that all have.
+                Attempted::Refused(_, Reason::Replaced { session })
+                    if self.auxiliaries.is_pending(&session) =>
+                {
+                    return self.auxiliaries.activate(session).await.map_err(|error| {
+                        tracing::error!(%session, %error, "auxiliary information could not be activated");
+                        late()
+                    });
                 }
                 failed => return Err(failed),
             }
         }
+        Err(Attempted::NotReady("the nodes don't agree how often auxiliary information was made".into()))
     }
 
-    /// Sees through what nodes make ahead. Members that are busy are asked again until the deadline.
+    /// Sees through what nodes make ahead. Members that are busy are asked again for a while.
     pub(super) async fn provide(
         self: &Arc<Self>,
         cause: &Cause,
         job: &Job,
         chosen: &BTreeSet<Identity>,
+        patience: Duration,
         deadline: Instant,
     ) -> Attempted {
+        let patient_until = deadline.min(Instant::now() + patience);
         for attempt in 1.. {
             self.metrics.attempted(job.operation());
             let begun = Instant::now();
             let attempted = self.attempt(cause, job, chosen, None, attempt, deadline).await;
             self.metrics.attempt_took(job.operation(), attempted.outcome(), begun.elapsed());
             match attempted {
-                Attempted::Busy(..) if Instant::now() + BUSY < deadline && !self.is_draining() => {
+                Attempted::Busy(..) if Instant::now() + BUSY < patient_until && !self.is_draining() => {
                     sleep(BUSY).await;
                 }
                 attempted => return attempted,

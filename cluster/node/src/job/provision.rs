@@ -40,6 +40,17 @@ pub(crate) struct PresignJob {
     auxiliary: PublicAuxiliary,
 }
 
+/// Groups of nodes of which a node keeps auxiliary information: the cluster, and those that had to do without some of it.
+const MOST_GROUPS: usize = 64;
+/// How far an epoch may be ahead of what a node knows: that of one that had missed so many rotations. More, and somebody could use the
+/// numbers up.
+const LEAP: u64 = 1000;
+
+/// Whether auxiliary information of the later epoch may come after that of the earlier.
+pub(crate) fn may_follow(earlier: u64, later: u64) -> bool {
+    (earlier..=earlier.saturating_add(LEAP)).contains(&later)
+}
+
 fn refused(message: impl Into<String>) -> Reason {
     Reason::Refused { code: "aborted".into(), message: message.into() }
 }
@@ -59,18 +70,26 @@ impl AuxiliaryJob {
         if parties.len() < 2 || parties.iter().any(|party| peers.by_identity(party).is_none()) {
             return Err(refused("auxiliary information is made by two nodes of the cluster or more"));
         }
-        if request.is_none() && known.active(parties).is_some() {
-            return Err(refused(
-                "there is auxiliary information of these nodes; a client may ask to replace it",
-            ));
+        if request.is_none()
+            && let Some(active) = known.active(parties)
+        {
+            return Err(Reason::Replaced { session: active.session });
         }
         if let Some(request) = &request
             && known.was_made_for(request)
         {
             return Err(refused("the request has been followed already"));
         }
-        match known.latest_epoch(parties) {
+        let latest = known.latest_epoch(parties);
+        if latest.is_none() && known.count() >= MOST_GROUPS {
+            let message = format!("keeps auxiliary information of {MOST_GROUPS} groups already");
+            return Err(Reason::Unable(message));
+        }
+        match latest {
             Some(latest) if *epoch <= latest => Err(Reason::Behind { epoch: latest }),
+            latest if !may_follow(latest.unwrap_or_default(), *epoch) => {
+                Err(refused(format!("epoch {epoch} is too far ahead")))
+            }
             _ => {
                 Ok(Self { parties: parties.clone(), epoch: *epoch, request, protocol: AuxiliaryProtocol::ID })
             }
@@ -112,9 +131,15 @@ impl PresignJob {
             .ok_or_else(|| Reason::Unable("does not know the wallet to presign for".into()))?;
         let protocol = protocols::presigning(wallet.scheme)
             .ok_or_else(|| refused(format!("a wallet of {} needs no presignatures", wallet.scheme)))?;
-        let stale = "lacks the auxiliary information to presign under: let it be made anew";
-        let known = known.find(auxiliary).ok_or_else(|| Reason::Unable(stale.into()))?;
-        let subset = known.public.subset(signers).map_err(|error| Reason::Unable(error.to_string()))?;
+        let Some(found) = known.find(auxiliary) else {
+            return Err(match known.covering(signers) {
+                Some(newer) => Reason::Replaced { session: newer.session },
+                None => Reason::Unable(
+                    "lacks the auxiliary information to presign under: let it be made anew".into(),
+                ),
+            });
+        };
+        let subset = found.public.subset(signers).map_err(|error| Reason::Unable(error.to_string()))?;
         let limit = PresignSetup::limit(signers.len());
         if !(1..=limit).contains(&usize::from(*count)) {
             return Err(refused(format!("{} nodes presign 1 to {limit} at once", signers.len())));

@@ -127,8 +127,9 @@ fn what_is_promised_stays_until_it_is_used_and_all_else_goes_with_its_origin() {
     assert_eq!(pool.depth(&node(1)), (1, 2));
     assert!(promised.take().is_some());
     assert_eq!(pool.depth(&node(1)), (1, 1));
-    assert_eq!(pool.forget(&node(2), &[id(4)]), 0, "not that owner's");
-    assert_eq!(pool.forget(&node(1), &[id(4)]), 1);
+    assert_eq!(pool.forget(&node(2), &node(3), &[id(4)]), 0, "not that owner's");
+    assert_eq!(pool.forget(&node(1), &node(2), &[id(4)]), 0, "not that signer's");
+    assert_eq!(pool.forget(&node(1), &node(3), &[id(4)]), 1);
 }
 
 #[test]

@@ -20,8 +20,6 @@ pub enum Table {
     Results,
     /// Auxiliary information, by the session that made it.
     Auxiliary,
-    /// Pairs of safe primes for it, not used yet.
-    Primes,
     /// Proof against peers.
     Evidence,
     /// Facts of the node itself.
@@ -30,14 +28,13 @@ pub enum Table {
 
 impl Table {
     /// Every table.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 8] = [
         Self::Wallets,
         Self::Shares,
         Self::Pending,
         Self::Requests,
         Self::Results,
         Self::Auxiliary,
-        Self::Primes,
         Self::Evidence,
         Self::Meta,
     ];
@@ -52,7 +49,6 @@ impl Table {
             Self::Requests => "requests",
             Self::Results => "results",
             Self::Auxiliary => "auxiliary",
-            Self::Primes => "primes",
             Self::Evidence => "evidence",
             Self::Meta => "meta",
         }
