@@ -240,12 +240,12 @@ impl PresignaturePool {
         self.drop_unless(&mut self.lock(), |_, entry| entry.reserved || good(&entry.origin))
     }
 
-    /// Drops these of an owner: this signer says that it does not have them.
+    /// Drops these of an owner, promised or not: this signer says that it does not have them. Gives how many.
     pub(crate) fn forget(&self, owner: &Identity, signer: &Identity, ids: &[PresignatureId]) -> usize {
         let ids: HashSet<_> = ids.iter().collect();
         self.drop_unless(&mut self.lock(), |id, entry| {
-            let Entry { origin, reserved, .. } = entry;
-            *reserved || origin.owner != *owner || !origin.signers.contains(signer) || !ids.contains(id)
+            let Origin { owner: its_owner, signers, .. } = &*entry.origin;
+            its_owner != owner || !signers.contains(signer) || !ids.contains(id)
         })
     }
 

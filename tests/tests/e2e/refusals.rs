@@ -76,14 +76,15 @@ async fn bad_requests_are_refused_with_code_and_message() {
     let with = |curve: &str, protocol: Value| json!({ "threshold": 2, "total": 3, "curve": curve, "protocol": protocol });
     ask.keygen("unknown curve", with("p999", Value::Null), "400 unsupported_curve", "p999").await;
     ask.keygen("unknown protocol", with("ed25519", json!("gg99")), "400 unsupported_protocol", "gg99").await;
+    ask.keygen("planned protocol", with("secp256k1", json!("dkls23")), "400 unsupported_protocol", "dkls23")
+        .await;
     ask.keygen(
-        "planned protocol",
-        with("secp256k1", json!("cggmp21")),
+        "protocol of other curves",
+        with("ed25519", json!("cggmp21")),
         "400 unsupported_protocol",
-        "cggmp21",
+        "not on ed25519",
     )
     .await;
-    ask.keygen("planned default", with("secp256k1", Value::Null), "400 unsupported_protocol", "frost").await;
     let named =
         |parties: Value| json!({ "threshold": 2, "total": 3, "curve": "ed25519", "parties": parties });
     ask.keygen("unknown holder", named(json!(["node1", "node2", "node9"])), "400 invalid_parties", "node9")

@@ -402,8 +402,12 @@ impl Engine {
             Reason::Busy(why) => Attempted::Busy(from, format!("node {}: {why}", self.name(&from))),
             Reason::Unable(why) => Attempted::Absent(BTreeSet::from([from]), why),
             Reason::Lacking(ids) => {
-                self.presignatures.forget(&self.me, &from, &ids);
-                Attempted::Busy(from, format!("node {} lacks presignatures", self.name(&from)))
+                let why = format!("node {} lacks presignatures", self.name(&from));
+                match self.presignatures.forget(&self.me, &from, &ids) {
+                    // None that it has a part in.
+                    0 => Attempted::Absent(BTreeSet::from([from]), why),
+                    _ => Attempted::Busy(from, why),
+                }
             }
             reason => Attempted::Refused(from, reason),
         }

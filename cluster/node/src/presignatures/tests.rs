@@ -86,8 +86,12 @@ fn nobody_uses_what_was_begun_with() {
     first.burn();
     drop(first);
     assert_eq!(claimed(&claim(&pool, 1).unwrap()), [id(2)]);
+    // A signer that has lost its half makes a promise of the owner to itself worthless.
+    let promised = reserve(&pool, 1, &[1, 2], &[2]).unwrap();
+    assert_eq!(pool.forget(&node(1), &node(2), &[id(2)]), 1);
+    assert!(promised.take().is_none());
     assert_eq!(reserve(&pool, 1, &[1, 2], &[1]).unwrap_err(), Unpromised::Lacking(vec![id(1)]));
-    assert_eq!(pool.counts.used.load(Ordering::Relaxed), 1);
+    assert_eq!(pool.counts.used.load(Ordering::Relaxed), 2);
 }
 
 #[test]
