@@ -64,7 +64,7 @@ const ROOMS: &[Room] = &[
     room(IDENTITY,  &[KEYS, REQUEST],                                                 &[]),
     room(TRANSPORT, &[KEYS],                                                          &[]),
     room(HTTP,      &[REQUEST],                                                       &[]),
-    room(NODE,      &[KEYS, SHARING, SESSION, KEYGEN, FROST, CHAINS, REQUEST, IDENTITY, TRANSPORT, HTTP], &[SIMULATOR]),
+    room(NODE,      &[KEYS, SHARING, SESSION, KEYGEN, FROST, PAILLIER, CGGMP21, CHAINS, REQUEST, IDENTITY, TRANSPORT, HTTP], &[SIMULATOR]),
     room(CLIENT,    &[KEYS, CHAINS, REQUEST, IDENTITY, HTTP],                         &[]),
     room(CLI,       &[KEYS, SHARING, SESSION, KEYGEN, FROST, CHAINS, REQUEST, IDENTITY, TRANSPORT, NODE, CLIENT], &[]),
     // What is never shipped looks at everything.
