@@ -62,6 +62,8 @@ use upkeep::Demand;
 const PEER_TASKS: usize = 256;
 /// How much longer a client waits than the request may take: for the reason why it failed.
 const LAST_WORD: Duration = Duration::from_secs(1);
+/// How long a client may wait for what nodes make ahead: a presignature takes a second.
+const LONG_WORK: Duration = Duration::from_secs(1800);
 /// How often expired requests are forgotten.
 const FORGET_EVERY: Duration = Duration::from_secs(600);
 
@@ -233,11 +235,14 @@ impl Engine {
     /// What the client is told.
     pub(crate) async fn submit_verified(self: &Arc<Self>, verified: Verified) -> Ending {
         let id = verified.request_id().clone();
+        let patience = match verified.operation() {
+            Operation::Presign | Operation::Auxiliary => LONG_WORK,
+            _ => self.config.request_timeout.saturating_add(LAST_WORD),
+        };
         let mut running = match self.begin(verified, None)? {
             Begun::Done(result) => return Ok(*result),
             Begun::Running(running) => running,
         };
-        let patience = self.config.request_timeout.saturating_add(LAST_WORD);
         let ended = tokio::time::timeout(patience, running.wait_for(Option::is_some)).await;
         match ended {
             Ok(Ok(ending)) => match ending.clone() {
