@@ -138,7 +138,8 @@ pub(crate) struct Wallet {
     signers: Committee,
     key: PublicShares,
     secrets: BTreeMap<PartyIndex, [u8; 32]>,
-    keys: BTreeMap<PartyIndex, SecretKeys>,
+    /// Made ready once: all sessions of a committee have it so.
+    auxiliaries: BTreeMap<PartyIndex, Arc<Auxiliary>>,
     auxiliary: PublicAuxiliary,
 }
 
@@ -167,11 +168,12 @@ impl Wallet {
             .iter()
             .map(|(index, keys)| (cast.identity(*index).identity(), EncodedKeys::of(keys.public())));
         let auxiliary = PublicAuxiliary { sizes: Sizes::STANDARD.id(), epoch: 0, keys: encoded.collect() };
-        Ok(Self { cast, signers, key, secrets, keys, auxiliary })
-    }
-
-    fn auxiliary(&self, index: PartyIndex) -> Auxiliary {
-        Auxiliary::new(self.auxiliary.clone(), self.cast.identity(index).identity(), &self.keys[&index])
+        let own = |(index, keys): (&PartyIndex, &SecretKeys)| {
+            let auxiliary = Auxiliary::new(auxiliary.clone(), cast.identity(*index).identity(), keys);
+            (*index, Arc::new(auxiliary))
+        };
+        let auxiliaries = keys.iter().map(own).collect();
+        Ok(Self { cast, signers, key, secrets, auxiliaries, auxiliary })
     }
 
     /// One presignature. The powers of nonces are `ahead`, made before and not counted, or made in the session.
@@ -181,13 +183,13 @@ impl Wallet {
             let peers = self.signers.members().iter().filter(|member| member.index != index);
             let peers = peers.map(|member| &member.identity);
             let mut rng = rng(u64::from(index.get()) + 1_000);
-            stocks.insert(index, NonceStock::prepare(&self.auxiliary(index), peers, 1, &mut rng)?);
+            stocks.insert(index, NonceStock::prepare(&self.auxiliaries[&index], peers, 1, &mut rng)?);
         }
         let setup = PresignSetup { key: self.key.clone(), auxiliary: self.auxiliary.clone(), count: 1 };
         let keyring = |index| self.cast.keyring(index);
         run::<Presign<Secp256k1>>(&self.cast, &self.signers, &keyring, &setup, |index| PresignSecret {
             share: KeyShare::new(self.key.clone(), index, Secret::new(self.secrets[&index])),
-            auxiliary: self.auxiliary(index),
+            auxiliary: Arc::clone(&self.auxiliaries[&index]),
             stock: stocks.remove(&index).unwrap_or_default(),
         })
     }
@@ -250,7 +252,7 @@ impl Wallet {
         let (blamed, checked) = combine(true)?;
         let Err(Failure::Blame(culprits)) = blamed else { bail!("nobody is blamed") };
         anyhow::ensure!(culprits.len() == 1, "one share was wrong");
-        let made = made.0.first().context("a signature")?;
+        let made = made.first().context("a signature")?;
         let (verdict, verify) = time(|| made.public_key.verify(&[7; 32], &made.signature));
         verdict.ok().context("the signature is wrong")?;
         Ok(Online { partial, combined, checked, verify })

@@ -4,7 +4,7 @@
 //! under what it has stored at all: who proposes knows that everybody has it, and who does not have it declines.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use borsh::{BorshDeserialize, BorshSerialize};
@@ -65,6 +65,8 @@ pub(crate) enum AuxiliaryFault {
 pub(crate) struct Auxiliaries {
     store: Arc<Store>,
     known: RwLock<HashMap<SessionId, Arc<Known>>>,
+    /// What sessions have used, with the tables that the first of them made.
+    ready: Mutex<HashMap<SessionId, Arc<Auxiliary>>>,
     /// Held while it is written down what replaces what.
     deciding: tokio::sync::Mutex<()>,
 }
@@ -89,7 +91,8 @@ impl Auxiliaries {
                 None => tracing::error!("auxiliary information can't be read: let it be made anew"),
             }
         }
-        Ok(Self { store, known: RwLock::new(known), deciding: tokio::sync::Mutex::default() })
+        let (ready, deciding) = (Mutex::default(), tokio::sync::Mutex::default());
+        Ok(Self { store, known: RwLock::new(known), ready, deciding })
     }
 
     /// That of a session, active or not.
@@ -143,12 +146,21 @@ impl Auxiliaries {
         known.values().filter(|known| known.active).count()
     }
 
-    /// This node's secrets of a session.
+    /// This node's secrets of a session, read when they are needed first.
     ///
     /// # Errors
     /// Missing or damaged.
-    pub(crate) fn secret(&self, session: &SessionId) -> Result<Auxiliary, AuxiliaryFault> {
-        Ok(self.stored(session)?.auxiliary)
+    pub(crate) fn secret(&self, session: &SessionId) -> Result<Arc<Auxiliary>, AuxiliaryFault> {
+        if let Some(ready) = lock(&self.ready).get(session) {
+            return Ok(Arc::clone(ready));
+        }
+        let auxiliary = Arc::new(self.stored(session)?.auxiliary);
+        // With what is known held: what was erased meanwhile is not kept here for ever.
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        if known.contains_key(session) {
+            lock(&self.ready).insert(*session, Arc::clone(&auxiliary));
+        }
+        Ok(auxiliary)
     }
 
     fn stored(&self, session: &SessionId) -> Result<Stored, AuxiliaryFault> {
@@ -220,9 +232,14 @@ impl Auxiliaries {
         self.store.commit(batch).await?;
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         known.retain(|session, _| !others.contains(session));
+        lock(&self.ready).retain(|session, _| !others.contains(session));
         known.insert(session, Arc::new(new));
         Ok(())
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Stored {

@@ -6,6 +6,7 @@ mod early;
 mod exchange;
 mod exclusion;
 mod lingering;
+mod machine;
 mod member;
 mod pace;
 mod places;

@@ -456,5 +456,11 @@ pub(crate) fn signers(
     if signers.len() < threshold {
         return Err(invalid(format!("{} signers are named, the wallet needs {threshold}", signers.len())));
     }
+    if protocols::presigning(wallet.scheme).is_some() && signers.len() > MAX_SIGNERS {
+        let named = signers.len();
+        return Err(invalid(format!(
+            "{named} signers are named, at most {MAX_SIGNERS} nodes sign together by cggmp21"
+        )));
+    }
     Ok(signers)
 }

@@ -15,12 +15,12 @@ use std::sync::{Arc, PoisonError, RwLock};
 use borsh::{BorshDeserialize, BorshSerialize};
 use quorate_chains::AddressKind;
 use quorate_keygen::Certificate;
-use quorate_keys::{Identity, PublicKey, Scheme, Secret};
+use quorate_keys::{Identity, PublicKey, Scheme, Secret, wiping_stack};
 use quorate_request::{
     AddressView, Body, ErrorBody, ErrorCode, KeygenRequest, SignedRequest, WalletId, WalletRef,
 };
 use quorate_session::{Evidence, SessionId, Wire};
-use quorate_sharing::PublicShares;
+use quorate_sharing::{KeyShare, PublicShares};
 
 use crate::frame::Certified;
 use crate::job;
@@ -191,7 +191,7 @@ impl Wallets {
     ///
     /// # Errors
     /// Missing, damaged, or of another epoch.
-    pub(crate) fn share(&self, wallet: &Wallet) -> Result<Secret<Vec<u8>>, WalletError> {
+    pub(crate) fn share(&self, wallet: &Wallet) -> Result<KeyShare, WalletError> {
         let invalid =
             |detail: &str| WalletError::Invalid { wallet: wallet.id.to_string(), detail: detail.into() };
         let record = self
@@ -201,7 +201,8 @@ impl Wallets {
         if record.epoch != wallet.record.public.epoch {
             return Err(invalid("this node's share is of another epoch"));
         }
-        Ok(record.value)
+        let share = wiping_stack(|| KeyShare::from_wire(record.value.expose()));
+        share.map_err(|error| invalid(&format!("this node's share can't be read: {error}")))
     }
 
     /// Activates a wallet: its public record, and the pending share if this node has one. Repeating it changes

@@ -5,7 +5,7 @@
 //! exponentiation modulo a Paillier key takes milliseconds, and AWS-LC's takes half the time of any other.
 //!
 //! # Security
-//! [`Modulus::new`], [`Modulus::mul`], [`Modulus::square`], [`Modulus::pow`], conversions and [`Element::select`] take a time that
+//! [`Modulus::new`], [`Modulus::mul`], [`Modulus::square`], [`Modulus::pow`], conversions and a [`Product`] take a time that
 //! depends on the lengths of their inputs only; [`Modulus::pow_vartime`] says so in its name. The length of a modulus is
 //! public. Elements are overwritten when they are dropped, and AWS-LC overwrites all memory that it frees.
 //!
@@ -14,6 +14,8 @@
 mod element;
 mod modulus;
 mod native;
+mod product;
 
 pub use element::Element;
 pub use modulus::{InvalidModulus, MAX_BITS, Modulus, NotReduced};
+pub use product::Product;

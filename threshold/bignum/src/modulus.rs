@@ -6,7 +6,8 @@ use subtle::{Choice, ConstantTimeEq};
 use zeroize::Zeroizing;
 
 use crate::element::Element;
-use crate::native::{Failed, Montgomery};
+use crate::native::{Montgomery, Scratch, there_is_memory};
+use crate::product::Product;
 
 /// The most bits that a modulus may have: a limit of AWS-LC.
 pub const MAX_BITS: usize = 8192;
@@ -116,8 +117,18 @@ impl Modulus {
     pub fn mul(&self, a: &Element, b: &Element) -> Element {
         let (a, b) = (self.own(a), self.own(b));
         let mut product = vec![0; self.limbs.len()];
-        there_is_memory(self.montgomery.mul(&mut product, a, b));
+        there_is_memory(
+            Scratch::new().and_then(|mut scratch| self.montgomery.mul(&mut scratch, &mut product, a, b)),
+        );
         Element::from_limbs(product)
+    }
+
+    /// A product of many factors, so far of none.
+    ///
+    /// # Panics
+    /// When there is no memory, as any allocation does.
+    pub fn product(&self) -> Product<'_> {
+        Product::new(self)
     }
 
     /// The square.
@@ -172,11 +183,18 @@ impl Modulus {
             *least = 1;
         }
         let mut residue = Zeroizing::new(vec![0; self.limbs.len()]);
-        there_is_memory(self.montgomery.mul(&mut residue, self.own(element), &unit));
+        let done = Scratch::new().and_then(|mut scratch| {
+            self.montgomery.mul(&mut scratch, &mut residue, self.own(element), &unit)
+        });
+        there_is_memory(done);
         residue
     }
 
-    fn own<'a>(&self, element: &'a Element) -> &'a [u64] {
+    pub(crate) const fn montgomery(&self) -> &Montgomery {
+        &self.montgomery
+    }
+
+    pub(crate) fn own<'a>(&self, element: &'a Element) -> &'a [u64] {
         let limbs = element.limbs();
         assert_eq!(limbs.len(), self.limbs.len(), "an element of another modulus");
         limbs
@@ -186,15 +204,6 @@ impl Modulus {
 impl fmt::Debug for Modulus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Modulus({} limbs)", self.limbs.len())
-    }
-}
-
-/// Nobody can go on without memory, and Rust's own allocations don't ask either.
-#[allow(clippy::panic)]
-fn there_is_memory<T>(done: Result<T, Failed>) -> T {
-    match done {
-        Ok(value) => value,
-        Err(Failed) => panic!("out of memory"),
     }
 }
 
@@ -337,13 +346,23 @@ mod tests {
     }
 
     #[test]
-    fn selects_each_entry_of_a_table_and_nothing_beyond() {
-        let ours = Modulus::new(&[0xfb; 32]).unwrap();
-        let table: Vec<_> = (0..16).map(|value| ours.element(&[value]).unwrap()).collect();
-        for (index, entry) in table.iter().enumerate() {
-            assert!(bool::from(Element::select(&table, index).ct_eq(entry)));
+    fn a_product_of_many_is_the_same_one_by_one() {
+        let ours = Modulus::new(&[0xfb; 40]).unwrap();
+        let table: Vec<_> = (2..18).map(|value| ours.element(&[value; 40]).unwrap()).collect();
+        let mut product = ours.product();
+        let mut expected = ours.one().clone();
+        for (index, factor) in table.iter().enumerate() {
+            product.mul(factor);
+            product.square();
+            product.mul_selected(&table, index);
+            expected = ours.mul(&ours.square(&ours.mul(&expected, factor)), factor);
         }
-        assert_eq!(*ours.bytes(&Element::select(&table, 16)), vec![0; 32]);
+        assert!(bool::from(product.finish().ct_eq(&expected)));
+        assert!(bool::from(ours.product().finish().ct_eq(ours.one())));
+        // Beyond the table there is nothing, and nothing is zero.
+        let mut product = ours.product();
+        product.mul_selected(&table, 16);
+        assert_eq!(*ours.bytes(&product.finish()), vec![0; 40]);
     }
 
     #[test]

@@ -58,10 +58,10 @@ fn borrowed(limbs: *mut u64, width: usize, room: usize) -> BIGNUM {
 }
 
 /// AWS-LC's memory for values in between.
-struct Scratch(NonNull<BN_CTX>);
+pub(crate) struct Scratch(NonNull<BN_CTX>);
 
 impl Scratch {
-    fn new() -> Result<Self, Failed> {
+    pub(crate) fn new() -> Result<Self, Failed> {
         // SAFETY: takes nothing, and gives a context of its own or null.
         NonNull::new(unsafe { BN_CTX_new() }).map(Self).ok_or(Failed)
     }
@@ -111,8 +111,13 @@ impl Montgomery {
     }
 
     /// The Montgomery product: `a · b / 2^(64 · limbs)`.
-    pub(crate) fn mul(&self, result: &mut [u64], a: &[u64], b: &[u64]) -> Result<(), Failed> {
-        let scratch = Scratch::new()?;
+    pub(crate) fn mul(
+        &self,
+        scratch: &mut Scratch,
+        result: &mut [u64],
+        a: &[u64],
+        b: &[u64],
+    ) -> Result<(), Failed> {
         let (a, b) = (View::new(a), View::new(b));
         let mut target = Target::new(result);
         // SAFETY: all pointers are valid for the call. Factors and result are as long as the modulus.
@@ -168,4 +173,13 @@ impl Drop for Montgomery {
 
 fn succeeded(done: c_int) -> Result<(), Failed> {
     if done == 1 { Ok(()) } else { Err(Failed) }
+}
+
+/// Nobody can go on without memory, and Rust's own allocations don't ask either.
+#[allow(clippy::panic)]
+pub(crate) fn there_is_memory<T>(done: Result<T, Failed>) -> T {
+    match done {
+        Ok(value) => value,
+        Err(Failed) => panic!("out of memory"),
+    }
 }

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, missing_docs)]
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use borsh::BorshDeserialize;
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
@@ -35,7 +36,8 @@ struct Scene {
     cast: Cast,
     key: PublicShares,
     secrets: BTreeMap<PartyIndex, [u8; 32]>,
-    keys: BTreeMap<PartyIndex, SecretKeys>,
+    /// Made ready once: all sessions of a committee have it so.
+    auxiliaries: BTreeMap<PartyIndex, Arc<Auxiliary>>,
     auxiliary: PublicAuxiliary,
     signers: Vec<u16>,
 }
@@ -67,12 +69,12 @@ impl Scene {
         let encoded =
             keys.iter().map(|(index, keys)| (identity(index), EncodedKeys::of(keys.public()))).collect();
         let auxiliary = PublicAuxiliary { sizes: Sizes::STANDARD.id(), epoch: 0, keys: encoded };
+        let auxiliaries = keys
+            .iter()
+            .map(|(index, keys)| (*index, Auxiliary::new(auxiliary.clone(), identity(index), keys).into()));
+        let auxiliaries = auxiliaries.collect();
         let signers = (1..=threshold).collect();
-        Self { secrets: secrets.collect(), cast, key, keys, auxiliary, signers }
-    }
-
-    fn auxiliary(&self, index: PartyIndex) -> Auxiliary {
-        Auxiliary::new(self.auxiliary.clone(), self.cast.identity(index).identity(), &self.keys[&index])
+        Self { secrets: secrets.collect(), cast, key, auxiliaries, auxiliary, signers }
     }
 
     /// What every signer can make ahead for one presignature.
@@ -82,7 +84,7 @@ impl Scene {
         let stock = |index| {
             let peers = signers.members().iter().filter(|member| member.index != index);
             let peers = peers.map(|member| &member.identity);
-            NonceStock::prepare(&self.auxiliary(index), peers, 1, &mut rng).unwrap()
+            NonceStock::prepare(&self.auxiliaries[&index], peers, 1, &mut rng).unwrap()
         };
         signers.indices().zip(signers.indices().map(stock)).collect()
     }
@@ -95,7 +97,7 @@ impl Scene {
         let setup = PresignSetup { key: self.key.clone(), auxiliary: self.auxiliary.clone(), count };
         Simulation::new(&self.cast, &self.cast.subset(&self.signers), 1, &setup, |index| PresignSecret {
             share: KeyShare::new(self.key.clone(), index, Secret::new(self.secrets[&index])),
-            auxiliary: self.auxiliary(index),
+            auxiliary: Arc::clone(&self.auxiliaries[&index]),
             stock: stocks.remove(&index).unwrap_or_default(),
         })
     }

@@ -17,6 +17,7 @@ mod protocol;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use quorate_keys::{Identity, Transcript};
@@ -62,6 +63,14 @@ pub struct Auxiliary {
     public: PublicAuxiliary,
     identity: Identity,
     secret: Box<EncodedSecret>,
+    ready: Ready,
+}
+
+/// What is made ready for use when it is needed first. The tables in there are worth more than one session.
+#[derive(Default)]
+struct Ready {
+    own: OnceLock<Arc<SecretKeys>>,
+    others: Mutex<BTreeMap<Identity, Arc<PublicKeys>>>,
 }
 
 /// In little-endian bytes. Erased on drop.
@@ -185,7 +194,8 @@ impl Auxiliary {
     pub fn new(public: PublicAuxiliary, identity: Identity, keys: &SecretKeys) -> Self {
         let [p, q] = keys.primes().each_ref().map(|prime| prime.number().to_le_bytes().to_vec());
         let lambda = keys.own_parameters().lambda().to_le_bytes().to_vec();
-        Self { public, identity, secret: Box::new(EncodedSecret { p, q, lambda }) }
+        let secret = Box::new(EncodedSecret { p, q, lambda });
+        Self { public, identity, secret, ready: Ready::default() }
     }
 
     /// The public side.
@@ -201,7 +211,28 @@ impl Auxiliary {
     }
 
     /// This party's keys, ready for use.
-    pub(crate) fn secret_keys(&self) -> Result<SecretKeys, AuxiliaryError> {
+    pub(crate) fn own(&self) -> Result<Arc<SecretKeys>, AuxiliaryError> {
+        match self.ready.own.get() {
+            Some(keys) => Ok(Arc::clone(keys)),
+            None => {
+                let keys = Arc::new(self.secret_keys()?);
+                Ok(Arc::clone(self.ready.own.get_or_init(|| keys)))
+            }
+        }
+    }
+
+    /// A party's keys, ready for use: as others know them, even this party's.
+    pub(crate) fn of(&self, party: &Identity) -> Result<Arc<PublicKeys>, AuxiliaryError> {
+        let mut others = self.ready.others.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(keys) = others.get(party) {
+            return Ok(Arc::clone(keys));
+        }
+        let keys = Arc::new(self.public.decode(party)?);
+        others.insert(*party, Arc::clone(&keys));
+        Ok(keys)
+    }
+
+    fn secret_keys(&self) -> Result<SecretKeys, AuxiliaryError> {
         let sizes = self.public.lengths()?;
         let absent = AuxiliaryError::Absent(self.identity);
         let public = self.public.keys.get(&self.identity).ok_or(absent)?;
@@ -235,6 +266,7 @@ impl BorshDeserialize for Auxiliary {
             public: PublicAuxiliary::deserialize_reader(reader)?,
             identity: Identity::deserialize_reader(reader)?,
             secret: Box::new(EncodedSecret::deserialize_reader(reader)?),
+            ready: Ready::default(),
         })
     }
 }

@@ -7,7 +7,7 @@ use std::fmt;
 use std::io;
 
 use borsh::{BorshDeserialize, BorshSerialize};
-use quorate_keys::Secret;
+use quorate_keys::{Secret, Transcript};
 use quorate_session::{MAX_SIGNATURES, Wire};
 use quorate_sharing::PartyIndex;
 use zeroize::Zeroizing;
@@ -75,17 +75,15 @@ impl Presignature {
         Some(Zeroizing::new([C::scalar_from_bytes(k)?, C::scalar_from_bytes(chi)?]))
     }
 
-    /// Whether the secret half is the one that the public half says: with a damaged one, its honest owner would look like a cheater. Constant
-    /// time in the secrets.
-    pub(crate) fn is_whole<C: Suite>(&self) -> bool {
-        let whole = || {
-            let scalars = self.scalars::<C>()?;
-            let [k, chi] = &*scalars;
-            let Check { nonce, key } = self.public.checks.get(&self.party)?;
-            let base = C::decode(&self.public.nonce)?;
-            Some(C::encode(&(base * k)) == *nonce && C::encode(&(base * chi)) == *key)
-        };
-        whole() == Some(true)
+    /// What tells a damaged one apart: with that, its honest owner would look like a cheater.
+    fn checksum(&self) -> io::Result<Zeroizing<[u8; 32]>> {
+        let public = borsh::to_vec(&self.public)?;
+        let checksum = Transcript::new(b"quorate/cggmp21/presignature/checksum/v1")
+            .field("public", &public)
+            .field("party", &self.party.get().to_le_bytes())
+            .field("secret", self.secret.expose().as_flattened())
+            .digest();
+        Ok(Zeroizing::new(checksum))
     }
 }
 
@@ -114,12 +112,13 @@ impl fmt::Debug for Presignature {
     }
 }
 
-/// The encoding holds the secrets: it goes into an encrypted record and nowhere else.
+/// The encoding holds the secrets: it goes into an encrypted record and nowhere else. A checksum ends it.
 impl BorshSerialize for Presignature {
     fn serialize<W: io::Write>(&self, writer: &mut W) -> io::Result<()> {
         self.public.serialize(writer)?;
         self.party.serialize(writer)?;
-        self.secret.expose().serialize(writer)
+        self.secret.expose().serialize(writer)?;
+        self.checksum()?.serialize(writer)
     }
 }
 
@@ -131,7 +130,13 @@ impl BorshDeserialize for Presignature {
         for scalar in secret.expose_mut() {
             reader.read_exact(scalar)?;
         }
-        Ok(Self { public, party, secret })
+        let read = Self { public, party, secret };
+        let mut checksum = Zeroizing::new([0; 32]);
+        reader.read_exact(checksum.as_mut_slice())?;
+        if *checksum != *read.checksum()? {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "a damaged presignature"));
+        }
+        Ok(read)
     }
 }
 

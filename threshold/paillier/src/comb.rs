@@ -3,14 +3,14 @@
 //!
 //! The bits of the exponent are laid out in [`ROWS`] rows, and each row is cut into [`BLOCKS`] blocks. A column of a block is a number of
 //! [`ROWS`] bits, for which a table has the power; all columns at the same place of their blocks share a squaring. For 3840 bits that
-//! are 960 products and 60 squarings instead of 3840 squarings and 770 products, from 256 precomputed powers.
+//! are 640 products and 80 squarings instead of 3840 squarings and 770 products, from 512 precomputed powers.
 
 use quorate_bignum::{Element, Modulus};
 
 use crate::natural::Natural;
 
-const ROWS: usize = 4;
-const BLOCKS: usize = 16;
+const ROWS: usize = 6;
+const BLOCKS: usize = 8;
 
 /// A base, prepared to be raised to secret exponents of a bounded length.
 #[derive(Clone)]
@@ -24,13 +24,16 @@ pub(crate) struct Comb {
 impl Comb {
     /// Prepares a base for exponents of at most `bits` bits.
     pub(crate) fn new(modulus: &Modulus, base: &Element, bits: usize) -> Self {
-        let width = bits.div_ceil(ROWS * BLOCKS).max(1);
+        // Of whole limbs: that is the room that exponents have.
+        let width = bits.next_multiple_of(64).div_ceil(ROWS * BLOCKS).max(1);
         // base^(2^(width·place)): row `r` of block `b` is at place r·BLOCKS + b.
         let mut places = vec![base.clone()];
         while places.len() < ROWS * BLOCKS {
             let last = places.last().unwrap_or(base);
-            let next = (0..width).fold(last.clone(), |power, _| modulus.square(&power));
-            places.push(next);
+            let mut next = modulus.product();
+            next.mul(last);
+            (0..width).for_each(|_| next.square());
+            places.push(next.finish());
         }
         let tables = (0..BLOCKS).map(|block| {
             let mut table = vec![modulus.one().clone()];
@@ -48,15 +51,15 @@ impl Comb {
         self.width * ROWS * BLOCKS
     }
 
-    /// Whether an exponent has no more room than this was prepared for, rounded up to a limb.
+    /// Whether an exponent has no more room than this was prepared for.
     pub(crate) fn serves(&self, exponent: &Natural) -> bool {
-        exponent.room() <= self.bits().next_multiple_of(64)
+        exponent.room() <= self.bits()
     }
 
     /// The base to the power of `exponent`, in a time that depends on the room of the exponent only.
     ///
     /// # Panics
-    /// When the exponent has more room than this was prepared for, rounded up to a limb.
+    /// When the exponent has more room than this was prepared for.
     pub(crate) fn pow(&self, modulus: &Modulus, exponent: &Natural) -> Element {
         assert!(self.serves(exponent), "an exponent beyond the table");
         let bytes = exponent.to_le_bytes();
@@ -68,16 +71,16 @@ impl Comb {
             table.get(..1 << rows).filter(|table| table.len() > 1).map(|table| (block, rows, table))
         });
         let blocks: Vec<_> = blocks.collect();
-        let mut power = modulus.one().clone();
+        let mut power = modulus.product();
         for column in (0..self.width).rev() {
-            power = modulus.square(&power);
+            power.square();
             for (block, rows, table) in &blocks {
                 let place = |row: usize| start(row, *block) + column;
                 let index = (0..*rows).fold(0, |index, row| index | bit(place(row)) << row);
-                power = modulus.mul(&power, &Element::select(table, index));
+                power.mul_selected(table, index);
             }
         }
-        power
+        power.finish()
     }
 }
 

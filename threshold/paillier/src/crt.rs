@@ -2,6 +2,7 @@
 
 use quorate_bignum::{Element, InvalidModulus, Modulus};
 
+use crate::comb::Comb;
 use crate::natural::Natural;
 
 /// One of the two factors.
@@ -33,6 +34,17 @@ impl Factor {
     pub(crate) fn pow(&self, base: &Natural, exponent: &Natural) -> Natural {
         let power = self.reduced(base).map(|base| self.modulus.pow(&base, &exponent.to_le_bytes()));
         power.map_or_else(|| Natural::from_u64(0), |power| self.number_of(&power))
+    }
+
+    /// Prepares a base, of any room, for exponents of at most `bits` bits.
+    pub(crate) fn comb(&self, base: &Natural, bits: usize) -> Comb {
+        let base = self.reduced(base);
+        Comb::new(&self.modulus, base.as_ref().unwrap_or(self.modulus.one()), bits)
+    }
+
+    /// A base that was prepared for this factor, to the power of `exponent`, modulo this factor, in constant time.
+    pub(crate) fn pow_comb(&self, base: &Comb, exponent: &Natural) -> Natural {
+        self.number_of(&base.pow(&self.modulus, exponent))
     }
 
     /// The product of two numbers of any rooms, modulo this factor.

@@ -5,12 +5,14 @@
 //! r is independent of the message ([`EncryptionKey::nonce_power`]).
 
 use std::fmt;
+use std::sync::OnceLock;
 
 use quorate_bignum::{Element, Modulus};
 use rand_core::CryptoRngCore;
 use subtle::{Choice, ConstantTimeEq};
-use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+use zeroize::{Zeroize, ZeroizeOnDrop};
 
+use crate::comb::Comb;
 use crate::crt::{Crt, Factor, less_one};
 use crate::natural::Natural;
 use crate::primes::SafePrime;
@@ -107,22 +109,25 @@ impl EncryptionKey {
     }
 
     /// A fresh nonce.
+    ///
+    /// # Security
+    /// It is not tested that it has no factor in common with N: where no factor is short, which Π^fac proves, one that has is as likely as
+    /// a guess of that factor.
     #[must_use]
     pub fn nonce(&self, rng: &mut dyn CryptoRngCore) -> Nonce {
-        loop {
-            let drawn = Natural::random_below(&self.number, rng);
-            // Only who knows the factors of N finds any other. Whether one is drawn is the only thing that this time tells.
-            if drawn.is_coprime(&self.number) {
-                return Nonce(drawn);
-            }
-        }
+        Nonce(Natural::random_below(&self.number, rng))
     }
 
     /// r^N: the work of an encryption that can be done before the message is known.
     #[must_use]
     pub fn nonce_power(&self, nonce: &Nonce) -> NoncePower {
-        let base = self.element(&nonce.0);
-        NoncePower(self.square.pow(&base, &self.number.to_le_bytes()))
+        NoncePower(self.square.pow(&self.element(&nonce.0), &self.number.to_le_bytes()))
+    }
+
+    /// r^N of a nonce that is public.
+    #[must_use]
+    pub fn nonce_power_vartime(&self, nonce: &Nonce) -> NoncePower {
+        NoncePower(self.square.pow_vartime(&self.element(&nonce.0), &self.number.to_le_bytes()))
     }
 
     /// Encrypts a message below N.
@@ -211,28 +216,6 @@ impl EncryptionKey {
         fits.then(|| Nonce(number.with_room(self.number.room()))).ok_or(InvalidNonce)
     }
 
-    /// The little-endian bytes of a power, as many as those of a ciphertext.
-    pub(crate) fn power_bytes(&self, power: &NoncePower) -> Zeroizing<Vec<u8>> {
-        self.square.bytes(&power.0)
-    }
-
-    /// A nonce and its power that were made here before: only their widths are looked at, and that they are below N and N².
-    pub(crate) fn restore_nonce(
-        &self,
-        nonce: &[u8],
-        power: &[u8],
-    ) -> Result<(Nonce, NoncePower), InvalidNonce> {
-        let nonce = Natural::from_le_bytes(nonce);
-        if nonce.room() != self.number.room()
-            || power.len() != self.ciphertext_bytes()
-            || !bool::from(nonce.less(&self.number))
-        {
-            return Err(InvalidNonce);
-        }
-        let power = self.square.element(power).map_err(|_| InvalidNonce)?;
-        Ok((Nonce(nonce), NoncePower(power)))
-    }
-
     /// The ciphertext with these little-endian bytes.
     ///
     /// # Errors
@@ -310,7 +293,20 @@ pub struct DecryptionKey {
     square: Crt,
     p: Side,
     q: Side,
+    /// Of p and q, made when a nonce is drawn first.
+    generators: OnceLock<[Generator; 2]>,
 }
+
+/// A generator g of the numbers modulo one prime, ready to be raised.
+struct Generator {
+    /// g modulo the prime.
+    nonce: Comb,
+    /// g^N modulo its square.
+    power: Comb,
+}
+
+/// By how many bits the exponent of a generator is longer than the prime: as close to uniform modulo the order is what it gives.
+const EXCESS: usize = 128;
 
 /// What is known ahead of one prime.
 struct Side {
@@ -338,7 +334,8 @@ impl DecryptionKey {
         let plain = Crt::new(p.clone(), q.clone()).ok_or(InvalidKey::Primes)?;
         let square = Crt::new(p.mul(p), q.mul(q)).ok_or(InvalidKey::Primes)?;
         let side = |p, q| Side::new(p, q, public.number()).ok_or(InvalidKey::Primes);
-        Ok(Self { plain, square, p: side(p, q)?, q: side(q, p)?, public })
+        let generators = OnceLock::new();
+        Ok(Self { plain, square, p: side(p, q)?, q: side(q, p)?, generators, public })
     }
 
     /// The public key.
@@ -406,6 +403,27 @@ impl DecryptionKey {
         NoncePower(self.public.element(&self.square.join(&p, &q)))
     }
 
+    /// A fresh nonce and its power, in a quarter of the time that the power of a given nonce takes; the first takes longer.
+    ///
+    /// Modulo each prime it is a random power of a generator, which is known to have the same power of (generator)^N modulo the square.
+    #[must_use]
+    pub fn nonce_with_power(&self, rng: &mut dyn CryptoRngCore) -> (Nonce, NoncePower) {
+        let [of_p, of_q] = self.generators.get_or_init(|| {
+            let Self { plain, square, public, .. } = self;
+            [(&plain.p, &square.p), (&plain.q, &square.q)]
+                .map(|(plain, square)| Generator::new(plain, square, public.number()))
+        });
+        let mut draw = |generator: &Generator, plain: &Factor, square: &Factor| {
+            let exponent = Natural::random(plain.number().room() + EXCESS, rng);
+            let nonce = plain.pow_comb(&generator.nonce, &exponent);
+            (nonce, square.pow_comb(&generator.power, &exponent))
+        };
+        let (nonce_p, power_p) = draw(of_p, &self.plain.p, &self.square.p);
+        let (nonce_q, power_q) = draw(of_q, &self.plain.q, &self.square.q);
+        let power = NoncePower(self.public.element(&self.square.join(&power_p, &power_q)));
+        (Nonce(self.plain.join(&nonce_p, &nonce_q)), power)
+    }
+
     /// Encrypts a message below N.
     ///
     /// # Errors
@@ -426,6 +444,16 @@ impl Side {
         let root = number.rem(&order)?.invert(&order)?;
         let scale = p.wrapping_sub(&q.rem(p)?.invert(p)?);
         Some(Self { order, other, scale, root })
+    }
+}
+
+impl Generator {
+    /// -4: modulo a safe prime p = 2p' + 1, 4 is a square of order p', -1 is none, and so their product has the order p - 1.
+    fn new(plain: &Factor, square: &Factor, number: &Natural) -> Self {
+        let generator = plain.number().wrapping_sub(&Natural::from_u64(4));
+        let power = square.pow(&generator, number);
+        let bits = plain.number().room() + EXCESS;
+        Self { nonce: plain.comb(&generator, bits), power: square.comb(&power, bits) }
     }
 }
 
@@ -470,6 +498,33 @@ mod tests {
             assert!(same(&secret.decrypt(&read), &message));
         }
         assert!(matches!(public.encrypt(public.number(), &public.nonce(&mut rng)), Err(InvalidMessage)));
+    }
+
+    #[test]
+    fn nonces_that_are_drawn_with_their_powers_have_these_powers() {
+        let mut rng = ChaCha20Rng::from_seed([7; 32]);
+        let secret = keys(&mut rng);
+        let public = secret.public();
+        let mut characters = std::collections::BTreeMap::<_, u32>::new();
+        for _ in 0..400 {
+            let (nonce, power) = secret.nonce_with_power(&mut rng);
+            let [ours, theirs, public_too] =
+                [power, public.nonce_power(&nonce), public.nonce_power_vartime(&nonce)]
+                    .map(Ciphertext::of_power);
+            assert!(bool::from(ours.ct_eq(&theirs) & ours.ct_eq(&public_too)));
+            let is_square = |factor: &Factor, order: &Natural| {
+                let half = order.div_rem(&Natural::from_u64(2)).unwrap().0;
+                same(&factor.pow(nonce.number(), &half), &Natural::from_u64(1))
+            };
+            let character =
+                (is_square(&secret.plain.p, &secret.p.order), is_square(&secret.plain.q, &secret.q.order));
+            *characters.entry(character).or_default() += 1;
+        }
+        // Squares and others modulo each prime, 100 of each kind: they are powers of generators.
+        assert!(
+            characters.len() == 4 && characters.values().all(|count| (60..=140).contains(count)),
+            "{characters:?}"
+        );
     }
 
     #[test]

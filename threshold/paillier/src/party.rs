@@ -23,8 +23,11 @@ pub trait Keys: Send + Sync {
     /// The ring-Pedersen parameters.
     fn parameters(&self) -> &Parameters;
 
-    /// r^N modulo N². Constant time.
-    fn nonce_power(&self, nonce: &Nonce) -> NoncePower;
+    /// A fresh nonce, and r^N modulo N². Constant time.
+    fn nonce_with_power(&self, rng: &mut dyn CryptoRngCore) -> (Nonce, NoncePower);
+
+    /// r^N modulo N² of a nonce that is public.
+    fn nonce_power_vartime(&self, nonce: &Nonce) -> NoncePower;
 
     /// A ciphertext of the message times `factor`. Constant time.
     fn mul(&self, ciphertext: &Ciphertext, factor: &Natural) -> Ciphertext;
@@ -177,8 +180,14 @@ impl Keys for PublicKeys {
         &self.parameters
     }
 
-    fn nonce_power(&self, nonce: &Nonce) -> NoncePower {
-        self.encryption.nonce_power(nonce)
+    fn nonce_with_power(&self, rng: &mut dyn CryptoRngCore) -> (Nonce, NoncePower) {
+        let nonce = self.encryption.nonce(rng);
+        let power = self.encryption.nonce_power(&nonce);
+        (nonce, power)
+    }
+
+    fn nonce_power_vartime(&self, nonce: &Nonce) -> NoncePower {
+        self.encryption.nonce_power_vartime(nonce)
     }
 
     fn mul(&self, ciphertext: &Ciphertext, factor: &Natural) -> Ciphertext {
@@ -203,7 +212,11 @@ impl Keys for SecretKeys {
         &self.public.parameters
     }
 
-    fn nonce_power(&self, nonce: &Nonce) -> NoncePower {
+    fn nonce_with_power(&self, rng: &mut dyn CryptoRngCore) -> (Nonce, NoncePower) {
+        self.decryption.nonce_with_power(rng)
+    }
+
+    fn nonce_power_vartime(&self, nonce: &Nonce) -> NoncePower {
         self.decryption.nonce_power(nonce)
     }
 

@@ -5,14 +5,14 @@
 //! of half the length, modulo each factor.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use quorate_bignum::{Element, Modulus};
 use rand_core::CryptoRngCore;
 use subtle::{Choice, ConstantTimeEq};
 
 use crate::comb::Comb;
-use crate::crt::{Crt, less_one};
+use crate::crt::{Crt, Factor, less_one};
 use crate::natural::Natural;
 use crate::primes::SafePrime;
 
@@ -51,7 +51,9 @@ pub struct Parameters {
     number: Natural,
     modulus: Arc<Modulus>,
     bases: [Element; 2],
-    combs: [Comb; 2],
+    lengths: Lengths,
+    /// Of the bases, made when something is committed to first.
+    combs: Arc<OnceLock<[Comb; 2]>>,
 }
 
 /// A commitment under one party's parameters. It does not know under whose.
@@ -59,7 +61,7 @@ pub struct Parameters {
 pub struct Commitment(Element);
 
 impl Parameters {
-    /// Takes N, s and t, each in little-endian bytes, and prepares them for commitments with exponents of these lengths.
+    /// Takes N, s and t, each in little-endian bytes, for commitments with exponents of these lengths. The first of them takes longer.
     ///
     /// # Security
     /// That s is a power of t needs a proof of whoever made them.
@@ -85,8 +87,7 @@ impl Parameters {
         if bool::from(s.ct_eq(t)) {
             return Err(InvalidParameters::Bases);
         }
-        let combs = [Comb::new(&modulus, s, lengths.value), Comb::new(&modulus, t, lengths.randomness)];
-        Ok(Self { number, modulus: modulus.into(), bases, combs })
+        Ok(Self { number, modulus: modulus.into(), bases, lengths, combs: Arc::default() })
     }
 
     /// N.
@@ -111,7 +112,12 @@ impl Parameters {
     }
 
     fn power(&self, which: usize, exponent: &Natural) -> Element {
-        match (self.combs.get(which), self.bases.get(which)) {
+        let combs = self.combs.get_or_init(|| {
+            let [s, t] = &self.bases;
+            let Lengths { value, randomness } = self.lengths;
+            [Comb::new(&self.modulus, s, value), Comb::new(&self.modulus, t, randomness)]
+        });
+        match (combs.get(which), self.bases.get(which)) {
             (Some(comb), _) if comb.serves(exponent) => comb.pow(&self.modulus, exponent),
             (_, Some(base)) => self.modulus.pow(base, &exponent.to_le_bytes()),
             _ => self.modulus.one().clone(),
@@ -213,6 +219,8 @@ pub struct OwnParameters {
     lambda: Natural,
     /// t.
     base: Natural,
+    /// t modulo p and modulo q, made when something is committed to first.
+    combs: OnceLock<[Comb; 2]>,
 }
 
 impl OwnParameters {
@@ -269,11 +277,13 @@ impl OwnParameters {
         }
         let crt = Crt::new(p.clone(), q.clone()).ok_or(invalid)?;
         let orders = [less_one(p), less_one(q)];
-        let own = Trapdoor { crt: &crt, orders: &orders, lambda, base };
-        let power = own.power(&Natural::from_u64(1), &Natural::from_u64(0)).ok_or(invalid)?;
-        let public = Parameters::new(&number, &power.to_le_bytes(), &base.to_le_bytes(), bits, lengths)?;
-        let order = orders[0].mul(&orders[1]);
-        Ok(Self { public, crt, orders, order, lambda: lambda.clone(), base: base.clone() })
+        let [of_p, of_q] = &orders;
+        let reduced = |order| lambda.rem(order).ok_or(invalid);
+        let s = crt.pow(base, &reduced(of_p)?, &reduced(of_q)?);
+        let public = Parameters::new(&number, &s.to_le_bytes(), &base.to_le_bytes(), bits, lengths)?;
+        let order = of_p.mul(of_q);
+        let (lambda, base) = (lambda.clone(), base.clone());
+        Ok(Self { public, crt, orders, order, lambda, base, combs: OnceLock::new() })
     }
 
     /// The public parameters.
@@ -294,34 +304,26 @@ impl OwnParameters {
         &self.order
     }
 
-    /// s^value · t^randomness, for exponents of any length, in half the time that others need.
+    /// s^value · t^randomness = t^(λ·value + randomness), for exponents of any length, in a tenth of the time that others need.
     #[must_use]
     pub fn commit(&self, value: &Natural, randomness: &Natural) -> Commitment {
-        let Self { crt, orders, lambda, base, public, .. } = self;
-        let own = Trapdoor { crt, orders, lambda, base };
-        let power = own.power(value, randomness).and_then(|power| {
-            public.modulus.element(&power.with_room(public.number.room()).to_le_bytes()).ok()
+        let Self { crt, orders, lambda, base, public, combs, .. } = self;
+        let exponent = lambda.mul(value).add(randomness);
+        let [of_p, of_q] = combs.get_or_init(|| {
+            let [p, q] = orders.each_ref().map(Natural::room);
+            [crt.p.comb(base, p), crt.q.comb(base, q)]
+        });
+        let power = |factor: &Factor, comb: &Comb, order: &Natural| {
+            Some(factor.pow_comb(comb, &exponent.rem(order)?))
+        };
+        let [p, q] = orders;
+        let powers = power(&crt.p, of_p, p).zip(power(&crt.q, of_q, q));
+        let power = powers.and_then(|(p, q)| {
+            let power = crt.join(&p, &q).with_room(public.number.room());
+            public.modulus.element(&power.to_le_bytes()).ok()
         });
         // Always something: the orders are not zero, and a power is below N.
         Commitment(power.unwrap_or_else(|| public.modulus.one().clone()))
-    }
-}
-
-/// What makes commitments cheap.
-struct Trapdoor<'a> {
-    crt: &'a Crt,
-    /// p - 1 and q - 1.
-    orders: &'a [Natural; 2],
-    lambda: &'a Natural,
-    base: &'a Natural,
-}
-
-impl Trapdoor<'_> {
-    /// t^(λ·value + randomness).
-    fn power(&self, value: &Natural, randomness: &Natural) -> Option<Natural> {
-        let exponent = self.lambda.mul(value).add(randomness);
-        let [p, q] = self.orders;
-        Some(self.crt.pow(self.base, &exponent.rem(p)?, &exponent.rem(q)?))
     }
 }
 

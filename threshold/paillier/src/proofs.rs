@@ -36,10 +36,9 @@ mod testing;
 use quorate_keys::Transcript;
 use quorate_sharing::Curve;
 use rand_core::CryptoRngCore;
-use zeroize::Zeroizing;
 
 use crate::codec::Malformed;
-use crate::key::{InvalidNonce, Nonce, NoncePower};
+use crate::key::{Nonce, NoncePower};
 use crate::natural::Natural;
 use crate::party::Keys;
 use crate::scalar;
@@ -79,30 +78,8 @@ impl ReadyNonce {
     /// Draws a nonce of this party's key and computes its power: nearly all the work of an encryption.
     #[must_use]
     pub fn new(keys: &dyn Keys, rng: &mut dyn CryptoRngCore) -> Self {
-        let nonce = keys.encryption().nonce(rng);
-        let power = keys.nonce_power(&nonce);
+        let (nonce, power) = keys.nonce_with_power(rng);
         Self { nonce, power }
-    }
-
-    /// The nonce and its power in little-endian bytes, which are as secret as what is encrypted with them.
-    #[must_use]
-    pub fn to_bytes(&self, keys: &dyn Keys) -> Zeroizing<Vec<u8>> {
-        let key = keys.encryption();
-        let power = key.power_bytes(&self.power);
-        let mut bytes = Zeroizing::new(Vec::with_capacity(3 * power.len() / 2));
-        bytes.extend_from_slice(&self.nonce.number().to_le_bytes());
-        bytes.extend_from_slice(&power);
-        bytes
-    }
-
-    /// What [`Self::to_bytes`] gave for the same keys. Whether the power is that of the nonce is not tested.
-    ///
-    /// # Errors
-    /// [`InvalidNonce`]: they were made for other keys.
-    pub fn from_bytes(keys: &dyn Keys, bytes: &[u8]) -> Result<Self, InvalidNonce> {
-        let key = keys.encryption();
-        let (nonce, power) = bytes.split_at_checked(key.number().room() / 8).ok_or(InvalidNonce)?;
-        key.restore_nonce(nonce, power).map(|(nonce, power)| Self { nonce, power })
     }
 
     /// The nonce, and its power, which encrypts once.
@@ -142,7 +119,9 @@ mod tests {
     #[test]
     fn nonces_fill_their_whole_range() {
         let keys = keys(0);
-        fills_below(keys.encryption().number(), |rng| keys.encryption().nonce(rng).number().clone());
+        for keys in [&keys as &dyn Keys, keys.public()] {
+            fills_below(keys.encryption().number(), |rng| keys.nonce_with_power(rng).0.number().clone());
+        }
     }
 
     #[test]

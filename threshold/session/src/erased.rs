@@ -1,5 +1,6 @@
 //! Protocols without their types: bytes in, bytes out, for a node that runs and a verifier that judges any of them.
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -68,15 +69,15 @@ pub trait ErasedProtocol: Send + Sync {
     /// Name and version.
     fn id(&self) -> ProtocolId;
 
-    /// Enters round one with encoded setup and secret.
+    /// Enters round one with an encoded setup, and what this party alone knows: a [`Protocol::Secret`].
     ///
     /// # Errors
-    /// [`SetupError`] when they can't be decoded or don't fit.
+    /// [`SetupError`] when the setup can't be decoded, the secret is another protocol's, or they don't fit.
     fn open(
         &self,
         context: Arc<SessionContext>,
         setup: &[u8],
-        secret: &Secret<Vec<u8>>,
+        secret: Box<dyn Any + Send>,
         keyring: Keyring,
         rng: &mut dyn CryptoRngCore,
     ) -> Result<Box<dyn ErasedSession>, SetupError>;
@@ -101,7 +102,7 @@ impl<P> Default for Erased<P> {
 impl<P> ErasedProtocol for Erased<P>
 where
     P: Protocol + 'static,
-    P::Secret: Wire,
+    P::Secret: 'static,
     P::Checkpoint: Wire,
     P::Output: Wire,
 {
@@ -113,16 +114,16 @@ where
         &self,
         context: Arc<SessionContext>,
         setup: &[u8],
-        secret: &Secret<Vec<u8>>,
+        secret: Box<dyn Any + Send>,
         keyring: Keyring,
         rng: &mut dyn CryptoRngCore,
     ) -> Result<Box<dyn ErasedSession>, SetupError> {
         let setup = P::Setup::from_wire(setup).map_err(|error| SetupError(format!("setup: {error}")))?;
         wiping_stack(|| {
-            let secret = P::Secret::from_wire(secret.expose())
-                .map_err(|error| SetupError(format!("secret: {error}")))?;
+            let secret = secret.downcast::<P::Secret>();
+            let secret = secret.map_err(|_| SetupError("the secret is of another protocol".into()))?;
             let session: Box<dyn ErasedSession> =
-                Box::new(Session::<P>::new(context, setup, secret, keyring, rng)?);
+                Box::new(Session::<P>::new(context, setup, *secret, keyring, rng)?);
             Ok(session)
         })
     }

@@ -4,7 +4,6 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use quorate_cggmp21::PresignatureId;
 use quorate_keys::Identity;
 use quorate_request::{ErrorCode, HexArray, SessionResult, SignResponse, SignedRequest, Verified};
 use quorate_session::{Acceptance, Accepted, Start};
@@ -17,15 +16,12 @@ use crate::barrier::Step;
 use crate::cause::{Cause, NewAuxiliary, Order, Provision};
 use crate::frame::{Decline, Frame, Invite, Reason, Signed};
 use crate::job::{AuxiliaryJob, Job, PresignJob};
-use crate::presignatures::{Reservation, Unpromised};
+use crate::presignatures::Reservation;
 
 /// How far in the future a proposal may expire.
 const LONGEST_PROPOSAL: Duration = Duration::from_secs(600);
 /// How long an attempt is remembered after it ended, to take its outcome.
 const REMEMBERED: Duration = Duration::from_secs(120);
-/// How often, and after how long, to look for presignatures that are about to be ready.
-const MOMENTS: u32 = 200;
-const MOMENT: Duration = Duration::from_millis(5);
 /// How long a start may be under way.
 const START_MARGIN: Duration = Duration::from_secs(1);
 /// How long it is a waiting proposer's turn: a little longer than proposers pause at the most.
@@ -331,82 +327,6 @@ impl Engine {
         }
     }
 
-    /// Whether the owner of new presignatures has not filled its part of this node's pool.
-    fn check_room(&self, owner: &Identity, job: &PresignJob) -> Result<(), Reason> {
-        let kept = self.presignatures.kept_for(owner, &job.origin.wallet);
-        let most = self.config.max_presignatures;
-        if kept.saturating_add(job.count.into()) > most {
-            return Err(Reason::Unable(format!(
-                "keeps {kept} presignatures of this wallet already, at most {most}"
-            )));
-        }
-        Ok(())
-    }
-
-    /// Sets the presignatures aside that a signature uses up.
-    fn reserve(&self, owner: Identity, invite: &Invite, job: &Job) -> Result<Option<Reservation>, Reason> {
-        let ids = &invite.presignatures;
-        if ids.len() != job.presignatures() {
-            let message = format!("{} presignatures for {} signatures", ids.len(), job.presignatures());
-            return Err(refused("aborted", message));
-        }
-        let Job::Sign(sign) = job else { return Ok(None) };
-        if ids.is_empty() {
-            return Ok(None);
-        }
-        let wallet = sign.wallet.session();
-        let members = invite.proposal.proposal.committee.members();
-        let signers = members.iter().map(|member| member.identity).collect();
-        let mut reserved = self.presignatures.reserve(&owner, &wallet, &signers, ids);
-        if matches!(reserved, Err(Unpromised::Reserved)) {
-            // The owner uses them for something else now: the word that the earlier proposal is void may be behind this one.
-            self.void_promises(&owner, ids);
-            reserved = self.presignatures.reserve(&owner, &wallet, &signers, ids);
-        }
-        match reserved {
-            Ok(reservation) => Ok(Some(reservation)),
-            Err(Unpromised::Lacking(ids)) => Err(Reason::Lacking(ids)),
-            Err(Unpromised::Reserved) => Err(Reason::Busy("has promised the presignatures already".into())),
-            Err(Unpromised::Foreign) => Err(refused("aborted", "the presignatures are not for this".into())),
-        }
-    }
-
-    /// Takes back promises to an owner to sign with any of these presignatures. None of them has started.
-    fn void_promises(&self, owner: &Identity, ids: &[PresignatureId]) {
-        let holds = |promise: &Promise| {
-            let reserved = promise.reserved.as_ref();
-            promise.accepted.proposal().proposer == *owner
-                && reserved.is_some_and(|reserved| reserved.has_any(ids))
-        };
-        let held = lock(&self.promises);
-        let void: Vec<_> =
-            held.iter().filter(|(_, promise)| holds(promise)).map(|(proposal, _)| *proposal).collect();
-        drop(held);
-        for proposal in void {
-            self.withdrawn(*owner, &proposal);
-        }
-    }
-
-    /// Waits for presignatures that are being made: the owner's session may have ended a moment before this node's.
-    pub(super) async fn await_presignatures(&self, owner: &Identity, ids: &[PresignatureId]) {
-        for _ in 0..MOMENTS {
-            if ids.is_empty() || self.presignatures.has_all(ids) {
-                return;
-            }
-            let is_presigning = self.is_presigning_for(owner);
-            // A moment longer than the session: it ends before what it has made is in the pool.
-            tokio::time::sleep(MOMENT).await;
-            if !is_presigning {
-                return;
-            }
-        }
-    }
-
-    fn is_presigning_for(&self, owner: &Identity) -> bool {
-        let makes = |job: &Job| matches!(job, Job::Presign(job) if job.origin.owner == *owner);
-        lock(&self.taken).values().any(|part| part.live && makes(&part.job))
-    }
-
     /// How many attempts of this operation may be live here.
     fn most_live(&self, job: &Job) -> usize {
         let allowed = match job {
@@ -614,6 +534,6 @@ impl Engine {
     }
 }
 
-fn refused(code: &str, message: String) -> Reason {
+pub(super) fn refused(code: &str, message: String) -> Reason {
     Reason::Refused { code: code.into(), message }
 }

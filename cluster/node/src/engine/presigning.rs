@@ -5,18 +5,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quorate_cggmp21::presign::PresignSetup;
-use quorate_cggmp21::{PresignatureId, PublicPresignature};
-use quorate_keys::Identity;
+use quorate_cggmp21::{PresignatureId, Presignatures, PublicPresignature};
+use quorate_keys::{Identity, Secret};
+use quorate_session::Wire;
 use rand_core::OsRng;
 use tokio::time::{Instant, timeout_at};
 
-use super::Engine;
-use super::attempt::Attempted;
+use super::attempt::{Answer, Attempted};
+use super::member::{Promise, refused};
 use super::proposer::Trouble;
+use super::run::Part;
+use super::{Engine, lock};
 use crate::cause::{Cause, NewPresignatures, Provision, Upkeep};
-use crate::frame::{Frame, Reason};
-use crate::job::{Job, PresignJob, SignJob};
-use crate::presignatures::{Claim, Half};
+use crate::frame::{Frame, Invite, Reason};
+use crate::job::{Job, PresignJob, SignJob, aggregator};
+use crate::presignatures::{Claim, Half, Reservation, Unpromised};
 use crate::wallets::Wallet;
 
 /// How long a signer may be busy before others are asked: when a client waits, and when nobody does.
@@ -26,6 +29,9 @@ const BACKGROUND_PATIENCE: Duration = Duration::from_secs(5);
 const AT_ONCE: usize = 8;
 /// More than this are not compared: they would not fit into a frame.
 const COMPARED: usize = 30_000;
+/// How often, and after how long, to look for presignatures that are about to be ready.
+const MOMENTS: u32 = 200;
+const MOMENT: Duration = Duration::from_millis(5);
 
 impl Engine {
     /// Claims presignatures for a request: of signers that are up, that it allows, and that have made least trouble.
@@ -143,6 +149,114 @@ impl Engine {
             self.presignatures.add(&origin, publics.into_iter().map(Half::Owner));
         }
         Ok(count)
+    }
+
+    /// Keeps the presignatures for their owner; one of the signers tells an owner that is none.
+    pub(super) fn finish_presigning(
+        &self,
+        part: &Part,
+        job: &PresignJob,
+        output: &Secret<Vec<u8>>,
+    ) -> Result<(), String> {
+        let Presignatures(made) =
+            Presignatures::from_wire(output.expose()).map_err(|error| error.to_string())?;
+        let publics: Vec<_> = made.iter().map(|presignature| presignature.public().clone()).collect();
+        // Replaced while they were made.
+        if self.auxiliaries.find(&job.origin.auxiliary).is_none() {
+            return Err("the auxiliary information has been replaced".into());
+        }
+        self.presignatures.add(&job.origin, made.into_iter().map(Half::Signer));
+        let agreement = part.context.agreement();
+        let owner = agreement.proposal().proposer;
+        if owner == self.me {
+            self.answer_by_request(self.me, part.cause.id(), Answer::Presigned(publics));
+        } else if agreement.committee().index_of(&owner).is_none()
+            && aggregator(agreement.committee(), &owner) == Some(part.context.me())
+        {
+            self.send(&owner, &Frame::Presigned { proposal: part.digest, publics });
+        }
+        Ok(())
+    }
+
+    /// Whether the owner of new presignatures has not filled its part of this node's pool.
+    pub(super) fn check_room(&self, owner: &Identity, job: &PresignJob) -> Result<(), Reason> {
+        let kept = self.presignatures.kept_for(owner, &job.origin.wallet);
+        let most = self.config.max_presignatures;
+        if kept.saturating_add(job.count.into()) > most {
+            return Err(Reason::Unable(format!(
+                "keeps {kept} presignatures of this wallet already, at most {most}"
+            )));
+        }
+        Ok(())
+    }
+
+    /// Sets the presignatures aside that a signature uses up.
+    pub(super) fn reserve(
+        &self,
+        owner: Identity,
+        invite: &Invite,
+        job: &Job,
+    ) -> Result<Option<Reservation>, Reason> {
+        let ids = &invite.presignatures;
+        if ids.len() != job.presignatures() {
+            let message = format!("{} presignatures for {} signatures", ids.len(), job.presignatures());
+            return Err(refused("aborted", message));
+        }
+        let Job::Sign(sign) = job else { return Ok(None) };
+        if ids.is_empty() {
+            return Ok(None);
+        }
+        let wallet = sign.wallet.session();
+        let members = invite.proposal.proposal.committee.members();
+        let signers = members.iter().map(|member| member.identity).collect();
+        let mut reserved = self.presignatures.reserve(&owner, &wallet, &signers, ids);
+        if matches!(reserved, Err(Unpromised::Reserved)) {
+            // The owner uses them for something else now: the word that the earlier proposal is void may be behind this one.
+            self.void_promises(&owner, ids);
+            reserved = self.presignatures.reserve(&owner, &wallet, &signers, ids);
+        }
+        match reserved {
+            Ok(reservation) => Ok(Some(reservation)),
+            Err(Unpromised::Lacking(ids)) => Err(Reason::Lacking(ids)),
+            Err(Unpromised::Reserved) => Err(Reason::Busy("has promised the presignatures already".into())),
+            Err(Unpromised::Foreign) => Err(refused("aborted", "the presignatures are not for this".into())),
+        }
+    }
+
+    /// Takes back promises to an owner to sign with any of these presignatures. None of them has started.
+    fn void_promises(&self, owner: &Identity, ids: &[PresignatureId]) {
+        let holds = |promise: &Promise| {
+            let reserved = promise.reserved.as_ref();
+            promise.accepted.proposal().proposer == *owner
+                && reserved.is_some_and(|reserved| reserved.has_any(ids))
+        };
+        let held = lock(&self.promises);
+        let void: Vec<_> =
+            held.iter().filter(|(_, promise)| holds(promise)).map(|(proposal, _)| *proposal).collect();
+        drop(held);
+        for proposal in void {
+            self.withdrawn(*owner, &proposal);
+        }
+    }
+
+    /// Waits for presignatures that are being made: the owner's session may have ended a moment before this node's.
+    pub(super) async fn await_presignatures(&self, owner: &Identity, ids: &[PresignatureId]) {
+        for _ in 0..MOMENTS {
+            if ids.is_empty() || self.presignatures.has_all(ids) {
+                return;
+            }
+            let is_presigning = self.is_presigning_for(owner);
+            // A moment longer than the session: it ends before what it has made is in the pool.
+            tokio::time::sleep(MOMENT).await;
+            if !is_presigning {
+                return;
+            }
+        }
+    }
+
+    fn is_presigning_for(&self, owner: &Identity) -> bool {
+        let makes = |job: &Job| matches!(job, Job::Presign(job) if job.origin.owner == *owner);
+        lock(&self.taken).values().any(|part| part.live && makes(&part.job))
     }
 
     /// Tells a peer which presignatures of this node it must have halves of.

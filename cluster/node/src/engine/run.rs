@@ -7,29 +7,25 @@ use std::time::Duration;
 
 use quorate_cggmp21::Presignatures;
 use quorate_cggmp21::auxiliary::Auxiliary;
-use quorate_cggmp21::presign::{NonceStock, PresignSecret};
 use quorate_keygen::{ACKNOWLEDGE, Certificate};
 use quorate_keys::{Identity, Secret};
 use quorate_request::{SessionResult, Verified};
-use quorate_session::{
-    Abort, Envelope, ErasedAction, ErasedSession, Output, SessionContext, SessionId, SetupError, Wire,
-};
+use quorate_session::{Abort, Envelope, ErasedAction, Output, SessionContext, SessionId, Wire};
 use quorate_sharing::KeyShare;
 use rand_core::OsRng;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
 use super::attempt::Answer;
+use super::machine::Machine;
 use super::pace::Pace;
 use super::{Busy, Engine, lock};
 use crate::barrier::Step;
 use crate::cause::Cause;
 use crate::frame::{Decline, Frame, GivenUp, Reason, Signed};
-use crate::job::{AuxiliaryJob, Job, PresignJob, SignJob, aggregator};
-use crate::presignatures::{Half, Origin};
+use crate::job::{Job, SignJob, aggregator};
 use crate::store::Batch;
 use crate::wallets::{PendingShare, WalletError};
-use crate::work::Workers;
 
 /// A silent session repeats its messages this often: a connection may have broken under them.
 const RETRANSMIT: Duration = Duration::from_millis(1000);
@@ -129,7 +125,7 @@ enum Ended {
 }
 
 impl Part {
-    fn session(&self) -> SessionId {
+    pub(super) fn session(&self) -> SessionId {
         self.context.session()
     }
 
@@ -192,58 +188,6 @@ impl Engine {
             let remembered = remembered.map_err(|error| Unstored::Fault(error.message))?;
             store.commit(remembered).await.map_err(|error| Unstored::Fault(error.to_string()))
         }))
-    }
-
-    async fn open(&self, part: &Part, halves: Option<Presignatures>) -> Result<Machine, SetupError> {
-        let protocol = part.job.protocol();
-        let protocol =
-            self.registry.find(protocol).ok_or_else(|| SetupError(format!("unknown protocol {protocol}")))?;
-        let secret = self.secret_of(part, halves).map_err(SetupError)?;
-        self.barrier.reached(part.job.operation(), Step::Started);
-        let (protocol, context) = (Arc::clone(protocol), Arc::clone(&part.context));
-        let (setup, keyring) = (part.setup.clone(), self.keyring());
-        let open = move || protocol.open(context, &setup, &secret, keyring, &mut OsRng);
-        match self.workers_for(&part.job) {
-            None => Ok(Machine { session: Some(open()?), workers: None }),
-            Some(workers) => {
-                let session = workers.run(open).await.map_err(|error| SetupError(error.to_string()))??;
-                Ok(Machine { session: Some(session), workers: Some(workers.clone()) })
-            }
-        }
-    }
-
-    /// Where a session computes: the short ones where they are.
-    fn workers_for(&self, job: &Job) -> Option<&Workers> {
-        match job {
-            Job::Keygen(_) | Job::Sign(_) => None,
-            Job::Presign(job) if !job.urgent => Some(&self.background),
-            Job::Presign(_) | Job::Auxiliary(_) => Some(&self.foreground),
-        }
-    }
-
-    /// What this node alone brings into a session. What is for one use is gone from where it was kept.
-    fn secret_of(&self, part: &Part, halves: Option<Presignatures>) -> Result<Secret<Vec<u8>>, String> {
-        #[allow(clippy::needless_pass_by_value, reason = "it is what `map_err` hands over")]
-        fn text(error: impl ToString) -> String {
-            error.to_string()
-        }
-        match &*part.job {
-            Job::Keygen(_) => ().to_wire().map(Secret::new).map_err(text),
-            Job::Sign(job) if job.is_presigned() => {
-                halves.ok_or("the presignatures are gone")?.to_wire().map(Secret::new).map_err(text)
-            }
-            Job::Sign(job) => self.wallets.share(&job.wallet).map_err(text),
-            Job::Auxiliary(_) => {
-                self.primes.take().ok_or("there are no primes")?.to_wire().map(Secret::new).map_err(text)
-            }
-            Job::Presign(job) => {
-                let share = self.wallets.share(&job.wallet).map_err(text)?;
-                let share = KeyShare::from_wire(share.expose()).map_err(text)?;
-                let auxiliary = self.auxiliaries.secret(&job.origin.auxiliary).map_err(text)?;
-                let secret = PresignSecret { share, auxiliary, stock: NonceStock::default() };
-                secret.to_wire().map(Secret::new).map_err(text)
-            }
-        }
     }
 
     /// Sees a session through, then lets it linger for the sake of the others.
@@ -502,50 +446,6 @@ impl Engine {
         Ok(())
     }
 
-    /// Every party has stored the auxiliary information.
-    async fn finish_auxiliary(&self, part: &Part, job: &AuxiliaryJob) -> Result<(), String> {
-        let session = part.session();
-        let known = self.auxiliaries.activate(session).await.map_err(|error| error.to_string())?;
-        let parties = self.names(known.public.keys.keys());
-        tracing::info!(%session, epoch = known.public.epoch, "auxiliary information of {} is active", parties.join(", "));
-        // Those made under what it replaces, by any of the nodes that a client had make it anew.
-        let is_rotated = |origin: &Origin| {
-            job.request.is_some() && origin.auxiliary != session && !origin.signers.is_disjoint(&job.parties)
-        };
-        self.presignatures
-            .retain(|origin| self.auxiliaries.find(&origin.auxiliary).is_some() && !is_rotated(origin));
-        self.barrier.reached("auxiliary", Step::Settled);
-        self.answer_by_request(self.me, part.cause.id(), Answer::Auxiliary(session));
-        Ok(())
-    }
-
-    /// Keeps the presignatures for their owner; one of the signers tells an owner that is none.
-    fn finish_presigning(
-        &self,
-        part: &Part,
-        job: &PresignJob,
-        output: &Secret<Vec<u8>>,
-    ) -> Result<(), String> {
-        let Presignatures(made) =
-            Presignatures::from_wire(output.expose()).map_err(|error| error.to_string())?;
-        let publics: Vec<_> = made.iter().map(|presignature| presignature.public().clone()).collect();
-        // Replaced while they were made.
-        if self.auxiliaries.find(&job.origin.auxiliary).is_none() {
-            return Err("the auxiliary information has been replaced".into());
-        }
-        self.presignatures.add(&job.origin, made.into_iter().map(Half::Signer));
-        let agreement = part.context.agreement();
-        let owner = agreement.proposal().proposer;
-        if owner == self.me {
-            self.answer_by_request(self.me, part.cause.id(), Answer::Presigned(publics));
-        } else if agreement.committee().index_of(&owner).is_none()
-            && aggregator(agreement.committee(), &owner) == Some(part.context.me())
-        {
-            self.send(&owner, &Frame::Presigned { proposal: part.digest, publics });
-        }
-        Ok(())
-    }
-
     /// Tells the proposer that the session came too late here: nobody's fault, and no word about its members.
     fn step_back(&self, part: &Part, why: String) {
         let session = part.session();
@@ -585,28 +485,5 @@ impl Engine {
             let given_up = GivenUp { proposal: part.digest, silent, reason };
             self.send(&proposer, &Frame::GivenUp(given_up));
         }
-    }
-}
-
-/// A session, and where it computes.
-struct Machine {
-    /// None only when its work broke off.
-    session: Option<Box<dyn ErasedSession>>,
-    /// None: where it is.
-    workers: Option<Workers>,
-}
-
-impl Machine {
-    async fn receive(&mut self, part: &Part, from: &Identity, envelope: Vec<u8>) {
-        let Some(party) = part.context.committee().index_of(from) else { return };
-        let Some(mut session) = self.session.take() else { return };
-        let work = move || {
-            session.receive(party, &envelope, &mut OsRng);
-            session
-        };
-        self.session = match &self.workers {
-            None => Some(work()),
-            Some(workers) => workers.run(work).await.ok(),
-        };
     }
 }

@@ -11,12 +11,15 @@ use rand_core::{OsRng, RngCore};
 use tokio::sync::{Notify, Semaphore};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use super::attempt::Attempted;
+use super::attempt::{Answer, Attempted};
+use super::run::Part;
 use super::{Engine, lock};
 use crate::auxiliary::Known;
+use crate::barrier::Step;
 use crate::cause::{Cause, NewAuxiliary, Provision, Upkeep};
 use crate::frame::Reason;
 use crate::job::{AuxiliaryJob, Job, may_follow};
+use crate::presignatures::Origin;
 use crate::wallets::Wallet;
 
 /// How often a node looks whether something is to be made.
@@ -305,6 +308,23 @@ impl Engine {
             }
         }
         Err(Attempted::NotReady("the nodes don't agree how often auxiliary information was made".into()))
+    }
+
+    /// Every party has stored the auxiliary information.
+    pub(super) async fn finish_auxiliary(&self, part: &Part, job: &AuxiliaryJob) -> Result<(), String> {
+        let session = part.session();
+        let known = self.auxiliaries.activate(session).await.map_err(|error| error.to_string())?;
+        let parties = self.names(known.public.keys.keys());
+        tracing::info!(%session, epoch = known.public.epoch, "auxiliary information of {} is active", parties.join(", "));
+        // Those made under what it replaces, by any of the nodes that a client had make it anew.
+        let is_rotated = |origin: &Origin| {
+            job.request.is_some() && origin.auxiliary != session && !origin.signers.is_disjoint(&job.parties)
+        };
+        self.presignatures
+            .retain(|origin| self.auxiliaries.find(&origin.auxiliary).is_some() && !is_rotated(origin));
+        self.barrier.reached("auxiliary", Step::Settled);
+        self.answer_by_request(self.me, part.cause.id(), Answer::Auxiliary(session));
+        Ok(())
     }
 
     /// Sees through what nodes make ahead. Members that are busy are asked again for a while.

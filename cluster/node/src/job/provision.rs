@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use quorate_cggmp21::MAX_SIGNERS;
 use quorate_cggmp21::auxiliary::{AuxiliaryProtocol, PublicAuxiliary, Setup as AuxiliarySetup};
 use quorate_cggmp21::presign::PresignSetup;
 use quorate_keys::Identity;
@@ -140,6 +141,9 @@ impl PresignJob {
             });
         };
         let subset = found.public.subset(signers).map_err(|error| Reason::Unable(error.to_string()))?;
+        if signers.len() > MAX_SIGNERS {
+            return Err(refused(format!("{} nodes, at most {MAX_SIGNERS} presign together", signers.len())));
+        }
         let limit = PresignSetup::limit(signers.len());
         if !(1..=limit).contains(&usize::from(*count)) {
             return Err(refused(format!("{} nodes presign 1 to {limit} at once", signers.len())));

@@ -32,7 +32,6 @@ impl Wire for Setup {
 }
 
 /// The two safe primes of one party, in little-endian bytes, made ahead and used once. Erased on drop.
-#[derive(BorshSerialize, BorshDeserialize)]
 pub struct Primes {
     p: Vec<u8>,
     q: Vec<u8>,
@@ -61,11 +60,6 @@ impl std::fmt::Debug for Primes {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Primes([redacted])")
     }
-}
-
-/// The encoding holds the primes: it goes into an encrypted record and nowhere else.
-impl Wire for Primes {
-    const MAX_BYTES: usize = 1024;
 }
 
 /// The making of auxiliary information; see the module documentation for the rounds.

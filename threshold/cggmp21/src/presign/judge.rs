@@ -25,7 +25,7 @@ pub(super) fn judge<C: Suite>(
     fault: &Fault,
     record: &Record,
 ) -> Option<bool> {
-    let parties = Parties::<C>::new(agreement, setup).ok()?;
+    let parties = Parties::<C>::of_setup(agreement, setup).ok()?;
     let case = Case { agreement, parties: &parties, accused, record };
     match *fault {
         Fault::UnexpectedMessage { round } => case.unexpected(round),

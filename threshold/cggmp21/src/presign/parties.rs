@@ -1,6 +1,7 @@
 //! What is public of a session: the signers' keys, and what they broadcast, decoded. Signers and judges share it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use group::Group;
 use quorate_keys::{Identity, Transcript};
@@ -11,6 +12,7 @@ use quorate_sharing::{PartyIndex, lagrange_at_zero};
 
 use super::message::{Encrypted, Encryption, Pair, Product, Products, Sums};
 use super::setup::{PresignSetup, refuse};
+use crate::auxiliary::AuxiliaryError;
 use crate::suite::Suite;
 
 /// The signers of one session.
@@ -18,7 +20,7 @@ pub(crate) struct Parties<C: Suite> {
     session: SessionId,
     order: Vec<PartyIndex>,
     identities: BTreeMap<PartyIndex, Identity>,
-    keys: BTreeMap<PartyIndex, PublicKeys>,
+    keys: BTreeMap<PartyIndex, Arc<PublicKeys>>,
     /// λᵢ·Xᵢ: each signer's part of the key, as these signers add them up.
     shares: BTreeMap<PartyIndex, C::Point>,
     /// X.
@@ -69,7 +71,17 @@ pub(crate) struct Third<C: Suite> {
 }
 
 impl<C: Suite> Parties<C> {
-    pub(crate) fn new(agreement: &Agreement, setup: &PresignSetup) -> Result<Self, SetupError> {
+    /// Of the setup alone, as a judge knows them.
+    pub(crate) fn of_setup(agreement: &Agreement, setup: &PresignSetup) -> Result<Self, SetupError> {
+        Self::new(agreement, setup, |party| setup.auxiliary.decode(party).map(Arc::new))
+    }
+
+    /// With the keys that are ready, of the same auxiliary information as the setup's.
+    pub(crate) fn new(
+        agreement: &Agreement,
+        setup: &PresignSetup,
+        keys_of: impl Fn(&Identity) -> Result<Arc<PublicKeys>, AuxiliaryError>,
+    ) -> Result<Self, SetupError> {
         let order: Vec<_> = agreement.committee().indices().collect();
         let mut keys = BTreeMap::new();
         let mut shares = BTreeMap::new();
@@ -81,7 +93,7 @@ impl<C: Suite> Parties<C> {
                 share.ok_or_else(|| refuse(format!("no verifying share of party {}", member.index)))?;
             let factor = lagrange_at_zero::<C>(member.index, &order).map_err(refuse)?;
             shares.insert(member.index, share * factor);
-            keys.insert(member.index, setup.auxiliary.decode(&member.identity).map_err(refuse)?);
+            keys.insert(member.index, keys_of(&member.identity).map_err(refuse)?);
             identities.insert(member.index, member.identity);
         }
         let key = C::decode(setup.key.group_key.as_bytes()).ok_or_else(|| refuse("the key is no point"))?;
@@ -106,7 +118,7 @@ impl<C: Suite> Parties<C> {
 
     /// The keys of a signer.
     pub(crate) fn keys(&self, party: PartyIndex) -> Option<&PublicKeys> {
-        self.keys.get(&party)
+        self.keys.get(&party).map(Arc::as_ref)
     }
 
     /// Who a signer is.

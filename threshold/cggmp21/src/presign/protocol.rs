@@ -41,7 +41,7 @@ pub enum Presign<C: Suite> {
 struct Frame<C: Suite> {
     context: Arc<SessionContext>,
     parties: Parties<C>,
-    keys: SecretKeys,
+    keys: Arc<SecretKeys>,
     key_digest: [u8; 32],
     /// λᵢ·xᵢ.
     share: Box<Zeroizing<C::Scalar>>,
@@ -83,7 +83,7 @@ pub struct Summing<C: Suite> {
 pub struct Identifying<C: Suite> {
     context: Arc<SessionContext>,
     parties: Parties<C>,
-    keys: SecretKeys,
+    keys: Arc<SecretKeys>,
     sum: Sum,
     first: BTreeMap<PartyIndex, Vec<First<C>>>,
     second: BTreeMap<PartyIndex, Vec<Second<C>>>,
@@ -131,13 +131,14 @@ impl<C: Suite> Protocol for Presign<C> {
     ) -> Result<Step<Self>, SetupError> {
         setup.check::<C>(&context, &secret)?;
         let me = context.me();
-        let parties = Parties::<C>::new(context.agreement(), &setup)?;
-        let keys = secret.auxiliary.secret_keys().map_err(refuse)?;
+        let auxiliary = &secret.auxiliary;
+        let parties = Parties::<C>::new(context.agreement(), &setup, |party| auxiliary.of(party))?;
+        let keys = auxiliary.own().map_err(refuse)?;
         let signers: Vec<_> = parties.indices().collect();
         let factor = lagrange_at_zero::<C>(me, &signers).map_err(refuse)?;
         let share = secret.share.secret_share::<C>().map_err(refuse)?;
         let share = Box::new(Zeroizing::new(factor * share.expose()));
-        let mut stock = secret.stock.open(&secret.auxiliary, &parties, me, &keys);
+        let mut stock = secret.stock.open(auxiliary, &parties, me);
         let begun = first::begin(&parties, me, &keys, &mut stock, rng);
         let (own, encrypted, proofs) = begun.ok_or_else(|| refuse("the keys of a signer are missing"))?;
         let direct = proofs.into_iter().map(|(to, proofs)| (to, Message::EncryptionProofs(proofs)));
@@ -290,15 +291,16 @@ impl<C: Suite> Multiplying<C> {
         let signer = frame.signer();
         let checked = parallel::map(received, rng, |(party, first, sent), rng| {
             let SecondContribution(second, proofs) = sent;
-            let decrypted = second::check(&signer, party, own, first, &second, &proofs, rng)?;
-            Ok((party, second, decrypted))
+            let verified = second::check(&signer, party, own, first, &second, &proofs, rng)?;
+            Ok((party, second, verified))
         });
         let mut second = BTreeMap::from([(me, products)]);
-        let mut decrypted = BTreeMap::new();
-        for (party, theirs, numbers) in all_right(checked)? {
+        let mut verified = BTreeMap::new();
+        for (party, theirs, products) in all_right(checked)? {
             second.insert(party, theirs);
-            decrypted.insert(party, numbers);
+            verified.insert(party, products);
         }
+        let decrypted = second::decrypt(&signer, &verified, rng).map_err(Failure::Blame)?;
         let mut sums = Vec::with_capacity(own.len());
         let mut published = Vec::with_capacity(own.len());
         for (item, own) in own.iter().enumerate() {
@@ -306,7 +308,8 @@ impl<C: Suite> Multiplying<C> {
             if C::is_identity(&nonce) {
                 return Err(Failure::Unattributed("the nonce is the identity".into()));
             }
-            let own_sums = third::add_up(item, own, share, &decrypted, &made).ok_or_else(another_round)?;
+            let received = decrypted.get(item).ok_or_else(another_round)?;
+            let own_sums = third::add_up(item, own, share, received, &made);
             let context = parties.context(item, me, None, b"k");
             published.push(third::publish(&context, own, &own_sums, nonce, rng));
             sums.push(own_sums);
@@ -396,7 +399,7 @@ impl<C: Suite> Identifying<C> {
             received.push((party, shown));
         }
         let verdicts = parallel::map(received, rng, |(party, shown), _| {
-            identify::check(&parties, (party, me), &keys, sum, &board, &shown)
+            identify::check(&parties, (party, me), &*keys, sum, &board, &shown)
         });
         match all_right(verdicts) {
             Err(blame) => blame,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use ff::Field;
 use quorate_paillier::proofs::claim::{Claim, all_hold};
 use quorate_paillier::proofs::{aff_g, elog};
-use quorate_paillier::{Keys, Natural, Nonce, SecretKeys, to_natural, to_scalar};
+use quorate_paillier::{Ciphertext, Keys, Natural, Nonce, SecretKeys, to_natural, to_scalar};
 use quorate_session::Blame;
 use quorate_sharing::{Curve, PartyIndex};
 use rand_core::CryptoRngCore;
@@ -175,10 +175,14 @@ impl<C: Suite> Exhibit<'_, C> {
     }
 }
 
-/// What one signer's products give this one: for each presignature the sums α of both kinds.
-pub(crate) type Decrypted<C> = Zeroizing<Vec<[<C as Curve>::Scalar; 2]>>;
+/// What one signer sent to this one in round 2, proven but for what it claims about this one's N.
+pub(crate) struct Received {
+    /// For each presignature the products of both kinds.
+    products: Vec<[Ciphertext; 2]>,
+    claims: Vec<(Sum, Claim)>,
+}
 
-/// Verifies all that one signer sent to `me` in round 2, names the first that is wrong, and decrypts.
+/// Verifies what one signer sent to `me` in round 2, but for the claims about the N of `me`, and names the first that is wrong.
 pub(crate) fn check<C: Suite>(
     signer: &Signer<'_, C>,
     prover: PartyIndex,
@@ -187,51 +191,91 @@ pub(crate) fn check<C: Suite>(
     second: &[Second<C>],
     proofs: &[[Vec<u8>; 2]],
     rng: &mut dyn CryptoRngCore,
-) -> Result<Decrypted<C>, Blame<Fault>> {
+) -> Result<Received, Blame<Fault>> {
     let Signer { parties, me, keys, .. } = *signer;
     let blame = |fault| Blame::new(prover, fault);
-    let wrong = |item: usize, product| {
-        let sum = Sum { item: item as u16, product };
-        blame(Fault::Multiplication { sum, verifier: me })
-    };
-    let mut claims = [Vec::new(), Vec::new()];
-    let mut places = Vec::new();
-    // Of the full size from the start: a vector that grows leaves copies behind.
-    let mut decrypted: Decrypted<C> = Zeroizing::new(Vec::with_capacity(own.len()));
+    let wrong = |sum| blame(Fault::Multiplication { sum, verifier: me });
+    let malformed = || blame(Fault::Malformed { round: MULTIPLY });
+    let mut received = Received { products: Vec::with_capacity(own.len()), claims: Vec::new() };
+    let mut about_prover = Vec::new();
     for (item, (((own, first), second), proofs)) in own.iter().zip(first).zip(second).zip(proofs).enumerate()
     {
         let context = parties.context(item, prover, None, b"gamma");
         elog::verify(&context, &first.gamma_statement(second.gamma), &second.proof)
             .map_err(|_| blame(Fault::Exponent { round: MULTIPLY, item: item as u16 }))?;
-        decrypted.push([C::Scalar::ZERO; 2]);
-        for (product, proof) in Product::BOTH.into_iter().zip(proofs) {
-            let multiplied = parties.multiplied(second, prover, me, product);
-            let multiplied = multiplied.ok_or_else(|| blame(Fault::Malformed { round: MULTIPLY }))?;
-            let (first, multiplied) = (&own.public, &multiplied);
-            let exhibit = Exhibit { item, product, first, second, multiplied, proof };
-            let found = exhibit.verify(parties, Between { prover, receiver: me, verifier: me }, keys);
-            let [received, sent] = found.ok_or_else(|| wrong(item, product))?;
-            let [about_me, about_prover] = &mut claims;
-            about_me.push(received);
-            about_prover.push(sent);
-            places.push((item, product));
-            let (number, negative) = keys.decryption().decrypt_centred(&multiplied.product);
-            let mut scalar = to_scalar::<C>(&number);
-            if let Some(place) = decrypted.last_mut().and_then(|pair| pair.get_mut(product.place())) {
-                *place = C::Scalar::conditional_select(&scalar, &-scalar, negative);
-            }
-            scalar.zeroize();
+        let verify = |product: Product, proof: &[u8]| {
+            let multiplied = parties.multiplied(second, prover, me, product).ok_or_else(malformed)?;
+            let exhibit =
+                Exhibit { item, product, first: &own.public, second, multiplied: &multiplied, proof };
+            let claims = exhibit.verify(parties, Between { prover, receiver: me, verifier: me }, keys);
+            let claims = claims.ok_or_else(|| wrong(Sum { item: item as u16, product }))?;
+            Ok((multiplied.product, claims))
+        };
+        let [nonce, key] = Product::BOTH;
+        let [of_nonce, of_key] = proofs;
+        let (nonce_product, nonce_claims) = verify(nonce, of_nonce)?;
+        let (key_product, key_claims) = verify(key, of_key)?;
+        received.products.push([nonce_product, key_product]);
+        for (product, [about_me, sent]) in [(nonce, nonce_claims), (key, key_claims)] {
+            let sum = Sum { item: item as u16, product };
+            received.claims.push((sum, about_me));
+            about_prover.push((sum, sent));
         }
     }
-    let [about_me, about_prover] = &claims;
-    let public = parties.keys(prover).ok_or_else(|| wrong(0, Product::Nonce))?;
-    if all_hold(keys, about_me, rng) && all_hold(public, about_prover, rng) {
-        return Ok(decrypted);
+    let public = parties.keys(prover).ok_or_else(malformed)?;
+    match first_false(public, &about_prover, rng) {
+        Some(sum) => Err(wrong(sum)),
+        None => Ok(received),
+    }
+}
+
+/// The first of some claims about one N that is false, in the time of one claim if none is.
+fn first_false(keys: &dyn Keys, claims: &[(Sum, Claim)], rng: &mut dyn CryptoRngCore) -> Option<Sum> {
+    if all_hold(keys, claims.iter().map(|(_, claim)| claim), rng) {
+        return None;
     }
     // None is false if each by itself is true.
-    let false_one = places
-        .iter()
-        .zip(about_me.iter().zip(about_prover))
-        .find(|(_, (received, sent))| !received.holds(keys) || !sent.holds(public));
-    false_one.map_or(Ok(decrypted), |((item, product), _)| Err(wrong(*item, *product)))
+    claims.iter().find(|(_, claim)| !claim.holds(keys)).map(|(sum, _)| *sum)
+}
+
+/// What the products of all others are to this signer: for each presignature the sums of α of both kinds.
+pub(crate) type Decrypted<C> = Zeroizing<Vec<[<C as Curve>::Scalar; 2]>>;
+
+/// Verifies what all others claim about this signer's N, names each of whom something is wrong, and decrypts the sums of their products.
+///
+/// One decryption for all: each product's number is known to be so short that their sum is the number modulo N as well.
+pub(crate) fn decrypt<C: Suite>(
+    signer: &Signer<'_, C>,
+    received: &BTreeMap<PartyIndex, Received>,
+    rng: &mut dyn CryptoRngCore,
+) -> Result<Decrypted<C>, Vec<Blame<Fault>>> {
+    let Signer { parties, me, keys, .. } = *signer;
+    let claims = received.values().flat_map(|received| &received.claims);
+    if !all_hold(keys, claims.map(|(_, claim)| claim), rng) {
+        let wrong = received.iter().filter_map(|(prover, received)| {
+            let sum = first_false(keys, &received.claims, rng)?;
+            Some(Blame::new(*prover, Fault::Multiplication { sum, verifier: me }))
+        });
+        let wrong: Vec<_> = wrong.collect();
+        if !wrong.is_empty() {
+            return Err(wrong);
+        }
+    }
+    let jobs = (0..parties.count).flat_map(|item| Product::BOTH.map(|product| (item, product.place())));
+    let sums = parallel::map(jobs.collect::<Vec<_>>(), rng, |(item, place), _| {
+        let key = keys.encryption();
+        let products = received.values().filter_map(|received| received.products.get(item)?.get(place));
+        let sum = products.fold(key.zero(), |sum, product| key.add(&sum, product));
+        let (number, negative) = keys.decryption().decrypt_centred(&sum);
+        let mut scalar = to_scalar::<C>(&number);
+        let centred = C::Scalar::conditional_select(&scalar, &-scalar, negative);
+        scalar.zeroize();
+        Zeroizing::new(centred)
+    });
+    // Of the full size from the start: a vector that grows leaves copies behind.
+    let mut decrypted: Decrypted<C> = Zeroizing::new(vec![[C::Scalar::ZERO; 2]; parties.count]);
+    for (place, sum) in decrypted.iter_mut().flatten().zip(&sums) {
+        *place = **sum;
+    }
+    Ok(decrypted)
 }

@@ -1,5 +1,7 @@
 //! What the signers agree upon.
 
+use std::sync::Arc;
+
 use borsh::{BorshDeserialize, BorshSerialize};
 use quorate_keys::Transcript;
 use quorate_paillier::Sizes;
@@ -27,25 +29,18 @@ pub struct PresignSetup {
 }
 
 /// What one signer brings.
-#[derive(Debug, BorshSerialize, BorshDeserialize)]
+#[derive(Debug)]
 pub struct PresignSecret {
     /// Its share of the wallet's key.
     pub share: KeyShare,
-    /// The factors of its modulus.
-    pub auxiliary: Auxiliary,
+    /// Everybody's moduli, and the factors of its own. Sessions share it: what is made ready of it for the first one is ready for all.
+    pub auxiliary: Arc<Auxiliary>,
     /// What was made ahead, or nothing of it.
     pub stock: NonceStock,
 }
 
 impl Wire for PresignSetup {
     const MAX_BYTES: usize = PublicShares::MAX_BYTES + 64 + MAX_SIGNERS * 1280;
-}
-
-/// The encoding holds secrets: it goes nowhere.
-impl Wire for PresignSecret {
-    // Of the stock, 1152 bytes for each nonce.
-    const MAX_BYTES: usize =
-        KeyShare::MAX_BYTES + Auxiliary::MAX_BYTES + MAX_PRESIGNATURES * (2 + 10 * MAX_SIGNERS) * 1200;
 }
 
 impl PresignSetup {

@@ -3,13 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use borsh::{BorshDeserialize, BorshSerialize};
 use quorate_keys::{Identity, Transcript};
+use quorate_paillier::Keys;
 use quorate_paillier::proofs::ReadyNonce;
-use quorate_paillier::{Keys, PublicKeys, SecretKeys};
 use quorate_sharing::PartyIndex;
 use rand_core::CryptoRngCore;
-use zeroize::Zeroize;
 
 use super::parties::Parties;
 use crate::auxiliary::{Auxiliary, AuxiliaryError};
@@ -27,13 +25,13 @@ const PER_PEER: usize = 4;
 ///
 /// # Security
 /// Each is for one encryption: two under one nonce tell the difference of what they hide. So it has no `Clone`, presigning takes it by value,
-/// and it is kept in memory only: what a crash brings back would be used twice. Erased on drop.
-#[derive(Default, BorshSerialize, BorshDeserialize)]
+/// and it is in memory only: what a crash brings back would be used twice. Erased on drop.
+#[derive(Default)]
 pub struct NonceStock {
     /// Digest of the auxiliary information for which they were made, and of whose it is.
     made_for: [u8; 32],
-    own: Vec<Vec<u8>>,
-    peers: BTreeMap<Identity, Vec<Vec<u8>>>,
+    own: Vec<ReadyNonce>,
+    peers: BTreeMap<Identity, Vec<ReadyNonce>>,
 }
 
 impl NonceStock {
@@ -47,19 +45,17 @@ impl NonceStock {
         presignatures: usize,
         rng: &mut dyn CryptoRngCore,
     ) -> Result<Self, AuxiliaryError> {
-        let keys = auxiliary.secret_keys()?;
+        let keys = auxiliary.own()?;
         let mut decoded = BTreeMap::new();
         for peer in peers {
-            decoded.insert(*peer, auxiliary.public().decode(peer)?);
+            decoded.insert(*peer, auxiliary.of(peer)?);
         }
-        let make = |keys: &dyn Keys, rng: &mut dyn CryptoRngCore| {
-            std::mem::take(&mut *ReadyNonce::new(keys, rng).to_bytes(keys))
-        };
         let own = presignatures * (OWN + OWN_PER_PEER * decoded.len());
-        let own = parallel::map(0..own, rng, |_, rng| make(&keys, rng));
+        let own = parallel::map(0..own, rng, |_, rng| ReadyNonce::new(&*keys, rng));
         let jobs = decoded.iter().flat_map(|peer| (0..presignatures * PER_PEER).map(move |_| peer));
-        let made = parallel::map(jobs.collect::<Vec<_>>(), rng, |(peer, keys), rng| (*peer, make(keys, rng)));
-        let mut peers = BTreeMap::<Identity, Vec<Vec<u8>>>::new();
+        let jobs: Vec<_> = jobs.collect();
+        let made = parallel::map(jobs, rng, |(peer, keys), rng| (*peer, ReadyNonce::new(&**keys, rng)));
+        let mut peers = BTreeMap::<Identity, Vec<ReadyNonce>>::new();
         for (peer, nonce) in made {
             peers.entry(peer).or_default().push(nonce);
         }
@@ -69,23 +65,16 @@ impl NonceStock {
     /// Those for the signers of a session. Of a stock that was made for other auxiliary information, none: with a power of another modulus an
     /// honest party would prove what is false.
     pub(crate) fn open<C: Suite>(
-        &self,
+        mut self,
         auxiliary: &Auxiliary,
         parties: &Parties<C>,
         me: PartyIndex,
-        keys: &SecretKeys,
     ) -> Stock {
         if self.made_for != made_for(auxiliary) {
             return Stock { own: Vec::new(), peers: BTreeMap::new() };
         }
-        let read = |keys: &dyn Keys, all: &[Vec<u8>]| {
-            all.iter().filter_map(|bytes| ReadyNonce::from_bytes(keys, bytes).ok()).collect()
-        };
-        let of_peer = |party: PartyIndex| {
-            let keys: &PublicKeys = parties.keys(party)?;
-            Some((party, read(keys, self.peers.get(parties.identity(party)?)?)))
-        };
-        Stock { own: read(keys, &self.own), peers: parties.others(me).filter_map(of_peer).collect() }
+        let of_peer = |party: PartyIndex| Some((party, self.peers.remove(parties.identity(party)?)?));
+        Stock { own: self.own, peers: parties.others(me).filter_map(of_peer).collect() }
     }
 }
 
@@ -94,12 +83,6 @@ fn made_for(auxiliary: &Auxiliary) -> [u8; 32] {
         .field("auxiliary", &auxiliary.public().digest())
         .field("party", auxiliary.identity().as_bytes())
         .digest()
-}
-
-impl Drop for NonceStock {
-    fn drop(&mut self) {
-        self.own.iter_mut().chain(self.peers.values_mut().flatten()).for_each(Zeroize::zeroize);
-    }
 }
 
 impl fmt::Debug for NonceStock {

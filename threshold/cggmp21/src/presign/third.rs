@@ -1,7 +1,5 @@
 //! Round 3: each signer's parts of the nonce and of the product of nonce and key.
 
-use std::collections::BTreeMap;
-
 use ff::Field;
 use quorate_keys::Transcript;
 use quorate_paillier::proofs::elog;
@@ -14,7 +12,7 @@ use zeroize::Zeroize;
 use super::first::Own;
 use super::message::{Fault, Product, SUM, Sums};
 use super::parties::{Board, First, Parties, Third};
-use super::second::{Decrypted, OwnProducts};
+use super::second::OwnProducts;
 use crate::presignature::{Check, Presignature, PresignatureId, PublicPresignature};
 use crate::suite::Suite;
 
@@ -31,31 +29,25 @@ impl<C: Suite> Drop for OwnSums<C> {
     }
 }
 
-/// Adds up one presignature's products. Nothing if one is missing, which would be a mistake of this crate.
+/// Adds up one presignature's products: what others' give this signer, and what it keeps of its own.
 pub(crate) fn add_up<C: Suite>(
     item: usize,
     own: &Own<C>,
     share: &C::Scalar,
-    received: &BTreeMap<PartyIndex, Decrypted<C>>,
+    [delta, chi]: &[C::Scalar; 2],
     made: &OwnProducts,
-) -> Option<OwnSums<C>> {
+) -> OwnSums<C> {
     let k = &own.secrets.k;
-    let mut sums = OwnSums { delta: own.secrets.gamma * k, chi: *share * k };
-    for (party, decrypted) in received {
-        let [delta, chi] = decrypted.get(item)?;
-        sums.delta += delta;
-        sums.chi += chi;
-        for product in Product::BOTH {
-            let made = made.get(&(item, *party, product))?;
-            let mut beta = to_scalar::<C>(&made.summand);
-            match product {
-                Product::Nonce => sums.delta -= beta,
-                Product::Key => sums.chi -= beta,
-            }
-            beta.zeroize();
+    let mut sums = OwnSums { delta: own.secrets.gamma * k + delta, chi: *share * k + chi };
+    for ((_, _, product), made) in made.iter().filter(|((of, ..), _)| *of == item) {
+        let mut beta = to_scalar::<C>(&made.summand);
+        match product {
+            Product::Nonce => sums.delta -= beta,
+            Product::Key => sums.chi -= beta,
         }
+        beta.zeroize();
     }
-    Some(sums)
+    sums
 }
 
 /// What is broadcast of them, under the nonce Γ.

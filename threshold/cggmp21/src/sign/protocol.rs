@@ -143,12 +143,18 @@ impl<C: Suite> Aggregating<C> {
             match signature.filter(|signature| public_key.verify(&task.digest, signature).is_ok()) {
                 Some(signature) => made.push(Made { signature, public_key }),
                 None => {
-                    let wrong = of_signature.iter().filter_map(|(party, share)| {
-                        (randomised.is_right(task, *party, share) != Some(true)).then_some(*party)
-                    });
-                    let wrong: Vec<_> = wrong.collect();
+                    let is_wrong = |(party, share): &&(PartyIndex, &C::Scalar)| {
+                        randomised.is_right(task, *party, share) != Some(true)
+                    };
+                    // This party's own share only when nobody else's is wrong.
+                    let (mine, theirs): (Vec<_>, Vec<_>) =
+                        of_signature.iter().partition(|(party, _)| *party == context.me());
+                    let mut wrong: Vec<_> = theirs.into_iter().filter(is_wrong).collect();
+                    if wrong.is_empty() {
+                        wrong = mine.into_iter().filter(is_wrong).collect();
+                    }
                     unattributed |= wrong.is_empty();
-                    culprits.extend(wrong);
+                    culprits.extend(wrong.into_iter().map(|(party, _)| *party));
                 }
             }
         }

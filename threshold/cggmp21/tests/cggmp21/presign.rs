@@ -81,9 +81,7 @@ fn nonces_that_were_made_ahead_make_presignatures_that_sign() {
             let peers = peers.map(|member| &member.identity);
             let mut rng = crate::scene::rng(u64::from(index.get()));
             secret.stock = NonceStock::prepare(&secret.auxiliary, peers, 1, &mut rng).unwrap();
-            // As a node hands it in.
-            use quorate_session::Wire;
-            PresignSecret::from_wire(&secret.to_wire().unwrap()).unwrap()
+            secret
         },
     );
     let presignatures = opened(simulation.run().results());

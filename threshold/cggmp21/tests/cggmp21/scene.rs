@@ -83,7 +83,7 @@ impl<C: Suite> Scene<C> {
         let identity = self.cast.identity(index).identity();
         let keys = Self::keys(self.sizes, index);
         let auxiliary = Auxiliary::new(self.auxiliary.clone(), identity, &keys);
-        PresignSecret { share: self.share(index), auxiliary, stock: NonceStock::default() }
+        PresignSecret { share: self.share(index), auxiliary: auxiliary.into(), stock: NonceStock::default() }
     }
 
     pub(crate) fn presign_setup(&self, signers: &[u16], count: u16) -> PresignSetup {

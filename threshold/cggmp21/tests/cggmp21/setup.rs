@@ -76,18 +76,18 @@ fn what_is_stored_and_does_not_fit_is_refused() {
     let keys = quorate_paillier::test_keys::small(0);
     let identity = scene.cast.identity(party(1)).identity();
     let stale = Auxiliary::new(stale, identity, &keys);
-    let secret = PresignSecret { auxiliary: stale, ..scene.secret(party(1)) };
+    let secret = PresignSecret { auxiliary: stale.into(), ..scene.secret(party(1)) };
     refuse(&[1, 2], 0, secret, "not the one that is stored here");
     // The factors of another modulus than the public one.
     let other = quorate_paillier::test_keys::small(9);
     let damaged = Auxiliary::new(scene.auxiliary.clone(), identity, &other);
-    let secret = PresignSecret { auxiliary: damaged, ..scene.secret(party(1)) };
+    let secret = PresignSecret { auxiliary: damaged.into(), ..scene.secret(party(1)) };
     refuse(&[1, 2], 0, secret, "auxiliary information");
     // No auxiliary information of somebody who signs.
     let mut without = scene.auxiliary.clone();
     without.keys.remove(&scene.cast.identity(party(2)).identity());
     let without = Auxiliary::new(without, identity, &keys);
-    let secret = PresignSecret { auxiliary: without, ..scene.secret(party(1)) };
+    let secret = PresignSecret { auxiliary: without.into(), ..scene.secret(party(1)) };
     refuse(&[1, 2], 0, secret, "there is no auxiliary information of");
 }
 

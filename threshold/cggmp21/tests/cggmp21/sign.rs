@@ -192,10 +192,13 @@ fn presignatures_that_do_not_fit_are_refused() {
     refuse(&[1, 2], &setup, copies(&theirs), "another party's");
     refuse(&[1, 3], &setup, copies(&mine), "of other signers");
     // A damaged one would make its honest owner look like a cheater.
-    let mut bytes = mine[0].to_wire().unwrap();
-    *bytes.last_mut().unwrap() ^= 1;
-    let damaged = vec![Presignature::from_wire(&bytes).unwrap(), copy(&mine[1])];
-    refuse(&[1, 2], &setup, damaged, "is damaged");
+    let bytes = mine[0].to_wire().unwrap();
+    for place in [bytes.len() - 1, bytes.len() - 33, bytes.len() - 96, 1] {
+        let mut damaged = bytes.clone();
+        damaged[place] ^= 1;
+        let refused = Presignature::from_wire(&damaged).unwrap_err().to_string();
+        assert!(refused.contains("damaged presignature"), "{place}: {refused}");
+    }
     let mut twice = setup.clone();
     twice.tasks[1].presignature = twice.tasks[0].presignature.clone();
     refuse(&[1, 2], &twice, vec![copy(&mine[0]), copy(&mine[0])], "would give the key away");

@@ -255,7 +255,7 @@ fn seven_of_eleven_make_auxiliary_information_and_sign() {
     let signers = scene.cast.subset(&SIGNERS);
     let presigning = Simulation::<Presign<Secp256k1>>::new(&scene.cast, &signers, 3, &setup, |index| {
         let auxiliary = auxiliary.remove(&index).unwrap();
-        PresignSecret { share: scene.share(index), auxiliary, stock: NonceStock::default() }
+        PresignSecret { share: scene.share(index), auxiliary: auxiliary.into(), stock: NonceStock::default() }
     });
     let presignatures = opened(presigning.run().results());
     let setup = scene.sign_setup(8, &presignatures[&party(8)], &[([7; 32], "m/44/0")]);

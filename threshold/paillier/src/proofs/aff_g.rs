@@ -167,13 +167,12 @@ pub fn verify<C: Curve>(
         return Err(InvalidProof::new(NAME, "s^z2·t^z4 = F·T^e"));
     }
     // C^z1 · (1 + N₀)^z2 · w^N₀ = A · D^e, and (1 + N₁)^z2 · w_y^N₁ = B_y · Y^e.
-    let left =
-        receiver.add(&roles.receiver.mul(statement.factor, &factor.value), &receiver.plain(&summand.value));
+    let left = roles.receiver.mul(statement.factor, &factor.value);
     let right = receiver.add(&mask, &roles.receiver.mul(statement.product, e));
     let summand_right = prover.add(&summand_mask, &prover.mul_vartime(statement.summand, e));
     Ok([
-        Claim { root, factor: Some(left), power: right },
-        Claim { root: summand_root, factor: Some(prover.plain(&summand.value)), power: summand_right },
+        Claim { factor: Some(left), number: summand.value.clone(), root, power: right },
+        Claim { factor: None, number: summand.value, root: summand_root, power: summand_right },
     ])
 }
 

@@ -1,7 +1,7 @@
 //! Claims that a number is an N-th power, of which many cost little more than one.
 //!
 //! Every proof about a ciphertext ends in one: root^N = power modulo N². Several claims about one N are checked together, as
-//! Π rootᵢ^wᵢ to the power of N against Π powerᵢ^wᵢ, with secret weights w of 128 bits. What that is worth is argued in
+//! Π rootᵢ^wᵢ to the power of N against Π powerᵢ^wᵢ, with secret weights w of 128 bits, of which the first may be 1. What that is worth is argued in
 //! `DEVIATIONS.md`: it needs that N has no factor below 2^128 and none in common with φ(N), which Π^fac and Π^mod have shown.
 
 use rand_core::CryptoRngCore;
@@ -14,13 +14,14 @@ use crate::party::Keys;
 /// Bits of the weights.
 const WEIGHT: usize = 128;
 
-/// factor · root^N = power modulo N²: both are ciphertexts of the same number.
+/// factor · (1 + N)^number · root^N = power modulo N²: both are ciphertexts of the same number. All of it is public.
 #[must_use = "a proof holds only when its claims do"]
 #[derive(Debug)]
 pub struct Claim {
-    pub(super) root: Nonce,
     /// Nothing is one.
     pub(super) factor: Option<Ciphertext>,
+    pub(super) number: Natural,
+    pub(super) root: Nonce,
     pub(super) power: Ciphertext,
 }
 
@@ -28,10 +29,12 @@ impl Claim {
     /// Whether it is true.
     #[must_use]
     pub fn holds(&self, keys: &dyn Keys) -> bool {
-        let power = Ciphertext::of_power(keys.nonce_power(&self.root));
+        let key = keys.encryption();
+        let power = Ciphertext::of_power(keys.nonce_power_vartime(&self.root));
+        let encrypted = key.add(&key.plain(&self.number), &power);
         let left = match &self.factor {
-            Some(factor) => keys.encryption().add(factor, &power),
-            None => power,
+            Some(factor) => key.add(factor, &encrypted),
+            None => encrypted,
         };
         left.ct_eq(&self.power).into()
     }
@@ -40,27 +43,32 @@ impl Claim {
 /// Whether all claims about one key are true, but for factors that are N-th powers themselves: then both sides of each are ciphertexts of
 /// the same number. Passes with a chance of 2^-128 when one is not. `rng` must be unknown to whoever made the claims.
 #[must_use]
-pub fn all_hold(keys: &dyn Keys, claims: &[Claim], rng: &mut dyn CryptoRngCore) -> bool {
-    let key = keys.encryption();
-    match claims {
-        [] => true,
-        [claim] => claim.holds(keys),
-        claims => {
-            let mut root = Nonce::one(key);
-            let mut sides = [key.zero(), key.zero()];
-            for claim in claims {
-                let weight = Natural::random(WEIGHT, rng);
-                root = key.combine_nonces(&root, &claim.root, &weight);
-                let [left, right] = &mut sides;
-                if let Some(factor) = &claim.factor {
-                    *left = key.add(left, &key.mul_vartime(factor, &weight));
-                }
-                *right = key.add(right, &key.mul_vartime(&claim.power, &weight));
-            }
-            let [factor, power] = sides;
-            Claim { root, factor: Some(factor), power }.holds(keys)
-        }
+pub fn all_hold<'a>(
+    keys: &dyn Keys,
+    claims: impl IntoIterator<Item = &'a Claim>,
+    rng: &mut dyn CryptoRngCore,
+) -> bool {
+    let mut claims = claims.into_iter().peekable();
+    let Some(first) = claims.next() else { return true };
+    if claims.peek().is_none() {
+        return first.holds(keys);
     }
+    let key = keys.encryption();
+    // The first has the weight 1: what counts is that all others have one that its maker can't foresee.
+    let Claim { factor, number, root, power } = first;
+    let mut factor = factor.clone().unwrap_or_else(|| key.zero());
+    let (mut number, mut power) = (number.clone(), power.clone());
+    let mut root = key.combine_nonces(&Nonce::one(key), root, &Natural::from_u64(1));
+    for claim in claims {
+        let weight = Natural::random(WEIGHT, rng);
+        root = key.combine_nonces(&root, &claim.root, &weight);
+        number = number.add(&claim.number.mul(&weight));
+        if let Some(another) = &claim.factor {
+            factor = key.add(&factor, &key.mul_vartime(another, &weight));
+        }
+        power = key.add(&power, &key.mul_vartime(&claim.power, &weight));
+    }
+    Claim { factor: Some(factor), number, root, power }.holds(keys)
 }
 
 #[cfg(test)]
@@ -75,11 +83,12 @@ mod tests {
     fn claim(keys: &SecretKeys, seed: u8, error: Option<&Ciphertext>, with_factor: bool) -> Claim {
         let key = keys.encryption();
         let root = key.nonce(&mut rng(seed));
-        let power = Ciphertext::of_power(keys.nonce_power(&root));
+        let power = Ciphertext::of_power(keys.nonce_power_vartime(&root));
         let power = error.map_or_else(|| power.clone(), |error| key.add(&power, error));
         let factor = with_factor.then(|| key.plain(&of_bits(300)));
         let power = factor.as_ref().map_or_else(|| power.clone(), |factor| key.add(&power, factor));
-        Claim { root, factor, power }
+        let number = Natural::from_u64(u64::from(seed));
+        Claim { root, factor, power: key.add(&power, &key.plain(&number)), number }
     }
 
     fn ciphertext_of(keys: &SecretKeys, number: &Natural) -> Ciphertext {
@@ -124,7 +133,8 @@ mod tests {
         let key = keys.encryption();
         let root = key.combine_nonces(&claims[0].root, &claims[1].root, &Natural::from_u64(1));
         let power = key.add(&claims[0].power, &claims[1].power);
-        assert!(Claim { root, factor: claims[1].factor.clone(), power }.holds(&keys));
+        let number = claims[0].number.add(&claims[1].number);
+        assert!(Claim { root, factor: claims[1].factor.clone(), number, power }.holds(&keys));
         for seed in 0..20 {
             assert!(!all_hold(&keys, &claims, &mut rng(seed)));
         }
@@ -136,16 +146,18 @@ mod tests {
         let keys = keys(0);
         let key = keys.encryption();
         let minus_one = key.nonce_of(less_one(key.number())).unwrap();
-        let error = Ciphertext::of_power(keys.nonce_power(&minus_one));
-        let claims = [claim(&keys, 1, Some(&error), true), claim(&keys, 2, None, true)];
-        assert!(!claims[0].holds(&keys));
+        let error = Ciphertext::of_power(keys.nonce_power_vartime(&minus_one));
+        let claims = [claim(&keys, 2, None, true), claim(&keys, 1, Some(&error), true)];
+        assert!(!claims[1].holds(&keys));
         let passed = (0..32).filter(|seed| all_hold(&keys, &claims, &mut rng(*seed))).count();
         assert!((4..=28).contains(&passed), "about half of the weights are even: {passed}");
-        let message = keys.decryption().decrypt(&claims[0].power);
-        assert!(message.cmp_vartime(&of_bits(300)).is_eq());
-        // An error of a large order does not pass.
-        let error = Ciphertext::of_power(keys.nonce_power(&key.nonce(&mut rng(3))));
-        let claims = [claim(&keys, 1, Some(&error), true), claim(&keys, 2, None, true)];
-        assert!(!(0..16).any(|seed| all_hold(&keys, &claims, &mut rng(seed))));
+        let message = keys.decryption().decrypt(&claims[1].power);
+        assert!(message.cmp_vartime(&of_bits(300).add(&claims[1].number)).is_eq());
+        // An error of a large order does not pass, and none in the claim whose weight is 1.
+        let large = Ciphertext::of_power(keys.nonce_power_vartime(&key.nonce(&mut rng(3))));
+        for [first, second] in [[None, Some(&large)], [Some(&large), None], [Some(&error), None]] {
+            let claims = [claim(&keys, 1, first, true), claim(&keys, 2, second, true)];
+            assert!(!(0..16).any(|seed| all_hold(&keys, &claims, &mut rng(seed))));
+        }
     }
 }

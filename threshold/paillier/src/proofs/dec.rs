@@ -195,7 +195,7 @@ pub fn verify<C: Curve>(
     // (1 + N)^w · ν^N = A · D^e · K^z.
     let right = key.add(&mask, &key.mul_vartime(&statement.summand, &challenge.number));
     let right = key.add(&right, &key.mul_vartime(statement.factor, &factor.value));
-    Ok(Claim { root, factor: Some(key.plain(&value.value)), power: right })
+    Ok(Claim { factor: None, number: value.value, root, power: right })
 }
 
 #[cfg(test)]

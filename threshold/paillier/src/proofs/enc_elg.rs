@@ -133,7 +133,7 @@ pub fn verify<C: Curve>(
     }
     // (1 + N)^z1 · z2^N = D · C^e.
     let right = key.add(&mask, &key.mul_vartime(ciphertext, &challenge.number));
-    Ok(Claim { root, factor: Some(key.plain(&response.value)), power: right })
+    Ok(Claim { factor: None, number: response.value, root, power: right })
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use proptest::test_runner::{Config, TestRunner};
 use quorate_keys::Transcript;
 use quorate_sharing::{Curve, Secp256k1};
 use rand_chacha::ChaCha20Rng;
-use rand_core::SeedableRng;
+use rand_core::{CryptoRngCore, SeedableRng};
 
 use super::{InvalidProof, MALFORMED, ReadyNonce};
 use crate::crt::less_one;
@@ -144,8 +144,12 @@ impl Keys for FalseCommit<'_> {
         self.keys.parameters()
     }
 
-    fn nonce_power(&self, nonce: &Nonce) -> NoncePower {
-        self.keys.nonce_power(nonce)
+    fn nonce_with_power(&self, rng: &mut dyn CryptoRngCore) -> (Nonce, NoncePower) {
+        self.keys.nonce_with_power(rng)
+    }
+
+    fn nonce_power_vartime(&self, nonce: &Nonce) -> NoncePower {
+        self.keys.nonce_power_vartime(nonce)
     }
 
     fn mul(&self, ciphertext: &Ciphertext, factor: &Natural) -> Ciphertext {

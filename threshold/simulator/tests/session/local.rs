@@ -1,9 +1,9 @@
 //! Protocols that fail by themselves: nobody is blamed for it.
 
+use std::any::Any;
 use std::sync::Arc;
 
 use borsh::{BorshDeserialize, BorshSerialize};
-use quorate_keys::Secret;
 use quorate_session::{
     Abort, Action, Agreement, Blame, Consistency, Envelope, Erased, ErasedAction, Evidence, Expected,
     Failure, Header, Inbox, Kind, MAX_MESSAGES_PER_PEER, NotProven, Outgoing, Part, Protocol, ProtocolId,
@@ -278,32 +278,31 @@ fn a_refused_setup_starts_nothing() {
 }
 
 /// Opens a session of a protocol that the registry finds by its id.
-fn open(registry: &Registry, setup: &[u8], secret: &[u8]) -> Result<Vec<ErasedAction>, SetupError> {
+fn open(registry: &Registry, setup: &[u8], secret: impl Any + Send) -> Result<Vec<ErasedAction>, SetupError> {
     let cast = Cast::new(2, 3, 1);
     let mut rng = ChaCha20Rng::seed_from_u64(1);
     let digest = setup_digest(&Flaw::EndsAtOnce.to_wire().unwrap());
     let context = cast.agree(cast.committee(), Flawed::ID, digest, 0, &mut rng).remove(&p(1)).unwrap();
     let protocol = registry.find(&Flawed::ID).unwrap();
-    let secret = Secret::new(secret.to_vec());
-    let mut session = protocol.open(context, setup, &secret, cast.keyring(p(1)), &mut rng)?;
+    let mut session = protocol.open(context, setup, Box::new(secret), cast.keyring(p(1)), &mut rng)?;
     assert!(session.is_finished() && session.waiting_for().is_empty());
     Ok(std::iter::from_fn(|| session.next_action()).collect())
 }
 
 #[test]
-fn an_erased_session_takes_nothing_that_is_not_an_encoding() {
+fn an_erased_session_takes_nothing_but_its_own_setup_and_secret() {
     let registry = Registry::default().with(Arc::new(Erased::<Flawed>::default()));
     assert_eq!(registry.ids().collect::<Vec<_>>(), [&Flawed::ID]);
     let (setup, nothing) = (Flaw::EndsAtOnce.to_wire().unwrap(), ().to_wire().unwrap());
-    let actions = open(&registry, &setup, &nothing).unwrap();
+    let actions = open(&registry, &setup, ()).unwrap();
     assert!(
         matches!(&actions[..], [ErasedAction::Done(output)] if *output.expose() == nothing),
         "{actions:?}"
     );
-    assert!(open(&registry, &[1, 99], &nothing).unwrap_err().to_string().contains("setup"));
-    assert!(open(&registry, &setup, &[1, 0]).unwrap_err().to_string().contains("secret"));
+    assert!(open(&registry, &[1, 99], ()).unwrap_err().to_string().contains("setup"));
+    assert!(open(&registry, &setup, [1_u8]).unwrap_err().to_string().contains("of another protocol"));
     let other = Flaw::NeverEnds.to_wire().unwrap();
-    assert!(open(&registry, &other, &nothing).unwrap_err().to_string().contains("agreed upon"));
+    assert!(open(&registry, &other, ()).unwrap_err().to_string().contains("agreed upon"));
 }
 
 #[test]

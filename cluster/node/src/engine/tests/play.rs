@@ -3,7 +3,8 @@
 use super::*;
 use quorate_keys::Secret;
 use quorate_request::Verified;
-use quorate_session::{Envelope, ErasedAction, ErasedSession, Keyring, SessionContext};
+use quorate_session::{Envelope, ErasedAction, ErasedSession, Keyring, SessionContext, Wire as _};
+use quorate_sharing::KeyShare;
 
 /// Its part in a session.
 pub(super) struct Playing {
@@ -30,7 +31,7 @@ pub(super) fn job(asked: &Engine, request: &SignedRequest) -> (Verified, Job) {
 
 impl Cluster {
     /// The share of a node that is about to be stopped.
-    pub(super) fn share(&self, place: usize, wallet: &str) -> Secret<Vec<u8>> {
+    pub(super) fn share(&self, place: usize, wallet: &str) -> KeyShare {
         let wallets = &self.engine(place).wallets;
         wallets.share(&wallets.named(&wallet.parse().unwrap())[0]).unwrap()
     }
@@ -38,13 +39,7 @@ impl Cluster {
 
 impl Hand {
     /// Enters the session of a job with its share.
-    pub(super) fn enter(
-        &self,
-        accepted: Accepted,
-        start: &Start,
-        job: &Job,
-        share: &Secret<Vec<u8>>,
-    ) -> Playing {
+    pub(super) fn enter(&self, accepted: Accepted, start: &Start, job: &Job, share: &KeyShare) -> Playing {
         let setup = job.setup(&accepted.proposal().committee, &accepted.proposal().proposer, &[]).unwrap();
         let protocol = accepted.proposal().protocol.clone();
         let Ok(context) = accepted.start(start, &IdentityVerifier) else { panic!("a false start") };
@@ -52,7 +47,9 @@ impl Hand {
         let keyring = Keyring { signer, verifier: Arc::new(IdentityVerifier) };
         let registry = protocols::registry();
         let protocol = registry.find(&protocol).unwrap();
-        let session = protocol.open(Arc::clone(&context), &setup, share, keyring, &mut OsRng).unwrap();
+        let share = KeyShare::from_wire(&share.to_wire().unwrap()).unwrap();
+        let session =
+            protocol.open(Arc::clone(&context), &setup, Box::new(share), keyring, &mut OsRng).unwrap();
         Playing { context, session, heard: Vec::new() }
     }
 

@@ -10,7 +10,6 @@ use std::path::Path;
 use super::*;
 use crate::store::Table;
 use quorate_identity::key_file::{self, IdentityKind};
-use quorate_sharing::KeyShare;
 
 fn data() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data")
@@ -44,7 +43,7 @@ async fn what_every_release_wrote_is_read() {
         let wallets = Wallets::load(Arc::clone(&store)).unwrap();
         let named = wallets.named(&"active".parse().unwrap());
         let [wallet] = named.as_slice() else { panic!("{} wallets", named.len()) };
-        let share = KeyShare::from_wire(wallets.share(wallet).unwrap().expose()).unwrap();
+        let share = wallets.share(wallet).unwrap();
         assert_eq!(*share.public(), wallet.record.public);
         wallet.record.certificate.certifies(share.public()).unwrap();
         let waiting = wallets.waiting();

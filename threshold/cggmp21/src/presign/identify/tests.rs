@@ -12,7 +12,6 @@ use super::*;
 use crate::auxiliary::{Auxiliary, EncodedKeys, PublicAuxiliary};
 use crate::presign::message::Products;
 use crate::presign::parties::{First, Second, Third};
-use crate::presign::second::Decrypted;
 use crate::presign::setup::PresignSetup;
 use crate::presign::{NonceStock, first, second, third};
 
@@ -60,7 +59,7 @@ impl Scene {
         let id = quorate_session::ProtocolId::new("test", "test", 1);
         let contexts = cast.agree(committee, id, [0; 32], 0, &mut rng);
         let agreement: &Agreement = contexts[&party(1)].agreement();
-        let parties = Parties::<C>::new(agreement, &setup).unwrap();
+        let parties = Parties::<C>::of_setup(agreement, &setup).unwrap();
         let indices: Vec<_> = committee.indices().collect();
         let shares: BTreeMap<_, _> = indices
             .iter()
@@ -79,7 +78,7 @@ impl Scene {
             let peers = committee.members().iter().filter(|other| other.index != index);
             let peers = peers.map(|other| &other.identity);
             let stock = NonceStock::prepare(&mine, peers, 1, &mut rng).unwrap();
-            stocks.insert(index, stock.open(&mine, &parties, index, &keys[&index]));
+            stocks.insert(index, stock.open(&mine, &parties, index));
         }
         for index in &indices {
             let stock = stocks.get_mut(index).unwrap();
@@ -110,18 +109,16 @@ impl Scene {
         let nonce = second.values().map(|second| second.gamma).sum();
         let mut third = BTreeMap::new();
         for index in &indices {
-            let received = parties.others(*index).map(|other| {
-                let decrypt = |product| {
+            let received = Product::BOTH.map(|product| {
+                let decrypt = |other| {
                     let multiplied = parties.multiplied(&second[&other], other, *index, product).unwrap();
                     let (number, negative) = keys[index].decryption().decrypt_centred(&multiplied.product);
                     let scalar = quorate_paillier::to_scalar::<C>(&number);
                     if negative.into() { -scalar } else { scalar }
                 };
-                let numbers: Decrypted<C> = zeroize::Zeroizing::new(vec![Product::BOTH.map(decrypt)]);
-                (other, numbers)
+                parties.others(*index).map(decrypt).sum()
             });
-            let received = received.collect();
-            let sums = third::add_up(0, &own[index], &shares[index], &received, &made[index]).unwrap();
+            let sums = third::add_up(0, &own[index], &shares[index], &received, &made[index]);
             let context = parties.context(0, *index, None, b"k");
             let sent = third::publish(&context, &own[index], &sums, nonce, &mut rng);
             third.insert(*index, parties.third(&[sent]).unwrap().remove(0));
