@@ -2,13 +2,13 @@
 //!
 //! Only what everybody may see is written: the broadcast of every signed round message.
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use quorate_keys::Secret;
 use quorate_session::{
     Envelope, ErasedAction, ErasedProtocol, ErasedSession, Evidence, Keyring, Kind, NotProven, ProtocolId,
     Registry, SessionContext, SessionId, SetupError, Verdict, Wire,
@@ -46,7 +46,7 @@ impl ErasedProtocol for ObservedProtocol {
         &self,
         context: Arc<SessionContext>,
         setup: &[u8],
-        secret: &Secret<Vec<u8>>,
+        secret: Box<dyn Any + Send>,
         keyring: Keyring,
         rng: &mut dyn CryptoRngCore,
     ) -> Result<Box<dyn ErasedSession>, SetupError> {

@@ -1,10 +1,10 @@
 //! The node's protocols, wrapped.
 
+use std::any::Any;
 use std::sync::Arc;
 
 use quorate_frost::{Bip340Suite, Ed25519Suite, Frost};
 use quorate_keygen::Keygen;
-use quorate_keys::Secret;
 use quorate_session::{
     ErasedProtocol, ErasedSession, Evidence, Keyring, NotProven, ProtocolId, Registry, Session,
     SessionContext, SetupError, Verdict, Wire,
@@ -50,7 +50,7 @@ impl<P> Dishonest<P> {
 impl<P> ErasedProtocol for Dishonest<P>
 where
     P: Rewritten + 'static,
-    P::Secret: Wire,
+    P::Secret: 'static,
     P::Checkpoint: Wire,
     P::Output: Wire,
 {
@@ -62,14 +62,14 @@ where
         &self,
         context: Arc<SessionContext>,
         setup: &[u8],
-        secret: &Secret<Vec<u8>>,
+        secret: Box<dyn Any + Send>,
         keyring: Keyring,
         rng: &mut dyn CryptoRngCore,
     ) -> Result<Box<dyn ErasedSession>, SetupError> {
         let refuse = |error: quorate_session::WireError| SetupError(error.to_string());
         let encoded = setup;
         let setup = P::Setup::from_wire(encoded).map_err(refuse)?;
-        let secret = P::Secret::from_wire(secret.expose()).map_err(refuse)?;
+        let secret = *secret.downcast::<P::Secret>().map_err(|_| SetupError("another secret".into()))?;
         if !self.applies_to(&context) {
             return Ok(Box::new(Session::<P>::new(context, setup, secret, keyring, rng)?));
         }

@@ -3,11 +3,11 @@
 //! Nonces are made of that randomness and the key share, by a hash. A test that rebuilt the key shares recomputes the
 //! nonces from the notes and searches for them, while no process ever holds a readable copy of them.
 
+use std::any::Any;
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use quorate_keys::Secret;
 use quorate_session::{
     ErasedProtocol, ErasedSession, Evidence, Keyring, NotProven, ProtocolId, Registry, SessionContext,
     SetupError, Verdict,
@@ -46,7 +46,7 @@ impl ErasedProtocol for Witness {
         &self,
         context: Arc<SessionContext>,
         setup: &[u8],
-        secret: &Secret<Vec<u8>>,
+        secret: Box<dyn Any + Send>,
         keyring: Keyring,
         rng: &mut dyn CryptoRngCore,
     ) -> Result<Box<dyn ErasedSession>, SetupError> {
