@@ -249,3 +249,6 @@ impl Stored {
         Known { session, public, request: *request, made: *made, active: *active }
     }
 }
+
+#[cfg(test)]
+mod tests;

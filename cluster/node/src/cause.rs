@@ -66,15 +66,21 @@ pub(crate) struct Upkeep {
 
 impl Upkeep {
     /// A new one.
-    pub(crate) fn new(provision: Provision, rng: &mut (impl RngCore + CryptoRng)) -> Self {
+    pub(crate) fn new(
+        proposer: &Identity,
+        provision: Provision,
+        rng: &mut (impl RngCore + CryptoRng),
+    ) -> Self {
         let mut unique = [0; 16];
         rng.fill_bytes(&mut unique);
-        Self::told(provision, unique)
+        Self::told(proposer, provision, unique)
     }
 
-    fn told(provision: Provision, unique: [u8; 16]) -> Self {
+    fn told(proposer: &Identity, provision: Provision, unique: [u8; 16]) -> Self {
         let encoded = borsh::to_vec(&provision).unwrap_or_default();
         let digest = Transcript::new(b"quorate/upkeep/v1")
+            // Nobody can get in the way of another's by proposing the same.
+            .field("proposer", proposer.as_bytes())
             .field("provision", &encoded)
             .field("unique", &unique)
             .digest();
@@ -91,8 +97,8 @@ impl Cause {
     }
 
     /// The cause of a provision that another node proposes.
-    pub(crate) fn upkeep(provision: Provision, unique: [u8; 16]) -> Self {
-        Self::Upkeep(Box::new(Upkeep::told(provision, unique)))
+    pub(crate) fn upkeep(proposer: &Identity, provision: Provision, unique: [u8; 16]) -> Self {
+        Self::Upkeep(Box::new(Upkeep::told(proposer, provision, unique)))
     }
 
     /// The client's request, if there is one.

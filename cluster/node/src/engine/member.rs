@@ -135,7 +135,7 @@ impl Engine {
             }
             Order::Upkeep(provision, unique) => {
                 let job = self.provision(from, provision)?;
-                (Cause::upkeep(provision.clone(), *unique), job)
+                (Cause::upkeep(&from, provision.clone(), *unique), job)
             }
         };
         self.accept_checked(from, invite, cause, job)

@@ -120,7 +120,7 @@ impl Engine {
         let refused = |reason: Reason| Attempted::Again(reason.to_string());
         let job = PresignJob::new(&new, self.me, &self.wallets, &self.auxiliaries).map_err(refused)?;
         let origin = Arc::clone(&job.origin);
-        let cause = Cause::Upkeep(Box::new(Upkeep::new(Provision::Presignatures(new), &mut OsRng)));
+        let cause = Cause::Upkeep(Box::new(Upkeep::new(&self.me, Provision::Presignatures(new), &mut OsRng)));
         let job = Job::Presign(Box::new(job));
         let patience = if urgent { URGENT_PATIENCE } else { BACKGROUND_PATIENCE };
         let publics = match self.provide(&cause, &job, signers, patience, deadline).await {

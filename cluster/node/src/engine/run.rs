@@ -297,7 +297,8 @@ impl Engine {
                     // The attempt's entry is gone: nothing can cancel it any more.
                     cancellable = false;
                 }
-                () = sleep_until(pace.deadline) => {
+                // What waits comes first: a long computation may have kept it from being heard in time.
+                () = sleep_until(pace.deadline), if inbound.is_empty() => {
                     session.expire();
                     pace.extend();
                 }

@@ -1,5 +1,6 @@
 //! Engines joined in memory, among them a hand that sends whatever a test likes.
 
+mod ahead;
 mod api;
 mod invitations;
 mod keygens;
@@ -22,6 +23,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
+use quorate_cggmp21::PublicPresignature;
 use quorate_keys::{Identity, SigningIdentity};
 use quorate_request::{
     ClusterId, ErrorBody, KeygenResponse, Operation, SessionResult, SignResponse, SignedRequest, WalletRef,
@@ -357,10 +359,22 @@ impl Hand {
         chosen: &[Identity],
         attempt: u32,
     ) -> Invite {
+        self.invitation_with(asked, request, chosen, attempt, &[])
+    }
+
+    /// The same, using presignatures up.
+    fn invitation_with(
+        &self,
+        asked: &Engine,
+        request: &SignedRequest,
+        chosen: &[Identity],
+        attempt: u32,
+        presignatures: &[PublicPresignature],
+    ) -> Invite {
         let verified = asked.authority.verify(request).unwrap();
         let job = Job::new(&verified, &asked.wallets, &asked.peers, &asked.config).unwrap();
         let committee = job.committee(&chosen.iter().copied().collect()).unwrap();
-        let setup = job.setup(&committee, &self.identity(), &[]).unwrap();
+        let setup = job.setup(&committee, &self.identity(), presignatures).unwrap();
         let proposal = Proposal {
             cluster: *asked.authority.cluster().as_bytes(),
             request: request.digest(),
@@ -374,7 +388,8 @@ impl Hand {
             expires: unix_millis(SystemTime::now() + Duration::from_secs(10)),
         };
         let proposal = SignedProposal::sign(proposal, &*self.identity).unwrap();
-        Invite { proposal, order: Order::Request(request.encode()), presignatures: Vec::new() }
+        let presignatures = presignatures.iter().map(|public| public.id).collect();
+        Invite { proposal, order: Order::Request(request.encode()), presignatures }
     }
 
     /// Invites the others, accepts itself if it is a member, and puts the start together without sending it.

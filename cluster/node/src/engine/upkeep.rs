@@ -287,7 +287,7 @@ impl Engine {
             let new = NewAuxiliary { parties: parties.clone(), epoch, request: request.clone() };
             let job = AuxiliaryJob::new(&new, digest, &self.auxiliaries, &self.peers)
                 .map_err(|reason| Attempted::NotReady(reason.to_string()))?;
-            let cause = Cause::Upkeep(Box::new(Upkeep::new(Provision::Auxiliary(new), &mut OsRng)));
+            let cause = Cause::Upkeep(Box::new(Upkeep::new(&self.me, Provision::Auxiliary(new), &mut OsRng)));
             match self.provide(&cause, &Job::Auxiliary(job), parties, PRIMES, deadline).await {
                 Attempted::Auxiliary(session) => {
                     return self.auxiliaries.find(&session).ok_or_else(late);

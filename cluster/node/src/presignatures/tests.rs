@@ -1,5 +1,5 @@
 use super::*;
-use quorate_keys::{Secret, SigningIdentity};
+use quorate_keys::{Secret, SigningIdentity, Transcript};
 
 fn node(number: u8) -> Identity {
     SigningIdentity::from_seed(&Secret::new([number; 32])).identity()
@@ -23,9 +23,14 @@ fn public(number: u8) -> PublicPresignature {
 }
 
 fn half(number: u8) -> Half {
-    let mut encoded = borsh::to_vec(&public(number)).unwrap();
-    encoded.extend(borsh::to_vec(&quorate_sharing::PartyIndex::new(1).unwrap()).unwrap());
-    encoded.extend([7; 64]);
+    let public = borsh::to_vec(&public(number)).unwrap();
+    let (party, secret) = (1_u16.to_le_bytes(), [7; 64]);
+    let checksum = Transcript::new(b"quorate/cggmp21/presignature/checksum/v1")
+        .field("public", &public)
+        .field("party", &party)
+        .field("secret", &secret)
+        .digest();
+    let encoded = [&*public, &party, &secret, &checksum].concat();
     Half::Signer(borsh::from_slice(&encoded).unwrap())
 }
 
