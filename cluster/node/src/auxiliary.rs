@@ -157,10 +157,10 @@ impl Auxiliaries {
         let auxiliary = Arc::new(self.stored(session)?.auxiliary);
         // With what is known held: what was erased meanwhile is not kept here for ever.
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        if known.contains_key(session) {
-            lock(&self.ready).insert(*session, Arc::clone(&auxiliary));
+        if !known.contains_key(session) {
+            return Ok(auxiliary);
         }
-        Ok(auxiliary)
+        Ok(Arc::clone(lock(&self.ready).entry(*session).or_insert(auxiliary)))
     }
 
     fn stored(&self, session: &SessionId) -> Result<Stored, AuxiliaryFault> {

@@ -68,7 +68,7 @@ fn seeds() -> Vec<Vec<u8>> {
     let mut stored = vec![quorate_session::WIRE_VERSION];
     stored.extend(borsh::to_vec(&presignature).unwrap_or_default());
     if let Some(party) = parties.first() {
-        stored.extend(borsh::to_vec(&(party, [[1_u8; 32], [2; 32]])).unwrap_or_default());
+        stored.extend(borsh::to_vec(&(party, [[1_u8; 32], [2; 32], [3; 32]])).unwrap_or_default());
     }
     let kinds = [
         (0, Auxiliary::Open(Box::new(open)).to_wire().ok()),

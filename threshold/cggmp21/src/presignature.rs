@@ -50,11 +50,16 @@ pub struct Presignature {
     party: PartyIndex,
     /// k̃ and χ̃.
     secret: Box<Secret<[[u8; 32]; 2]>>,
+    /// Of all that, made when it was made.
+    checksum: Zeroizing<[u8; 32]>,
 }
 
 impl Presignature {
     pub(crate) fn new(public: PublicPresignature, party: PartyIndex, secret: [[u8; 32]; 2]) -> Self {
-        Self { public, party, secret: Box::new(Secret::new(secret)) }
+        let secret = Box::new(Secret::new(secret));
+        let mut made = Self { public, party, secret, checksum: Zeroizing::new([0; 32]) };
+        made.checksum = made.sum();
+        made
     }
 
     /// What all signers know of it.
@@ -75,15 +80,19 @@ impl Presignature {
         Some(Zeroizing::new([C::scalar_from_bytes(k)?, C::scalar_from_bytes(chi)?]))
     }
 
-    /// What tells a damaged one apart: with that, its honest owner would look like a cheater.
-    fn checksum(&self) -> io::Result<Zeroizing<[u8; 32]>> {
-        let public = borsh::to_vec(&self.public)?;
+    /// Whether it is what was made: with one that was damaged since, its honest owner would look like a cheater.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.checksum == self.sum()
+    }
+
+    fn sum(&self) -> Zeroizing<[u8; 32]> {
+        let public = borsh::to_vec(&self.public).unwrap_or_default();
         let checksum = Transcript::new(b"quorate/cggmp21/presignature/checksum/v1")
             .field("public", &public)
             .field("party", &self.party.get().to_le_bytes())
             .field("secret", self.secret.expose().as_flattened())
             .digest();
-        Ok(Zeroizing::new(checksum))
+        Zeroizing::new(checksum)
     }
 }
 
@@ -112,13 +121,13 @@ impl fmt::Debug for Presignature {
     }
 }
 
-/// The encoding holds the secrets: it goes into an encrypted record and nowhere else. A checksum ends it.
+/// The encoding holds the secrets: whoever stores it encrypts it.
 impl BorshSerialize for Presignature {
     fn serialize<W: io::Write>(&self, writer: &mut W) -> io::Result<()> {
         self.public.serialize(writer)?;
         self.party.serialize(writer)?;
         self.secret.expose().serialize(writer)?;
-        self.checksum()?.serialize(writer)
+        self.checksum.serialize(writer)
     }
 }
 
@@ -130,13 +139,9 @@ impl BorshDeserialize for Presignature {
         for scalar in secret.expose_mut() {
             reader.read_exact(scalar)?;
         }
-        let read = Self { public, party, secret };
         let mut checksum = Zeroizing::new([0; 32]);
         reader.read_exact(checksum.as_mut_slice())?;
-        if *checksum != *read.checksum()? {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "a damaged presignature"));
-        }
-        Ok(read)
+        Ok(Self { public, party, secret, checksum })
     }
 }
 

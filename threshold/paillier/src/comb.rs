@@ -13,7 +13,6 @@ const ROWS: usize = 6;
 const BLOCKS: usize = 8;
 
 /// A base, prepared to be raised to secret exponents of a bounded length.
-#[derive(Clone)]
 pub(crate) struct Comb {
     /// For each block, the powers for all columns.
     tables: Vec<Vec<Element>>,

@@ -272,9 +272,9 @@ impl fmt::Debug for Nonce {
 }
 
 impl Nonce {
-    /// 1, which hides nothing.
-    pub(crate) fn one(key: &EncryptionKey) -> Self {
-        Self(Natural::from_u64(1).with_room(key.number.room()))
+    /// A copy of one that is public: another must not be used twice.
+    pub(crate) fn copy_of_public(&self) -> Self {
+        Self(self.0.clone())
     }
 
     /// r.

@@ -139,13 +139,6 @@ impl Natural {
         inverse
     }
 
-    /// Whether no prime divides both; `modulus` must be odd.
-    #[must_use]
-    pub fn is_coprime(&self, modulus: &Self) -> bool {
-        let divisor = Self(self.0.gcd(&modulus.0));
-        divisor.0.is_one().into()
-    }
-
     /// Whether no prime divides both; `modulus` must be odd. Tells them by its time.
     #[must_use]
     pub fn is_coprime_vartime(&self, modulus: &Self) -> bool {
@@ -233,7 +226,6 @@ mod tests {
             prop_assert_eq!(value(&remainder), wide % u128::from(odd));
             let coprime = { let (mut a, mut b) = (a, odd); while b != 0 { (a, b) = (b, a % b); } a == 1 };
             prop_assert_eq!(x.is_coprime_vartime(&modulus), coprime);
-            prop_assert_eq!(x.is_coprime(&modulus), coprime);
             let inverse = x.rem(&modulus).unwrap().invert(&modulus);
             prop_assert_eq!(inverse.is_some(), coprime);
             if let Some(inverse) = inverse {

@@ -12,7 +12,7 @@ use crate::pedersen::{Commitment, InvalidParameters, Lengths, OwnParameters, Par
 use crate::primes::SafePrime;
 use crate::sizes::Sizes;
 
-/// What is computed modulo one party's N: by the party, who knows the factors, in a third of the time that others need.
+/// What is computed modulo one party's N: by the party, who knows the factors, in a fraction of the time that others need.
 pub trait Keys: Send + Sync {
     /// The lengths for which they were made.
     fn sizes(&self) -> Sizes;

@@ -70,7 +70,7 @@ pub trait Protocol: Sized + Send {
 
     /// Public inputs on which all parties agree; their digest is part of the session id.
     type Setup: Wire + Send + Sync;
-    /// What this party alone knows.
+    /// What this party alone knows. Secrets in it are behind pointers that erase them: the value itself is moved about.
     type Secret: Send;
     /// All messages of the protocol, one variant per round and delivery.
     type Message: Wire + Clone + Send;

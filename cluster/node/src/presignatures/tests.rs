@@ -1,5 +1,5 @@
 use super::*;
-use quorate_keys::{Secret, SigningIdentity, Transcript};
+use quorate_keys::{Secret, SigningIdentity};
 
 fn node(number: u8) -> Identity {
     SigningIdentity::from_seed(&Secret::new([number; 32])).identity()
@@ -24,14 +24,9 @@ fn public(number: u8) -> PublicPresignature {
 
 fn half(number: u8) -> Half {
     let public = borsh::to_vec(&public(number)).unwrap();
-    let (party, secret) = (1_u16.to_le_bytes(), [7; 64]);
-    let checksum = Transcript::new(b"quorate/cggmp21/presignature/checksum/v1")
-        .field("public", &public)
-        .field("party", &party)
-        .field("secret", &secret)
-        .digest();
-    let encoded = [&*public, &party, &secret, &checksum].concat();
-    Half::Signer(borsh::from_slice(&encoded).unwrap())
+    // The party, k̃, χ̃ and a checksum, which nobody looks at before it signs.
+    let rest = (1_u16, [[7_u8; 32]; 3]);
+    Half::Signer(borsh::from_slice(&[public, borsh::to_vec(&rest).unwrap()].concat()).unwrap())
 }
 
 /// Node 1's pool: of its own for wallet 1, `a` with node 2 and `b` with node 3; of node 2's, `c`.

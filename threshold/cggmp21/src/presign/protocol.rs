@@ -301,6 +301,7 @@ impl<C: Suite> Multiplying<C> {
             verified.insert(party, products);
         }
         let decrypted = second::decrypt(&signer, &verified, rng).map_err(Failure::Blame)?;
+        let decrypted = decrypted.ok_or_else(another_round)?;
         let mut sums = Vec::with_capacity(own.len());
         let mut published = Vec::with_capacity(own.len());
         for (item, own) in own.iter().enumerate() {
@@ -309,7 +310,8 @@ impl<C: Suite> Multiplying<C> {
                 return Err(Failure::Unattributed("the nonce is the identity".into()));
             }
             let received = decrypted.get(item).ok_or_else(another_round)?;
-            let own_sums = third::add_up(item, own, share, received, &made);
+            let own_sums = third::add_up(item, own, share, received, parties.others(me), &made)
+                .ok_or_else(another_round)?;
             let context = parties.context(item, me, None, b"k");
             published.push(third::publish(&context, own, &own_sums, nonce, rng));
             sums.push(own_sums);

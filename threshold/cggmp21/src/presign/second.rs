@@ -178,8 +178,8 @@ impl<C: Suite> Exhibit<'_, C> {
 /// What one signer sent to this one in round 2, proven but for what it claims about this one's N.
 pub(crate) struct Received {
     /// For each presignature the products of both kinds.
-    products: Vec<[Ciphertext; 2]>,
-    claims: Vec<(Sum, Claim)>,
+    pub(crate) products: Vec<[Ciphertext; 2]>,
+    pub(crate) claims: Vec<(Sum, Claim)>,
 }
 
 /// Verifies what one signer sent to `me` in round 2, but for the claims about the N of `me`, and names the first that is wrong.
@@ -243,12 +243,13 @@ pub(crate) type Decrypted<C> = Zeroizing<Vec<[<C as Curve>::Scalar; 2]>>;
 
 /// Verifies what all others claim about this signer's N, names each of whom something is wrong, and decrypts the sums of their products.
 ///
-/// One decryption for all: each product's number is known to be so short that their sum is the number modulo N as well.
+/// One decryption for all: each product's number is known to be so short that their sum is the number modulo N as well. Nothing if a product
+/// is missing, which would be a mistake of this crate.
 pub(crate) fn decrypt<C: Suite>(
     signer: &Signer<'_, C>,
     received: &BTreeMap<PartyIndex, Received>,
     rng: &mut dyn CryptoRngCore,
-) -> Result<Decrypted<C>, Vec<Blame<Fault>>> {
+) -> Result<Option<Decrypted<C>>, Vec<Blame<Fault>>> {
     let Signer { parties, me, keys, .. } = *signer;
     let claims = received.values().flat_map(|received| &received.claims);
     if !all_hold(keys, claims.map(|(_, claim)| claim), rng) {
@@ -257,6 +258,7 @@ pub(crate) fn decrypt<C: Suite>(
             Some(Blame::new(*prover, Fault::Multiplication { sum, verifier: me }))
         });
         let wrong: Vec<_> = wrong.collect();
+        // None is false if each by itself is true: what differs then is no number that is encrypted.
         if !wrong.is_empty() {
             return Err(wrong);
         }
@@ -264,18 +266,24 @@ pub(crate) fn decrypt<C: Suite>(
     let jobs = (0..parties.count).flat_map(|item| Product::BOTH.map(|product| (item, product.place())));
     let sums = parallel::map(jobs.collect::<Vec<_>>(), rng, |(item, place), _| {
         let key = keys.encryption();
-        let products = received.values().filter_map(|received| received.products.get(item)?.get(place));
-        let sum = products.fold(key.zero(), |sum, product| key.add(&sum, product));
+        let mut sum = key.zero();
+        for received in received.values() {
+            sum = key.add(&sum, received.products.get(item)?.get(place)?);
+        }
         let (number, negative) = keys.decryption().decrypt_centred(&sum);
         let mut scalar = to_scalar::<C>(&number);
         let centred = C::Scalar::conditional_select(&scalar, &-scalar, negative);
         scalar.zeroize();
-        Zeroizing::new(centred)
+        // On the heap: the stack of this is overwritten, not that of who gets it.
+        Some(Box::new(Zeroizing::new(centred)))
     });
     // Of the full size from the start: a vector that grows leaves copies behind.
     let mut decrypted: Decrypted<C> = Zeroizing::new(vec![[C::Scalar::ZERO; 2]; parties.count]);
-    for (place, sum) in decrypted.iter_mut().flatten().zip(&sums) {
-        *place = **sum;
+    for (place, sum) in decrypted.iter_mut().flatten().zip(sums) {
+        match sum {
+            Some(sum) => *place = **sum,
+            None => return Ok(None),
+        }
     }
-    Ok(decrypted)
+    Ok(Some(decrypted))
 }

@@ -29,17 +29,20 @@ impl<C: Suite> Drop for OwnSums<C> {
     }
 }
 
-/// Adds up one presignature's products: what others' give this signer, and what it keeps of its own.
+/// Adds up one presignature's products: what others' give this signer, and what it keeps of its own for them. Nothing if one is missing,
+/// which would be a mistake of this crate.
 pub(crate) fn add_up<C: Suite>(
     item: usize,
     own: &Own<C>,
     share: &C::Scalar,
     [delta, chi]: &[C::Scalar; 2],
+    others: impl Iterator<Item = PartyIndex>,
     made: &OwnProducts,
-) -> OwnSums<C> {
+) -> Option<OwnSums<C>> {
     let k = &own.secrets.k;
     let mut sums = OwnSums { delta: own.secrets.gamma * k + delta, chi: *share * k + chi };
-    for ((_, _, product), made) in made.iter().filter(|((of, ..), _)| *of == item) {
+    for (other, product) in others.flat_map(|other| Product::BOTH.map(|product| (other, product))) {
+        let made = made.get(&(item, other, product))?;
         let mut beta = to_scalar::<C>(&made.summand);
         match product {
             Product::Nonce => sums.delta -= beta,
@@ -47,7 +50,7 @@ pub(crate) fn add_up<C: Suite>(
         }
         beta.zeroize();
     }
-    sums
+    Some(sums)
 }
 
 /// What is broadcast of them, under the nonce Γ.

@@ -76,6 +76,9 @@ impl SignSetup {
             if presignature.party() != context.me() {
                 return Err(refuse("the stored presignature is another party's"));
             }
+            if !presignature.is_whole() {
+                return Err(refuse(format!("the presignature {} is damaged", task.presignature.id)));
+            }
             if task.presignature.key != key {
                 return Err(refuse("the presignature is of another key or epoch"));
             }

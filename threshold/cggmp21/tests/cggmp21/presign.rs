@@ -191,6 +191,37 @@ fn a_response_with_another_nonce_convicts_its_author() {
     }
 }
 
+/// What all claim about one N is verified together: each of two who lie there is named, and nobody else.
+#[test]
+fn two_who_lie_about_the_same_modulus_are_both_convicted() {
+    let width = quorate_paillier::Sizes::TEST.modulus() / 8;
+    let scene = Scene::<Secp256k1>::new(3, 5, 1);
+    let setup = scene.presign_setup(&SIGNERS, 2);
+    let mut simulation = scene.presigning(&SIGNERS, &setup, 1);
+    let cheaters = [(3, 0), (4, 1)];
+    for (cheater, item) in cheaters {
+        let rewrite: Rewrite<Message> = Box::new(move |round, send| {
+            if round != 2 {
+                return;
+            }
+            let Message::ProductProofs(all) = to_victim(send) else { panic!("no proofs") };
+            // The root of the claim about the victim's N is the last but one.
+            let proof = &mut all[item][1];
+            let at = proof.len() - 2 * width;
+            proof[at] ^= 2;
+        });
+        simulation.cheat(party(cheater), &setup, scene.secret(party(cheater)), rewrite);
+    }
+    let outcomes = simulation.run();
+    let Some(Outcome::Aborted(Abort::Proven { evidence })) = outcomes.0.get(&party(VICTIM)) else {
+        panic!("{outcomes:?}")
+    };
+    let mut convicted: Vec<_> =
+        evidence.iter().map(|evidence| evidence.judge::<Presign<Secp256k1>>().unwrap().party).collect();
+    convicted.sort_unstable();
+    assert_eq!(convicted, cheaters.map(|(cheater, _)| party(cheater)));
+}
+
 #[test]
 fn a_product_that_is_not_what_was_proven_convicts_its_author() {
     for product in 0..2 {

@@ -1,7 +1,7 @@
 //! Claims that a number is an N-th power, of which many cost little more than one.
 //!
 //! Every proof about a ciphertext ends in one: root^N = power modulo N². Several claims about one N are checked together, as
-//! Π rootᵢ^wᵢ to the power of N against Π powerᵢ^wᵢ, with secret weights w of 128 bits, of which the first may be 1. What that is worth is argued in
+//! Π rootᵢ^wᵢ to the power of N against Π powerᵢ^wᵢ, with secret weights w of 128 bits but for the first, which is 1. What that is worth is argued in
 //! `DEVIATIONS.md`: it needs that N has no factor below 2^128 and none in common with φ(N), which Π^fac and Π^mod have shown.
 
 use rand_core::CryptoRngCore;
@@ -58,7 +58,7 @@ pub fn all_hold<'a>(
     let Claim { factor, number, root, power } = first;
     let mut factor = factor.clone().unwrap_or_else(|| key.zero());
     let (mut number, mut power) = (number.clone(), power.clone());
-    let mut root = key.combine_nonces(&Nonce::one(key), root, &Natural::from_u64(1));
+    let mut root = root.copy_of_public();
     for claim in claims {
         let weight = Natural::random(WEIGHT, rng);
         root = key.combine_nonces(&root, &claim.root, &weight);

@@ -109,16 +109,18 @@ impl Scene {
         let nonce = second.values().map(|second| second.gamma).sum();
         let mut third = BTreeMap::new();
         for index in &indices {
-            let received = Product::BOTH.map(|product| {
-                let decrypt = |other| {
-                    let multiplied = parties.multiplied(&second[&other], other, *index, product).unwrap();
-                    let (number, negative) = keys[index].decryption().decrypt_centred(&multiplied.product);
-                    let scalar = quorate_paillier::to_scalar::<C>(&number);
-                    if negative.into() { -scalar } else { scalar }
-                };
-                parties.others(*index).map(decrypt).sum()
+            let received = parties.others(*index).map(|other| {
+                let products = Product::BOTH.map(|product| {
+                    parties.multiplied(&second[&other], other, *index, product).unwrap().product
+                });
+                (other, second::Received { products: vec![products], claims: Vec::new() })
             });
-            let sums = third::add_up(0, &own[index], &shares[index], &received, &made[index]);
+            let signer = Signer { parties: &parties, me: *index, keys: &keys[index], share: &shares[index] };
+            let decrypted = second::decrypt(&signer, &received.collect(), &mut rng);
+            let decrypted = decrypted.unwrap_or_else(|_| panic!("no claims")).unwrap();
+            let others = parties.others(*index);
+            let sums = third::add_up(0, &own[index], &shares[index], &decrypted[0], others, &made[index]);
+            let sums = sums.unwrap();
             let context = parties.context(0, *index, None, b"k");
             let sent = third::publish(&context, &own[index], &sums, nonce, &mut rng);
             third.insert(*index, parties.third(&[sent]).unwrap().remove(0));
