@@ -128,7 +128,7 @@ error_codes! {
     UnsupportedProtocol = "unsupported_protocol", BAD_REQUEST;
     /// The message or digest is missing, double, or of the wrong length.
     InvalidMessage = "invalid_message", BAD_REQUEST;
-    /// The named signers are too few, repeated, or outside the wallet's committee.
+    /// The named signers are too few or too many, repeated, or outside the wallet's committee.
     InvalidSigners = "invalid_signers", BAD_REQUEST;
     /// The named parties are no nodes of this cluster, repeated, or not as many as the total.
     InvalidParties = "invalid_parties", BAD_REQUEST;

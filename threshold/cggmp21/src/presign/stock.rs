@@ -1,4 +1,4 @@
-//! Nonces with their powers, made while nothing else is to do: of what a signer computes for a presignature, two fifths.
+//! Nonces with their powers, made while nothing else is to do: of what a signer computes for a presignature, more than a third.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -3,9 +3,9 @@
 use quorate_cggmp21::sign::{Message, Sign, SignSetup};
 use quorate_cggmp21::{Presignature, Presignatures, Suite};
 use quorate_keys::{Scheme, Signature, ecdsa};
-use quorate_session::{Outgoing, Wire};
+use quorate_session::{Outgoing, Output, Wire};
 use quorate_sharing::{Curve, P256, Secp256k1};
-use quorate_simulator::{Outcomes, Rewrite};
+use quorate_simulator::{Faults, Outcomes, Rewrite};
 
 use crate::judges;
 use crate::scene::{Scene, party};
@@ -73,6 +73,20 @@ fn shares(send: &mut Outgoing<Message>) -> &mut Vec<[u8; 32]> {
     let message = send.direct.get_mut(&party(AGGREGATOR)).expect("shares for the aggregator");
     let Message::Shares(shares) = message;
     shares
+}
+
+/// Its sender has ended, and the aggregator has said nothing that it could repeat: so it asks.
+#[test]
+fn a_share_that_is_lost_is_asked_for() {
+    let scene = Scene::<Secp256k1>::new(2, 3, 1);
+    for seed in 0..8 {
+        let presignatures = scene.presign(&[1, 2], 1, seed);
+        let setup = scene.sign_setup(1, &presignatures[&party(1)], &[([7; 32], "m")]);
+        let mut signing = scene.signing(&[1, 2], &setup, presignatures, seed);
+        signing.faults(Faults { duplicate_per_mille: 100, drop_per_mille: 500 });
+        let outputs = signing.run().results();
+        assert!(matches!(&outputs[&party(1)], Output::Signatures(made) if made.len() == 1));
+    }
 }
 
 #[test]
@@ -148,7 +162,7 @@ fn the_forgery_with_a_nonce_that_is_known_beforehand_fails() {
     let asked = ask(&nonce);
     let setup = scene.sign_setup(1, &presignatures[&party(1)], &[(asked, "m")]);
     let mut outputs = scene.signing(&[1, 2], &setup, presignatures, 1).run().results();
-    let Some(quorate_session::Output::Signatures(made)) = outputs.remove(&party(1)) else { panic!("none") };
+    let Some(Output::Signatures(made)) = outputs.remove(&party(1)) else { panic!("none") };
     assert_eq!(made[0].public_key.verify(&asked, &made[0].signature), Ok(()));
     let forged = forge(&nonce, &made[0].signature);
     assert!(made[0].public_key.verify(&wanted, &forged).is_err());
@@ -166,9 +180,7 @@ fn the_nonce_depends_on_session_digest_and_key() {
         let copies = presignatures.iter().map(|(index, all)| (*index, all.iter().map(copy).collect()));
         let setup = scene.sign_setup(1, &presignatures[&party(1)], &[(digest, path)]);
         let mut outputs = scene.signing(&[1, 2], &setup, copies.collect(), seed).run().results();
-        let Some(quorate_session::Output::Signatures(made)) = outputs.remove(&party(1)) else {
-            panic!("none")
-        };
+        let Some(Output::Signatures(made)) = outputs.remove(&party(1)) else { panic!("none") };
         assert!(seen.insert(made[0].signature.as_bytes()[..32].to_vec()), "a nonce twice");
     }
 }

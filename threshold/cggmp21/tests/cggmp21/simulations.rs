@@ -203,8 +203,7 @@ fn use_some<C: Suite>(
     });
     let setup = SignSetup { key: scene.key.clone(), aggregator, tasks: tasks.collect() };
     let mut signing = scene.signing(signers, &setup, used, rng.next_u64());
-    // Who has sent its shares is done and says nothing more of itself, and who has none to send can't ask for them: nothing may be lost.
-    signing.faults(Faults { drop_per_mille: 0, ..faults(rng) });
+    signing.faults(faults(rng));
     let mut outputs = signing.run().results();
     let Some(Output::Signatures(made)) = outputs.remove(&aggregator) else { panic!("no signatures") };
     assert!(outputs.values().all(|output| *output == Output::Contributed));

@@ -21,10 +21,19 @@ pub(super) struct Sealed {
 }
 
 impl<P: Protocol> Session<P> {
-    /// Repeats the messages of the last two rounds, disputes and evidence to everybody; peers ignore what they have.
+    /// Repeats the messages of the last two rounds, disputes and evidence to everybody; peers ignore what they have. Who has said nothing yet asks
+    /// to be heard instead: peers that have ended answer that, as they answer whoever repeats itself.
     ///
     /// A party that has repeated itself so often that peers might take it for a flood is silent instead.
     pub fn retransmit(&mut self) {
+        if self.sent.is_empty() && !self.is_over() && self.held.is_none() {
+            let header = self.header(Kind::Confirmation, self.round, None);
+            match self.try_seal_for_all(header, Part::Absent) {
+                // Not in the record: it says nothing.
+                Ok(sealed) => self.sent.push(sealed.sent),
+                Err(reason) => return self.abort(Abort::Local { reason }),
+            }
+        }
         let again: Vec<Sent> = self.recent().cloned().collect();
         if self.leaves_room(&again, 0) {
             again.iter().for_each(|sent| self.send(sent));

@@ -101,7 +101,11 @@ impl<P: Protocol> Session<P> {
             return self.compare(&held, &envelope);
         }
         if round != self.round || self.expected.consistency != Consistency::Confirmed {
-            return self.strike(sender);
+            // Without a digest it confirms nothing: its sender has heard too little.
+            if envelope.header.echo.is_some() {
+                self.strike(sender);
+            }
+            return;
         }
         self.record.insert(envelope);
         self.examine_disputes(round);
