@@ -132,6 +132,9 @@ impl PresignJob {
             .ok_or_else(|| Reason::Unable("does not know the wallet to presign for".into()))?;
         let protocol = protocols::presigning(wallet.scheme)
             .ok_or_else(|| refused(format!("a wallet of {} needs no presignatures", wallet.scheme)))?;
+        if signers.len() > MAX_SIGNERS {
+            return Err(refused(format!("{} nodes, at most {MAX_SIGNERS} presign together", signers.len())));
+        }
         let Some(found) = known.find(auxiliary) else {
             return Err(match known.covering(signers) {
                 Some(newer) => Reason::Replaced { session: newer.session },
@@ -141,9 +144,6 @@ impl PresignJob {
             });
         };
         let subset = found.public.subset(signers).map_err(|error| Reason::Unable(error.to_string()))?;
-        if signers.len() > MAX_SIGNERS {
-            return Err(refused(format!("{} nodes, at most {MAX_SIGNERS} presign together", signers.len())));
-        }
         let limit = PresignSetup::limit(signers.len());
         if !(1..=limit).contains(&usize::from(*count)) {
             return Err(refused(format!("{} nodes presign 1 to {limit} at once", signers.len())));
