@@ -7,7 +7,7 @@ use quorate_sharing::PartyIndex;
 use super::{Action, Held, Late, MAX_MESSAGES_PER_PEER, Session};
 use crate::abort::Abort;
 use crate::envelope::{Envelope, Header, Kind, Part};
-use crate::protocol::{Outgoing, Protocol};
+use crate::protocol::{Consistency, Outgoing, Protocol};
 use crate::wire::Wire;
 
 /// At most one encoded envelope for each peer.
@@ -26,7 +26,9 @@ impl<P: Protocol> Session<P> {
     ///
     /// A party that has repeated itself so often that peers might take it for a flood is silent instead.
     pub fn retransmit(&mut self) {
-        if self.sent.is_empty() && !self.is_over() && self.held.is_none() {
+        let is_unchecked = self.expected.consistency == Consistency::Unchecked;
+        if self.sent.is_empty() && is_unchecked && !self.is_over() && self.held.is_none() {
+            // Where broadcasts are confirmed, it would be a false confirmation.
             let header = self.header(Kind::Confirmation, self.round, None);
             match self.try_seal_for_all(header, Part::Absent) {
                 // Not in the record: it says nothing.

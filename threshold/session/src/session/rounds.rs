@@ -96,13 +96,13 @@ impl<P: Protocol> Session<P> {
     }
 
     pub(super) fn receive_confirmation(&mut self, envelope: Arc<Envelope>) {
-        let Header { round, sender, .. } = envelope.header;
+        let Header { round, sender, echo, .. } = envelope.header;
         if let Some(held) = self.held(&envelope.header).cloned() {
             return self.compare(&held, &envelope);
         }
         if round != self.round || self.expected.consistency != Consistency::Confirmed {
-            // Without a digest it confirms nothing: its sender has heard too little.
-            if envelope.header.echo.is_some() {
+            // Without a digest it confirms nothing: its sender has heard too little, of this round or one before, and asks for it.
+            if echo.is_some() || round > self.round {
                 self.strike(sender);
             }
             return;

@@ -1,6 +1,6 @@
 //! Messages that no honest party sends: few are ignored, many are blamed on whoever the transport names as sender.
 
-use quorate_session::{Envelope, Kind, MAX_MESSAGES_PER_PEER, MAX_STRIKES, Part, Wire};
+use quorate_session::{Envelope, Header, Kind, MAX_MESSAGES_PER_PEER, MAX_STRIKES, Part, Wire};
 
 use crate::table::{Table, other_commitment, p, whole};
 use crate::toy::Message;
@@ -150,9 +150,14 @@ fn messages_of_a_time_that_is_not() {
         });
     }
     for round in [0, 1, 3, 255] {
-        assert_strikes("confirmation out of time", |table| {
-            wire(&table.seal(1, table.header(1, Kind::Confirmation, round), Part::Absent, Part::Absent))
-        });
+        let confirmation = |table: &Table, echo| {
+            let header = Header { echo, ..table.header(1, Kind::Confirmation, round) };
+            wire(&table.seal(1, header, Part::Absent, Part::Absent))
+        };
+        assert_strikes("confirmation out of time", |table| confirmation(table, Some([1; 32])));
+        if round > 2 {
+            assert_strikes("question about a round that has not begun", |table| confirmation(table, None));
+        }
         if round != 1 {
             assert_strikes("dispute out of time", |table| {
                 wire(&table.seal(1, table.header(1, Kind::Dispute, round), body.clone(), Part::Absent))
@@ -163,7 +168,8 @@ fn messages_of_a_time_that_is_not() {
         wire(&table.seal(1, table.header(1, Kind::Dispute, 3), body.clone(), Part::Absent))
     });
     assert_strikes_in("confirmation of a round that is not confirmed", 1, |table| {
-        wire(&table.seal(1, table.header(1, Kind::Confirmation, 1), Part::Absent, Part::Absent))
+        let header = Header { echo: Some([1; 32]), ..table.header(1, Kind::Confirmation, 1) };
+        wire(&table.seal(1, header, Part::Absent, Part::Absent))
     });
     assert_strikes("late, and not what was there in time", |table| {
         let mut header = table.header(1, Kind::Round, 1);
@@ -171,6 +177,22 @@ fn messages_of_a_time_that_is_not() {
         let sent = Table::new(3).find(1, 2, Kind::Round, 1).envelope();
         wire(&table.seal(1, header, sent.broadcast, Part::Absent))
     });
+}
+
+/// Who has said nothing yet asks so, but where it would be a false confirmation.
+#[test]
+fn a_question_what_was_said_is_not_counted() {
+    for (now, round) in [(2, 0), (2, 1), (1, 1)] {
+        let mut table = Table::new(3);
+        table.reach(now);
+        let question = table.seal(1, table.header(1, Kind::Confirmation, round), Part::Absent, Part::Absent);
+        for _ in 0..MAX_STRIKES + 2 {
+            table.hand(1, 2, &wire(&question));
+        }
+        assert!(table.aborts.is_empty(), "{:?}", table.aborts);
+        table.deliver_all();
+        table.assert_done();
+    }
 }
 
 #[test]
