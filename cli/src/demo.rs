@@ -290,7 +290,7 @@ impl Stage {
         let request =
             SignRequest::transaction(wallet.wallet_id.clone(), chain.net().id, payment.transaction.clone());
         let read = Transaction::new(&address::pinned(&wallet)?, &request)?;
-        self.say(&format!("  a {} transaction, of coins that nobody has:", chain.net().name))?;
+        self.say(&format!("  a transaction on {}, of coins that nobody has:", chain.net().name))?;
         for line in read.explained().lines() {
             self.say(&format!("    {line}"))?;
         }
