@@ -1,12 +1,10 @@
 //! Presignatures in a lying owner's hands: no half is used for two signatures, and nobody uses another's.
 
 use super::*;
-use crate::cause::{NewPresignatures, Provision};
 use crate::engine::lock;
 use crate::frame::Reason;
 use crate::presignatures::{Half, Origin};
 use quorate_cggmp21::PresignatureId;
-use quorate_request::ErrorCode;
 use std::collections::BTreeMap;
 
 /// A node, and a test in the place of the other holder of an ECDSA wallet, who owns presignatures with it.
@@ -157,35 +155,4 @@ async fn an_owner_is_told_which_halves_a_signer_lacks() {
     let answered = owned.hand.next(|_, frame| matches!(frame, Frame::LacksPresignatures(_)).then_some(()));
     answered.await;
     assert!(engine.presignatures.has_all(&[1, 2, 7].map(|number| public(number).id)));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn more_signers_than_can_show_who_cheated_are_refused() {
-    const NODES: usize = 17;
-    let cluster = Cluster::new(NODES, Settings::patient()).await;
-    let engine = cluster.engine(0);
-    let names: Vec<_> = (0..NODES).map(|place| format!("\"node{place}\"")).collect();
-    let parties = names.join(",");
-    let keygen = |id: &str, threshold: usize| {
-        let body = format!(
-            r#"{{"threshold":{threshold},"total":{NODES},"curve":"secp256k1","wallet_id":"e","parties":[{parties}]}}"#
-        );
-        cluster.request(Operation::Keygen, id, &body)
-    };
-    let refused = engine.submit(&keygen("k17", NODES)).await.unwrap_err();
-    assert_eq!(refused.code, ErrorCode::InvalidThreshold, "{refused:?}");
-    keygen_of(engine.submit(&keygen("k", 9)).await).unwrap();
-    let request = cluster.sign_request("s", "e", &format!(r#","signers":[{parties}]"#));
-    let refused = engine.submit(&request).await.unwrap_err();
-    assert_eq!(refused.code, ErrorCode::InvalidSigners, "{refused:?}");
-    assert!(refused.message.contains("at most 16"), "{refused:?}");
-    // Nor by another node.
-    let wallet = engine.wallets.named(&"e".parse().unwrap())[0].session();
-    let signers = (0..NODES).map(|place| cluster.identity(place)).collect();
-    let new = NewPresignatures { wallet, signers, auxiliary: wallet, count: 1, urgent: false };
-    let refused = engine.provision(cluster.identity(1), &Provision::Presignatures(new)).unwrap_err();
-    assert!(
-        matches!(&refused, Reason::Refused { .. }) && refused.to_string().contains("at most 16"),
-        "{refused}"
-    );
 }
