@@ -95,10 +95,10 @@ async fn demo_ends_with_verified_signatures() {
         let verified =
             ended.stdout.lines().filter(|line| line.trim_start().starts_with("verified by")).count();
         assert_eq!(verified, signatures, "{}", ended.stdout);
-        for shown in ["Solana transaction", "0.5 SOL", "Bitcoin transaction", "0.00099 BTC", "2 inputs"] {
+        for shown in ["on Solana,", "0.5 SOL", "on Bitcoin,", "0.00099 BTC", "2 inputs"] {
             assert!(ended.stdout.contains(shown), "no {shown}: {}", ended.stdout);
         }
-        for shown in ["Ethereum transaction", "0.05 ETH", "presigned 3 signatures", "to send  0x02f8"] {
+        for shown in ["on Ethereum,", "0.05 ETH", "presigned 3 signatures", "to send  0x02f8"] {
             assert_eq!(ended.stdout.contains(shown), signatures == 9, "{shown}: {}", ended.stdout);
         }
         assert!(ended.stdout.contains("AWS-LC") && ended.stdout.contains("libsecp256k1"), "{}", ended.stdout);
