@@ -119,9 +119,9 @@ mod tests {
     #[test]
     fn nonces_fill_their_whole_range() {
         let keys = keys(0);
-        for keys in [&keys as &dyn Keys, keys.public()] {
-            fills_below(keys.encryption().number(), |rng| keys.nonce_with_power(rng).0.number().clone());
-        }
+        let key = keys.encryption();
+        fills_below(key.number(), |rng| key.nonce(rng).number().clone());
+        fills_below(key.number(), |rng| keys.nonce_with_power(rng).0.number().clone());
     }
 
     #[test]
