@@ -152,7 +152,7 @@ async fn what_cannot_be_read_is_left_out_and_made_anew() {
     scene.store(1, &[1, 2], 0).await;
     scene.activate(1).await;
     let nonsense = Secret::new(vec![1, 2, 3]);
-    let batch = Batch::new().put(Table::Auxiliary, &[2; 32], 0, nonsense);
+    let batch = Batch::new().put(Table::Auxiliary, [2; 32], 0, nonsense);
     scene.auxiliaries.store.commit(batch).await.unwrap();
     scene.reload();
     assert_eq!(scene.auxiliaries.count(), 1);
