@@ -4,11 +4,12 @@
 //! both from 1 to n − 1, and s not above half the order n: the signature (r, n − s) of the same key and digest, which
 //! anybody can make of it, is refused. [`low_s`] turns the one into the other.
 
-use k256::elliptic_curve::ops::{Invert, LinearCombination, Reduce};
+use k256::elliptic_curve::ops::{Invert, Reduce};
 use k256::elliptic_curve::point::AffineCoordinates;
 use k256::elliptic_curve::scalar::IsHigh;
 use k256::elliptic_curve::{AffinePoint, Field, Group, PrimeField, ProjectivePoint, Scalar};
 
+use crate::multi_exponentiation::multi_exponentiate_vartime;
 use crate::public_key::{EcdsaKey, PublicKey};
 use crate::scheme::Scheme;
 use crate::signature::{InvalidSignature, Signature};
@@ -74,8 +75,7 @@ fn nonce_point<C: Weierstrass>(
     // As long as the order, so nothing is cut off; one that is not below the order is reduced.
     let digest = reduced::<C>(*digest);
     let inverse = Option::<Scalar<C>>::from(s.invert_vartime())?;
-    let generator = ProjectivePoint::<C>::generator();
-    let point = ProjectivePoint::<C>::lincomb(&generator, &(digest * inverse), &key, &(r * inverse));
+    let point = multi_exponentiate_vartime::<C>(&(digest * inverse), &[(r * inverse, key)]);
     if bool::from(point.is_identity()) {
         return None;
     }

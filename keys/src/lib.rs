@@ -6,6 +6,7 @@
 //! - **What a wallet is**: a [`GroupKey`], the full point on a [`Curve`]; under a [`Scheme`] it is a [`PublicKey`].
 //! - **Derivation**: [`derivation`] makes child keys without any secret, [`taproot`] the output key of BIP-341.
 //! - **ECDSA**: [`ecdsa`] has the recovery id of a signature, and its form with low s.
+//! - **Arithmetic** that verification needs and the crates of the curves lack: [`multi_exponentiate_vartime`].
 //! - **Who somebody is**: an [`Identity`], an Ed25519 key; whoever holds the [`SigningIdentity`] can sign as it.
 //! - **Hashing**: [`Transcript`], in which no two different inputs have the same encoding.
 
@@ -15,6 +16,7 @@ mod group_key;
 mod hexadecimal;
 pub mod identity;
 mod lately;
+mod multi_exponentiation;
 mod public_key;
 mod scheme;
 mod secret;
@@ -29,9 +31,11 @@ pub use derivation::{ChainCode, DerivationError, DerivationPath, Derived, derive
 pub use group_key::{GroupKey, SchemeMismatch};
 pub use hexadecimal::HexError;
 pub use identity::{Identity, InvalidIdentity, SigningIdentity};
+pub use multi_exponentiation::{GeneratorMultiples, multi_exponentiate_vartime};
 pub use public_key::{InvalidPublicKey, PublicKey};
 pub use scheme::{Curve, Scheme, UnknownName};
 pub use secret::Secret;
 pub use signature::{InvalidSignature, Signature};
 pub use stack::{wiping_stack, wiping_stack_if};
 pub use transcript::Transcript;
+pub use weierstrass::Weierstrass;

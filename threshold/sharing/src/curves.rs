@@ -3,7 +3,6 @@
 mod ed25519;
 mod p256;
 mod secp256k1;
-mod straus;
 mod weierstrass;
 
 pub use ed25519::Ed25519;

@@ -11,7 +11,6 @@ macro_rules! weierstrass {
             use k256::elliptic_curve::{self, PrimeField, ProjectivePoint, Scalar};
 
             use crate::curve::Curve;
-            use crate::curves::straus;
 
             impl Curve for $curve {
                 const ID: quorate_keys::Curve = quorate_keys::Curve::$curve;
@@ -33,11 +32,7 @@ macro_rules! weierstrass {
                 }
 
                 fn multi_exponentiate_vartime(terms: &[(Self::Scalar, Self::Point)]) -> Self::Point {
-                    straus::multi_exponentiate_vartime(terms.iter().map(|(scalar, point)| {
-                        let mut little_endian = Self::scalar_to_bytes(scalar);
-                        little_endian.reverse();
-                        (little_endian, *point)
-                    }))
+                    quorate_keys::multi_exponentiate_vartime::<$arithmetic>(&Self::Scalar::ZERO, terms)
                 }
 
                 fn scalar_to_bytes(scalar: &Self::Scalar) -> [u8; 32] {
