@@ -9,7 +9,7 @@ mod theirs;
 
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 
 use report::{Report, Sample};
 
@@ -23,7 +23,8 @@ struct Repetitions {
     primes: [usize; 2],
 }
 
-const USAGE: &str = "usage: quorate-peers [--quick] [--json]";
+const USAGE: &str =
+    "usage: quorate-peers [--quick] [--json] [--only keygen|online|presign|memory|auxiliary|primes]";
 
 fn main() -> Result<()> {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
@@ -31,11 +32,13 @@ fn main() -> Result<()> {
     if let [memory::ARGUMENT, whose, threshold, total] = arguments[..] {
         return alone(|| memory::measure(whose, threshold.parse()?, total.parse()?));
     }
-    let (mut quick, mut json) = (false, false);
-    for argument in arguments {
+    let (mut quick, mut json, mut only) = (false, false, None);
+    let mut rest = arguments.into_iter();
+    while let Some(argument) = rest.next() {
         match argument {
             "--quick" => quick = true,
             "--json" => json = true,
+            "--only" => only = Some(rest.next().filter(|name| SECTIONS.contains(name)).context(USAGE)?),
             _ => bail!(USAGE),
         }
     }
@@ -43,7 +46,7 @@ fn main() -> Result<()> {
         true => Repetitions { quick: 3, long: 1, primes: [1, 1] },
         false => Repetitions { quick: 50, long: 3, primes: [24, 8] },
     };
-    let report = alone(|| measure(&repetitions))?;
+    let report = alone(|| measure(&repetitions, only))?;
     if json {
         report.print_json()
     } else {
@@ -57,14 +60,20 @@ fn alone<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
     rayon::ThreadPoolBuilder::new().num_threads(1).build()?.install(work)
 }
 
-fn measure(repetitions: &Repetitions) -> Result<Report> {
+const SECTIONS: [&str; 6] = ["keygen", "online", "presign", "memory", "auxiliary", "primes"];
+
+fn measure(repetitions: &Repetitions, only: Option<&str>) -> Result<Report> {
     let mut report = Report::default();
-    key_generation(&mut report, repetitions)?;
-    online(&mut report, repetitions)?;
-    presigning(&mut report, repetitions)?;
-    memory(&mut report)?;
-    auxiliary(&mut report)?;
-    primes(&mut report, repetitions);
+    for section in SECTIONS.into_iter().filter(|section| only.is_none_or(|only| only == *section)) {
+        match section {
+            "keygen" => key_generation(&mut report, repetitions)?,
+            "online" => online(&mut report, repetitions)?,
+            "presign" => presigning(&mut report, repetitions)?,
+            "memory" => memory(&mut report)?,
+            "auxiliary" => auxiliary(&mut report)?,
+            _ => primes(&mut report, repetitions),
+        }
+    }
     Ok(report)
 }
 

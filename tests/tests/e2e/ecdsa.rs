@@ -190,29 +190,28 @@ async fn wallets_of_both_curves_sign_and_ethers_accepts_what_they_sign() {
 async fn no_half_is_used_twice_whatever_becomes_of_nodes_and_disks() {
     let cluster = started().await;
     let k1 = wallet(&cluster, "k1", "secp256k1").await;
-    assert_eq!(presign(&cluster, 1, &k1, 3, &[1, 2]).await, 3);
 
-    // The signer dies when its half is gone and its share has not left.
+    // The signer dies: with its half promised, with it taken, when that is durable and its share has not left.
     let victim = cluster.node(2);
-    victim.order(&Order::new(Fate::Kill, &format!("sign:{}", Step::Stored)));
-    let asking = client(&cluster, &[1]);
-    let request = SignRequest { signers: by(&[1, 2]), ..digest(&k1, 1) };
-    let signing = tokio::spawn(async move { asking.sign(request).await });
-    victim.killed_by_order().await;
-    cluster.restart(2).await;
-    // The request goes on with another half: of what it had, node2 has nothing any more.
-    let signed = signing.await.unwrap().unwrap();
-    check("secp256k1", 1, &signed);
+    for (number, step) in (10..).zip([Step::Accepted, Step::Started, Step::Storing, Step::Stored]) {
+        assert!(presign(&cluster, 1, &k1, 2, &[1, 2]).await >= 2);
+        victim.order(&Order::new(Fate::Kill, &format!("sign:{step}")));
+        let asking = client(&cluster, &[1]);
+        let request = SignRequest { signers: by(&[1, 2]), ..digest(&k1, number) };
+        let signing = tokio::spawn(async move { asking.sign(request).await });
+        victim.killed_by_order().await;
+        cluster.restart(2).await;
+        // The request goes on with another half: of what it had, node2 has nothing any more.
+        let signed = signing.await.unwrap().unwrap();
+        check("secp256k1", number, &signed);
+        both_keep_as_many(&cluster, &k1).await;
+        observed(&[
+            &format!("a signer is killed at sign:{step}"),
+            "no half comes back; signed with new ones, as many kept by both",
+        ]);
+    }
     let log = cluster.node(1).log();
     assert!(!log.contains("panicked"), "{log}");
-    assert_eq!(
-        counted(&cluster, 2, "quorate_presignatures_kept").await,
-        u64::from(ready(&cluster, 1, &k1).await)
-    );
-    observed(&[
-        "a signer is killed between taking its half and sending its share",
-        "no half comes back; signed with new ones",
-    ]);
 
     // An older copy of a disk, taken while presignatures were ready, brings none of them back.
     assert!(presign(&cluster, 1, &k1, 2, &[1, 2]).await >= 2);
@@ -243,6 +242,74 @@ async fn no_half_is_used_twice_whatever_becomes_of_nodes_and_disks() {
     let signed = client(&cluster, &[1]).sign(digest(&k1, 4)).await.unwrap();
     check("secp256k1", 4, &signed);
     observed(&["the owner restarts", "its pool is empty; signed with new ones"]);
+}
+
+/// Node 2 has halves of what node 1 has with it, no more and no less, after a moment in which they compare.
+async fn both_keep_as_many(cluster: &Cluster, wallet: &WalletId) {
+    let started = Instant::now();
+    loop {
+        let kept = counted(cluster, 2, "quorate_presignatures_kept").await;
+        let ready = ready(cluster, 1, wallet).await;
+        if kept == u64::from(ready) {
+            return;
+        }
+        assert!(started.elapsed() < Duration::from_secs(20), "{kept} halves for {ready} presignatures");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_member_is_killed_while_auxiliary_information_or_presignatures_are_made() {
+    let cluster = started().await;
+    let k1 = wallet(&cluster, "k1", "secp256k1").await;
+    assert_eq!(presign(&cluster, 1, &k1, 1, &[1, 2]).await, 1);
+    let victim = cluster.node(2);
+
+    for (number, step) in (1..).zip(["accepted", "started", "round-2", "finished"]) {
+        victim.order(&Order::new(Fate::Kill, &format!("presign:{step}")));
+        let asking = client(&cluster, &[1]);
+        let request = PresignRequest { signers: by(&[1, 2]), ..PresignRequest::new(k1.clone(), 8) };
+        let asked = tokio::spawn(async move { asking.presign(request).await });
+        victim.killed_by_order().await;
+        cluster.restart(2).await;
+        // Made in a later attempt, or not: the same is asked for again.
+        let answered =
+            if asked.await.unwrap().is_ok() { "made, later" } else { "refused, made when asked again" };
+        let available = presign(&cluster, 1, &k1, 2, &[1, 2]).await;
+        assert!(available >= 2);
+        // Those made before are still on node1's list, and found to be halves without a whole when they are tried.
+        for round in 0..available {
+            let number = number + 16 * u8::try_from(round).unwrap();
+            let request = SignRequest { signers: by(&[1, 2]), ..digest(&k1, number) };
+            check("secp256k1", number, &client(&cluster, &[1]).sign(request).await.unwrap());
+        }
+        both_keep_as_many(&cluster, &k1).await;
+        observed(&[&format!("a signer is killed at presign:{step}"), answered]);
+    }
+
+    let mut before = 0;
+    for (number, step) in (5..).zip(["stored", "settled"]) {
+        victim.order(&Order::new(Fate::Kill, &format!("auxiliary:{step}")));
+        let asking = client(&cluster, &[1]);
+        let asked = tokio::spawn(async move { asking.rotate_auxiliary(AuxiliaryRequest::default()).await });
+        victim.killed_by_order().await;
+        cluster.restart(2).await;
+        let answered = match asked.await.unwrap() {
+            Ok(made) => {
+                assert!(made.epoch > before);
+                "made, with it after its restart"
+            }
+            Err(_) => "refused; what was there before serves on",
+        };
+        // With what there is now, whichever it is.
+        assert!(presign(&cluster, 1, &k1, 1, &[1, 2]).await >= 1);
+        let request = SignRequest { signers: by(&[1, 2]), ..digest(&k1, number) };
+        check("secp256k1", number, &client(&cluster, &[1]).sign(request).await.unwrap());
+        let after = client(&cluster, &[1]).rotate_auxiliary(AuxiliaryRequest::default()).await.unwrap().epoch;
+        assert!(after > before, "no epoch is used twice");
+        before = after;
+        observed(&[&format!("a member is killed at auxiliary:{step}"), answered]);
+    }
 }
 
 #[tokio::test]

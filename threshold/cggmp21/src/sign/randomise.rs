@@ -54,7 +54,8 @@ impl<C: Suite> Randomised<C> {
                 .field("identity", member.identity.as_bytes());
         }
         let rho = C::scalar_from_wide(&transcript.wide());
-        let nonce = C::decode(&presignature.nonce).ok_or_else(|| refuse("the nonce is no point"))? * rho;
+        let nonce = C::decode(&presignature.nonce).ok_or_else(|| refuse("the nonce is no point"))?;
+        let nonce = C::multi_exponentiate_vartime(&[(rho, nonce)]);
         let inverse = Option::<C::Scalar>::from(rho.invert()).ok_or_else(|| refuse("a factor of zero"))?;
         let r = x_coordinate::<C>(&nonce);
         if C::is_identity(&nonce) || bool::from(r.is_zero()) {
