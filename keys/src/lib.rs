@@ -31,7 +31,7 @@ pub use derivation::{ChainCode, DerivationError, DerivationPath, Derived, derive
 pub use group_key::{GroupKey, SchemeMismatch};
 pub use hexadecimal::HexError;
 pub use identity::{Identity, InvalidIdentity, SigningIdentity};
-pub use multi_exponentiation::{GeneratorMultiples, multi_exponentiate_vartime};
+pub use multi_exponentiation::multi_exponentiate_vartime;
 pub use public_key::{InvalidPublicKey, PublicKey};
 pub use scheme::{Curve, Scheme, UnknownName};
 pub use secret::Secret;

@@ -2,7 +2,7 @@
 //! have in variable time. On secp256k1 every scalar is split in two by the curve's endomorphism (Gallant, Lambert and
 //! Vanstone, 2001), which halves the doublings.
 
-use k256::elliptic_curve::group::Group;
+use k256::elliptic_curve::group::{Curve, Group};
 use k256::elliptic_curve::scalar::IsHigh;
 use k256::elliptic_curve::{AffinePoint, PrimeField, ProjectivePoint, Scalar};
 
@@ -16,8 +16,8 @@ const MULTIPLES: usize = 1 << (WIDTH - 2);
 const GENERATOR_WIDTH: u32 = 8;
 const GENERATOR_MULTIPLES: usize = 1 << (GENERATOR_WIDTH - 2);
 
-/// One more than bits of a scalar: the last carry.
-const DIGITS: usize = 257;
+/// Bits of a scalar that is at most half the group order, and one more for the last carry.
+const DIGITS: usize = 256;
 
 /// base·G + Σ scalarᵢ·pointᵢ. Variable time: for public values only.
 ///
@@ -33,16 +33,16 @@ pub fn multi_exponentiate_vartime<C: Weierstrass>(
         .iter()
         .zip([&generator.own, &generator.image])
         .map(|(part, multiples)| (signed_digits::<C>(part, GENERATOR_WIDTH), multiples))
+        .filter(|(digits, _)| digits.length > 0)
         .collect();
     let of_points: Vec<_> = terms
         .iter()
         .flat_map(|(scalar, point)| {
             let multiples = odd_multiples::<C, MULTIPLES>(*point);
-            let images = multiples.each_ref().map(C::image);
-            let [own, image] = C::split(scalar);
-            [(own, multiples), (image, images)]
+            let [own, image] = C::split(scalar).map(|part| signed_digits::<C>(&part, WIDTH));
+            let images = (image.length > 0).then(|| (image, multiples.each_ref().map(C::image)));
+            std::iter::once((own, multiples)).chain(images)
         })
-        .map(|(part, multiples)| (signed_digits::<C>(&part, WIDTH), multiples))
         .collect();
     let lengths = of_generator.iter().map(|(digits, _)| digits.length);
     let length = lengths.chain(of_points.iter().map(|(digits, _)| digits.length)).max().unwrap_or(0);
@@ -77,7 +77,11 @@ pub struct GeneratorMultiples<C: Weierstrass> {
 impl<C: Weierstrass> GeneratorMultiples<C> {
     pub(crate) fn new() -> Self {
         let multiples = odd_multiples::<C, GENERATOR_MULTIPLES>(ProjectivePoint::<C>::generator());
-        let affine = |points: [ProjectivePoint<C>; GENERATOR_MULTIPLES]| Box::new(points.map(Into::into));
+        let affine = |points: [ProjectivePoint<C>; GENERATOR_MULTIPLES]| {
+            let mut affine = Box::new([AffinePoint::<C>::default(); GENERATOR_MULTIPLES]);
+            Curve::batch_normalize(&points, affine.as_mut_slice());
+            affine
+        };
         Self { image: affine(multiples.each_ref().map(C::image)), own: affine(multiples) }
     }
 }

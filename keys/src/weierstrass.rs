@@ -14,30 +14,36 @@ use crate::public_key::InvalidPublicKey;
 
 /// A curve of prime order, with coordinates and scalars of 32 bytes: secp256k1 or P-256.
 pub trait Weierstrass:
-    elliptic_curve::Curve<FieldBytesSize = U32>
+    Endomorphism
     + CurveArithmetic<
         AffinePoint: FromEncodedPoint<Self> + ToEncodedPoint<Self>,
         ProjectivePoint: group::Curve<AffineRepr = AffinePoint<Self>>,
     >
 {
-    /// a and b with k = a + b·λ, for the λ of [`Weierstrass::image`]; where there is one, a or −a is below 2¹²⁸, and so
+}
+
+impl Weierstrass for k256::Secp256k1 {}
+impl Weierstrass for p256::NistP256 {}
+
+/// What makes multiplying in variable time fast on a curve.
+pub trait Endomorphism: elliptic_curve::Curve<FieldBytesSize = U32> + CurveArithmetic {
+    /// a and b with k = a + b·λ, for the λ of [`Endomorphism::image`]; where there is one, a or −a is below 2¹²⁸, and so
     /// is b or −b. Else b is zero. Variable time.
-    #[must_use]
     fn split(scalar: &Scalar<Self>) -> [Scalar<Self>; 2];
 
     /// λ·P, when that is cheap on this curve; else P.
-    #[must_use]
     fn image(point: &ProjectivePoint<Self>) -> ProjectivePoint<Self>;
 
     /// A table for multiplying the generator in variable time, made once.
-    #[must_use]
-    fn generator_multiples() -> &'static GeneratorMultiples<Self>;
+    fn generator_multiples() -> &'static GeneratorMultiples<Self>
+    where
+        Self: Weierstrass;
 }
 
 /// With λ·(x, y) = (β·x, y). The lattice of all (a, b) with a + b·λ = 0 modulo the order n has the short basis
 /// (a₁, b₁), (a₂, b₂); what is left of (k, 0) after its nearest point in that basis is taken off is as short (Guide to
 /// Elliptic Curve Cryptography, algorithm 3.74).
-impl Weierstrass for k256::Secp256k1 {
+impl Endomorphism for k256::Secp256k1 {
     fn split(scalar: &Scalar<Self>) -> [Scalar<Self>; 2] {
         let whole = U256::from(scalar);
         // c₁ = b₂·k/n and c₂ = −b₁·k/n, rounded.
@@ -60,7 +66,7 @@ impl Weierstrass for k256::Secp256k1 {
 }
 
 /// Without an endomorphism.
-impl Weierstrass for p256::NistP256 {
+impl Endomorphism for p256::NistP256 {
     fn split(scalar: &Scalar<Self>) -> [Scalar<Self>; 2] {
         [*scalar, Scalar::<Self>::ZERO]
     }
@@ -171,10 +177,10 @@ mod tests {
     #[test]
     fn scalars_at_the_edges_split_in_halves() {
         let one = Scalar::<C>::ONE;
-        let order_by = |divisor: u64| -(one * Scalar::<C>::from(divisor).invert().unwrap());
+        let fraction = |divisor: u64| -Scalar::<C>::from(divisor).invert().unwrap();
         let mut edges =
             vec![Scalar::<C>::ZERO, one, -one, lambda(), -lambda(), lambda() - one, lambda() + one];
-        edges.extend([2, 3, 4, 5, 7].map(order_by));
+        edges.extend([2, 3, 4, 5, 7].map(fraction));
         edges.extend((0..256).scan(one, |power, _| {
             *power = power.double();
             Some(*power)

@@ -299,6 +299,7 @@ async fn a_member_is_killed_while_auxiliary_information_or_presignatures_are_mad
         let answered = match asked.await.unwrap() {
             Ok(made) => {
                 assert!(made.epoch > before);
+                before = made.epoch;
                 "made, with it after its restart"
             }
             Err(_) => "refused; what was there before serves on",
