@@ -35,6 +35,7 @@ const SESSION: &str = "threshold/session";
 const SIMULATOR: &str = "threshold/simulator";
 const BIGNUM: &str = "threshold/bignum";
 const PAILLIER: &str = "threshold/paillier";
+const OBLIVIOUS: &str = "threshold/oblivious";
 const CGGMP21: &str = "threshold/cggmp21";
 const KEYGEN: &str = "threshold/keygen";
 const FROST: &str = "threshold/frost";
@@ -56,6 +57,7 @@ const ROOMS: &[Room] = &[
     room(SIMULATOR, &[KEYS, SHARING, SESSION],                                        &[]),
     room(BIGNUM,    &[],                                                              &[]),
     room(PAILLIER,  &[KEYS, SHARING, BIGNUM],                                         &[]),
+    room(OBLIVIOUS, &[KEYS, SHARING],                                                 &[]),
     room(KEYGEN,    &[KEYS, SHARING, SESSION],                                        &[SIMULATOR]),
     room(FROST,     &[KEYS, SHARING, SESSION],                                        &[SIMULATOR, KEYGEN]),
     room(CGGMP21,   &[KEYS, SHARING, SESSION, PAILLIER],                              &[SIMULATOR]),
@@ -76,8 +78,9 @@ const ROOMS: &[Room] = &[
 const DEVELOPMENT: &[&str] = &[SIMULATOR, "fuzz", "tests"];
 
 /// The rooms of pure functions and state machines: clock, network, files and randomness are handed in.
-const PURE: &[&str] =
-    &[KEYS, SHARING, SESSION, SIMULATOR, BIGNUM, PAILLIER, KEYGEN, FROST, CGGMP21, CHAINS, REQUEST];
+const PURE: &[&str] = &[
+    KEYS, SHARING, SESSION, SIMULATOR, BIGNUM, PAILLIER, OBLIVIOUS, KEYGEN, FROST, CGGMP21, CHAINS, REQUEST,
+];
 
 /// Crates that do I/O or run tasks; none may be reached from a pure room.
 const IMPURE_CRATES: &[&str] = &[

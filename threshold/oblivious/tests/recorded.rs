@@ -1,0 +1,337 @@
+//! Recorded multiplications, which a second receiver follows bit by bit: with other libraries, and no thought of speed.
+//!
+//! `cargo test -p quorate-oblivious --test recorded -- --ignored` records them anew, after a change of what is sent.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
+
+use std::fs;
+use std::path::PathBuf;
+
+use aws_lc_rs::cipher::{AES_128, EncryptingKey, UnboundCipherKey};
+use aws_lc_rs::digest::{SHA256, SHA512, digest};
+use borsh::{BorshDeserialize, BorshSerialize};
+use num_bigint::BigUint;
+use quorate_keys::Secret;
+use quorate_oblivious::TransferId;
+use quorate_oblivious::extension::{self, Extension};
+use quorate_oblivious::pprf::{Choosing, Offering, WholeSeeds};
+use quorate_oblivious::vole::{self, Multiplication, Multiplied};
+use quorate_sharing::{Curve, P256, PartyIndex, Secp256k1};
+use rand_chacha::ChaCha20Rng;
+use rand_core::{CryptoRng, RngCore, SeedableRng};
+
+const PURPOSE: &str = "recorded";
+const SESSION: [u8; 32] = [5; 32];
+const SENDER: u16 = 2;
+const RECEIVER: u16 = 7;
+
+/// What the receiver knew, was sent, sent and computed.
+#[derive(BorshSerialize, BorshDeserialize)]
+struct Recorded {
+    seeds: Vec<u8>,
+    choices: Vec<u8>,
+    extension: Vec<u8>,
+    multiplication: Vec<u8>,
+    factor: [u8; 32],
+    shares: [[u8; 32]; 2],
+}
+
+/// Randomness that was recorded.
+struct Replay(Vec<u8>);
+
+impl RngCore for Replay {
+    fn next_u32(&mut self) -> u32 {
+        panic!("bytes are asked for")
+    }
+
+    fn next_u64(&mut self) -> u64 {
+        panic!("bytes are asked for")
+    }
+
+    fn fill_bytes(&mut self, to: &mut [u8]) {
+        let rest = self.0.split_off(to.len());
+        to.copy_from_slice(&self.0);
+        self.0 = rest;
+    }
+
+    fn try_fill_bytes(&mut self, to: &mut [u8]) -> Result<(), rand_core::Error> {
+        self.fill_bytes(to);
+        Ok(())
+    }
+}
+
+impl CryptoRng for Replay {}
+
+fn id() -> TransferId {
+    TransferId::new(PURPOSE, &SESSION, PartyIndex::new(SENDER).unwrap(), PartyIndex::new(RECEIVER).unwrap())
+}
+
+fn file<C: Curve>() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/data/{}.bin", C::NAME))
+}
+
+fn record<C: Multiplied>() {
+    let mut rng = ChaCha20Rng::seed_from_u64(11);
+    let setup = TransferId::new(
+        "seeds",
+        &SESSION,
+        PartyIndex::new(SENDER).unwrap(),
+        PartyIndex::new(RECEIVER).unwrap(),
+    );
+    let (offering, offer) = Offering::new(&mut rng);
+    let (choosing, choices) = Choosing::new(&setup, &mut rng);
+    let (whole, corrections) = offering.grow(&setup, &choices).unwrap();
+    let punctured = choosing.take(&setup, &offer).unwrap().correct(&setup, &corrections).unwrap();
+    let mut choices = vec![0; 80];
+    rng.fill_bytes(&mut choices);
+    let (received, extension) = extension::receive(&whole, &id(), &mut Replay(choices.clone()));
+    let sent = extension::send(&punctured, &id(), &extension).unwrap();
+    let factors = Secret::new([C::random_scalar(&mut rng), C::random_scalar(&mut rng)]);
+    let (_, multiplication) = vole::send::<C>(sent, &id(), &factors, &mut rng);
+    let factor = C::scalar_to_bytes(&vole::factor::<C>(&received));
+    let shares = vole::receive::<C>(received, &id(), &multiplication).unwrap();
+    let recorded = Recorded {
+        seeds: borsh::to_vec(&whole).unwrap(),
+        choices,
+        extension: borsh::to_vec(&extension).unwrap(),
+        multiplication: borsh::to_vec(&multiplication).unwrap(),
+        factor,
+        shares: shares.expose().map(|share| C::scalar_to_bytes(&share)),
+    };
+    fs::write(file::<C>(), borsh::to_vec(&recorded).unwrap()).unwrap();
+}
+
+#[test]
+#[ignore = "writes the recorded files anew"]
+fn record_anew() {
+    record::<Secp256k1>();
+    record::<P256>();
+}
+
+fn ours_is_as_recorded<C: Multiplied>() {
+    let recorded: Recorded = borsh::from_slice(&fs::read(file::<C>()).unwrap()).unwrap();
+    let seeds: WholeSeeds = borsh::from_slice(&recorded.seeds).unwrap();
+    let (received, extension) = extension::receive(&seeds, &id(), &mut Replay(recorded.choices));
+    assert_eq!(borsh::to_vec(&extension).unwrap(), recorded.extension);
+    let _: Extension = borsh::from_slice(&recorded.extension).unwrap();
+    let multiplication: Multiplication = borsh::from_slice(&recorded.multiplication).unwrap();
+    assert_eq!(C::scalar_to_bytes(&vole::factor::<C>(&received)), recorded.factor);
+    let shares = vole::receive::<C>(received, &id(), &multiplication).unwrap();
+    assert_eq!(shares.expose().map(|share| C::scalar_to_bytes(&share)), recorded.shares);
+}
+
+fn another_agrees<C: Multiplied>(order: &str) {
+    let recorded: Recorded = borsh::from_slice(&fs::read(file::<C>()).unwrap()).unwrap();
+    let order = BigUint::parse_bytes(order.as_bytes(), 16).unwrap();
+    let naive = Naive { id: naive_id(), curve: C::NAME, order };
+    let (extension, strings, bits) = naive.extend(&recorded.seeds, &recorded.choices);
+    assert!(extension == recorded.extension, "another message");
+    let (factor, shares) = naive.multiply(&strings, &bits, &recorded.multiplication).unwrap();
+    assert_eq!(factor, recorded.factor);
+    assert_eq!(shares, recorded.shares);
+    for place in [0, 40_000, recorded.multiplication.len() - 40, recorded.multiplication.len() - 1] {
+        let mut changed = recorded.multiplication.clone();
+        changed[place + 4 * usize::from(place == 0)] ^= 1;
+        assert_eq!(naive.multiply(&strings, &bits, &changed), None, "byte {place}");
+    }
+}
+
+#[test]
+fn what_was_recorded_is_computed_again() {
+    ours_is_as_recorded::<Secp256k1>();
+    ours_is_as_recorded::<P256>();
+}
+
+#[test]
+fn a_second_receiver_agrees() {
+    another_agrees::<Secp256k1>("fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141");
+    another_agrees::<P256>("ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551");
+}
+
+// --- the second receiver --------------------------------------------------------------------------------------------
+
+struct Naive {
+    id: [u8; 32],
+    curve: &'static str,
+    order: BigUint,
+}
+
+type Bits = Vec<bool>;
+
+fn transcript(domain: &str, fields: &[(&str, &[u8])]) -> [u8; 64] {
+    let mut bytes = Vec::new();
+    let mut put = |field: &[u8]| {
+        bytes.extend(u64::try_from(field.len()).unwrap().to_le_bytes());
+        bytes.extend(field);
+    };
+    put(domain.as_bytes());
+    for (label, field) in fields {
+        put(label.as_bytes());
+        put(field);
+    }
+    digest(&SHA512, &bytes).as_ref().try_into().unwrap()
+}
+
+fn naive_id() -> [u8; 32] {
+    let fields: [(&str, &[u8]); 4] = [
+        ("purpose", PURPOSE.as_bytes()),
+        ("session", &SESSION),
+        ("sender", &SENDER.to_le_bytes()),
+        ("receiver", &RECEIVER.to_le_bytes()),
+    ];
+    transcript("quorate/oblivious/id/v1", &fields)[..32].try_into().unwrap()
+}
+
+fn aes(key: &[u8], block: [u8; 16]) -> [u8; 16] {
+    let key = EncryptingKey::ecb(UnboundCipherKey::new(&AES_128, key).unwrap()).unwrap();
+    let mut block = block;
+    key.encrypt(&mut block).unwrap();
+    block
+}
+
+/// Bits, the lowest of the first byte first.
+fn bits(bytes: &[u8]) -> Bits {
+    bytes.iter().flat_map(|byte| (0..8).map(move |bit| byte >> bit & 1 == 1)).collect()
+}
+
+fn bytes(bits: &[bool]) -> Vec<u8> {
+    bits.chunks(8).map(|bits| (0..8).map(|at| u8::from(bits[at]) << at).sum()).collect()
+}
+
+fn add(sum: &mut [bool], summand: &[bool]) {
+    assert_eq!(sum.len(), summand.len());
+    sum.iter_mut().zip(summand).for_each(|(sum, bit)| *sum ^= bit);
+}
+
+/// The product of two polynomials modulo x¹²⁸ + x¹²⁷ + x¹²⁶ + x¹²¹ + 1.
+fn product(left: &[bool], right: &[bool]) -> Bits {
+    let mut product = vec![false; 256];
+    for (at, _) in left.iter().enumerate().filter(|(_, bit)| **bit) {
+        add(&mut product[at..at + 128], right);
+    }
+    for at in (128..256).rev() {
+        if product[at] {
+            for exponent in [128, 127, 126, 121, 0] {
+                product[at - 128 + exponent] ^= true;
+            }
+        }
+    }
+    product.truncate(128);
+    product
+}
+
+/// POLYVAL of RFC 8452.
+fn polyval(key: &[bool], blocks: &[bool]) -> Bits {
+    let mut inverse = vec![false; 128];
+    [127, 124, 121, 114, 0].iter().for_each(|exponent| inverse[*exponent] = true);
+    let factor = product(key, &inverse);
+    blocks.chunks(128).fold(vec![false; 128], |mut sum, block| {
+        add(&mut sum, block);
+        product(&sum, &factor)
+    })
+}
+
+impl Naive {
+    /// The message, the string of each transfer, and the choices.
+    fn extend(&self, seeds: &[u8], choices: &[u8]) -> (Vec<u8>, Vec<Bits>, Bits) {
+        let choices = bits(choices);
+        let start = &transcript("quorate/oblivious/stretch/v1", &[("id", &self.id)])[..16];
+        let stretch = |leaf: &[u8]| -> Bits {
+            let block = |counter: u8| {
+                let mut block: [u8; 16] = start.try_into().unwrap();
+                block[0] ^= counter;
+                aes(leaf, block)
+            };
+            (1..=5).flat_map(|counter| bits(&block(counter))).collect()
+        };
+        let mut corrections: Vec<Bits> = Vec::new();
+        let mut rows: Vec<Bits> = Vec::new();
+        for leaves in seeds.chunks(16 * 16) {
+            let stretched: Vec<Bits> = leaves.chunks(16).map(stretch).collect();
+            let mut correction = choices.clone();
+            stretched.iter().for_each(|row| add(&mut correction, row));
+            corrections.push(correction);
+            for bit in 0..4 {
+                let mut row = vec![false; 640];
+                for (place, summand) in stretched.iter().enumerate() {
+                    if place >> bit & 1 == 1 {
+                        add(&mut row, summand);
+                    }
+                }
+                rows.push(row);
+            }
+        }
+        let sent: Vec<u8> = corrections.iter().flat_map(|row| bytes(row)).collect();
+        let key = transcript("quorate/oblivious/check/v1", &[("id", &self.id), ("corrections", &sent)]);
+        let key = bits(&key[..16]);
+        let hash = |row: &Bits| {
+            let mut hash = polyval(&key, &row[..512]);
+            add(&mut hash, &row[512..]);
+            bytes(&hash)
+        };
+        let mut message = 32_u32.to_le_bytes().to_vec();
+        message.extend(&sent);
+        message.extend(hash(&choices));
+        message.extend(128_u32.to_le_bytes());
+        message.extend(rows.iter().flat_map(hash));
+        let strings = (0..512).map(|column| rows.iter().map(|row| row[column]).collect()).collect();
+        (message, strings, choices[..512].to_vec())
+    }
+
+    /// The random scalar, and the shares of the products; nothing if the check fails.
+    fn multiply(&self, strings: &[Bits], bits: &[bool], message: &[u8]) -> Option<([u8; 32], [[u8; 32]; 2])> {
+        let (corrections, rest) = message[4..].split_at(512 * 96);
+        let (checked, expected) = rest.split_at(32);
+        let number = |bytes: &[u8]| BigUint::from_bytes_be(bytes) % &self.order;
+        let hashed = digest(&SHA256, corrections);
+        let weight = |place: u8| {
+            let fields: [(&str, &[u8]); 3] =
+                [("id", &self.id), ("corrections", hashed.as_ref()), ("place", &[place])];
+            number(&transcript("quorate/oblivious/vole/challenge/v1", &fields))
+        };
+        let weights = [weight(1), weight(2)];
+        let mut check = b"quorate/oblivious/vole/check/v1".to_vec();
+        check.extend(self.id);
+        let zero = BigUint::ZERO;
+        let (mut factor, mut shares) = (zero.clone(), [zero.clone(), zero]);
+        for (place, string) in strings.iter().enumerate() {
+            let mut hashed = b"quorate/oblivious/vole/pad/v1///".to_vec();
+            hashed.extend(self.id);
+            hashed.extend(u32::try_from(place).unwrap().to_le_bytes());
+            hashed.extend(bytes(string));
+            let key = digest(&SHA256, &hashed);
+            let block = |counter: u8| {
+                let mut block = [0; 16];
+                block[0] = counter;
+                aes(&key.as_ref()[..16], block)
+            };
+            let stream: Vec<u8> = (0..9).flat_map(block).collect();
+            let mut values: Vec<BigUint> = stream.chunks(48).map(number).collect();
+            if bits[place] {
+                for (value, correction) in values.iter_mut().zip(corrections[place * 96..].chunks(32)) {
+                    *value += BigUint::from_bytes_be(correction);
+                }
+            }
+            let mut compared = &values[0] * &weights[0] + &values[1] * &weights[1] + &values[2];
+            if bits[place] {
+                compared += &self.order - number(checked);
+            }
+            check.extend(self.bytes(&compared));
+            let fields: [(&str, &[u8]); 2] =
+                [("curve", self.curve.as_bytes()), ("place", &u64::try_from(place).unwrap().to_le_bytes())];
+            let gadget = number(&transcript("quorate/oblivious/vole/gadget/v1", &fields));
+            shares.iter_mut().zip(&values).for_each(|(share, value)| *share += &gadget * value);
+            if bits[place] {
+                factor += gadget;
+            }
+        }
+        let holds = digest(&SHA256, &check).as_ref() == expected;
+        holds.then(|| (self.bytes(&factor), shares.map(|share| self.bytes(&share))))
+    }
+
+    fn bytes(&self, number: &BigUint) -> [u8; 32] {
+        let bytes = (number % &self.order).to_bytes_be();
+        let mut padded = [0; 32];
+        padded[32 - bytes.len()..].copy_from_slice(&bytes);
+        padded
+    }
+}
