@@ -1,5 +1,6 @@
 //! The curves of ECDSA.
 
+use ff::Field;
 use group::Group;
 use quorate_keys::Scheme;
 use quorate_sharing::{Curve, P256, Secp256k1};
@@ -22,18 +23,7 @@ impl Suite for P256 {
 /// The x-coordinate of a point, modulo the group order: r of a signature.
 pub(crate) fn x_coordinate<C: Suite>(point: &C::Point) -> C::Scalar {
     let encoded = C::encode(point);
-    let mut wide = [0; 64];
-    for (to, from) in wide.iter_mut().skip(32).zip(encoded.iter().skip(1)) {
-        *to = *from;
-    }
-    C::scalar_from_wide(&wide)
-}
-
-/// A digest modulo the group order: the leftmost 256 bits that ECDSA signs.
-pub(crate) fn digest_scalar<C: Suite>(digest: &[u8; 32]) -> C::Scalar {
-    let mut wide = [0; 64];
-    wide.iter_mut().skip(32).zip(digest).for_each(|(to, from)| *to = *from);
-    C::scalar_from_wide(&wide)
+    encoded.get(1..).and_then(|x| x.first_chunk()).map_or(C::Scalar::ZERO, C::scalar_reduced)
 }
 
 /// A random point, of which nobody knows the discrete logarithm, not even who draws it.

@@ -4,7 +4,7 @@
 //! The receiver has a bit cⱼ and a string tⱼ of each transfer j, the sender qⱼ = tⱼ + cⱼ·Δ, all in GF(2)¹²⁸. Δ, which says of each
 //! tree which seed the sender lacks, stays the same in all runs with the same seeds.
 
-use aes::Aes128;
+use aes::Aes128Enc;
 use aes::cipher::{BlockEncrypt, KeyInit};
 use borsh::{BorshDeserialize, BorshSerialize};
 use polyval::Polyval;
@@ -169,7 +169,7 @@ impl Stretch {
     }
 
     fn row(&self, seed: &Block) -> Zeroizing<Row> {
-        let cipher = Aes128::new(seed.into());
+        let cipher = Aes128Enc::new(seed.into());
         let mut blocks = self.0.map(|block| aes::Block::from(block.to_le_bytes()));
         cipher.encrypt_blocks(&mut blocks);
         let row = Zeroizing::new(blocks.map(|block| u128::from_le_bytes(block.into())));

@@ -7,7 +7,7 @@
 
 use std::sync::LazyLock;
 
-use aes::Aes128;
+use aes::Aes128Enc;
 use aes::cipher::{BlockEncrypt, KeyInit};
 use borsh::{BorshDeserialize, BorshSerialize};
 use ff::Field;
@@ -29,11 +29,17 @@ const WIDTH: usize = PRODUCTS + 1;
 
 /// A curve whose scalars are multiplied.
 pub trait Multiplied: Curve {
+    /// Blocks of 128 bits that are reduced to one scalar, which is uniform then but for 2⁻¹²⁷: two if the order is that close to
+    /// 2²⁵⁶, else three.
+    const PAD_BLOCKS: usize;
+
     /// g, a scalar for each transfer.
     fn gadget() -> &'static [Self::Scalar];
 }
 
 impl Multiplied for Secp256k1 {
+    const PAD_BLOCKS: usize = 2;
+
     fn gadget() -> &'static [Self::Scalar] {
         static GADGET: LazyLock<Vec<<Secp256k1 as Curve>::Scalar>> = LazyLock::new(gadget::<Secp256k1>);
         &GADGET
@@ -41,6 +47,8 @@ impl Multiplied for Secp256k1 {
 }
 
 impl Multiplied for P256 {
+    const PAD_BLOCKS: usize = 3;
+
     fn gadget() -> &'static [Self::Scalar] {
         static GADGET: LazyLock<Vec<<P256 as Curve>::Scalar>> = LazyLock::new(gadget::<P256>);
         &GADGET
@@ -73,7 +81,7 @@ pub fn send<C: Multiplied>(
     factors: &Secret<[C::Scalar; PRODUCTS]>,
     rng: &mut dyn CryptoRngCore,
 ) -> (Shares<C>, Multiplication) {
-    let pads = Pads::new(id);
+    let mut pads = Pads::new(id);
     let mask = Zeroizing::new(C::random_scalar(rng));
     let [first, second] = factors.expose();
     let factors = Zeroizing::new([*first, *second, *mask]);
@@ -136,7 +144,7 @@ fn open<C: Multiplied>(
     }
     let scalar = |bytes| C::scalar_from_bytes(bytes).ok_or(Malformed("a correction is no scalar"));
     let checked = scalar(&message.checked)?;
-    let pads = Pads::new(id);
+    let mut pads = Pads::new(id);
     let challenge = challenge::<C>(id, &message.corrections);
     let mut own = Zeroizing::new(Vec::with_capacity(TRANSFERS));
     let mut digest = Check::new(id);
@@ -158,7 +166,17 @@ fn open<C: Multiplied>(
 }
 
 /// Scalars that only who knows a transfer's string can compute: a correlation-robust hash, stretched by AES-128 in counter mode.
-struct Pads(Sha256);
+struct Pads {
+    hash: Sha256,
+    /// Memory that is used again and again, and erased once.
+    key: Zeroizing<[u8; 32]>,
+    stream: Stream,
+    wide: Zeroizing<[u8; 64]>,
+}
+
+struct Stream([aes::Block; MAX_PAD_BLOCKS * WIDTH]);
+
+const MAX_PAD_BLOCKS: usize = 3;
 
 impl Pads {
     fn new(id: &TransferId) -> Self {
@@ -166,33 +184,41 @@ impl Pads {
         // A whole block of the hash, so that its state is reused.
         hash.update(b"quorate/oblivious/vole/pad/v1///");
         hash.update(id.as_bytes());
-        Self(hash)
+        let stream = Stream([(); MAX_PAD_BLOCKS * WIDTH].map(|()| aes::Block::default()));
+        Self { hash, key: Zeroizing::new([0; 32]), stream, wide: Zeroizing::new([0; 64]) }
     }
 
-    fn scalars<C: Curve>(&self, place: u32, string: u128) -> Zeroizing<[C::Scalar; WIDTH]> {
-        let mut hash = self.0.clone();
+    fn scalars<C: Multiplied>(&mut self, place: u32, string: u128) -> Zeroizing<[C::Scalar; WIDTH]> {
+        let mut hash = self.hash.clone();
         hash.update(place.to_le_bytes());
         hash.update(string.to_le_bytes());
-        let mut key = hash.finalize();
-        let cipher =
-            Aes128::new(aes::Block::from_slice(key.as_slice().first_chunk::<16>().unwrap_or(&[0; 16])));
-        key.zeroize();
-        // 384 bits a scalar, so that what is reduced is uniform but for 2⁻¹²⁸.
-        let mut stream = [(); WIDTH * 3].map(|()| aes::Block::default());
-        for (place, block) in (0_u8..).zip(&mut stream) {
-            if let Some(first) = block.first_mut() {
-                *first = place;
-            }
+        hash.finalize_into((&mut *self.key).into());
+        let key = self.key.first_chunk::<16>().unwrap_or(&[0; 16]);
+        let cipher = Aes128Enc::new(key.into());
+        let Stream(stream) = &mut self.stream;
+        let stream = stream.get_mut(..C::PAD_BLOCKS * WIDTH).unwrap_or_default();
+        for (place, block) in (0_u128..).zip(stream.iter_mut()) {
+            *block = place.to_le_bytes().into();
         }
-        cipher.encrypt_blocks(&mut stream);
+        cipher.encrypt_blocks(stream);
         let mut scalars = Zeroizing::new([C::Scalar::ZERO; WIDTH]);
-        let mut wide = Zeroizing::new([0; 64]);
-        for (scalar, blocks) in scalars.iter_mut().zip(stream.chunks_exact_mut(3)) {
-            wide.iter_mut().skip(16).zip(blocks.iter().flatten()).for_each(|(to, from)| *to = *from);
-            *scalar = C::scalar_from_wide(&wide);
-            blocks.iter_mut().for_each(|block| block.as_mut_slice().zeroize());
+        for (scalar, blocks) in scalars.iter_mut().zip(stream.chunks_exact(C::PAD_BLOCKS)) {
+            let unused = self.wide.len() - 16 * C::PAD_BLOCKS;
+            for (to, block) in self.wide.iter_mut().skip(unused).zip(blocks.iter().flatten()) {
+                *to = *block;
+            }
+            *scalar = match self.wide.last_chunk() {
+                Some(low) if C::PAD_BLOCKS == 2 => C::scalar_reduced(low),
+                _ => C::scalar_from_wide(&self.wide),
+            };
         }
         scalars
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.0.iter_mut().for_each(|block| block.as_mut_slice().zeroize());
     }
 }
 
@@ -352,7 +378,7 @@ mod tests {
 
     /// What [`send`] makes, with 1 more than the first factor in one transfer.
     fn send_cheating(sent: &Sent, cheated: usize) -> Multiplication {
-        let pads = Pads::new(&ID);
+        let mut pads = Pads::new(&ID);
         let factors = factors::<C>(3);
         let [first, second] = *factors.expose();
         let mask = C::random_scalar(&mut rng(2));

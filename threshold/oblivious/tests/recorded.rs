@@ -304,8 +304,9 @@ impl Naive {
                 block[0] = counter;
                 aes(&key.as_ref()[..16], block)
             };
-            let stream: Vec<u8> = (0..9).flat_map(block).collect();
-            let mut values: Vec<BigUint> = stream.chunks(48).map(number).collect();
+            let blocks = if self.curve == "secp256k1" { 2 } else { 3 };
+            let stream: Vec<u8> = (0..3 * blocks).flat_map(block).collect();
+            let mut values: Vec<BigUint> = stream.chunks(16 * usize::from(blocks)).map(number).collect();
             if bits[place] {
                 for (value, correction) in values.iter_mut().zip(corrections[place * 96..].chunks(32)) {
                     *value += BigUint::from_bytes_be(correction);

@@ -60,6 +60,10 @@ pub trait Curve: Copy + Clone + Debug + PartialEq + Eq + Send + Sync + 'static {
     /// The scalar with this encoding; nothing when it is not below the group order. Constant time for canonical ones.
     fn scalar_from_bytes(bytes: &[u8; 32]) -> Option<Self::Scalar>;
 
+    /// 32 bytes reduced modulo the group order. Constant time. Of uniform bytes, a uniform scalar only where the order is close to
+    /// 2²⁵⁶: else take [`Curve::scalar_from_wide`].
+    fn scalar_reduced(bytes: &[u8; 32]) -> Self::Scalar;
+
     /// 64 uniform bytes reduced modulo the group order. Constant time.
     fn scalar_from_wide(bytes: &[u8; 64]) -> Self::Scalar;
 
@@ -157,6 +161,10 @@ mod tests {
         let lowest = if C::scalar_to_bytes(&C::Scalar::ONE)[0] == 1 { 0 } else { 31 };
         order[lowest] += 1;
         assert_eq!(C::scalar_from_bytes(&order), None);
+        assert_eq!(C::scalar_reduced(&order), C::Scalar::ZERO);
+        order[lowest] += 1;
+        assert_eq!(C::scalar_reduced(&order), C::Scalar::ONE);
+        assert_eq!(C::scalar_reduced(&C::scalar_to_bytes(&-C::Scalar::ONE)), -C::Scalar::ONE);
         assert_eq!(C::scalar_from_bytes(&[0; 32]), Some(C::Scalar::ZERO));
     }
 }

@@ -8,7 +8,7 @@ use quorate_sharing::PartyIndex;
 use super::setup::{SignSetup, SignTask};
 use crate::presign::refuse;
 use crate::presignature::Presignature;
-use crate::suite::{Suite, digest_scalar, x_coordinate};
+use crate::suite::{Suite, x_coordinate};
 
 /// What is public of one signature before any share of it.
 #[derive(Debug, Clone)]
@@ -61,7 +61,8 @@ impl<C: Suite> Randomised<C> {
         if C::is_identity(&nonce) || bool::from(r.is_zero()) {
             return Err(refuse("a nonce without an x-coordinate"));
         }
-        let factor = digest_scalar::<C>(&task.digest) + r * tweak;
+        // Of the digest, the leftmost 256 bits: all.
+        let factor = C::scalar_reduced(&task.digest) + r * tweak;
         Ok(Self { public_key, nonce, inverse, r, factor })
     }
 

@@ -47,6 +47,10 @@ impl Curve for Ed25519 {
         Scalar::from_canonical_bytes(*bytes).into()
     }
 
+    fn scalar_reduced(bytes: &[u8; 32]) -> Scalar {
+        Scalar::from_bytes_mod_order(*bytes)
+    }
+
     fn scalar_from_wide(bytes: &[u8; 64]) -> Scalar {
         Scalar::from_bytes_mod_order_wide(bytes)
     }

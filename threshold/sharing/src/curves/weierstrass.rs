@@ -43,17 +43,19 @@ macro_rules! weierstrass {
                     Self::Scalar::from_repr((*bytes).into()).into()
                 }
 
+                fn scalar_reduced(bytes: &[u8; 32]) -> Self::Scalar {
+                    <Self::Scalar as Reduce<U256>>::reduce_bytes(&(*bytes).into())
+                }
+
                 fn scalar_from_wide(bytes: &[u8; 64]) -> Self::Scalar {
                     // high·2²⁵⁶ + low, each reduced on its own.
                     let (mut high, mut low) = ([0; 32], [0; 32]);
                     let (first, second) = bytes.split_at(32);
                     high.copy_from_slice(first);
                     low.copy_from_slice(second);
-                    let reduce =
-                        |bytes: [u8; 32]| <Self::Scalar as Reduce<U256>>::reduce_bytes(&bytes.into());
                     let order = <$arithmetic as elliptic_curve::Curve>::ORDER;
                     let shift = <Self::Scalar as Reduce<U256>>::reduce(U256::ZERO.wrapping_sub(&order));
-                    reduce(high) * shift + reduce(low)
+                    Self::scalar_reduced(&high) * shift + Self::scalar_reduced(&low)
                 }
 
                 fn encode(point: &Self::Point) -> Vec<u8> {
