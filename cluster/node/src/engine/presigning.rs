@@ -107,33 +107,38 @@ impl Engine {
         urgent: bool,
         deadline: Instant,
     ) -> Result<usize, Attempted> {
-        let auxiliary = self.auxiliary_for(wallet, signers, deadline).await?;
         let count = count.min(PresignSetup::limit(signers.len())).min(AT_ONCE);
-        let new = NewPresignatures {
-            wallet: wallet.session(),
-            signers: signers.clone(),
-            auxiliary: auxiliary.session,
-            count: u16::try_from(count).unwrap_or(1),
-            urgent,
-        };
-        // Replaced since.
-        let refused = |reason: Reason| Attempted::Again(reason.to_string());
-        let job = PresignJob::new(&new, self.me, &self.wallets, &self.auxiliaries).map_err(refused)?;
-        let origin = Arc::clone(&job.origin);
-        let cause = Cause::Upkeep(Box::new(Upkeep::new(&self.me, Provision::Presignatures(new), &mut OsRng)));
-        let job = Job::Presign(Box::new(job));
         let patience = if urgent { URGENT_PATIENCE } else { BACKGROUND_PATIENCE };
-        let publics = match self.provide(&cause, &job, signers, patience, deadline).await {
-            Attempted::Presigned(publics) => publics,
-            // This node has stored what the signer uses, and has not heard that all have.
-            Attempted::Refused(_, Reason::Replaced { session }) if self.auxiliaries.is_pending(&session) => {
-                let activated = self.auxiliaries.activate(session).await;
-                return Err(Attempted::Again(activated.map_or_else(
-                    |error| error.to_string(),
-                    |_| "auxiliary information has become active only now".into(),
-                )));
+        let mut again = true;
+        let (origin, publics) = loop {
+            let auxiliary = self.auxiliary_for(wallet, signers, deadline).await?;
+            let new = NewPresignatures {
+                wallet: wallet.session(),
+                signers: signers.clone(),
+                auxiliary: auxiliary.session,
+                count: u16::try_from(count).unwrap_or(1),
+                urgent,
+            };
+            // Replaced since.
+            let refused = |reason: Reason| Attempted::Again(reason.to_string());
+            let job = PresignJob::new(&new, self.me, &self.wallets, &self.auxiliaries).map_err(refused)?;
+            let origin = Arc::clone(&job.origin);
+            let upkeep = Upkeep::new(&self.me, Provision::Presignatures(new), &mut OsRng);
+            let (cause, job) = (Cause::Upkeep(Box::new(upkeep)), Job::Presign(Box::new(job)));
+            match self.provide(&cause, &job, signers, patience, deadline).await {
+                Attempted::Presigned(publics) => break (origin, publics),
+                // This node has what the signer uses, too: it has not heard that all have stored it, or has heard it only now.
+                Attempted::Refused(_, Reason::Replaced { session })
+                    if again && self.auxiliaries.find(&session).is_some() =>
+                {
+                    again = false;
+                    if self.auxiliaries.is_pending(&session) {
+                        let activated = self.auxiliaries.activate(session).await;
+                        activated.map_err(|error| Attempted::Again(error.to_string()))?;
+                    }
+                }
+                failed => return Err(failed),
             }
-            failed => return Err(failed),
         };
         if !signers.contains(&self.me) {
             let is_of_these = |public: &PublicPresignature| {
