@@ -14,7 +14,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 
 fn id() -> TransferId {
-    TransferId::new("bench", &[1; 32], PartyIndex::new(1).unwrap(), PartyIndex::new(2).unwrap())
+    TransferId::new("bench", &[1; 32], 0, PartyIndex::new(1).unwrap(), PartyIndex::new(2).unwrap())
 }
 
 fn rng() -> ChaCha20Rng {
@@ -22,29 +22,29 @@ fn rng() -> ChaCha20Rng {
 }
 
 fn seeds() -> (WholeSeeds, PuncturedSeeds) {
-    let (offering, offer) = Offering::new(&mut rng());
+    let (offering, offer) = Offering::new(&id(), &mut rng());
     let (choosing, choices) = Choosing::new(&id(), &mut rng());
-    let (whole, corrections) = offering.grow(&id(), &choices).unwrap();
-    (whole, choosing.take(&id(), &offer).unwrap().correct(&id(), &corrections).unwrap())
+    let (whole, corrections) = offering.grow(&choices).unwrap();
+    (whole, choosing.take(&offer).unwrap().correct(&corrections).unwrap())
 }
 
 fn of_seeds(c: &mut Criterion) {
-    let (_, offer) = Offering::new(&mut rng());
+    let (_, offer) = Offering::new(&id(), &mut rng());
     let (_, choices) = Choosing::new(&id(), &mut rng());
-    let offering = || Offering::new(&mut rng()).0;
+    let offering = || Offering::new(&id(), &mut rng()).0;
     let choosing = || Choosing::new(&id(), &mut rng()).0;
-    let (_, corrections) = offering().grow(&id(), &choices).unwrap();
+    let (_, corrections) = offering().grow(&choices).unwrap();
     c.bench_function("seeds/choose", |b| b.iter(choosing));
     c.bench_function("seeds/grow", |b| {
-        b.iter_batched(offering, |offering| offering.grow(&id(), &choices).unwrap(), BatchSize::SmallInput);
+        b.iter_batched(offering, |offering| offering.grow(&choices).unwrap(), BatchSize::SmallInput);
     });
     c.bench_function("seeds/take", |b| {
-        b.iter_batched(choosing, |choosing| choosing.take(&id(), &offer).unwrap(), BatchSize::SmallInput);
+        b.iter_batched(choosing, |choosing| choosing.take(&offer).unwrap(), BatchSize::SmallInput);
     });
     c.bench_function("seeds/correct", |b| {
         b.iter_batched(
-            || choosing().take(&id(), &offer).unwrap(),
-            |chosen| chosen.correct(&id(), &corrections).unwrap(),
+            || choosing().take(&offer).unwrap(),
+            |chosen| chosen.correct(&corrections).unwrap(),
             BatchSize::SmallInput,
         );
     });
@@ -56,7 +56,7 @@ fn of_multiplication<C: Multiplied>(c: &mut Criterion) {
     let received = || extension::receive(&whole, &id(), &mut rng());
     let (_, extension) = received();
     let sent = || extension::send(&punctured, &id(), &extension).unwrap();
-    let (_, multiplication) = vole::send::<C>(sent(), &id(), &factors(), &mut rng());
+    let (_, multiplication) = vole::send::<C>(sent(), &factors(), &mut rng());
     let name = C::NAME;
     c.bench_function(&format!("multiply/{name}/extend as receiver"), |b| {
         b.iter(received);
@@ -65,14 +65,14 @@ fn of_multiplication<C: Multiplied>(c: &mut Criterion) {
     c.bench_function(&format!("multiply/{name}/send"), |b| {
         b.iter_batched(
             || (sent(), factors()),
-            |(sent, factors)| vole::send::<C>(sent, &id(), &factors, &mut rng()),
+            |(sent, factors)| vole::send::<C>(sent, &factors, &mut rng()),
             BatchSize::SmallInput,
         );
     });
     c.bench_function(&format!("multiply/{name}/receive"), |b| {
         b.iter_batched(
             || received().0,
-            |received| vole::receive::<C>(received, &id(), &multiplication).unwrap(),
+            |received| vole::receive::<C>(received, &multiplication).unwrap(),
             BatchSize::SmallInput,
         );
     });

@@ -17,7 +17,7 @@ use subtle::{Choice, ConditionallySelectable};
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::pprf::Block;
-use crate::{Malformed, ROWS, TransferId};
+use crate::{Malformed, ROWS, TransferId, halves};
 
 /// What the receiver sends: R₀ and R₁ of each transfer.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
@@ -59,24 +59,18 @@ impl Receiver {
         let mut sent = Vec::with_capacity(ROWS);
         for (place, choice) in choices.iter().enumerate() {
             let exponent = Scalar::random(&mut &mut *rng);
-            // A point of which nobody knows the discrete logarithm.
-            let mut uniform = [0; 64];
-            rng.fill_bytes(&mut uniform);
+            // A point of which nobody knows the discrete logarithm. Which one it was tells the choice.
+            let mut uniform = Zeroizing::new([0; 64]);
+            rng.fill_bytes(uniform.as_mut());
             let other = RistrettoPoint::from_uniform_bytes(&uniform).compress();
+            let own = (RistrettoPoint::mul_base(&exponent) - hash(id, place, *choice, &other)).compress();
             let chosen = Choice::from(*choice);
-            let mask = RistrettoPoint::conditional_select(
-                &hash(id, place, 0, &other),
-                &hash(id, place, 1, &other),
-                chosen,
-            );
-            let own = (RistrettoPoint::mul_base(&exponent) - mask).compress();
-            let (own, other) = (own.to_bytes(), other.to_bytes());
             let select = |if_zero: &[u8; 32], if_one: &[u8; 32]| {
-                std::array::from_fn(|at| {
-                    let [zero, one] = [if_zero, if_one].map(|bytes| bytes.get(at).copied().unwrap_or(0));
-                    u8::conditional_select(&zero, &one, chosen)
-                })
+                let mut selected = *if_zero;
+                selected.iter_mut().zip(if_one).for_each(|(to, one)| to.conditional_assign(one, chosen));
+                selected
             };
+            let (own, other) = (own.to_bytes(), other.to_bytes());
             sent.push([select(&own, &other), select(&other, &own)]);
             exponents.push(exponent);
         }
@@ -138,7 +132,7 @@ fn point(bytes: &[u8; 32]) -> Result<RistrettoPoint, Malformed> {
 /// H₀ or H₁, a random oracle into the group.
 fn hash(id: &TransferId, place: usize, which: u8, point: &CompressedRistretto) -> RistrettoPoint {
     let transcript = Transcript::new(b"quorate/oblivious/base/mask/v1")
-        .field("session", id.as_bytes())
+        .field("id", id.as_bytes())
         .field("place", &(place as u64).to_le_bytes())
         .field("which", &[which])
         .field("point", point.as_bytes());
@@ -148,7 +142,7 @@ fn hash(id: &TransferId, place: usize, which: u8, point: &CompressedRistretto) -
 /// All that both have sent.
 fn context(id: &TransferId, offer: &Offer, choices: &Choices) -> [u8; 32] {
     let transcript = Transcript::new(b"quorate/oblivious/base/transcript/v1")
-        .field("session", id.as_bytes())
+        .field("id", id.as_bytes())
         .field("offer", &offer.0)
         .field("choices", choices.0.as_flattened().as_flattened());
     transcript.digest()
@@ -162,10 +156,7 @@ fn key(context: &[u8; 32], place: usize, choice: u8, shared: &RistrettoPoint) ->
         .field("choice", &[choice])
         .field("shared", &shared);
     shared.zeroize();
-    let mut wide = Zeroizing::new(transcript.wide());
-    let mut key = [0; size_of::<Block>()];
-    key.iter_mut().zip(wide.iter()).for_each(|(to, from)| *to = *from);
-    wide.zeroize();
+    let [key, _] = halves(&Zeroizing::new(transcript.digest()));
     key
 }
 
@@ -189,14 +180,19 @@ mod tests {
     }
 
     #[test]
-    fn all_that_was_said_enters_the_keys() {
-        let keys = |id: &TransferId, seed| {
-            let (_, choices) = Receiver::new(&ID, &mut rng(seed));
-            Sender::new(&mut rng(2)).0.keys(id, &choices).unwrap().expose().clone()
+    fn all_that_was_said_enters_every_key() {
+        let (_, choices) = Receiver::new(&ID, &mut rng(1));
+        let first_key = |id: &TransferId, seed, choices: &Choices| {
+            Sender::new(&mut rng(seed)).0.keys(id, choices).unwrap().expose()[0]
         };
-        let usual = keys(&ID, 1);
-        assert_ne!(usual, keys(&TransferId::new("other", &[1; 32], party(1), party(2)), 1));
-        assert_ne!(usual, keys(&ID, 3));
+        let usual = first_key(&ID, 2, &choices);
+        let other_id = TransferId::new("other", &[1; 32], 0, party(1), party(2));
+        assert_ne!(usual, first_key(&other_id, 2, &choices));
+        assert_ne!(usual, first_key(&ID, 3, &choices));
+        // Of another transfer, which is read and hashed to no point of this one.
+        let mut others = choices;
+        others.0[7].swap(0, 1);
+        assert_ne!(usual, first_key(&ID, 2, &others));
     }
 
     #[test]

@@ -11,12 +11,13 @@ use polyval::Polyval;
 use polyval::universal_hash::UniversalHash;
 use quorate_keys::{Secret, Transcript};
 use rand_core::CryptoRngCore;
+use sha2::{Digest, Sha256};
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::pprf::{Block, PuncturedSeeds, WholeSeeds};
 use crate::transpose::transpose;
-use crate::{Cheat, DEPTH, Inconsistent, Malformed, ROWS, TREES, TransferId};
+use crate::{Cheat, DEPTH, Inconsistent, Malformed, OtherSeeds, ROWS, TREES, TransferId, halves};
 
 /// Transfers of one run: the choices of one random factor, ξ of vector OLE.
 pub const TRANSFERS: usize = 512;
@@ -30,16 +31,21 @@ type Row = [u128; BLOCKS];
 /// What the receiver sends.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Extension {
+    /// The name of the seeds.
+    seeds: [u8; 32],
+    /// Random, so that not even two runs of one id stretch the seeds alike.
+    salt: Block,
     /// Of each tree, what makes its choices those of all trees.
     corrections: Vec<Row>,
     /// The hash of the choices.
     choices: Block,
-    /// The hash of each row.
-    rows: Vec<Block>,
+    /// Digest of the hashes of all rows.
+    rows: [u8; 32],
 }
 
 /// The receiver's side of the transfers.
 pub struct Received {
+    id: TransferId,
     choices: Secret<Vec<u128>>,
     /// tⱼ.
     columns: Secret<Vec<u128>>,
@@ -47,18 +53,22 @@ pub struct Received {
 
 /// The sender's side of the transfers.
 pub struct Sent {
+    id: TransferId,
     /// qⱼ.
     columns: Secret<Vec<u128>>,
-    delta: Secret<u128>,
+    /// One number, in a place of its own.
+    delta: Secret<Vec<u128>>,
 }
 
 /// Extends: the receiver's side, with random choices. The message is for the sender. Constant time.
 ///
 /// # Security
-/// `id` must not have been used with these seeds before.
+/// `id` must not have been used with these seeds before: two runs would show the sender how their choices differ.
 #[must_use]
 pub fn receive(seeds: &WholeSeeds, id: &TransferId, rng: &mut dyn CryptoRngCore) -> (Received, Extension) {
-    let stretch = Stretch::new(id);
+    let mut salt = Block::default();
+    rng.fill_bytes(&mut salt);
+    let stretch = Stretch::new(id, &salt);
     let mut choices = Zeroizing::new(Row::default());
     for block in choices.iter_mut() {
         let mut random = Zeroizing::new(Block::default());
@@ -67,48 +77,51 @@ pub fn receive(seeds: &WholeSeeds, id: &TransferId, rng: &mut dyn CryptoRngCore)
     }
     let mut corrections = Vec::with_capacity(TREES);
     let mut rows = Zeroizing::new([Row::default(); ROWS]);
-    for (leaves, rows) in seeds.trees().zip(rows.chunks_exact_mut(DEPTH)) {
+    for (tree, (leaves, rows)) in (0_u8..).zip(seeds.trees().zip(rows.chunks_exact_mut(DEPTH))) {
         let mut correction = *choices;
         for (place, leaf) in leaves.iter().enumerate() {
-            let stretched = stretch.row(leaf);
+            let stretched = stretch.row(tree, leaf);
             add(&mut correction, &stretched);
             add_where_bits_are_set(rows, place, &stretched);
         }
         corrections.push(correction);
     }
-    let hash = Hash::new(id, &corrections);
+    let hash = Hash::new(id, &salt, &corrections);
     let message = Extension {
+        seeds: *seeds.fingerprint(),
+        salt,
         choices: hash.of(&choices).to_le_bytes(),
-        rows: rows.iter().map(|row| hash.of(row).to_le_bytes()).collect(),
+        rows: digest_of(id, rows.iter().map(|row| hash.of(row))),
         corrections,
     };
     let choices = Secret::new(choices.iter().take(BLOCKS - 1).copied().collect());
-    (Received { choices, columns: columns(&rows) }, message)
+    (Received { id: *id, choices, columns: columns(&rows) }, message)
 }
 
 /// Extends: the sender's side. Constant time in all that the message does not tell.
 ///
 /// # Errors
-/// When the message is not of the right size, or fits no choices. After the latter the seeds are spent.
+/// When the message is not of the right size, was made with other seeds, or fits no choices. After the last, the seeds are spent.
 ///
 /// # Security
-/// `id` must not have been used with these seeds before.
+/// `id` must not have been used with these seeds before: two runs would show the receiver the sum of what the sender multiplies in them, so
+/// twice its key share. Messages of one peer are checked one after the other, each only when the one before was good.
 pub fn send(seeds: &PuncturedSeeds, id: &TransferId, message: &Extension) -> Result<Sent, Cheat> {
     if message.corrections.len() != TREES {
         return Err(Malformed("another number of trees").into());
     }
-    if message.rows.len() != ROWS {
-        return Err(Malformed("another number of rows").into());
+    if message.seeds != *seeds.fingerprint() {
+        return Err(OtherSeeds.into());
     }
-    let stretch = Stretch::new(id);
+    let stretch = Stretch::new(id, &message.salt);
     let mut rows = Zeroizing::new([Row::default(); ROWS]);
-    let mut delta = Secret::new(0_u128);
+    let mut delta = Secret::new(vec![0_u128]);
     let trees = seeds.trees().zip(rows.chunks_exact_mut(DEPTH)).zip(&message.corrections);
-    for (tree, (((missing, leaves), rows), correction)) in trees.enumerate() {
+    for (tree, (((missing, leaves), rows), correction)) in (0_u8..).zip(trees) {
         // What the other's choices are corrected by, but for the leaf that is missing.
         let mut sum = Zeroizing::new(*correction);
         for ((place, leaf), number) in leaves.iter().enumerate().zip(0_u8..) {
-            let mut stretched = stretch.row(leaf);
+            let mut stretched = stretch.row(tree, leaf);
             let known = !number.ct_eq(&missing);
             stretched.iter_mut().for_each(|block| block.conditional_assign(&0, !known));
             add(&mut sum, &stretched);
@@ -120,24 +133,37 @@ pub fn send(seeds: &PuncturedSeeds, id: &TransferId, message: &Extension) -> Res
             summand.iter_mut().for_each(|block| block.conditional_assign(&0, !set));
             add(row, &summand);
         }
-        *delta.expose_mut() |= u128::from(missing) << (DEPTH * tree);
+        delta.expose_mut().iter_mut().for_each(|delta| *delta |= u128::from(missing) << (4 * tree));
     }
-    let hash = Hash::new(id, &message.corrections);
+    let hash = Hash::new(id, &message.salt, &message.corrections);
     let choices = u128::from_le_bytes(message.choices);
-    let mut consistent = Choice::from(1);
-    for (place, (row, claimed)) in rows.iter().zip(&message.rows).enumerate() {
-        let set = Choice::from(u8::from(*delta.expose() >> place & 1 == 1));
-        let expected = u128::from_le_bytes(*claimed) ^ u128::conditional_select(&0, &choices, set);
-        consistent &= hash.of(row).ct_eq(&expected);
-    }
+    let missing = seeds.trees().flat_map(|(missing, _)| (0..DEPTH).map(move |bit| missing >> bit & 1));
+    let expected = rows
+        .iter()
+        .zip(missing)
+        .map(|(row, bit)| hash.of(row) ^ u128::conditional_select(&0, &choices, Choice::from(bit)));
     // One verdict on all rows: which of them is wrong is not to be seen.
-    if !bool::from(consistent) {
+    if !bool::from(digest_of(id, expected).ct_eq(&message.rows)) {
         return Err(Inconsistent("extended transfers").into());
     }
-    Ok(Sent { columns: columns(&rows), delta })
+    Ok(Sent { id: *id, columns: columns(&rows), delta })
+}
+
+/// Digest of the hashes of all rows, as the receiver has them.
+fn digest_of(id: &TransferId, hashes: impl Iterator<Item = u128>) -> [u8; 32] {
+    let mut digest = Sha256::new_with_prefix(b"quorate/oblivious/rows/v1");
+    digest.update(id.as_bytes());
+    for hash in hashes {
+        digest.update(*Zeroizing::new(hash.to_le_bytes()));
+    }
+    digest.finalize().into()
 }
 
 impl Received {
+    pub(crate) const fn id(&self) -> &TransferId {
+        &self.id
+    }
+
     /// The bit and the string of each transfer.
     pub(crate) fn transfers(&self) -> impl Iterator<Item = (Choice, u128)> {
         let choices = self.choices.expose().iter();
@@ -147,30 +173,35 @@ impl Received {
 }
 
 impl Sent {
+    pub(crate) const fn id(&self) -> &TransferId {
+        &self.id
+    }
+
     /// Of each transfer, the receiver's string if its bit is zero, and if it is one.
     pub(crate) fn transfers(&self) -> impl Iterator<Item = [u128; 2]> {
-        let delta = *self.delta.expose();
-        self.columns.expose().iter().map(move |column| [*column, *column ^ delta])
+        let delta = self.delta.expose();
+        self.columns.expose().iter().flat_map(|column| delta.iter().map(|delta| [*column, *column ^ delta]))
     }
 }
 
-/// Stretches seeds to rows: AES-128 in counter mode.
-struct Stretch(Row);
+/// Stretches seeds to rows: AES-128 in counter mode, that starts elsewhere in each run and tree.
+struct Stretch(u128);
 
 impl Stretch {
-    fn new(id: &TransferId) -> Self {
-        let digest = Transcript::new(b"quorate/oblivious/stretch/v1").field("id", id.as_bytes()).digest();
-        let start = digest.first_chunk().copied().map_or(0, u128::from_le_bytes);
-        let mut counter = 0;
-        Self([(); BLOCKS].map(|()| {
-            counter += 1;
-            start ^ counter
-        }))
+    fn new(id: &TransferId, salt: &Block) -> Self {
+        let transcript =
+            Transcript::new(b"quorate/oblivious/stretch/v1").field("id", id.as_bytes()).field("salt", salt);
+        let [start, _] = halves(&transcript.digest());
+        Self(u128::from_le_bytes(start))
     }
 
-    fn row(&self, seed: &Block) -> Zeroizing<Row> {
+    fn row(&self, tree: u8, seed: &Block) -> Zeroizing<Row> {
         let cipher = Aes128Enc::new(seed.into());
-        let mut blocks = self.0.map(|block| aes::Block::from(block.to_le_bytes()));
+        let mut blocks = [(); BLOCKS].map(|()| aes::Block::default());
+        for (counter, block) in (0_u8..).zip(&mut blocks) {
+            let place = u16::from_le_bytes([counter, tree]);
+            *block = (self.0 ^ u128::from(place)).to_le_bytes().into();
+        }
         cipher.encrypt_blocks(&mut blocks);
         let row = Zeroizing::new(blocks.map(|block| u128::from_le_bytes(block.into())));
         blocks.iter_mut().for_each(|block| block.as_mut_slice().zeroize());
@@ -182,16 +213,17 @@ impl Stretch {
 struct Hash(polyval::Key);
 
 impl Hash {
-    fn new(id: &TransferId, corrections: &[Row]) -> Self {
+    fn new(id: &TransferId, salt: &Block, corrections: &[Row]) -> Self {
         let bytes: Vec<u8> = corrections.iter().flatten().flat_map(|block| block.to_le_bytes()).collect();
-        let digest = Transcript::new(b"quorate/oblivious/check/v1")
+        let transcript = Transcript::new(b"quorate/oblivious/check/v1")
             .field("id", id.as_bytes())
-            .field("corrections", &bytes)
-            .digest();
-        Self(digest.first_chunk::<16>().copied().unwrap_or_default().into())
+            .field("salt", salt)
+            .field("corrections", &bytes);
+        let [key, _] = halves(&transcript.digest());
+        Self(key.into())
     }
 
-    /// Σ blockᵢ·hⁿ⁻ⁱ over all but the last, plus the last.
+    /// X₁·h⁴ + X₂·h³ + X₃·h² + X₄·h + X₅, for the five blocks of a row.
     fn of(&self, [blocks @ .., last]: &Row) -> u128 {
         let mut hash = Polyval::new(&self.0);
         hash.update(&blocks.map(|block| block.to_le_bytes().into()));
@@ -239,14 +271,17 @@ pub(crate) mod tests {
         (send(&punctured, &ID, &message).unwrap(), received)
     }
 
+    fn delta(sent: &Sent) -> u128 {
+        sent.delta.expose()[0]
+    }
+
     #[test]
     fn the_strings_differ_by_delta_where_the_bit_is_set() {
         let (sent, received) = transfers(1);
-        let delta = *sent.delta.expose();
         assert_eq!(sent.transfers().count(), TRANSFERS);
         assert_eq!(received.transfers().count(), TRANSFERS);
         for ([zero, one], (choice, string)) in sent.transfers().zip(received.transfers()) {
-            assert_eq!(zero ^ one, delta);
+            assert_eq!(zero ^ one, delta(&sent));
             assert_eq!(string, if bool::from(choice) { one } else { zero });
         }
         let distinct: BTreeSet<_> = received.transfers().map(|(_, string)| string).collect();
@@ -258,14 +293,14 @@ pub(crate) mod tests {
         let (_, punctured) = pprf::tests::seeds(3);
         let (sent, _) = transfers(3);
         for (tree, (missing, _)) in punctured.trees().enumerate() {
-            assert_eq!((*sent.delta.expose() >> (4 * tree)) & 15, u128::from(missing));
+            assert_eq!((delta(&sent) >> (4 * tree)) & 15, u128::from(missing));
         }
     }
 
     #[test]
     fn every_run_is_another() {
         let (whole, punctured) = pprf::tests::seeds(1);
-        let other = TransferId::new("other", &[1; 32], party(1), party(2));
+        let other = TransferId::new("other", &[1; 32], 0, party(1), party(2));
         let (first, message) = receive(&whole, &ID, &mut rng(1));
         let (second, _) = receive(&whole, &other, &mut rng(1));
         assert_eq!(first.choices.expose(), second.choices.expose());
@@ -273,6 +308,24 @@ pub(crate) mod tests {
         // Of one run, the other makes nothing.
         let inconsistent = Cheat::Inconsistent(Inconsistent("extended transfers"));
         assert_eq!(send(&punctured, &other, &message).err(), Some(inconsistent));
+        // Should an id come twice, there is the salt.
+        let salted = |byte| Stretch::new(&ID, &[byte; 16]).row(3, &[7; 16]);
+        assert_ne!(salted(1), salted(2));
+    }
+
+    #[test]
+    fn trees_with_the_same_seed_have_other_rows() {
+        let stretch = Stretch::new(&ID, &[1; 16]);
+        let rows: BTreeSet<_> = (0..32).flat_map(|tree| *stretch.row(tree, &[7; 16])).collect();
+        assert_eq!(rows.len(), 32 * BLOCKS);
+    }
+
+    #[test]
+    fn seeds_of_another_setup_are_not_taken_for_cheating() {
+        let (whole, _) = pprf::tests::seeds(1);
+        let (_, punctured) = pprf::tests::seeds(2);
+        let (_, message) = receive(&whole, &ID, &mut rng(1));
+        assert_eq!(send(&punctured, &ID, &message).err(), Some(Cheat::OtherSeeds(OtherSeeds)));
     }
 
     #[test]
@@ -286,68 +339,59 @@ pub(crate) mod tests {
         };
         assert_eq!(check(&|_| {}), None);
         let inconsistent = Some(Cheat::Inconsistent(Inconsistent("extended transfers")));
-        // A row is wrong whatever Δ is; a correction or the hash of the choices only if Δ has a bit there, as nearly always some has.
-        assert_eq!(check(&|message| message.rows[127][15] ^= 128), inconsistent);
+        assert_eq!(check(&|message| message.rows[31] ^= 128), inconsistent);
+        assert_eq!(check(&|message| message.salt[0] ^= 1), inconsistent);
+        // Only if Δ has a bit, as nearly always some has.
         assert_eq!(check(&|message| message.choices[0] ^= 1), inconsistent);
         assert_eq!(check(&|message| message.corrections.swap(0, 1)), inconsistent);
-        for block in 0..BLOCKS {
-            let every = |message: &mut Extension| {
-                message.corrections.iter_mut().skip(16).for_each(|row| row[block] ^= 1 << 77);
-            };
-            assert_eq!(check(&every), inconsistent, "block {block}");
-        }
         for length in [0, 31, 33] {
             let resize = |message: &mut Extension| message.corrections.resize(length, Row::default());
             assert!(matches!(check(&resize), Some(Cheat::Malformed(_))), "{length} corrections");
         }
-        for length in [0, 127, 129] {
-            let resize = |message: &mut Extension| message.rows.resize(length, Block::default());
-            assert!(matches!(check(&resize), Some(Cheat::Malformed(_))), "{length} rows");
-        }
     }
 
-    /// Choices that are not the same in one tree, with a hash made for them: passes if the sender lacks the leaf that was guessed.
+    /// Choices that are not the same in one tree, in any block, with hashes made for a guess at the leaf that the sender lacks: passes if,
+    /// and only if, the guess is right.
     #[test]
     fn a_selective_failure_is_a_guess_at_four_bits() {
-        let mut passed = 0;
-        for guess in 0..16_u8 {
-            let (whole, punctured) = pprf::tests::seeds(1);
-            let (missing, _) = punctured.trees().nth(9).unwrap();
-            let (_, mut message) = receive(&whole, &ID, &mut rng(1));
-            // Of tree 9 another choice in column 5; the hashes of its rows are those that would result from the guess.
-            message.corrections[9][0] ^= 1 << 5;
-            let old = Hash::new(&ID, &receive(&whole, &ID, &mut rng(1)).1.corrections);
-            let new = Hash::new(&ID, &message.corrections);
-            let rows = rows_of(&whole);
-            let choices = choices_of(&mut rng(1));
-            assert_eq!(old.of(&choices).to_le_bytes(), message.choices);
-            message.choices = new.of(&choices).to_le_bytes();
-            for (place, (row, hash)) in rows.iter().zip(&mut message.rows).enumerate() {
-                let mut expected = new.of(row);
-                if place / 4 == 9 && guess >> (place % 4) & 1 == 1 {
-                    let mut error = Row::default();
-                    error[0] = 1 << 5;
-                    expected ^= new.of(&error);
-                }
-                *hash = expected.to_le_bytes();
+        let (whole, punctured) = pprf::tests::seeds(1);
+        let (missing, _) = punctured.trees().nth(9).unwrap();
+        for block in 0..BLOCKS {
+            let mut passed = 0;
+            for guess in 0..16_u8 {
+                let (_, mut message) = receive(&whole, &ID, &mut rng(1));
+                let mut random = rng(1);
+                let salt = draw(&mut random);
+                assert_eq!(salt, message.salt);
+                let choices = Row::default().map(|_| u128::from_le_bytes(draw(&mut random)));
+                let mut error = Row::default();
+                error[block] = 1 << 5;
+                add(&mut message.corrections[9], &error);
+                let hash = Hash::new(&ID, &salt, &message.corrections);
+                message.choices = hash.of(&choices).to_le_bytes();
+                let rows = rows_of(&whole, &salt);
+                let hashes = rows.iter().enumerate().map(|(place, row)| {
+                    let is_guessed = place / 4 == 9 && guess >> (place % 4) & 1 == 1;
+                    hash.of(row) ^ if is_guessed { hash.of(&error) } else { 0 }
+                });
+                message.rows = digest_of(&ID, hashes);
+                let is_accepted = send(&punctured, &ID, &message).is_ok();
+                assert_eq!(is_accepted, guess == missing, "block {block}");
+                passed += u8::from(is_accepted);
             }
-            let is_accepted = send(&punctured, &ID, &message).is_ok();
-            assert_eq!(is_accepted, guess == missing);
-            passed += u8::from(is_accepted);
+            assert_eq!(passed, 1);
         }
-        assert_eq!(passed, 1);
     }
 
     /// The receiver's matrix, the plain way.
-    fn rows_of(whole: &WholeSeeds) -> Vec<Row> {
-        let stretch = Stretch::new(&ID);
+    fn rows_of(whole: &WholeSeeds, salt: &Block) -> Vec<Row> {
+        let stretch = Stretch::new(&ID, salt);
         let mut rows = Vec::new();
-        for leaves in whole.trees() {
+        for (tree, leaves) in (0_u8..).zip(whole.trees()) {
             for bit in 0..4 {
                 let mut row = Row::default();
-                for (place, leaf) in leaves.iter().enumerate().filter(|(place, _)| place >> bit & 1 == 1) {
-                    assert!(place < 16);
-                    add(&mut row, &stretch.row(leaf));
+                for (_, leaf) in leaves.iter().enumerate().filter(|(place, _)| place >> bit & 1 == 1) {
+                    add(&mut row, &stretch.row(tree, leaf));
                 }
                 rows.push(row);
             }
@@ -355,12 +399,10 @@ pub(crate) mod tests {
         rows
     }
 
-    fn choices_of(rng: &mut dyn CryptoRngCore) -> Row {
-        Row::default().map(|_| {
-            let mut block = Block::default();
-            rng.fill_bytes(&mut block);
-            u128::from_le_bytes(block)
-        })
+    fn draw(rng: &mut dyn CryptoRngCore) -> Block {
+        let mut block = Block::default();
+        rng.fill_bytes(&mut block);
+        block
     }
 
     /// Bits of strings, bytes of strings and choices of many runs are as often one as zero, and as often each value.
@@ -370,7 +412,7 @@ pub(crate) mod tests {
         let (mut bits, mut bytes, mut ones) = ([0_u32; 128], [0_u32; 256], 0_u32);
         let runs = 64_u8;
         for run in 0..runs {
-            let id = TransferId::new("uniform", &[run; 32], party(1), party(2));
+            let id = TransferId::new("uniform", &[1; 32], run.into(), party(1), party(2));
             let (received, message) = receive(&whole, &id, &mut rng(run.into()));
             let sent = send(&punctured, &id, &message).unwrap();
             for ((choice, _), [zero, _]) in received.transfers().zip(sent.transfers()) {

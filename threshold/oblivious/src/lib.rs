@@ -13,8 +13,17 @@
 //!
 //! # Security
 //! Malicious parties are caught by checks, at the price that what is checked can leak: whoever makes a check fail, or not, by a
-//! guess learns whether the guess was right. So after an [`Inconsistent`] message of a peer, nothing may be done with its seeds
-//! any more. Who was caught is known to the other party alone, and can't be shown to a third.
+//! guess learns whether the guess was right. Δ, which says what seeds a sender lacks, is guessed at by four bits for each message of a
+//! receiver, and whoever knows it can read, from what was recorded, all that was ever multiplied with these seeds. So the caller sees to it that
+//!
+//! - messages to one set of seeds are checked one after the other, and all of one session get one verdict;
+//! - after an [`Inconsistent`] message nothing is done with these seeds any more, also not in sessions that run: this is durable before the
+//!   peer can notice anything;
+//! - seeds of another setup, as after a restored backup, are not taken for cheating: they have a fingerprint, and give [`OtherSeeds`].
+//!
+//! No two runs may have the same [`TransferId`]. Should it happen all the same, each run has a salt of both parties' making.
+//!
+//! Who was caught is known to the other party alone, and can't be shown to a third.
 //!
 //! Everything is constant time in secrets. What differs from the papers stands in `DEVIATIONS.md`.
 
@@ -47,12 +56,20 @@ pub struct Malformed(pub(crate) &'static str);
 #[error("a consistency check of {0} failed")]
 pub struct Inconsistent(pub(crate) &'static str);
 
+/// A message that was made with other seeds than those that are stored here: an old copy of either, and no reason to give up anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("made with other seeds")]
+pub struct OtherSeeds;
+
 /// What is wrong with a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Cheat {
     /// Its form.
     #[error(transparent)]
     Malformed(#[from] Malformed),
+    /// With what it was made.
+    #[error(transparent)]
+    OtherSeeds(#[from] OtherSeeds),
     /// What it says.
     #[error(transparent)]
     Inconsistent(#[from] Inconsistent),
@@ -63,12 +80,20 @@ pub enum Cheat {
 pub struct TransferId([u8; 32]);
 
 impl TransferId {
-    /// The id of what `sender` and `receiver` do for `purpose` within a session.
+    /// The id of the run of this `number` that `sender` and `receiver` do for `purpose` within a session. A multiplication has one id for its
+    /// transfers and itself.
     #[must_use]
-    pub fn new(purpose: &str, session: &[u8; 32], sender: PartyIndex, receiver: PartyIndex) -> Self {
+    pub fn new(
+        purpose: &str,
+        session: &[u8; 32],
+        number: u32,
+        sender: PartyIndex,
+        receiver: PartyIndex,
+    ) -> Self {
         let transcript = Transcript::new(b"quorate/oblivious/id/v1")
             .field("purpose", purpose.as_bytes())
             .field("session", session)
+            .field("number", &number.to_le_bytes())
             .field("sender", &sender.get().to_le_bytes())
             .field("receiver", &receiver.get().to_le_bytes());
         Self(transcript.digest())
@@ -76,6 +101,34 @@ impl TransferId {
 
     pub(crate) const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
+    }
+}
+
+/// Both halves of a hash.
+pub(crate) fn halves(bytes: &[u8; 32]) -> [pprf::Block; 2] {
+    let mut halves = [pprf::Block::default(); 2];
+    halves.as_flattened_mut().copy_from_slice(bytes);
+    halves
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::testing::party;
+
+    #[test]
+    fn ids_differ_by_whatever_they_name() {
+        let ids = [
+            TransferId::new("a", &[1; 32], 0, party(1), party(2)),
+            TransferId::new("b", &[1; 32], 0, party(1), party(2)),
+            TransferId::new("a", &[2; 32], 0, party(1), party(2)),
+            TransferId::new("a", &[1; 32], 1, party(1), party(2)),
+            TransferId::new("a", &[1; 32], 0, party(2), party(1)),
+            TransferId::new("a", &[1; 32], 0, party(1), party(3)),
+        ];
+        assert_eq!(ids.iter().map(|id| id.0).collect::<BTreeSet<_>>().len(), ids.len());
     }
 }
 

@@ -19,7 +19,8 @@ use subtle::{ConditionallySelectable, ConstantTimeEq};
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::extension::{Received, Sent, TRANSFERS};
-use crate::{Cheat, Inconsistent, Malformed, TransferId};
+use crate::pprf::Block;
+use crate::{Cheat, Inconsistent, Malformed, TransferId, halves};
 
 /// Scalars that are multiplied at once, ℓ.
 pub const PRODUCTS: usize = 2;
@@ -29,28 +30,32 @@ const WIDTH: usize = PRODUCTS + 1;
 
 /// A curve whose scalars are multiplied.
 pub trait Multiplied: Curve {
-    /// Blocks of 128 bits that are reduced to one scalar, which is uniform then but for 2⁻¹²⁷: two if the order is that close to
-    /// 2²⁵⁶, else three.
-    const PAD_BLOCKS: usize;
-
     /// g, a scalar for each transfer.
-    fn gadget() -> &'static [Self::Scalar];
+    fn gadget() -> &'static [Self::Scalar; TRANSFERS];
+
+    /// The scalar of 384 uniform bits, which stand at the end of these bytes: uniform but for 2⁻¹²⁷ at most. Constant time.
+    fn pad(bytes: &[u8; 64]) -> Self::Scalar {
+        Self::scalar_from_wide(bytes)
+    }
 }
 
 impl Multiplied for Secp256k1 {
-    const PAD_BLOCKS: usize = 2;
-
-    fn gadget() -> &'static [Self::Scalar] {
-        static GADGET: LazyLock<Vec<<Secp256k1 as Curve>::Scalar>> = LazyLock::new(gadget::<Secp256k1>);
+    fn gadget() -> &'static [Self::Scalar; TRANSFERS] {
+        static GADGET: LazyLock<[<Secp256k1 as Curve>::Scalar; TRANSFERS]> =
+            LazyLock::new(gadget::<Secp256k1>);
         &GADGET
+    }
+
+    /// The last 256 bits are enough: the order is as close to 2²⁵⁶.
+    fn pad(bytes: &[u8; 64]) -> Self::Scalar {
+        let [_, low] = bytes.as_chunks().0 else { return Self::scalar_from_wide(bytes) };
+        Self::scalar_reduced(low)
     }
 }
 
 impl Multiplied for P256 {
-    const PAD_BLOCKS: usize = 3;
-
-    fn gadget() -> &'static [Self::Scalar] {
-        static GADGET: LazyLock<Vec<<P256 as Curve>::Scalar>> = LazyLock::new(gadget::<P256>);
+    fn gadget() -> &'static [Self::Scalar; TRANSFERS] {
+        static GADGET: LazyLock<[<P256 as Curve>::Scalar; TRANSFERS]> = LazyLock::new(gadget::<P256>);
         &GADGET
     }
 }
@@ -58,6 +63,8 @@ impl Multiplied for P256 {
 /// What the sender sends.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Multiplication {
+    /// Random, so that not even two runs of one id have the same pads.
+    salt: Block,
     /// Of each transfer, what makes a difference of pads a difference of aᵢ.
     corrections: Vec<[[u8; 32]; WIDTH]>,
     /// η: what the check compares, hidden by a random scalar.
@@ -70,18 +77,17 @@ pub struct Multiplication {
 pub type Shares<C> = Secret<[<C as Curve>::Scalar; PRODUCTS]>;
 
 /// The sender's side: its shares of `factors` times the receiver's scalar. The message is for the receiver. Constant time.
-///
-/// # Security
-/// `id` must not have been used with transfers of the same seeds before.
 #[must_use]
 #[allow(clippy::needless_pass_by_value, reason = "transfers are used once")]
 pub fn send<C: Multiplied>(
     sent: Sent,
-    id: &TransferId,
     factors: &Secret<[C::Scalar; PRODUCTS]>,
     rng: &mut dyn CryptoRngCore,
 ) -> (Shares<C>, Multiplication) {
-    let mut pads = Pads::new(id);
+    let id = sent.id();
+    let mut salt = Block::default();
+    rng.fill_bytes(&mut salt);
+    let mut pads = Pads::new(id, &salt);
     let mask = Zeroizing::new(C::random_scalar(rng));
     let [first, second] = factors.expose();
     let factors = Zeroizing::new([*first, *second, *mask]);
@@ -98,7 +104,7 @@ pub fn send<C: Multiplied>(
         corrections.push(correction);
         own.push(*zero);
     }
-    let challenge = challenge::<C>(id, &corrections);
+    let challenge = challenge::<C>(id, &salt, &corrections);
     let [first_weight, second_weight] = challenge;
     let checked = C::scalar_to_bytes(&(*mask + first_weight * first + second_weight * second));
     let mut digest = Check::new(id);
@@ -107,7 +113,7 @@ pub fn send<C: Multiplied>(
     }
     let digest = digest.finish();
     let shares = products::<C>(own.iter()).map(|share| -share);
-    (Secret::new(shares), Multiplication { corrections, checked, digest })
+    (Secret::new(shares), Multiplication { salt, corrections, checked, digest })
 }
 
 /// The receiver's random scalar, b. Constant time.
@@ -126,91 +132,83 @@ pub fn factor<C: Multiplied>(received: &Received) -> Zeroizing<C::Scalar> {
 /// When the message is not of the right size, holds what is no scalar, or multiplies different scalars in different transfers.
 /// After the latter the seeds are spent.
 #[allow(clippy::needless_pass_by_value, reason = "transfers are used once")]
-pub fn receive<C: Multiplied>(
-    received: Received,
-    id: &TransferId,
-    message: &Multiplication,
-) -> Result<Shares<C>, Cheat> {
-    open::<C>(&received, id, message)
+pub fn receive<C: Multiplied>(received: Received, message: &Multiplication) -> Result<Shares<C>, Cheat> {
+    open::<C>(&received, message)
 }
 
-fn open<C: Multiplied>(
-    received: &Received,
-    id: &TransferId,
-    message: &Multiplication,
-) -> Result<Shares<C>, Cheat> {
+fn open<C: Multiplied>(received: &Received, message: &Multiplication) -> Result<Shares<C>, Cheat> {
+    let id = received.id();
     if message.corrections.len() != TRANSFERS {
         return Err(Malformed("another number of transfers").into());
     }
     let scalar = |bytes| C::scalar_from_bytes(bytes).ok_or(Malformed("a correction is no scalar"));
     let checked = scalar(&message.checked)?;
-    let mut pads = Pads::new(id);
-    let challenge = challenge::<C>(id, &message.corrections);
-    let mut own = Zeroizing::new(Vec::with_capacity(TRANSFERS));
+    let mut pads = Pads::new(id, &message.salt);
+    let challenge = challenge::<C>(id, &message.salt, &message.corrections);
+    let mut shares = Secret::new([C::Scalar::ZERO; PRODUCTS]);
     let mut digest = Check::new(id);
-    for ((place, (choice, column)), correction) in
-        (0_u32..).zip(received.transfers()).zip(&message.corrections)
-    {
+    let transfers = (0_u32..).zip(received.transfers()).zip(C::gadget());
+    for (((place, (choice, column)), weight), correction) in transfers.zip(&message.corrections) {
         let select = |scalar: &C::Scalar| C::Scalar::conditional_select(&C::Scalar::ZERO, scalar, choice);
         let mut values = pads.scalars::<C>(place, column);
         for (value, correction) in values.iter_mut().zip(correction) {
             *value += select(&scalar(correction)?);
         }
         digest.add::<C>(&(weighted::<C>(&challenge, &values) - select(&checked)));
-        own.push(*values);
+        shares
+            .expose_mut()
+            .iter_mut()
+            .zip(values.iter())
+            .for_each(|(share, value)| *share += *weight * value);
     }
     if !bool::from(digest.finish().ct_eq(&message.digest)) {
         return Err(Inconsistent("a multiplication").into());
     }
-    Ok(Secret::new(products::<C>(own.iter())))
+    Ok(shares)
 }
 
-/// Scalars that only who knows a transfer's string can compute: a correlation-robust hash, stretched by AES-128 in counter mode.
+/// Scalars that only who knows a transfer's string can compute: a correlation-robust hash, of which one half is a key of AES-128 and the other
+/// where its counter starts.
 struct Pads {
     hash: Sha256,
+    salt: Block,
     /// Memory that is used again and again, and erased once.
-    key: Zeroizing<[u8; 32]>,
+    hashed: Zeroizing<[u8; 32]>,
     stream: Stream,
     wide: Zeroizing<[u8; 64]>,
 }
 
-struct Stream([aes::Block; MAX_PAD_BLOCKS * WIDTH]);
-
-const MAX_PAD_BLOCKS: usize = 3;
+/// 384 bits for each scalar.
+struct Stream([aes::Block; 3 * WIDTH]);
 
 impl Pads {
-    fn new(id: &TransferId) -> Self {
+    fn new(id: &TransferId, salt: &Block) -> Self {
         let mut hash = Sha256::new();
         // A whole block of the hash, so that its state is reused.
         hash.update(b"quorate/oblivious/vole/pad/v1///");
         hash.update(id.as_bytes());
-        let stream = Stream([(); MAX_PAD_BLOCKS * WIDTH].map(|()| aes::Block::default()));
-        Self { hash, key: Zeroizing::new([0; 32]), stream, wide: Zeroizing::new([0; 64]) }
+        let stream = Stream([(); 3 * WIDTH].map(|()| aes::Block::default()));
+        let (hashed, wide) = (Zeroizing::new([0; 32]), Zeroizing::new([0; 64]));
+        Self { hash, salt: *salt, hashed, stream, wide }
     }
 
     fn scalars<C: Multiplied>(&mut self, place: u32, string: u128) -> Zeroizing<[C::Scalar; WIDTH]> {
         let mut hash = self.hash.clone();
+        hash.update(self.salt);
         hash.update(place.to_le_bytes());
         hash.update(string.to_le_bytes());
-        hash.finalize_into((&mut *self.key).into());
-        let key = self.key.first_chunk::<16>().unwrap_or(&[0; 16]);
-        let cipher = Aes128Enc::new(key.into());
+        hash.finalize_into((&mut *self.hashed).into());
+        let [key, start] = halves(&self.hashed);
+        let (cipher, start) = (Aes128Enc::new(&key.into()), u128::from_le_bytes(start));
         let Stream(stream) = &mut self.stream;
-        let stream = stream.get_mut(..C::PAD_BLOCKS * WIDTH).unwrap_or_default();
-        for (place, block) in (0_u128..).zip(stream.iter_mut()) {
-            *block = place.to_le_bytes().into();
+        for (counter, block) in (0_u128..).zip(stream.iter_mut()) {
+            *block = (start ^ counter).to_le_bytes().into();
         }
         cipher.encrypt_blocks(stream);
         let mut scalars = Zeroizing::new([C::Scalar::ZERO; WIDTH]);
-        for (scalar, blocks) in scalars.iter_mut().zip(stream.chunks_exact(C::PAD_BLOCKS)) {
-            let unused = self.wide.len() - 16 * C::PAD_BLOCKS;
-            for (to, block) in self.wide.iter_mut().skip(unused).zip(blocks.iter().flatten()) {
-                *to = *block;
-            }
-            *scalar = match self.wide.last_chunk() {
-                Some(low) if C::PAD_BLOCKS == 2 => C::scalar_reduced(low),
-                _ => C::scalar_from_wide(&self.wide),
-            };
+        for (scalar, blocks) in scalars.iter_mut().zip(stream.chunks_exact(3)) {
+            self.wide.iter_mut().skip(16).zip(blocks.iter().flatten()).for_each(|(to, byte)| *to = *byte);
+            *scalar = C::pad(&self.wide);
         }
         scalars
     }
@@ -242,13 +240,19 @@ impl Check {
 }
 
 /// θ: weights that were not known before the corrections were fixed.
-fn challenge<C: Curve>(id: &TransferId, corrections: &[[[u8; 32]; WIDTH]]) -> [C::Scalar; PRODUCTS] {
+fn challenge<C: Curve>(
+    id: &TransferId,
+    salt: &Block,
+    corrections: &[[[u8; 32]; WIDTH]],
+) -> [C::Scalar; PRODUCTS] {
     let corrections = Sha256::digest(corrections.as_flattened().as_flattened());
     let mut place = 0_u8;
     [(); PRODUCTS].map(|()| {
         place += 1;
         let transcript = Transcript::new(b"quorate/oblivious/vole/challenge/v1")
             .field("id", id.as_bytes())
+            .field("curve", C::NAME.as_bytes())
+            .field("salt", salt)
             .field("corrections", &corrections)
             .field("place", &[place]);
         C::scalar_from_wide(&transcript.wide())
@@ -273,14 +277,13 @@ fn products<'a, C: Multiplied>(
     sums
 }
 
-fn gadget<C: Curve>() -> Vec<C::Scalar> {
-    let scalar = |place: usize| {
+fn gadget<C: Curve>() -> [C::Scalar; TRANSFERS] {
+    std::array::from_fn(|place| {
         let transcript = Transcript::new(b"quorate/oblivious/vole/gadget/v1")
             .field("curve", C::NAME.as_bytes())
             .field("place", &(place as u64).to_le_bytes());
         C::scalar_from_wide(&transcript.wide())
-    };
-    (0..TRANSFERS).map(scalar).collect()
+    })
 }
 
 #[cfg(test)]
@@ -289,9 +292,10 @@ mod tests {
 
     use super::*;
     use crate::extension;
-    use crate::testing::{ID, party, rng};
+    use crate::testing::{ID, rng};
 
     type C = Secp256k1;
+    type Scalar = <C as Curve>::Scalar;
 
     fn factors<C: Curve>(seed: u64) -> Secret<[C::Scalar; PRODUCTS]> {
         let mut rng = rng(seed);
@@ -300,8 +304,8 @@ mod tests {
 
     fn multiplies<C: Multiplied>(factors: &Secret<[C::Scalar; PRODUCTS]>) {
         let (sent, received) = extension::tests::transfers(1);
-        let (own, message) = send::<C>(sent, &ID, factors, &mut rng(2));
-        let theirs = open::<C>(&received, &ID, &message).unwrap();
+        let (own, message) = send::<C>(sent, factors, &mut rng(2));
+        let theirs = open::<C>(&received, &message).unwrap();
         let factor = factor::<C>(&received);
         for ((factors, own), theirs) in factors.expose().iter().zip(own.expose()).zip(theirs.expose()) {
             assert_eq!(*own + theirs, *factors * *factor);
@@ -331,11 +335,11 @@ mod tests {
     #[test]
     fn whatever_is_changed_is_found() {
         let (sent, received) = extension::tests::transfers(1);
-        let (_, message) = send::<C>(sent, &ID, &factors::<C>(3), &mut rng(2));
+        let (_, message) = send::<C>(sent, &factors::<C>(3), &mut rng(2));
         let check = |change: &dyn Fn(&mut Multiplication)| {
             let mut message = message.clone();
             change(&mut message);
-            open::<C>(&received, &ID, &message).err()
+            open::<C>(&received, &message).err()
         };
         assert_eq!(check(&|_| {}), None);
         let inconsistent = Some(Cheat::Inconsistent(Inconsistent("a multiplication")));
@@ -355,30 +359,43 @@ mod tests {
             Some(Cheat::Malformed(_))
         ));
         assert!(matches!(check(&|message| message.checked = [0xFF; 32]), Some(Cheat::Malformed(_))));
-        let other = TransferId::new("other", &[1; 32], party(1), party(2));
-        assert_eq!(open::<C>(&received, &other, &message).err(), inconsistent);
+        assert_eq!(check(&|message| message.salt[0] ^= 1), inconsistent);
     }
 
-    /// The sender multiplies another scalar in one transfer, and makes the rest fit: noticed if, and only if, the receiver chose one
-    /// in it.
+    /// The sender multiplies another scalar in one transfer, and makes the rest fit: noticed if, and only if, the receiver chose one in it;
+    /// otherwise the shares are right.
     #[test]
     fn a_selective_failure_is_a_guess_at_one_bit() {
-        let mut noticed = 0;
-        let trials = 12;
-        for place in 0..trials {
-            let (sent, received) = extension::tests::transfers(1);
-            let (choice, _) = received.transfers().nth(place).unwrap();
-            let message = send_cheating(&sent, place);
-            let is_noticed = open::<C>(&received, &ID, &message).is_err();
-            assert_eq!(is_noticed, bool::from(choice), "transfer {place}");
-            noticed += usize::from(is_noticed);
+        for which in 0..WIDTH {
+            let mut noticed = 0;
+            let trials = 12;
+            for place in 0..trials {
+                let (sent, received) = extension::tests::transfers(1);
+                let (choice, _) = received.transfers().nth(place).unwrap();
+                let (own, message) = send_cheating(&sent, place, which);
+                let factor = factor::<C>(&received);
+                match open::<C>(&received, &message) {
+                    Err(_) => {
+                        assert!(bool::from(choice), "transfer {place}");
+                        noticed += 1;
+                    }
+                    Ok(theirs) => {
+                        assert!(!bool::from(choice), "transfer {place}");
+                        let factors = factors::<C>(3);
+                        let shares = own.iter().zip(theirs.expose()).zip(factors.expose());
+                        shares
+                            .for_each(|((own, theirs), scalar)| assert_eq!(*own + theirs, *scalar * *factor));
+                    }
+                }
+            }
+            assert!((1..trials).contains(&noticed));
         }
-        assert!((1..trials).contains(&noticed));
     }
 
-    /// What [`send`] makes, with 1 more than the first factor in one transfer.
-    fn send_cheating(sent: &Sent, cheated: usize) -> Multiplication {
-        let mut pads = Pads::new(&ID);
+    /// What [`send`] makes, with 1 more than one of the scalars in one transfer.
+    fn send_cheating(sent: &Sent, cheated: usize, which: usize) -> ([Scalar; PRODUCTS], Multiplication) {
+        let salt = [8; 16];
+        let mut pads = Pads::new(&ID, &salt);
         let factors = factors::<C>(3);
         let [first, second] = *factors.expose();
         let mask = C::random_scalar(&mut rng(2));
@@ -386,16 +403,17 @@ mod tests {
         let mut corrections = Vec::new();
         for (place, [zero, one]) in (0_u32..).zip(sent.transfers()) {
             let (zero, one) = (pads.scalars::<C>(place, zero), pads.scalars::<C>(place, one));
-            let extra = <C as Curve>::Scalar::from(u64::from(place as usize == cheated));
-            let factors = [first + extra, second, mask];
+            let mut factors = [first, second, mask];
+            factors[which] += Scalar::from(u64::from(place as usize == cheated));
             corrections.push([0, 1, 2].map(|at| C::scalar_to_bytes(&(zero[at] - one[at] + factors[at]))));
             own.push(*zero);
         }
-        let weights = challenge::<C>(&ID, &corrections);
+        let weights = challenge::<C>(&ID, &salt, &corrections);
         let checked = C::scalar_to_bytes(&(mask + weights[0] * first + weights[1] * second));
         let mut digest = Check::new(&ID);
         own.iter().for_each(|own| digest.add::<C>(&weighted::<C>(&weights, own)));
-        Multiplication { corrections, checked, digest: digest.finish() }
+        let shares = products::<C>(own.iter()).map(|share| -share);
+        (shares, Multiplication { salt, corrections, checked, digest: digest.finish() })
     }
 
     #[test]
@@ -403,7 +421,7 @@ mod tests {
         let mut seen = BTreeSet::new();
         for seed in 0..4 {
             let (sent, received) = extension::tests::transfers(seed);
-            let (own, _) = send::<C>(sent, &ID, &factors::<C>(3), &mut rng(2));
+            let (own, _) = send::<C>(sent, &factors::<C>(3), &mut rng(2));
             own.expose().iter().for_each(|share| assert!(seen.insert(C::scalar_to_bytes(share))));
             assert!(seen.insert(C::scalar_to_bytes(&factor::<C>(&received))));
         }

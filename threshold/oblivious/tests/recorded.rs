@@ -21,6 +21,7 @@ use rand_core::{CryptoRng, RngCore, SeedableRng};
 
 const PURPOSE: &str = "recorded";
 const SESSION: [u8; 32] = [5; 32];
+const NUMBER: u32 = 3;
 const SENDER: u16 = 2;
 const RECEIVER: u16 = 7;
 
@@ -62,7 +63,13 @@ impl RngCore for Replay {
 impl CryptoRng for Replay {}
 
 fn id() -> TransferId {
-    TransferId::new(PURPOSE, &SESSION, PartyIndex::new(SENDER).unwrap(), PartyIndex::new(RECEIVER).unwrap())
+    TransferId::new(
+        PURPOSE,
+        &SESSION,
+        NUMBER,
+        PartyIndex::new(SENDER).unwrap(),
+        PartyIndex::new(RECEIVER).unwrap(),
+    )
 }
 
 fn file<C: Curve>() -> PathBuf {
@@ -74,21 +81,23 @@ fn record<C: Multiplied>() {
     let setup = TransferId::new(
         "seeds",
         &SESSION,
+        NUMBER,
         PartyIndex::new(SENDER).unwrap(),
         PartyIndex::new(RECEIVER).unwrap(),
     );
-    let (offering, offer) = Offering::new(&mut rng);
+    let (offering, offer) = Offering::new(&setup, &mut rng);
     let (choosing, choices) = Choosing::new(&setup, &mut rng);
-    let (whole, corrections) = offering.grow(&setup, &choices).unwrap();
-    let punctured = choosing.take(&setup, &offer).unwrap().correct(&setup, &corrections).unwrap();
-    let mut choices = vec![0; 80];
+    let (whole, corrections) = offering.grow(&choices).unwrap();
+    let punctured = choosing.take(&offer).unwrap().correct(&corrections).unwrap();
+    // A salt, and the choices.
+    let mut choices = vec![0; 16 + 80];
     rng.fill_bytes(&mut choices);
     let (received, extension) = extension::receive(&whole, &id(), &mut Replay(choices.clone()));
     let sent = extension::send(&punctured, &id(), &extension).unwrap();
     let factors = Secret::new([C::random_scalar(&mut rng), C::random_scalar(&mut rng)]);
-    let (_, multiplication) = vole::send::<C>(sent, &id(), &factors, &mut rng);
+    let (_, multiplication) = vole::send::<C>(sent, &factors, &mut rng);
     let factor = C::scalar_to_bytes(&vole::factor::<C>(&received));
-    let shares = vole::receive::<C>(received, &id(), &multiplication).unwrap();
+    let shares = vole::receive::<C>(received, &multiplication).unwrap();
     let recorded = Recorded {
         seeds: borsh::to_vec(&whole).unwrap(),
         choices,
@@ -115,7 +124,7 @@ fn ours_is_as_recorded<C: Multiplied>() {
     let _: Extension = borsh::from_slice(&recorded.extension).unwrap();
     let multiplication: Multiplication = borsh::from_slice(&recorded.multiplication).unwrap();
     assert_eq!(C::scalar_to_bytes(&vole::factor::<C>(&received)), recorded.factor);
-    let shares = vole::receive::<C>(received, &id(), &multiplication).unwrap();
+    let shares = vole::receive::<C>(received, &multiplication).unwrap();
     assert_eq!(shares.expose().map(|share| C::scalar_to_bytes(&share)), recorded.shares);
 }
 
@@ -130,7 +139,7 @@ fn another_agrees<C: Multiplied>(order: &str) {
     assert_eq!(shares, recorded.shares);
     for place in [0, 40_000, recorded.multiplication.len() - 40, recorded.multiplication.len() - 1] {
         let mut changed = recorded.multiplication.clone();
-        changed[place + 4 * usize::from(place == 0)] ^= 1;
+        changed[place] ^= 1;
         assert_eq!(naive.multiply(&strings, &bits, &changed), None, "byte {place}");
     }
 }
@@ -172,9 +181,10 @@ fn transcript(domain: &str, fields: &[(&str, &[u8])]) -> [u8; 64] {
 }
 
 fn naive_id() -> [u8; 32] {
-    let fields: [(&str, &[u8]); 4] = [
+    let fields: [(&str, &[u8]); 5] = [
         ("purpose", PURPOSE.as_bytes()),
         ("session", &SESSION),
+        ("number", &NUMBER.to_le_bytes()),
         ("sender", &SENDER.to_le_bytes()),
         ("receiver", &RECEIVER.to_le_bytes()),
     ];
@@ -233,20 +243,23 @@ fn polyval(key: &[bool], blocks: &[bool]) -> Bits {
 impl Naive {
     /// The message, the string of each transfer, and the choices.
     fn extend(&self, seeds: &[u8], choices: &[u8]) -> (Vec<u8>, Vec<Bits>, Bits) {
+        let (fingerprint, seeds) = seeds.split_at(32);
+        let (salt, choices) = choices.split_at(16);
         let choices = bits(choices);
-        let start = &transcript("quorate/oblivious/stretch/v1", &[("id", &self.id)])[..16];
-        let stretch = |leaf: &[u8]| -> Bits {
+        let start = &transcript("quorate/oblivious/stretch/v1", &[("id", &self.id), ("salt", salt)])[..16];
+        let stretch = |tree: u8, leaf: &[u8]| -> Bits {
             let block = |counter: u8| {
                 let mut block: [u8; 16] = start.try_into().unwrap();
                 block[0] ^= counter;
+                block[1] ^= tree;
                 aes(leaf, block)
             };
-            (1..=5).flat_map(|counter| bits(&block(counter))).collect()
+            (0..5).flat_map(|counter| bits(&block(counter))).collect()
         };
         let mut corrections: Vec<Bits> = Vec::new();
         let mut rows: Vec<Bits> = Vec::new();
-        for leaves in seeds.chunks(16 * 16) {
-            let stretched: Vec<Bits> = leaves.chunks(16).map(stretch).collect();
+        for (tree, leaves) in (0..).zip(seeds.chunks(16 * 16)) {
+            let stretched: Vec<Bits> = leaves.chunks(16).map(|leaf| stretch(tree, leaf)).collect();
             let mut correction = choices.clone();
             stretched.iter().for_each(|row| add(&mut correction, row));
             corrections.push(correction);
@@ -261,31 +274,40 @@ impl Naive {
             }
         }
         let sent: Vec<u8> = corrections.iter().flat_map(|row| bytes(row)).collect();
-        let key = transcript("quorate/oblivious/check/v1", &[("id", &self.id), ("corrections", &sent)]);
+        let fields: [(&str, &[u8]); 3] = [("id", &self.id), ("salt", salt), ("corrections", &sent)];
+        let key = transcript("quorate/oblivious/check/v1", &fields);
         let key = bits(&key[..16]);
         let hash = |row: &Bits| {
             let mut hash = polyval(&key, &row[..512]);
             add(&mut hash, &row[512..]);
             bytes(&hash)
         };
-        let mut message = 32_u32.to_le_bytes().to_vec();
+        let mut hashes = b"quorate/oblivious/rows/v1".to_vec();
+        hashes.extend(self.id);
+        hashes.extend(rows.iter().flat_map(hash));
+        let mut message = [fingerprint, salt, &32_u32.to_le_bytes()].concat();
         message.extend(&sent);
         message.extend(hash(&choices));
-        message.extend(128_u32.to_le_bytes());
-        message.extend(rows.iter().flat_map(hash));
+        message.extend(digest(&SHA256, &hashes).as_ref());
         let strings = (0..512).map(|column| rows.iter().map(|row| row[column]).collect()).collect();
         (message, strings, choices[..512].to_vec())
     }
 
     /// The random scalar, and the shares of the products; nothing if the check fails.
     fn multiply(&self, strings: &[Bits], bits: &[bool], message: &[u8]) -> Option<([u8; 32], [[u8; 32]; 2])> {
-        let (corrections, rest) = message[4..].split_at(512 * 96);
+        let (salt, rest) = message.split_at(16);
+        let (corrections, rest) = rest[4..].split_at(512 * 96);
         let (checked, expected) = rest.split_at(32);
         let number = |bytes: &[u8]| BigUint::from_bytes_be(bytes) % &self.order;
         let hashed = digest(&SHA256, corrections);
         let weight = |place: u8| {
-            let fields: [(&str, &[u8]); 3] =
-                [("id", &self.id), ("corrections", hashed.as_ref()), ("place", &[place])];
+            let fields: [(&str, &[u8]); 5] = [
+                ("id", &self.id),
+                ("curve", self.curve.as_bytes()),
+                ("salt", salt),
+                ("corrections", hashed.as_ref()),
+                ("place", &[place]),
+            ];
             number(&transcript("quorate/oblivious/vole/challenge/v1", &fields))
         };
         let weights = [weight(1), weight(2)];
@@ -296,17 +318,20 @@ impl Naive {
         for (place, string) in strings.iter().enumerate() {
             let mut hashed = b"quorate/oblivious/vole/pad/v1///".to_vec();
             hashed.extend(self.id);
+            hashed.extend(salt);
             hashed.extend(u32::try_from(place).unwrap().to_le_bytes());
             hashed.extend(bytes(string));
-            let key = digest(&SHA256, &hashed);
+            let hashed = digest(&SHA256, &hashed);
+            let (key, start) = hashed.as_ref().split_at(16);
             let block = |counter: u8| {
-                let mut block = [0; 16];
-                block[0] = counter;
-                aes(&key.as_ref()[..16], block)
+                let mut block: [u8; 16] = start.try_into().unwrap();
+                block[0] ^= counter;
+                aes(key, block)
             };
-            let blocks = if self.curve == "secp256k1" { 2 } else { 3 };
-            let stream: Vec<u8> = (0..3 * blocks).flat_map(block).collect();
-            let mut values: Vec<BigUint> = stream.chunks(16 * usize::from(blocks)).map(number).collect();
+            let stream: Vec<u8> = (0..9).flat_map(block).collect();
+            // Of the curve whose order is close to a power of two, the last 256 bits of 384 are taken.
+            let skipped = if self.curve == "secp256k1" { 16 } else { 0 };
+            let mut values: Vec<BigUint> = stream.chunks(48).map(|pad| number(&pad[skipped..])).collect();
             if bits[place] {
                 for (value, correction) in values.iter_mut().zip(corrections[place * 96..].chunks(32)) {
                     *value += BigUint::from_bytes_be(correction);
