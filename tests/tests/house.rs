@@ -37,6 +37,7 @@ const BIGNUM: &str = "threshold/bignum";
 const PAILLIER: &str = "threshold/paillier";
 const OBLIVIOUS: &str = "threshold/oblivious";
 const CGGMP21: &str = "threshold/cggmp21";
+const DKLS23: &str = "threshold/dkls23";
 const KEYGEN: &str = "threshold/keygen";
 const FROST: &str = "threshold/frost";
 const CHAINS: &str = "chains";
@@ -61,6 +62,7 @@ const ROOMS: &[Room] = &[
     room(KEYGEN,    &[KEYS, SHARING, SESSION],                                        &[SIMULATOR]),
     room(FROST,     &[KEYS, SHARING, SESSION],                                        &[SIMULATOR, KEYGEN]),
     room(CGGMP21,   &[KEYS, SHARING, SESSION, PAILLIER],                              &[SIMULATOR]),
+    room(DKLS23,    &[KEYS, SHARING, SESSION, OBLIVIOUS],                             &[SIMULATOR]),
     room(CHAINS,    &[KEYS],                                                          &[]),
     room(REQUEST,   &[KEYS],                                                          &[]),
     room(IDENTITY,  &[KEYS, REQUEST],                                                 &[]),

@@ -1,0 +1,16 @@
+//! DKLS23 threshold ECDSA, from oblivious transfer.
+//!
+//! # Protocol
+//! Doerner, Kondi, Lee and shelat, "Threshold ECDSA in Three Rounds", ePrint 2023/765. Keys come from `quorate-keygen`; then
+//! [`pairs`] gives every pair of a key's holders the seeds with which it multiplies secrets.
+//!
+//! # Blame
+//! Whoever cheats in what two parties do with each other is named by its victim, and can't be shown to anybody else: a judge would have to
+//! see the victim's secrets. So sessions of this crate end attributed where those of `quorate-cggmp21` end proven, but for messages that no
+//! honest party sends.
+//!
+//! # Security
+//! A message that fails a consistency check ([`pairs::Fault::Inconsistent`]) was a guess at a secret, and failed. Another may succeed: nothing
+//! may be done with the seeds of that pair any more.
+
+pub mod pairs;
