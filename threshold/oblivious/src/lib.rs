@@ -21,7 +21,8 @@
 //!   peer can notice anything;
 //! - seeds of another setup, as after a restored backup, are not taken for cheating: they have a fingerprint, and give [`OtherSeeds`].
 //!
-//! No two runs may have the same [`TransferId`]. Should it happen all the same, each run has a salt of both parties' making.
+//! No two runs may have the same [`TransferId`]. Should it happen all the same, salts keep the runs apart: the receiver draws that of the
+//! transfers, the sender that of its multiplication, so that each protects its own secrets.
 //!
 //! Who was caught is known to the other party alone, and can't be shown to a third.
 //!
