@@ -322,7 +322,7 @@ impl Engine {
             Operation::Auxiliary => "auxiliary",
             _ => "other",
         });
-        let answered = Answered { engine: Arc::clone(self), id: verified.request_id().clone() };
+        let answered = Answered { engine: Arc::clone(self), id: Some(verified.request_id().clone()) };
         tokio::spawn(async move {
             let id = verified.request_id().clone();
             let ending: Result<SessionResult, ErrorBody> = engine.see_through(&verified).await;
@@ -331,8 +331,7 @@ impl Engine {
             }
             engine.metrics.ended(&working, &ending);
             drop(working);
-            engine.ledger.end(&id, ending);
-            drop(answered);
+            answered.with(ending);
             drop(busy);
             drop(place);
         });
@@ -565,12 +564,23 @@ impl Engine {
 /// Sees to it that a request has an ending even if the work on it breaks off.
 struct Answered {
     engine: Arc<Engine>,
-    id: RequestId,
+    /// None once it has its ending: from then on the same id may be that of a repetition, whose work goes on.
+    id: Option<RequestId>,
+}
+
+impl Answered {
+    fn with(mut self, ending: Ending) {
+        if let Some(id) = self.id.take() {
+            self.engine.ledger.end(&id, ending);
+        }
+    }
 }
 
 impl Drop for Answered {
     fn drop(&mut self) {
-        self.engine.ledger.break_off(&self.id);
+        if let Some(id) = self.id.take() {
+            self.engine.ledger.break_off(&id);
+        }
     }
 }
 

@@ -225,3 +225,12 @@ async fn a_body_of_a_key_generation_is_small() {
     assert_eq!(error.code, ErrorCode::BodyTooLarge);
     assert!(cluster.engine(0).wallets.find(WalletRef::PublicKey(&[])).unwrap().is_none());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_repeated_the_moment_it_has_failed_is_worked_on_again() {
+    let cluster = Cluster::new(2, Settings::default()).await;
+    for _ in 0..500 {
+        let error = cluster.keygen(0, "k", "w", &[0, 1, 2]).await.unwrap_err();
+        assert_eq!(error.code, ErrorCode::InvalidThreshold, "{error:?}");
+    }
+}
