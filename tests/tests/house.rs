@@ -36,6 +36,7 @@ const SIMULATOR: &str = "threshold/simulator";
 const BIGNUM: &str = "threshold/bignum";
 const PAILLIER: &str = "threshold/paillier";
 const OBLIVIOUS: &str = "threshold/oblivious";
+const ECDSA: &str = "threshold/ecdsa";
 const CGGMP21: &str = "threshold/cggmp21";
 const DKLS23: &str = "threshold/dkls23";
 const KEYGEN: &str = "threshold/keygen";
@@ -61,8 +62,9 @@ const ROOMS: &[Room] = &[
     room(OBLIVIOUS, &[KEYS, SHARING],                                                 &[]),
     room(KEYGEN,    &[KEYS, SHARING, SESSION],                                        &[SIMULATOR]),
     room(FROST,     &[KEYS, SHARING, SESSION],                                        &[SIMULATOR, KEYGEN]),
-    room(CGGMP21,   &[KEYS, SHARING, SESSION, PAILLIER],                              &[SIMULATOR]),
-    room(DKLS23,    &[KEYS, SHARING, SESSION, OBLIVIOUS],                             &[SIMULATOR]),
+    room(ECDSA,     &[KEYS, SHARING, SESSION],                                        &[SIMULATOR]),
+    room(CGGMP21,   &[KEYS, SHARING, SESSION, ECDSA, PAILLIER],                       &[SIMULATOR]),
+    room(DKLS23,    &[KEYS, SHARING, SESSION, ECDSA, OBLIVIOUS],                      &[SIMULATOR]),
     room(CHAINS,    &[KEYS],                                                          &[]),
     room(REQUEST,   &[KEYS],                                                          &[]),
     room(IDENTITY,  &[KEYS, REQUEST],                                                 &[]),
@@ -81,7 +83,8 @@ const DEVELOPMENT: &[&str] = &[SIMULATOR, "fuzz", "tests"];
 
 /// The rooms of pure functions and state machines: clock, network, files and randomness are handed in.
 const PURE: &[&str] = &[
-    KEYS, SHARING, SESSION, SIMULATOR, BIGNUM, PAILLIER, OBLIVIOUS, KEYGEN, FROST, CGGMP21, CHAINS, REQUEST,
+    KEYS, SHARING, SESSION, SIMULATOR, BIGNUM, PAILLIER, OBLIVIOUS, ECDSA, KEYGEN, FROST, CGGMP21, DKLS23,
+    CHAINS, REQUEST,
 ];
 
 /// Crates that do I/O or run tasks; none may be reached from a pure room.

@@ -18,10 +18,9 @@ mod parallel;
 pub mod presign;
 mod presignature;
 pub mod sign;
-mod suite;
 
-pub use presignature::{Check, Presignature, PresignatureId, Presignatures, PublicPresignature};
-pub use suite::Suite;
+pub use presignature::{Check, Presignature, Presignatures, PublicPresignature};
+pub use quorate_ecdsa::{PresignatureId, Suite};
 
 /// The most signers of one signature: what they broadcast while presigning must fit into evidence.
 pub const MAX_SIGNERS: usize = 16;

@@ -28,5 +28,4 @@ pub use message::{
 };
 pub use protocol::{Contribution, Presign};
 pub use setup::{MAX_PRESIGNATURES, PresignSecret, PresignSetup};
-pub(crate) use setup::{check_holders, key_digest, refuse};
 pub use stock::NonceStock;

@@ -7,16 +7,11 @@ use std::fmt;
 use std::io;
 
 use borsh::{BorshDeserialize, BorshSerialize};
+use quorate_ecdsa::{PresignatureId, Suite};
 use quorate_keys::{Secret, Transcript};
 use quorate_session::{MAX_SIGNATURES, Wire};
 use quorate_sharing::PartyIndex;
 use zeroize::Zeroizing;
-
-use crate::suite::Suite;
-
-/// The name of a presignature: a digest of the session that made it and its place there.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, BorshSerialize, BorshDeserialize)]
-pub struct PresignatureId(pub [u8; 32]);
 
 /// What all signers know of one presignature.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
@@ -100,18 +95,6 @@ impl PublicPresignature {
     /// The signers.
     pub fn signers(&self) -> impl ExactSizeIterator<Item = PartyIndex> + '_ {
         self.checks.keys().copied()
-    }
-}
-
-impl fmt::Debug for PresignatureId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{self}")
-    }
-}
-
-impl fmt::Display for PresignatureId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
 

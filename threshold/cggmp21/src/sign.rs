@@ -12,8 +12,8 @@
 
 mod message;
 mod protocol;
-mod randomise;
 mod setup;
+mod share;
 
 pub use message::{Fault, Message};
 pub use protocol::{Aggregating, Contribution, Sign};

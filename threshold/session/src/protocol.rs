@@ -289,6 +289,15 @@ pub enum Failure<F> {
 #[error("session can't start: {0}")]
 pub struct SetupError(pub String);
 
+impl SetupError {
+    /// With a reason for the reader.
+    #[must_use]
+    #[allow(clippy::needless_pass_by_value, reason = "it is what `map_err` hands over")]
+    pub fn because(reason: impl ToString) -> Self {
+        Self(reason.to_string())
+    }
+}
+
 /// The evidence does not show what it claims.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not proven: {0}")]

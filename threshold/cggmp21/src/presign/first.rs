@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use group::Group;
+use quorate_ecdsa::Suite;
 use quorate_paillier::proofs::claim::{Claim, all_hold};
 use quorate_paillier::proofs::enc_elg;
 use quorate_paillier::{Ciphertext, Keys, Nonce, SecretKeys, to_natural};
@@ -14,7 +16,6 @@ use super::message::{Encrypted, Encryption, Fault};
 use super::parties::{First, Parties};
 use super::stock::{Drawn, Stock};
 use crate::parallel;
-use crate::suite::{Suite, random_point};
 
 /// What a signer keeps of round 1 of one presignature. Erased on drop.
 pub(crate) struct Own<C: Suite> {
@@ -171,4 +172,19 @@ pub(crate) fn check<C: Suite>(
     // None is false if each by itself is true.
     let wrong = places.iter().zip(&claims).find(|(_, claim)| !claim.holds(public));
     wrong.map_or(Ok(()), |((item, which), _)| Err(fault(*item, *which)))
+}
+
+/// A random point, of which nobody knows the discrete logarithm, not even who draws it.
+fn random_point<C: Suite>(rng: &mut dyn CryptoRngCore) -> C::Point {
+    loop {
+        let mut encoded = vec![2; C::POINT_BYTES];
+        if let Some(x) = encoded.get_mut(1..) {
+            rng.fill_bytes(x);
+        }
+        if let Some(point) = C::decode(&encoded)
+            && !bool::from(point.is_identity())
+        {
+            return point;
+        }
+    }
 }

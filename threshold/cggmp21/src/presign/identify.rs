@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use quorate_ecdsa::Suite;
 use quorate_paillier::proofs::{ReadyNonce, aff_g, dec};
 use quorate_paillier::{Keys, to_natural};
 use quorate_session::Blame;
@@ -17,7 +18,6 @@ use super::parties::{Board, Parties, Signer, Unreadable};
 use super::second::{Between, Exhibit, OwnProducts};
 use super::stock::Drawn;
 use crate::parallel;
-use crate::suite::Suite;
 
 /// In the transcripts of proofs of this round.
 pub(crate) const PURPOSE: &[u8] = b"identify";

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use quorate_ecdsa::Suite;
 use quorate_paillier::Keys;
 use quorate_paillier::proofs::claim::Claim;
 use quorate_paillier::proofs::elog;
@@ -15,7 +16,6 @@ use super::parties::{Board, First, Parties, Second, Third};
 use super::second::{Between, Exhibit};
 use super::setup::PresignSetup;
 use super::{first, identify, third};
-use crate::suite::Suite;
 
 /// `None` or `false` when the record does not show that `accused` committed `fault`.
 pub(super) fn judge<C: Suite>(

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use group::Group;
+use quorate_ecdsa::Suite;
 use quorate_keys::{Identity, Transcript};
 use quorate_paillier::proofs::{aff_g, dec, elog, enc_elg};
 use quorate_paillier::{Ciphertext, Keys, PublicKeys, SecretKeys};
@@ -11,9 +12,8 @@ use quorate_session::{Agreement, SessionId, SetupError};
 use quorate_sharing::{PartyIndex, lagrange_at_zero};
 
 use super::message::{Encrypted, Encryption, Pair, Product, Products, Sums};
-use super::setup::{PresignSetup, refuse};
+use super::setup::PresignSetup;
 use crate::auxiliary::AuxiliaryError;
-use crate::suite::Suite;
 
 /// The signers of one session.
 pub(crate) struct Parties<C: Suite> {
@@ -89,16 +89,18 @@ impl<C: Suite> Parties<C> {
         for member in agreement.committee().members() {
             let encoded = setup.key.verifying_shares.get(&member.index);
             let share = encoded.and_then(|share| C::decode(share));
-            let share =
-                share.ok_or_else(|| refuse(format!("no verifying share of party {}", member.index)))?;
-            let factor = lagrange_at_zero::<C>(member.index, &order).map_err(refuse)?;
+            let share = share.ok_or_else(|| {
+                SetupError::because(format!("no verifying share of party {}", member.index))
+            })?;
+            let factor = lagrange_at_zero::<C>(member.index, &order).map_err(SetupError::because)?;
             shares.insert(member.index, share * factor);
-            keys.insert(member.index, keys_of(&member.identity).map_err(refuse)?);
+            keys.insert(member.index, keys_of(&member.identity).map_err(SetupError::because)?);
             identities.insert(member.index, member.identity);
         }
-        let key = C::decode(setup.key.group_key.as_bytes()).ok_or_else(|| refuse("the key is no point"))?;
+        let key = C::decode(setup.key.group_key.as_bytes())
+            .ok_or_else(|| SetupError::because("the key is no point"))?;
         if shares.values().sum::<C::Point>() != key {
-            return Err(refuse("the verifying shares of these signers don't add up to the key"));
+            return Err(SetupError::because("the verifying shares of these signers don't add up to the key"));
         }
         let count = usize::from(setup.count);
         Ok(Self { session: agreement.session(), order, identities, keys, shares, key, count })

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use quorate_ecdsa::{Suite, key_digest};
 use quorate_paillier::SecretKeys;
 use quorate_session::{
     Agreement, Blame, Consistency, Expected, Failure, Inbox, NotProven, Outgoing, PartOf, Protocol,
@@ -18,12 +19,11 @@ use super::judge;
 use super::message::{ENCRYPT, Fault, IDENTIFY, Identification, MULTIPLY, Message, Product, SUM, Sum};
 use super::parties::{Board, First, Parties, Second, Signer, Third, Unreadable};
 use super::second::{self, OwnProducts};
-use super::setup::{PresignSecret, PresignSetup, key_digest, refuse};
+use super::setup::{PresignSecret, PresignSetup};
 use super::stock::Stock;
 use super::third::{self, OwnSums};
 use crate::parallel;
 use crate::presignature::Presignatures;
-use crate::suite::Suite;
 
 /// The making of presignatures; see the module documentation for the rounds.
 pub enum Presign<C: Suite> {
@@ -133,14 +133,15 @@ impl<C: Suite> Protocol for Presign<C> {
         let me = context.me();
         let auxiliary = &secret.auxiliary;
         let parties = Parties::<C>::new(context.agreement(), &setup, |party| auxiliary.of(party))?;
-        let keys = auxiliary.own().map_err(refuse)?;
+        let keys = auxiliary.own().map_err(SetupError::because)?;
         let signers: Vec<_> = parties.indices().collect();
-        let factor = lagrange_at_zero::<C>(me, &signers).map_err(refuse)?;
-        let share = secret.share.secret_share::<C>().map_err(refuse)?;
+        let factor = lagrange_at_zero::<C>(me, &signers).map_err(SetupError::because)?;
+        let share = secret.share.secret_share::<C>().map_err(SetupError::because)?;
         let share = Box::new(Zeroizing::new(factor * share.expose()));
         let mut stock = secret.stock.open(auxiliary, &parties, me);
         let begun = first::begin(&parties, me, &keys, &mut stock, rng);
-        let (own, encrypted, proofs) = begun.ok_or_else(|| refuse("the keys of a signer are missing"))?;
+        let (own, encrypted, proofs) =
+            begun.ok_or_else(|| SetupError::because("the keys of a signer are missing"))?;
         let direct = proofs.into_iter().map(|(to, proofs)| (to, Message::EncryptionProofs(proofs)));
         let send = Outgoing { broadcast: Some(Message::Encrypted(encrypted)), direct: direct.collect() };
         let key_digest = key_digest(&setup.key);

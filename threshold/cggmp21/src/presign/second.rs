@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use ff::Field;
+use quorate_ecdsa::Suite;
 use quorate_paillier::proofs::claim::{Claim, all_hold};
 use quorate_paillier::proofs::{aff_g, elog};
 use quorate_paillier::{Ciphertext, Keys, Natural, Nonce, SecretKeys, to_natural, to_scalar};
@@ -17,7 +18,6 @@ use super::message::{Fault, MULTIPLY, Pair, Product, Products, Sum};
 use super::parties::{First, Multiplied, Parties, Second, Signer};
 use super::stock::{Drawn, Stock};
 use crate::parallel;
-use crate::suite::Suite;
 
 /// What a signer keeps of one product that it made.
 pub(crate) struct OwnProduct {

@@ -3,15 +3,14 @@
 use std::sync::Arc;
 
 use borsh::{BorshDeserialize, BorshSerialize};
-use quorate_keys::Transcript;
+use quorate_ecdsa::{Suite, check_key};
 use quorate_paillier::Sizes;
 use quorate_session::{Evidence, SessionContext, SetupError, Wire};
-use quorate_sharing::{Committee, KeyShare, PublicShares};
+use quorate_sharing::{KeyShare, PublicShares};
 
 use super::stock::NonceStock;
 use crate::MAX_SIGNERS;
 use crate::auxiliary::{Auxiliary, PublicAuxiliary};
-use crate::suite::Suite;
 
 /// The most presignatures that one session makes. The larger the committee, the fewer fit into its messages: see
 /// [`PresignSetup::limit`].
@@ -70,77 +69,32 @@ impl PresignSetup {
         context: &SessionContext,
         secret: &PresignSecret,
     ) -> Result<(), SetupError> {
-        let curve = self.key.group_key.curve();
-        if curve != C::ID {
-            return Err(refuse(format!("a key on {curve} can't sign in scheme {}", C::SCHEME)));
-        }
         let signers = context.committee();
         if signers.len() > MAX_SIGNERS {
-            return Err(refuse(format!("{} signers, at most {MAX_SIGNERS} sign together", signers.len())));
+            return Err(SetupError::because(format!(
+                "{} signers, at most {MAX_SIGNERS} sign together",
+                signers.len()
+            )));
         }
         let (count, limit) = (usize::from(self.count), Self::limit(signers.len()));
         if !(1..=limit).contains(&count) {
-            return Err(refuse(format!(
+            return Err(SetupError::because(format!(
                 "{count} presignatures, a session of {} signers makes 1 to {limit}",
                 signers.len()
             )));
         }
-        check_key(&self.key, context, &secret.share)?;
+        check_key::<C>(&self.key, context, &secret.share)?;
         let identities = signers.members().iter().map(|member| &member.identity);
-        let stored = secret.auxiliary.public().subset(identities).map_err(refuse)?;
+        let stored = secret.auxiliary.public().subset(identities).map_err(SetupError::because)?;
         if self.auxiliary != stored {
-            return Err(refuse("the auxiliary information of the setup is not the one that is stored here"));
+            return Err(SetupError::because(
+                "the auxiliary information of the setup is not the one that is stored here",
+            ));
         }
         let me = signers.member(context.me()).map(|member| member.identity);
         if me != Some(*secret.auxiliary.identity()) {
-            return Err(refuse("the stored auxiliary information is another party's"));
+            return Err(SetupError::because("the stored auxiliary information is another party's"));
         }
         Ok(())
     }
-}
-
-/// Whether a wallet's key, the stored share, and the agreed session belong together.
-///
-/// The session's committee holds at least the threshold's number of members by construction.
-pub(crate) fn check_key(
-    key: &PublicShares,
-    context: &SessionContext,
-    share: &KeyShare,
-) -> Result<(), SetupError> {
-    if key != share.public() {
-        return Err(refuse("the key of the setup is not the one whose share is stored here"));
-    }
-    if share.index() != context.me() {
-        let (stored, me) = (share.index(), context.me());
-        return Err(refuse(format!("the stored share is of party {stored}, this is party {me}")));
-    }
-    check_holders(key, context.agreement().epoch(), context.committee())
-}
-
-/// Whether signers are holders of a key.
-pub(crate) fn check_holders(key: &PublicShares, epoch: u64, signers: &Committee) -> Result<(), SetupError> {
-    if key.epoch != epoch {
-        return Err(refuse(format!("the share is of epoch {}, the session of epoch {epoch}", key.epoch)));
-    }
-    let holders = &key.committee;
-    if holders.threshold() != signers.threshold() {
-        let (key, session) = (holders.threshold(), signers.threshold());
-        return Err(refuse(format!("the key needs {key} signers, the session says {session}")));
-    }
-    match signers.members().iter().find(|signer| holders.member(signer.index) != Some(signer)) {
-        Some(stranger) => Err(refuse(format!("party {} holds no share of the key", stranger.index))),
-        None => Ok(()),
-    }
-}
-
-/// Digest of a wallet's public side.
-#[must_use]
-pub(crate) fn key_digest(key: &PublicShares) -> [u8; 32] {
-    let encoded = borsh::to_vec(key).unwrap_or_default();
-    Transcript::new(b"quorate/cggmp21/key/v1").field("key", &encoded).digest()
-}
-
-#[allow(clippy::needless_pass_by_value, reason = "it is what `map_err` hands over")]
-pub(crate) fn refuse(reason: impl ToString) -> SetupError {
-    SetupError(reason.to_string())
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use quorate_ecdsa::Suite;
 use quorate_keys::{Identity, Transcript};
 use quorate_paillier::Keys;
 use quorate_paillier::proofs::ReadyNonce;
@@ -12,7 +13,6 @@ use rand_core::CryptoRngCore;
 use super::parties::Parties;
 use crate::auxiliary::{Auxiliary, AuxiliaryError};
 use crate::parallel;
-use crate::suite::Suite;
 
 /// Of this party's own key, for each presignature: K and G.
 const OWN: usize = 2;

@@ -1,6 +1,7 @@
 //! Round 3: each signer's parts of the nonce and of the product of nonce and key.
 
 use ff::Field;
+use quorate_ecdsa::{PresignatureId, Suite};
 use quorate_keys::Transcript;
 use quorate_paillier::proofs::elog;
 use quorate_paillier::to_scalar;
@@ -13,8 +14,7 @@ use super::first::Own;
 use super::message::{Fault, Product, SUM, Sums};
 use super::parties::{Board, First, Parties, Third};
 use super::second::OwnProducts;
-use crate::presignature::{Check, Presignature, PresignatureId, PublicPresignature};
-use crate::suite::Suite;
+use crate::presignature::{Check, Presignature, PublicPresignature};
 
 /// δᵢ and χᵢ. Erased on drop.
 pub(crate) struct OwnSums<C: Suite> {
@@ -100,12 +100,8 @@ pub(crate) fn finish<C: Suite>(
         let nonce = C::encode(&(third.k_point * inverse));
         (*party, Check { nonce, key: C::encode(&(third.chi_point * inverse)) })
     });
-    let id = Transcript::new(b"quorate/cggmp21/presignature/v1")
-        .field("session", parties.session().as_bytes())
-        .field("place", &(item as u64).to_le_bytes())
-        .digest();
     let public = PublicPresignature {
-        id: PresignatureId(id),
+        id: PresignatureId::new(&parties.session(), item),
         key,
         nonce: C::encode(&board.nonce()),
         checks: checks.collect(),

@@ -5,19 +5,18 @@ use std::fmt;
 use std::sync::Arc;
 
 use ff::Field;
-use quorate_keys::{Signature, ecdsa};
+use quorate_ecdsa::{Randomised, Suite};
 use quorate_session::{
-    Agreement, Blame, Consistency, Expected, Failure, Inbox, Made, NotProven, Outgoing, Output, Protocol,
+    Agreement, Blame, Consistency, Expected, Failure, Inbox, NotProven, Outgoing, Output, Protocol,
     ProtocolId, Received, Record, SessionContext, SetupError, Step,
 };
 use quorate_sharing::PartyIndex;
 use rand_core::CryptoRngCore;
 
 use super::message::{Fault, Message, SHARE};
-use super::randomise::Randomised;
 use super::setup::SignSetup;
+use super::share::{is_right, sign};
 use crate::presignature::Presignatures;
-use crate::suite::Suite;
 
 /// Signing; see the module documentation.
 #[derive(Debug)]
@@ -69,7 +68,7 @@ impl<C: Suite> Protocol for Sign<C> {
         let shares: Vec<_> = randomised
             .iter()
             .zip(presignatures)
-            .map(|(randomised, presignature)| randomised.sign(presignature))
+            .map(|(randomised, presignature)| sign(randomised, presignature))
             .collect::<Result<_, _>>()?;
         if context.me() == setup.aggregator {
             let state = Aggregating { context, setup, randomised, shares };
@@ -137,14 +136,11 @@ impl<C: Suite> Aggregating<C> {
             let of_signature: Vec<_> =
                 shares.iter().filter_map(|(party, all)| Some((*party, all.get(place)?))).collect();
             let sum = of_signature.iter().fold(C::Scalar::ZERO, |sum, (_, share)| sum + *share);
-            let signature = Signature::from_bytes(randomised.signature(&sum));
-            let public_key = randomised.public_key;
-            let signature = ecdsa::low_s(C::SCHEME, &signature);
-            match signature.filter(|signature| public_key.verify(&task.digest, signature).is_ok()) {
-                Some(signature) => made.push(Made { signature, public_key }),
+            match randomised.signature(&sum) {
+                Some(signature) => made.push(signature),
                 None => {
                     let is_wrong = |(party, share): &&(PartyIndex, &C::Scalar)| {
-                        randomised.is_right(task, *party, share) != Some(true)
+                        is_right(randomised, &task.presignature, *party, share) != Some(true)
                     };
                     // This party's own share only when nobody else's is wrong.
                     let (mine, theirs): (Vec<_>, Vec<_>) =
@@ -175,7 +171,7 @@ impl<C: Suite> Aggregating<C> {
 
 fn randomise<C: Suite>(agreement: &Agreement, setup: &SignSetup) -> Result<Vec<Randomised<C>>, SetupError> {
     let tasks = setup.tasks.iter().enumerate();
-    tasks.map(|(place, task)| Randomised::new(agreement, setup, task, place)).collect()
+    tasks.map(|(place, task)| Randomised::new(agreement, &setup.key, &task.signing(place))).collect()
 }
 
 fn decode<C: Suite>(sent: &[[u8; 32]], count: usize) -> Option<Vec<C::Scalar>> {
@@ -207,11 +203,9 @@ fn judge<C: Suite>(
             let shares = decode::<C>(&sent()?, setup.tasks.len())?;
             let randomised = randomise::<C>(agreement, setup).ok()?;
             let mut wrong = setup.tasks.iter().zip(&randomised).zip(&shares);
-            Some(
-                wrong.any(|((task, randomised), share)| {
-                    randomised.is_right(task, accused, share) == Some(false)
-                }),
-            )
+            Some(wrong.any(|((task, randomised), share)| {
+                is_right(randomised, &task.presignature, accused, share) == Some(false)
+            }))
         }
     }
 }

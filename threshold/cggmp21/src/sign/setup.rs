@@ -3,14 +3,13 @@
 use std::collections::BTreeSet;
 
 use borsh::{BorshDeserialize, BorshSerialize};
+use quorate_ecdsa::{Signing, Suite, check_holders, key_digest};
 use quorate_keys::DerivationPath;
 use quorate_session::{MAX_SIGNATURES, SessionContext, SetupError, Wire};
 use quorate_sharing::{PartyIndex, PublicShares};
 
 use crate::MAX_SIGNERS;
-use crate::presign::{check_holders, key_digest, refuse};
 use crate::presignature::{Presignature, PublicPresignature};
-use crate::suite::Suite;
 
 /// What is signed, with which wallet, and who puts the signatures together.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
@@ -34,6 +33,14 @@ pub struct SignTask {
     pub presignature: PublicPresignature,
 }
 
+impl SignTask {
+    /// What is signed in this place, and with what.
+    pub(crate) fn signing(&self, place: usize) -> Signing<'_> {
+        let PublicPresignature { id, nonce, .. } = &self.presignature;
+        Signing { place, digest: self.digest, path: &self.path, presignature: *id, nonce }
+    }
+}
+
 impl Wire for SignSetup {
     const MAX_BYTES: usize = PublicShares::MAX_BYTES + MAX_SIGNATURES * (1280 + MAX_SIGNERS * 80);
 }
@@ -45,45 +52,48 @@ impl SignSetup {
         context: &SessionContext,
         presignatures: &[Presignature],
     ) -> Result<(), SetupError> {
-        let curve = self.key.group_key.curve();
-        if curve != C::ID {
-            return Err(refuse(format!("a key on {curve} can't sign in scheme {}", C::SCHEME)));
-        }
         let signatures = self.tasks.len();
         if !(1..=MAX_SIGNATURES).contains(&signatures) {
-            return Err(refuse(format!("{signatures} signatures, a session makes 1 to {MAX_SIGNATURES}")));
+            return Err(SetupError::because(format!(
+                "{signatures} signatures, a session makes 1 to {MAX_SIGNATURES}"
+            )));
         }
         let signers = context.committee();
-        check_holders(&self.key, context.agreement().epoch(), signers)?;
+        check_holders::<C>(&self.key, context.agreement().epoch(), signers)?;
         if !signers.contains(self.aggregator) {
-            return Err(refuse(format!(
+            return Err(SetupError::because(format!(
                 "the aggregator, party {}, is not among the signers",
                 self.aggregator
             )));
         }
         if presignatures.len() != signatures {
-            return Err(refuse("not one presignature for each signature"));
+            return Err(SetupError::because("not one presignature for each signature"));
         }
         let distinct: BTreeSet<_> = self.tasks.iter().map(|task| task.presignature.id).collect();
         if distinct.len() != signatures {
-            return Err(refuse("one presignature for two signatures would give the key away"));
+            return Err(SetupError::because("one presignature for two signatures would give the key away"));
         }
         let key = key_digest(&self.key);
         for (task, presignature) in self.tasks.iter().zip(presignatures) {
             if task.presignature != *presignature.public() {
-                return Err(refuse("the presignature of the setup is not the one that is stored here"));
+                return Err(SetupError::because(
+                    "the presignature of the setup is not the one that is stored here",
+                ));
             }
             if presignature.party() != context.me() {
-                return Err(refuse("the stored presignature is another party's"));
+                return Err(SetupError::because("the stored presignature is another party's"));
             }
             if !presignature.is_whole() {
-                return Err(refuse(format!("the presignature {} is damaged", task.presignature.id)));
+                return Err(SetupError::because(format!(
+                    "the presignature {} is damaged",
+                    task.presignature.id
+                )));
             }
             if task.presignature.key != key {
-                return Err(refuse("the presignature is of another key or epoch"));
+                return Err(SetupError::because("the presignature is of another key or epoch"));
             }
             if !task.presignature.signers().eq(signers.indices()) {
-                return Err(refuse("the presignature is of other signers"));
+                return Err(SetupError::because("the presignature is of other signers"));
             }
         }
         Ok(())
