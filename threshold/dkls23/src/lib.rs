@@ -14,3 +14,16 @@
 //! may be done with the seeds of that pair any more.
 
 pub mod pairs;
+pub mod presign;
+mod presignature;
+pub mod sign;
+
+pub use presignature::{Presignature, Presignatures, PublicPresignature};
+pub use quorate_ecdsa::{PresignatureId, Suite};
+pub use quorate_oblivious::vole::Multiplied;
+
+/// The most signers of one signature.
+pub const MAX_SIGNERS: usize = 16;
+
+/// The most signatures that one session makes: what one signer sends to another fits into one message.
+pub const MAX_SIGNATURES: usize = 16;

@@ -9,6 +9,7 @@
 
 mod message;
 mod protocol;
+mod shared;
 #[cfg(test)]
 mod tests;
 
@@ -17,13 +18,15 @@ use std::fmt;
 use std::io;
 
 use borsh::{BorshDeserialize, BorshSerialize};
-use quorate_keys::{Secret, Transcript};
+use quorate_keys::Secret;
 use quorate_oblivious::pprf::{PuncturedSeeds, WholeSeeds};
 use quorate_session::Wire;
-use quorate_sharing::{MAX_PARTIES, PartyIndex, PublicShares};
+use quorate_sharing::{MAX_PARTIES, PartyIndex};
 
 pub use message::{Begin, Fault, Grow, Message};
 pub use protocol::{Acknowledging, Beginning, Contribution, Growing, PairsProtocol, Setup};
+pub use shared::SharedPairs;
+pub(crate) use shared::Unchecked;
 
 /// What one holder of a key has for multiplying with the others. Erased on drop.
 #[derive(Debug, BorshSerialize, BorshDeserialize)]
@@ -102,11 +105,4 @@ impl BorshDeserialize for Pair {
         reader.read_exact(zero.expose_mut())?;
         Ok(Self { sending, receiving, zero })
     }
-}
-
-/// Digest of a key's public side.
-#[must_use]
-pub(crate) fn key_digest(key: &PublicShares) -> [u8; 32] {
-    let encoded = borsh::to_vec(key).unwrap_or_default();
-    Transcript::new(b"quorate/dkls23/key/v1").field("key", &encoded).digest()
 }

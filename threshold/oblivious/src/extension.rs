@@ -17,7 +17,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use crate::pprf::{Block, PuncturedSeeds, WholeSeeds};
 use crate::transpose::transpose;
-use crate::{Cheat, DEPTH, Inconsistent, Malformed, OtherSeeds, ROWS, TREES, TransferId, halves};
+use crate::{Cheat, DEPTH, Inconsistent, Malformed, OtherRun, ROWS, TREES, TransferId, halves};
 
 /// Transfers of one run: the choices of one random factor, ξ of vector OLE.
 pub const TRANSFERS: usize = 512;
@@ -31,8 +31,8 @@ type Row = [u128; BLOCKS];
 /// What the receiver sends.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Extension {
-    /// The name of the seeds.
-    seeds: [u8; 32],
+    /// The name of the run and the seeds: so a message that is in the wrong place is not taken for cheating.
+    run: [u8; 32],
     /// Random, so that not even two runs of one id stretch the seeds alike.
     salt: Block,
     /// Of each tree, what makes its choices those of all trees.
@@ -88,7 +88,7 @@ pub fn receive(seeds: &WholeSeeds, id: &TransferId, rng: &mut dyn CryptoRngCore)
     }
     let hash = Hash::new(id, &salt, &corrections);
     let message = Extension {
-        seeds: *seeds.fingerprint(),
+        run: run(id, seeds.fingerprint()),
         salt,
         choices: hash.of(&choices).to_le_bytes(),
         rows: digest_of(id, rows.iter().map(|row| hash.of(row))),
@@ -101,7 +101,7 @@ pub fn receive(seeds: &WholeSeeds, id: &TransferId, rng: &mut dyn CryptoRngCore)
 /// Extends: the sender's side. Constant time in all that the message does not tell.
 ///
 /// # Errors
-/// When the message is not of the right size, was made with other seeds, or fits no choices. After the last, the seeds are spent.
+/// When the message is not of the right size, was made for another run or with other seeds, or fits no choices. After the last, the seeds are spent.
 ///
 /// # Security
 /// `id` must not have been used with these seeds before: two runs would show the receiver the sum of what the sender multiplies in them, so
@@ -110,8 +110,8 @@ pub fn send(seeds: &PuncturedSeeds, id: &TransferId, message: &Extension) -> Res
     if message.corrections.len() != TREES {
         return Err(Malformed("another number of trees").into());
     }
-    if message.seeds != *seeds.fingerprint() {
-        return Err(OtherSeeds.into());
+    if message.run != run(id, seeds.fingerprint()) {
+        return Err(OtherRun.into());
     }
     let stretch = Stretch::new(id, &message.salt);
     let mut rows = Zeroizing::new([Row::default(); ROWS]);
@@ -147,6 +147,12 @@ pub fn send(seeds: &PuncturedSeeds, id: &TransferId, message: &Extension) -> Res
         return Err(Inconsistent("extended transfers").into());
     }
     Ok(Sent { id: *id, columns: columns(&rows), delta })
+}
+
+/// Names a run with these seeds.
+fn run(id: &TransferId, seeds: &[u8; 32]) -> [u8; 32] {
+    let name = Transcript::new(b"quorate/oblivious/run/v1").field("id", id.as_bytes());
+    name.field("seeds", seeds).digest()
 }
 
 /// Digest of the hashes of all rows, as the receiver has them.
@@ -301,11 +307,12 @@ pub(crate) mod tests {
     fn every_run_is_another() {
         let (whole, punctured) = pprf::tests::seeds(1);
         let other = TransferId::new("other", &[1; 32], 0, party(1), party(2));
-        let (first, message) = receive(&whole, &ID, &mut rng(1));
-        let (second, _) = receive(&whole, &other, &mut rng(1));
+        let (first, mut message) = receive(&whole, &ID, &mut rng(1));
+        let (second, named) = receive(&whole, &other, &mut rng(1));
         assert_eq!(first.choices.expose(), second.choices.expose());
         assert_ne!(first.columns.expose(), second.columns.expose());
-        // Of one run, the other makes nothing.
+        // Of one run, the other makes nothing, whatever it is called.
+        message.run = named.run;
         let inconsistent = Cheat::Inconsistent(Inconsistent("extended transfers"));
         assert_eq!(send(&punctured, &other, &message).err(), Some(inconsistent));
         // Should an id come twice, there is the salt.
@@ -321,11 +328,14 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn seeds_of_another_setup_are_not_taken_for_cheating() {
+    fn other_seeds_or_another_run_are_not_taken_for_cheating() {
         let (whole, _) = pprf::tests::seeds(1);
         let (_, punctured) = pprf::tests::seeds(2);
         let (_, message) = receive(&whole, &ID, &mut rng(1));
-        assert_eq!(send(&punctured, &ID, &message).err(), Some(Cheat::OtherSeeds(OtherSeeds)));
+        assert_eq!(send(&punctured, &ID, &message).err(), Some(Cheat::OtherRun(OtherRun)));
+        let other = TransferId::new("another", &[0; 32], 0, party(1), party(2));
+        let (_, punctured) = pprf::tests::seeds(1);
+        assert_eq!(send(&punctured, &other, &message).err(), Some(Cheat::OtherRun(OtherRun)));
     }
 
     #[test]

@@ -19,7 +19,8 @@
 //! - messages to one set of seeds are checked one after the other, and all of one session get one verdict;
 //! - after an [`Inconsistent`] message nothing is done with these seeds any more, also not in sessions that run: this is durable before the
 //!   peer can notice anything;
-//! - seeds of another setup, as after a restored backup, are not taken for cheating: they have a fingerprint, and give [`OtherSeeds`].
+//! - seeds of another setup, as after a restored backup, and messages of another session are not taken for cheating: each message names what it is made
+//!   for and with, and gives [`OtherRun`] elsewhere.
 //!
 //! No two runs may have the same [`TransferId`]. Should it happen all the same, salts keep the runs apart: the receiver draws that of the
 //! transfers, the sender that of its multiplication, so that each protects its own secrets.
@@ -57,10 +58,10 @@ pub struct Malformed(pub(crate) &'static str);
 #[error("a consistency check of {0} failed")]
 pub struct Inconsistent(pub(crate) &'static str);
 
-/// A message that was made with other seeds than those that are stored here: an old copy of either, and no reason to give up anything.
+/// A message that was made for another run, or with other seeds than those that are stored here: an old copy of either, and no reason to give up anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("made with other seeds")]
-pub struct OtherSeeds;
+#[error("made for another run, or with other seeds")]
+pub struct OtherRun;
 
 /// What is wrong with a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -70,7 +71,7 @@ pub enum Cheat {
     Malformed(#[from] Malformed),
     /// With what it was made.
     #[error(transparent)]
-    OtherSeeds(#[from] OtherSeeds),
+    OtherRun(#[from] OtherRun),
     /// What it says.
     #[error(transparent)]
     Inconsistent(#[from] Inconsistent),

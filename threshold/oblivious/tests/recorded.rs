@@ -285,7 +285,8 @@ impl Naive {
         let mut hashes = b"quorate/oblivious/rows/v1".to_vec();
         hashes.extend(self.id);
         hashes.extend(rows.iter().flat_map(hash));
-        let mut message = [fingerprint, salt, &32_u32.to_le_bytes()].concat();
+        let run = transcript("quorate/oblivious/run/v1", &[("id", &self.id), ("seeds", fingerprint)]);
+        let mut message = [&run[..32], salt, &32_u32.to_le_bytes()].concat();
         message.extend(&sent);
         message.extend(hash(&choices));
         message.extend(digest(&SHA256, &hashes).as_ref());

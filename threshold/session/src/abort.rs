@@ -22,6 +22,23 @@ pub enum Abort {
         /// What they did.
         reason: String,
     },
+    /// Named peers cheated in what they did with this party alone: it knows that, and can't show it to others.
+    Witnessed {
+        /// The peers.
+        parties: Vec<PartyIndex>,
+        /// What they did.
+        reason: String,
+        /// Whether nothing may be done any more with what this party and they have in common: see
+        /// [`Protocol::is_lasting`](crate::Protocol::is_lasting).
+        lasting: bool,
+    },
+    /// A peer has ended the session over others, who cheated before it alone. So it says: one of them is at fault.
+    Withdrawn {
+        /// The peer.
+        by: PartyIndex,
+        /// The others.
+        over: Vec<PartyIndex>,
+    },
     /// Something is wrong and nobody can be named.
     Unattributed {
         /// What is wrong.
@@ -40,8 +57,8 @@ impl Abort {
     pub fn culprits(&self) -> Vec<PartyIndex> {
         match self {
             Self::Proven { evidence } => evidence.iter().map(|evidence| evidence.accused).collect(),
-            Self::Attributed { parties, .. } => parties.clone(),
-            Self::Unattributed { .. } | Self::Local { .. } => Vec::new(),
+            Self::Attributed { parties, .. } | Self::Witnessed { parties, .. } => parties.clone(),
+            Self::Withdrawn { .. } | Self::Unattributed { .. } | Self::Local { .. } => Vec::new(),
         }
     }
 
@@ -49,6 +66,15 @@ impl Abort {
     #[must_use]
     pub fn is_proven(&self) -> bool {
         matches!(self, Self::Proven { .. })
+    }
+}
+
+/// A list of parties, each after a space.
+struct Parties<'a>(&'a [PartyIndex]);
+
+impl fmt::Display for Parties<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|party| write!(f, " party {party}"))
     }
 }
 
@@ -63,9 +89,13 @@ impl fmt::Display for Abort {
                 })
             }
             Self::Attributed { parties, reason } => {
-                f.write_str("attributed:")?;
-                parties.iter().try_for_each(|party| write!(f, " party {party}"))?;
-                write!(f, ": {reason}")
+                write!(f, "attributed:{}: {reason}", Parties(parties))
+            }
+            Self::Witnessed { parties, reason, .. } => {
+                write!(f, "witnessed here alone:{}: {reason}", Parties(parties))
+            }
+            Self::Withdrawn { by, over } => {
+                write!(f, "party {by} ended it over{}, without proof", Parties(over))
             }
             Self::Unattributed { reason } => write!(f, "unattributed: {reason}"),
             Self::Local { reason } => write!(f, "local: {reason}"),

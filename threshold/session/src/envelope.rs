@@ -22,6 +22,8 @@ pub enum Kind {
     Dispute,
     /// Evidence with which this party ended the session.
     Evidence,
+    /// Over whom this party ended the session, which it can't show to others.
+    Withdrawal,
 }
 
 /// The signed header.
@@ -151,7 +153,9 @@ impl Envelope {
         match self.header.kind {
             Kind::Round => !self.broadcast.is_digest() && !self.direct.is_digest(),
             Kind::Confirmation => self.broadcast.is_absent() && self.direct.is_absent(),
-            Kind::Dispute | Kind::Evidence => self.broadcast.whole().is_some() && self.direct.is_absent(),
+            Kind::Dispute | Kind::Evidence | Kind::Withdrawal => {
+                self.broadcast.whole().is_some() && self.direct.is_absent()
+            }
         }
     }
 
@@ -183,7 +187,7 @@ impl Header {
         match self.kind {
             Kind::Round => self.round.checked_sub(1),
             Kind::Confirmation => Some(self.round),
-            Kind::Dispute | Kind::Evidence => None,
+            Kind::Dispute | Kind::Evidence | Kind::Withdrawal => None,
         }
     }
 }
@@ -195,6 +199,7 @@ fn signed_digest(header: &Header, broadcast: &Part, direct: &Part) -> [u8; 32] {
         Kind::Confirmation => b"confirmation",
         Kind::Dispute => b"dispute",
         Kind::Evidence => b"evidence",
+        Kind::Withdrawal => b"withdrawal",
     };
     let optional = |digest: &Option<[u8; 32]>| digest.map_or_else(Vec::new, |digest| digest.to_vec());
     Transcript::new(b"quorate/envelope/v1")

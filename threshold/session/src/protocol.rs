@@ -128,6 +128,12 @@ pub trait Protocol: Sized + Send {
         true
     }
 
+    /// Whether nothing may be done any more with what victim and culprit of this fault have in common, in whatever session: it tells about
+    /// secrets of the victim whether such faults are found. The caller makes that durable before it does anything else.
+    fn is_lasting(_fault: &Self::Fault) -> bool {
+        false
+    }
+
     /// Judges an accusation offline. The caller has checked all signatures in `record`, and that they belong to the
     /// session of `agreement`, and that `setup` is the one agreed upon.
     ///

@@ -40,7 +40,7 @@ impl Record {
             let keep = match kind {
                 Kind::Round | Kind::Confirmation => true,
                 Kind::Dispute => *sender == me,
-                Kind::Evidence => false,
+                Kind::Evidence | Kind::Withdrawal => false,
             };
             if keep {
                 *envelope = Arc::new(envelope.without_parts());

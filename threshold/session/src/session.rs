@@ -290,6 +290,7 @@ impl<P: Protocol> Session<P> {
             Kind::Confirmation => self.receive_confirmation(envelope),
             Kind::Dispute => self.receive_dispute(&envelope),
             Kind::Evidence => self.receive_evidence(&envelope),
+            Kind::Withdrawal => self.receive_withdrawal(&envelope),
         }
         self.proceed(rng);
     }

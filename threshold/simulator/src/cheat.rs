@@ -81,6 +81,10 @@ impl<P: Protocol> Protocol for Cheat<P> {
         P::needs(accused, fault, part)
     }
 
+    fn is_lasting(fault: &Self::Fault) -> bool {
+        P::is_lasting(fault)
+    }
+
     fn judge(
         agreement: &Agreement,
         setup: &Self::Setup,

@@ -12,6 +12,7 @@
 
 mod cast;
 mod cheat;
+pub mod judges;
 mod simulation;
 
 pub use cast::Cast;

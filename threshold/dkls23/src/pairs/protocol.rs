@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use borsh::{BorshDeserialize, BorshSerialize};
+use quorate_ecdsa::key_digest;
 use quorate_keys::{Secret, Transcript};
 use quorate_oblivious::pprf::{Choosing, Chosen, Offering, PuncturedSeeds, WholeSeeds};
 use quorate_oblivious::{Cheat, TransferId};
@@ -15,7 +16,7 @@ use quorate_sharing::{FacingKeys, PartyIndex, PublicShares};
 use rand_core::CryptoRngCore;
 
 use super::message::{ACKNOWLEDGE, BEGIN, Begin, Fault, GROW, Grow, Message};
-use super::{Pair, Pairs, PublicPairs, key_digest};
+use super::{Pair, Pairs, PublicPairs};
 
 /// For which key.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
@@ -193,6 +194,10 @@ impl Protocol for PairsProtocol {
         }
     }
 
+    fn is_lasting(fault: &Fault) -> bool {
+        fault.is_lasting()
+    }
+
     fn judge(
         _: &Agreement,
         _: &Setup,
@@ -305,7 +310,7 @@ impl Grown {
         let Self { chosen, whole, channel, zero, said: [own_begin, their_begin], grow } = self;
         let me = context.me();
         let sending: PuncturedSeeds = chosen.correct(&theirs.corrections).map_err(|cheat| match cheat {
-            Cheat::Malformed(_) | Cheat::OtherSeeds(_) => Fault::Malformed { victim: me },
+            Cheat::Malformed(_) | Cheat::OtherRun(_) => Fault::Malformed { victim: me },
             Cheat::Inconsistent(_) => Fault::Inconsistent { victim: me },
         })?;
         let undecryptable = Fault::Undecryptable { victim: me };

@@ -113,7 +113,8 @@ fn with_cheat(
 
 /// The victim names the cheater, and can't prove it; what it says.
 fn named(outcomes: &Outcomes<PairsProtocol>) -> String {
-    let Some(Outcome::Aborted(Abort::Attributed { parties, reason })) = outcomes.0.get(&party(VICTIM)) else {
+    let Some(Outcome::Aborted(Abort::Witnessed { parties, reason, .. })) = outcomes.0.get(&party(VICTIM))
+    else {
         panic!("the victim names nobody")
     };
     assert_eq!(*parties, [party(CHEATER)]);

@@ -1,6 +1,7 @@
 //! How a session ends badly, and whose fault it is.
 
-use quorate_sharing::PartyIndex;
+use borsh::{BorshDeserialize, BorshSerialize};
+use quorate_sharing::{MAX_PARTIES, PartyIndex};
 
 use super::{Action, MAX_STRIKES, Phase, Session};
 use crate::abort::Abort;
@@ -8,6 +9,14 @@ use crate::envelope::{Envelope, Kind, Part};
 use crate::evidence::{Claim, Evidence};
 use crate::protocol::{Blame, Protocol};
 use crate::wire::Wire;
+
+/// Over whom a party has ended the session.
+#[derive(BorshSerialize, BorshDeserialize)]
+struct Withdrawal(Vec<PartyIndex>);
+
+impl Wire for Withdrawal {
+    const MAX_BYTES: usize = 4 + 2 * MAX_PARTIES as usize;
+}
 
 impl<P: Protocol> Session<P> {
     /// Counts an unusable message.
@@ -56,6 +65,7 @@ impl<P: Protocol> Session<P> {
         };
         let mut proven = Vec::new();
         let mut parties = Vec::new();
+        let mut lasting = false;
         for (party, claim) in claims {
             let agreement = self.context.agreement();
             let fault = match &claim {
@@ -68,12 +78,45 @@ impl<P: Protocol> Session<P> {
                 proven.push(evidence);
             } else {
                 parties.push(party);
+                lasting |= fault.as_ref().is_some_and(P::is_lasting);
             }
         }
-        if proven.is_empty() {
-            self.abort(Abort::Attributed { parties, reason });
+        // What lasts is not lost beside a proof of something else.
+        if proven.is_empty() || lasting {
+            self.withdraw(parties, reason, lasting);
         } else {
             self.abort_with(proven);
+        }
+    }
+
+    /// Ends the session over what only this party saw, and tells everybody over whom: a peer that has seen nothing of it must not take this party for
+    /// silent. The caller hears of it first.
+    fn withdraw(&mut self, parties: Vec<PartyIndex>, reason: String, lasting: bool) {
+        if self.ended {
+            return;
+        }
+        let body = Withdrawal(parties.clone()).to_wire();
+        let round = self.round;
+        self.abort(Abort::Witnessed { parties, reason, lasting });
+        if let Ok(body) = body
+            && let Some(sealed) =
+                self.seal_for_all(self.header(Kind::Withdrawal, round, None), Part::Whole(body))
+        {
+            self.notify(sealed);
+        }
+    }
+
+    /// Takes a peer's word that the session is over, and of nothing else.
+    pub(super) fn receive_withdrawal(&mut self, envelope: &Envelope) {
+        let by = envelope.header.sender;
+        let withdrawal = envelope.broadcast.whole().and_then(|body| Withdrawal::from_wire(body).ok());
+        let others = |Withdrawal(over): &Withdrawal| {
+            let is_other = |party: &PartyIndex| *party != by && self.context.committee().contains(*party);
+            !over.is_empty() && over.iter().all(is_other)
+        };
+        match withdrawal.filter(others) {
+            Some(Withdrawal(over)) => self.abort(Abort::Withdrawn { by, over }),
+            None => self.strike(by),
         }
     }
 
