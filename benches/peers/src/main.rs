@@ -1,16 +1,18 @@
-//! Threshold ECDSA of this repository beside `cggmp24`, in one run, in one thread. See the README.
+//! Threshold ECDSA of this repository beside `cggmp24` and `dkls23`, in one run, in one thread. See the README.
 
+mod cggmp21;
 mod clock;
+mod dkls23;
 mod memory;
-mod ours;
-mod primes;
 mod report;
-mod theirs;
+mod sessions;
 
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
+use quorate_simulator::Cast;
 
+use cggmp21::{ours, theirs};
 use report::{Report, Sample};
 
 /// How often each measurement is made.
@@ -24,7 +26,7 @@ struct Repetitions {
 }
 
 const USAGE: &str =
-    "usage: quorate-peers [--quick] [--json] [--only keygen|online|presign|memory|auxiliary|primes]";
+    "usage: quorate-peers [--quick] [--json] [--only keygen|online|presign|dkls23|memory|auxiliary|primes]";
 
 fn main() -> Result<()> {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
@@ -60,7 +62,7 @@ fn alone<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
     rayon::ThreadPoolBuilder::new().num_threads(1).build()?.install(work)
 }
 
-const SECTIONS: [&str; 6] = ["keygen", "online", "presign", "memory", "auxiliary", "primes"];
+const SECTIONS: [&str; 7] = ["keygen", "online", "presign", "dkls23", "memory", "auxiliary", "primes"];
 
 fn measure(repetitions: &Repetitions, only: Option<&str>) -> Result<Report> {
     let mut report = Report::default();
@@ -69,6 +71,7 @@ fn measure(repetitions: &Repetitions, only: Option<&str>) -> Result<Report> {
             "keygen" => key_generation(&mut report, repetitions)?,
             "online" => online(&mut report, repetitions)?,
             "presign" => presigning(&mut report, repetitions)?,
+            "dkls23" => dkls(&mut report, repetitions)?,
             "memory" => memory(&mut report)?,
             "auxiliary" => auxiliary(&mut report)?,
             _ => primes(&mut report, repetitions),
@@ -93,7 +96,9 @@ fn key_generation(report: &mut Report, repetitions: &Repetitions) -> Result<()> 
     for (threshold, total, target) in [(3, 5, 8), (5, 9, 25)] {
         report::progress("key generation");
         let ours = |signed| {
-            repeat(repetitions.quick, || Ok([ours::key_generation(threshold, total, signed)?.total()]))
+            repeat(repetitions.quick, || {
+                Ok([sessions::key_generation(&Cast::new(threshold, total, 1), signed)?.1.total()])
+            })
         };
         let ([unsigned], [signed]) = (ours(false)?, ours(true)?);
         let [theirs] = repeat(repetitions.quick, || Ok([theirs::key_generation(threshold, total)?.total()]))?;
@@ -149,6 +154,31 @@ fn presigning(report: &mut Report, repetitions: &Repetitions) -> Result<()> {
     Ok(())
 }
 
+fn dkls(report: &mut Report, repetitions: &Repetitions) -> Result<()> {
+    report::progress("DKLS23");
+    let target = |micros| Some(Duration::from_micros(micros));
+    let [key, pairs] =
+        repeat(repetitions.long, || Ok(dkls23::ours::key_and_pairs(3, 5)?.map(|clocks| clocks.per_party())))?;
+    let both = key.0.iter().zip(&pairs.0).map(|(key, pairs)| *key + *pairs).collect();
+    let [theirs] = repeat(repetitions.long, || Ok([dkls23::theirs::key_generation(3, 5)?.per_party()]))?;
+    let name = "DKLS23, key generation 3 of 5 with pairs, per party";
+    report.add(name, "ms", Sample(both), Some(theirs), target(180_000));
+    report.add("of that, the pairs", "ms", pairs, None, None);
+    for (threshold, total, micros) in [(2, 3, 1800), (3, 5, 3000), (5, 9, 6000)] {
+        let (ours, theirs) =
+            (dkls23::ours::Wallet::new(threshold, total)?, dkls23::theirs::Wallet::new(threshold, total)?);
+        let [all, path] = repeat(repetitions.quick, || {
+            let clocks = ours.sign()?;
+            Ok([clocks.per_party(), clocks.critical_path()])
+        })?;
+        let [theirs] = repeat(repetitions.quick, || Ok([theirs.sign()?.per_party()]))?;
+        let name = format!("DKLS23, signature {threshold} of {total}");
+        report.add(&format!("{name}, per party"), "ms", all, Some(theirs), target(micros));
+        report.add(&format!("{name}, critical path"), "ms", path, None, None);
+    }
+    Ok(())
+}
+
 fn auxiliary(report: &mut Report) -> Result<()> {
     report::progress("auxiliary information");
     let [ours] = repeat(1, || Ok([ours::auxiliary(5)?.per_party()]))?;
@@ -160,10 +190,14 @@ fn auxiliary(report: &mut Report) -> Result<()> {
 
 fn memory(report: &mut Report) -> Result<()> {
     for (threshold, total) in [(3, 5), (5, 9)] {
-        report::progress("memory");
-        let ours = memory::in_a_process("ours", threshold, total)?;
-        let theirs = memory::in_a_process("theirs", threshold, total)?;
-        report.add_memory(&format!("memory, presignature {threshold} of {total}, per party"), &ours, &theirs);
+        for (what, [ours, theirs]) in
+            [("presignature", memory::CGGMP21), ("DKLS23, signature", memory::DKLS23)]
+        {
+            report::progress("memory");
+            let ours = memory::in_a_process(ours, threshold, total)?;
+            let theirs = memory::in_a_process(theirs, threshold, total)?;
+            report.add_memory(&format!("memory, {what} {threshold} of {total}, per party"), &ours, &theirs);
+        }
     }
     Ok(())
 }

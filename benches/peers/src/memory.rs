@@ -5,16 +5,21 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::{ours, theirs};
+use crate::{cggmp21, dkls23};
 
 /// What such a process is started with.
 pub(crate) const ARGUMENT: &str = "--memory";
+
+/// Ours and theirs, as the process is told.
+pub(crate) const CGGMP21: [&str; 2] = ["cggmp21", "cggmp24"];
+/// The same.
+pub(crate) const DKLS23: [&str; 2] = ["quorate-dkls23", "dkls23"];
 
 /// In bytes, of one party.
 pub(crate) struct Memory {
     /// What it keeps from session to session: keys, and tables if it has any.
     pub(crate) kept: u64,
-    /// At most, while presigning, besides that.
+    /// At most, while presigning, or signing where that is one, besides that.
     pub(crate) peak: u64,
 }
 
@@ -29,17 +34,25 @@ pub(crate) fn in_a_process(whose: &str, threshold: u16, total: u16) -> Result<Me
     Ok(Memory { kept: kept.parse()?, peak: peak.parse()? })
 }
 
-/// Presigns once, all parties in this process, and prints what that takes of each.
+/// Presigns or signs once, all parties in this process, and prints what that takes of each.
 pub(crate) fn measure(whose: &str, threshold: u16, total: u16) -> Result<()> {
     let empty = resident("VmRSS:")?;
     let (kept, peak) = match whose {
-        "ours" => {
-            let wallet = ours::Wallet::new(threshold, total)?;
+        "cggmp21" => {
+            let wallet = cggmp21::ours::Wallet::new(threshold, total)?;
             during(|| wallet.presign(false).map(drop))?
         }
-        "theirs" => {
-            let wallet = theirs::Wallet::new(threshold, total)?;
+        "cggmp24" => {
+            let wallet = cggmp21::theirs::Wallet::new(threshold, total)?;
             during(|| wallet.presign().map(drop))?
+        }
+        "quorate-dkls23" => {
+            let wallet = dkls23::ours::Wallet::new(threshold, total)?;
+            during(|| wallet.sign().map(drop))?
+        }
+        "dkls23" => {
+            let wallet = dkls23::theirs::Wallet::new(threshold, total)?;
+            during(|| wallet.sign().map(drop))?
         }
         other => bail!("{other}?"),
     };

@@ -140,7 +140,7 @@ impl Report {
     }
 
     pub(crate) fn print(&self) {
-        println!("| | unit | quorate | cggmp24 | target |");
+        println!("| | unit | quorate | peer | target |");
         println!("|---|---|---|---|---|");
         for row in &self.0 {
             println!("{}", row.line());

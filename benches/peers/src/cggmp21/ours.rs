@@ -1,6 +1,6 @@
-//! Quorate: real sessions that exchange signed bytes, as nodes run them, but for the network and the store.
+//! Quorate's CGGMP21.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,28 +9,20 @@ use quorate_cggmp21::auxiliary::{Auxiliary, AuxiliaryProtocol, EncodedKeys, Prim
 use quorate_cggmp21::presign::{NonceStock, Presign, PresignSecret, PresignSetup};
 use quorate_cggmp21::sign::{Message, Sign, SignSetup, SignTask};
 use quorate_cggmp21::{Presignature, Presignatures};
-use quorate_keygen::Keygen;
-use quorate_keys::{ChainCode, DerivationPath, GroupKey, Identity, Secret};
+use quorate_keys::{DerivationPath, Secret};
 use quorate_paillier::{Natural, SafePrime, SecretKeys, Sizes};
 use quorate_session::{
-    Action, Envelope, EnvelopeSigner, EnvelopeVerifier, Failure, Header, Keyring, Kind, Outgoing, Output,
-    Part, Protocol, Received, Session, SessionContext, Step, Wire, setup_digest,
+    Envelope, Failure, Header, Kind, Outgoing, Output, Part, Protocol, Received, SessionContext, Step, Wire,
+    setup_digest,
 };
-use quorate_sharing::{
-    Commitment, Committee, Curve, KeyShare, PartyIndex, Polynomial, PublicShares, Secp256k1,
-};
+use quorate_sharing::{Committee, KeyShare, PartyIndex, PublicShares, Secp256k1};
 use quorate_simulator::Cast;
-use rand_chacha::ChaCha20Rng;
-use rand_core::SeedableRng;
 
 use crate::clock::{Clocks, IN_A_ROW, time, time_each};
-
-fn rng(seed: u64) -> ChaCha20Rng {
-    ChaCha20Rng::seed_from_u64(seed)
-}
+use crate::sessions::{dealt, rng, run};
 
 fn safe_primes(number: usize) -> [SafePrime; 2] {
-    crate::primes::pair(number).map(|mut bytes| {
+    super::primes::pair(number).map(|mut bytes| {
         bytes.reverse();
         SafePrime::unchecked(Natural::from_le_bytes(&bytes))
     })
@@ -38,79 +30,6 @@ fn safe_primes(number: usize) -> [SafePrime; 2] {
 
 fn number(index: PartyIndex) -> usize {
     usize::from(index.get()) - 1
-}
-
-/// Signs nothing and believes everything: what is left is the protocol.
-struct Unsigned;
-
-impl EnvelopeSigner for Unsigned {
-    fn sign(&self, _: &[u8; 32]) -> [u8; 64] {
-        [0; 64]
-    }
-}
-
-impl EnvelopeVerifier for Unsigned {
-    fn verify(&self, _: &Identity, _: &[u8; 32], _: &[u8; 64]) -> bool {
-        true
-    }
-}
-
-fn unsigned() -> Keyring {
-    Keyring { signer: Arc::new(Unsigned), verifier: Arc::new(Unsigned) }
-}
-
-/// Runs a session of all parties of a committee to its end.
-fn run<P: Protocol>(
-    cast: &Cast,
-    committee: &Committee,
-    keyring: &dyn Fn(PartyIndex) -> Keyring,
-    setup: &P::Setup,
-    mut secret: impl FnMut(PartyIndex) -> P::Secret,
-) -> Result<(BTreeMap<PartyIndex, P::Output>, Clocks)>
-where
-    P::Setup: Clone,
-{
-    let contexts = cast.agree(committee, P::ID, setup_digest(&setup.to_wire()?), 0, &mut rng(1));
-    let places: BTreeMap<_, _> =
-        committee.indices().enumerate().map(|(place, index)| (index, place)).collect();
-    let mut clocks = Clocks::new(places.len());
-    let mut sessions = BTreeMap::new();
-    for (index, place) in &places {
-        let (secret, keyring) = (secret(*index), keyring(*index));
-        let (context, setup) = (Arc::clone(&contexts[index]), setup.clone());
-        let mut rng = rng(u64::from(index.get()));
-        let session = clocks.run(*place, || Session::<P>::new(context, setup, secret, keyring, &mut rng))?;
-        sessions.insert(*index, (session, rng));
-    }
-    let mut network = VecDeque::new();
-    let mut outputs = BTreeMap::new();
-    loop {
-        for (index, (session, rng)) in &mut sessions {
-            let place = places[index];
-            while let Some(action) = clocks.run(place, || session.next_action()) {
-                match action {
-                    Action::Send { to, bytes } => network.push_back((*index, to, bytes, clocks.at(place))),
-                    Action::Persist(_) => clocks.run(place, || session.persisted(rng)),
-                    Action::Done(output) => drop(outputs.insert(*index, output)),
-                    Action::Abort(abort) => bail!("party {index}: {abort}"),
-                }
-            }
-        }
-        let Some((from, to, bytes, sent)) = network.pop_front() else { break };
-        let (session, rng) = sessions.get_mut(&to).context("a party")?;
-        clocks.wait(places[&to], sent);
-        clocks.run(places[&to], || session.receive(from, &bytes, rng));
-    }
-    anyhow::ensure!(outputs.len() == places.len(), "not all parties have ended");
-    Ok((outputs, clocks))
-}
-
-/// A key of all parties, with or without signatures on what they send each other.
-pub(crate) fn key_generation(threshold: u16, total: u16, signed: bool) -> Result<Clocks> {
-    let cast = Cast::new(threshold, total, 1);
-    let keyring = |index| if signed { cast.keyring(index) } else { unsigned() };
-    let (_, clocks) = run::<Keygen<Secp256k1>>(&cast, cast.committee(), &keyring, &(), |_| ())?;
-    Ok(clocks)
 }
 
 /// Auxiliary information of primes that are there.
@@ -148,17 +67,7 @@ impl Wallet {
         let mut rng = rng(1);
         let cast = Cast::new(threshold, total, 1);
         let signers = cast.subset(&(1..=threshold).collect::<Vec<_>>());
-        let polynomial = Polynomial::<Secp256k1>::random(cast.committee().threshold(), &mut rng);
-        let commitment = Commitment::of(&polynomial);
-        let key = PublicShares {
-            group_key: GroupKey::from_bytes(Secp256k1::ID, &Secp256k1::encode(&commitment.constant()))?,
-            chain_code: ChainCode::new([1; 32]),
-            epoch: 0,
-            committee: cast.committee().clone(),
-            verifying_shares: commitment.verifying_shares(cast.committee().indices()),
-        };
-        let share = |index| (index, Secp256k1::scalar_to_bytes(&polynomial.evaluate(index)));
-        let secrets = signers.indices().map(share).collect();
+        let (key, secrets) = dealt(&cast)?;
         let mut keys = BTreeMap::new();
         for index in signers.indices() {
             let [p, q] = safe_primes(number(index));

@@ -24,7 +24,7 @@ fn rng(seed: u64) -> ChaCha20Rng {
 /// For N, and for the modulus of the parameters.
 fn primes(party: usize) -> Result<PregeneratedPrimes<SecurityLevel128>> {
     let [[p, q], [hat_p, hat_q]] = [2 * party, 2 * party + 1]
-        .map(|number| crate::primes::pair(number).map(|bytes| Integer::from_bytes_msf(&bytes)));
+        .map(|number| super::primes::pair(number).map(|bytes| Integer::from_bytes_msf(&bytes)));
     [p, q, hat_p, hat_q].try_into().map_err(|_| anyhow!("the primes are too small"))
 }
 

@@ -1,0 +1,5 @@
+//! CGGMP21, beside `cggmp24`.
+
+pub(crate) mod ours;
+mod primes;
+pub(crate) mod theirs;
