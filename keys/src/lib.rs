@@ -37,5 +37,5 @@ pub use scheme::{Curve, Scheme, UnknownName};
 pub use secret::Secret;
 pub use signature::{InvalidSignature, Signature};
 pub use stack::{wiping_stack, wiping_stack_if};
-pub use transcript::Transcript;
+pub use transcript::{Transcript, bulk_digest};
 pub use weierstrass::Weierstrass;

@@ -1,6 +1,6 @@
 //! Domain-separated hashing of labelled fields.
 
-use sha2::{Digest, Sha512};
+use sha2::{Digest, Sha256, Sha512};
 
 /// A hash over labelled fields: SHA-512, with the domain, every label and every field prefixed by its length.
 ///
@@ -40,6 +40,16 @@ impl Transcript {
     }
 }
 
+/// A digest of one field that may be long: SHA-256, which processors have instructions for, with the domain prefixed by its length.
+#[must_use]
+pub fn bulk_digest(domain: &[u8], bytes: &[u8]) -> [u8; 32] {
+    let mut digest = Sha256::new();
+    digest.update((domain.len() as u64).to_le_bytes());
+    digest.update(domain);
+    digest.update(bytes);
+    digest.finalize().into()
+}
+
 /// The two halves of 64 bytes.
 pub(crate) fn split(wide: &[u8; 64]) -> ([u8; 32], [u8; 32]) {
     let mut halves = ([0; 32], [0; 32]);
@@ -67,5 +77,13 @@ mod tests {
         assert_ne!(whole, Transcript::new(b"tes").field("ta", b"bc").digest());
         assert_ne!(Transcript::new(b"test").field("a", b"").digest(), Transcript::new(b"test").digest());
         assert_eq!(whole, Transcript::new(b"test").field("a", b"bc").digest());
+    }
+
+    #[test]
+    fn a_domain_can_not_be_shifted_into_what_is_digested() {
+        let whole = bulk_digest(b"test", b"abc");
+        assert_ne!(whole, bulk_digest(b"testa", b"bc"));
+        assert_ne!(whole, bulk_digest(b"test", b"abd"));
+        assert_eq!(whole, bulk_digest(b"test", b"abc"));
     }
 }

@@ -48,7 +48,7 @@ pub(crate) fn measure(whose: &str, threshold: u16, total: u16) -> Result<()> {
         }
         "quorate-dkls23" => {
             let wallet = dkls23::ours::Wallet::new(threshold, total)?;
-            during(|| wallet.sign().map(drop))?
+            during(|| wallet.sign(true).map(drop))?
         }
         "dkls23" => {
             let wallet = dkls23::theirs::Wallet::new(threshold, total)?;

@@ -37,7 +37,7 @@ impl EnvelopeVerifier for Unsigned {
     }
 }
 
-fn unsigned() -> Keyring {
+pub(crate) fn unsigned() -> Keyring {
     Keyring { signer: Arc::new(Unsigned), verifier: Arc::new(Unsigned) }
 }
 

@@ -33,6 +33,9 @@ pub trait Multiplied: Curve {
     /// g, a scalar for each transfer.
     fn gadget() -> &'static [Self::Scalar; TRANSFERS];
 
+    /// How many blocks of those bytes, at their end, [`Multiplied::pad`] looks at.
+    const PAD_BLOCKS: usize = 3;
+
     /// The scalar of 384 uniform bits, which stand at the end of these bytes: uniform but for 2⁻¹²⁷ at most. Constant time.
     fn pad(bytes: &[u8; 64]) -> Self::Scalar {
         Self::scalar_from_wide(bytes)
@@ -40,6 +43,8 @@ pub trait Multiplied: Curve {
 }
 
 impl Multiplied for Secp256k1 {
+    const PAD_BLOCKS: usize = 2;
+
     fn gadget() -> &'static [Self::Scalar; TRANSFERS] {
         static GADGET: LazyLock<[<Secp256k1 as Curve>::Scalar; TRANSFERS]> =
             LazyLock::new(gadget::<Secp256k1>);
@@ -201,13 +206,19 @@ impl Pads {
         let [key, start] = halves(&self.hashed);
         let (cipher, start) = (Aes128Enc::new(&key.into()), u128::from_le_bytes(start));
         let Stream(stream) = &mut self.stream;
-        for (counter, block) in (0_u128..).zip(stream.iter_mut()) {
+        // What is not looked at is not computed.
+        let needed = (0_u128..3 * WIDTH as u128).filter(|place| *place % 3 >= 3 - C::PAD_BLOCKS as u128);
+        let mut computed = 0;
+        for (block, counter) in stream.iter_mut().zip(needed) {
             *block = (start ^ counter).to_le_bytes().into();
+            computed += 1;
         }
+        let stream = stream.split_at_mut(computed).0;
         cipher.encrypt_blocks(stream);
         let mut scalars = Zeroizing::new([C::Scalar::ZERO; WIDTH]);
-        for (scalar, blocks) in scalars.iter_mut().zip(stream.chunks_exact(3)) {
-            self.wide.iter_mut().skip(16).zip(blocks.iter().flatten()).for_each(|(to, byte)| *to = *byte);
+        for (scalar, blocks) in scalars.iter_mut().zip(stream.chunks_exact(C::PAD_BLOCKS)) {
+            let wide = self.wide.as_chunks_mut().0.iter_mut().rev();
+            wide.zip(blocks.iter().rev()).for_each(|(to, block)| *to = (*block).into());
             *scalar = C::pad(&self.wide);
         }
         scalars

@@ -4,7 +4,7 @@
 //! signed broadcast of a round without the direct part, and the transport needs to know nothing.
 
 use borsh::{BorshDeserialize, BorshSerialize};
-use quorate_keys::Transcript;
+use quorate_keys::{Transcript, bulk_digest};
 use quorate_sharing::PartyIndex;
 
 use crate::agreement::{Agreement, SessionId};
@@ -64,7 +64,7 @@ impl Part {
     pub fn commitment(&self) -> Option<[u8; 32]> {
         match self {
             Self::Absent => None,
-            Self::Whole(bytes) => Some(Transcript::new(b"quorate/part/v1").field("body", bytes).digest()),
+            Self::Whole(bytes) => Some(bulk_digest(b"quorate/part/v2", bytes)),
             Self::Digest(digest) => Some(*digest),
         }
     }

@@ -121,9 +121,8 @@ fn fits<C: Suite>(
     let mut weight = [0; 16];
     rng.fill_bytes(&mut weight);
     let weight = C::Scalar::from_u128(u128::from_le_bytes(weight));
-    let weighted = |first: C::Point, second: C::Point| {
-        C::multi_exponentiate_vartime(&[(C::Scalar::ONE, first), (weight, second)])
-    };
+    let weighted =
+        |first: C::Point, second: C::Point| first + C::multi_exponentiate_vartime(&[(weight, second)]);
     let [u, v] = received.expose();
     let [u_check, v_check] = multiplying.checks;
     let theirs = weighted(u_check, v_check);

@@ -261,7 +261,8 @@ fn transfers_and_multiplications_of_another_size_name_their_author() {
 
 #[test]
 fn other_messages_than_a_round_has_convict_their_author() {
-    let changes: [(u8, fn(&mut Outgoing<Message>)); 4] = [
+    type Change = fn(&mut Outgoing<Message>);
+    let changes: [(u8, Change); 4] = [
         (EXTEND, |send| send.broadcast = Some(Message::Openings(vec![]))),
         (EXTEND, |send| *to_victim(send) = Message::Products(vec![])),
         (MULTIPLY, |send| send.broadcast = Some(Message::Commitments(vec![]))),

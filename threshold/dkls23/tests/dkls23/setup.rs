@@ -69,7 +69,7 @@ fn what_is_stored_and_does_not_fit_is_refused() {
     let other = Scene::<C>::new(2, 3, 2);
     let pairs = Arc::clone(&other.pairs[&party(1)]);
     let mut setup = setup.clone();
-    setup.pairs = other.public.clone();
+    setup.pairs = other.public;
     let secret = PresignSecret { share: scene.share(party(1)), pairs };
     let refused = refusal::<Sign<C>>(&scene, &[1, 2], 0, setup, secret);
     assert!(refused.contains("of another key or epoch"), "{refused}");

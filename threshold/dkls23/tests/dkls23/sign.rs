@@ -1,6 +1,6 @@
 //! Signatures, of honest parties and with wrong last messages.
 
-use quorate_dkls23::sign::{Message, Online, Sign};
+use quorate_dkls23::sign::{Message, Online, Share, Sign};
 use quorate_dkls23::{MAX_SIGNATURES, Multiplied, Presignature, Presignatures, Suite};
 use quorate_keys::ecdsa;
 use quorate_session::{Abort, Outgoing, Wire};
@@ -109,7 +109,9 @@ fn with_cheat(mut change: impl FnMut(&mut Outgoing<Message>) + Send + 'static) -
     simulation.run()
 }
 
-fn shares(send: &mut Outgoing<Message>) -> &mut Vec<[[u8; 32]; 2]> {
+type Change = fn(&mut Vec<Share>);
+
+fn shares(send: &mut Outgoing<Message>) -> &mut Vec<Share> {
     match send.direct.get_mut(&party(AGGREGATOR)) {
         Some(Message::Shares(shares)) => shares,
         _ => panic!("no shares for the aggregator"),
@@ -131,7 +133,7 @@ fn a_wrong_share_makes_no_signature_and_names_nobody() {
 
 #[test]
 fn shares_that_are_none_convict_their_author() {
-    let changes: [fn(&mut Vec<[[u8; 32]; 2]>); 3] =
+    let changes: [Change; 3] =
         [|shares| shares[1][1] = [0xFF; 32], |shares| shares.truncate(1), |shares| shares.push([[1; 32]; 2])];
     for change in changes {
         let outcomes = with_cheat(move |send| change(shares(send)));
@@ -146,7 +148,7 @@ fn shares_that_are_none_convict_their_author() {
 #[test]
 fn wrong_shares_of_presignatures_are_found_as_well() {
     let scene = Scene::<Secp256k1>::new(2, 2, 1);
-    let changes: [(fn(&mut Vec<[[u8; 32]; 2]>), bool); 2] =
+    let changes: [(Change, bool); 2] =
         [(|shares| shares[0][0] = [1; 32], false), (|shares| shares.clear(), true)];
     for (change, proven) in changes {
         let presignatures = scene.presign(&[1, 2], 1, 1);
