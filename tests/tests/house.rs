@@ -70,11 +70,11 @@ const ROOMS: &[Room] = &[
     room(IDENTITY,  &[KEYS, REQUEST],                                                 &[]),
     room(TRANSPORT, &[KEYS],                                                          &[]),
     room(HTTP,      &[REQUEST],                                                       &[]),
-    room(NODE,      &[KEYS, SHARING, SESSION, KEYGEN, FROST, PAILLIER, CGGMP21, CHAINS, REQUEST, IDENTITY, TRANSPORT, HTTP], &[SIMULATOR]),
+    room(NODE,      &[KEYS, SHARING, SESSION, KEYGEN, FROST, PAILLIER, CGGMP21, DKLS23, CHAINS, REQUEST, IDENTITY, TRANSPORT, HTTP], &[SIMULATOR]),
     room(CLIENT,    &[KEYS, CHAINS, REQUEST, IDENTITY, HTTP],                         &[]),
     room(CLI,       &[KEYS, SHARING, SESSION, KEYGEN, FROST, CHAINS, REQUEST, IDENTITY, TRANSPORT, NODE, CLIENT], &[]),
     // What is never shipped looks at everything.
-    room("fuzz",    &[KEYS, SHARING, SESSION, SIMULATOR, KEYGEN, FROST, CGGMP21, CHAINS, REQUEST, IDENTITY, TRANSPORT, NODE, CLIENT, CLI], &[]),
+    room("fuzz",    &[KEYS, SHARING, SESSION, SIMULATOR, KEYGEN, FROST, CGGMP21, DKLS23, CHAINS, REQUEST, IDENTITY, TRANSPORT, NODE, CLIENT, CLI], &[]),
     room("tests",   &[KEYS, SHARING, SESSION, SIMULATOR, KEYGEN, FROST, CHAINS, REQUEST, IDENTITY, TRANSPORT, NODE, CLIENT, CLI], &[]),
 ];
 

@@ -23,6 +23,10 @@ pub enum Step {
     Finished,
     /// The result is durable; nobody knows of it.
     Settled,
+    /// A peer was caught cheating, which is not stored.
+    Caught,
+    /// It is durable that nothing is done with the peer any more; nobody knows of it.
+    Banned,
 }
 
 impl fmt::Display for Step {
@@ -36,6 +40,8 @@ impl fmt::Display for Step {
             Self::Stored => f.write_str("stored"),
             Self::Finished => f.write_str("finished"),
             Self::Settled => f.write_str("settled"),
+            Self::Caught => f.write_str("caught"),
+            Self::Banned => f.write_str("banned"),
         }
     }
 }

@@ -30,6 +30,16 @@ pub(crate) enum Order {
 pub(crate) enum Provision {
     Auxiliary(NewAuxiliary),
     Presignatures(NewPresignatures),
+    Pairs(NewPairs),
+}
+
+/// Pairs of a wallet's holders.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub(crate) struct NewPairs {
+    /// The key generation that made the wallet.
+    pub(crate) wallet: SessionId,
+    /// Greater than that of all before.
+    pub(crate) number: u64,
 }
 
 /// Auxiliary information of some nodes.

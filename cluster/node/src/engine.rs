@@ -9,6 +9,7 @@ mod lingering;
 mod machine;
 mod member;
 mod pace;
+mod pairing;
 mod places;
 mod presigning;
 mod proposer;
@@ -41,6 +42,7 @@ use crate::config::Config;
 use crate::frame::Frame;
 use crate::ledger::{Admission, Ending, Ledger};
 use crate::metrics::{Metrics, count};
+use crate::pairings::Pairings;
 use crate::presignatures::PresignaturePool;
 use crate::primes::PrimePool;
 use crate::store::Store;
@@ -86,6 +88,7 @@ pub(crate) struct Parts {
     pub(crate) store: Arc<Store>,
     pub(crate) wallets: Wallets,
     pub(crate) auxiliaries: Auxiliaries,
+    pub(crate) pairings: Pairings,
     pub(crate) foreground: Workers,
     pub(crate) background: Workers,
     /// For the search of primes.
@@ -102,6 +105,7 @@ pub(crate) struct Engine {
     pub(crate) store: Arc<Store>,
     pub(crate) wallets: Wallets,
     pub(crate) auxiliaries: Auxiliaries,
+    pub(crate) pairings: Pairings,
     pub(crate) presignatures: Arc<PresignaturePool>,
     pub(crate) primes: Arc<PrimePool>,
     pub(crate) ledger: Ledger,
@@ -174,6 +178,7 @@ impl Engine {
             store,
             wallets,
             auxiliaries,
+            pairings,
             foreground,
             background,
             searchers,
@@ -182,6 +187,7 @@ impl Engine {
         Ok(Arc::new(Self {
             me: identity.identity(),
             auxiliaries,
+            pairings,
             presignatures: Arc::default(),
             primes: Arc::new(primes),
             foreground,

@@ -109,6 +109,8 @@ pub(crate) struct Invite {
     pub(crate) order: Order,
     /// The presignatures to use up, if the signatures need some.
     pub(crate) presignatures: Vec<PresignatureId>,
+    /// The session that made the pairs to use, if the signatures need some.
+    pub(crate) pairs: Option<SessionId>,
 }
 
 /// A member's refusal to take part.
@@ -145,9 +147,9 @@ pub(crate) enum Reason {
     Unable(String),
     /// This member has no halves of these presignatures any more.
     Lacking(Vec<PresignatureId>),
-    /// This member knows later auxiliary information of these nodes.
+    /// This member knows later auxiliary information or pairs of these nodes.
     Behind { epoch: u64 },
-    /// For these nodes this member has other auxiliary information, active: that of this session.
+    /// For these nodes this member has other auxiliary information or pairs, active: those of this session.
     Replaced { session: SessionId },
 }
 
@@ -160,9 +162,9 @@ impl fmt::Display for Reason {
             Self::Busy(why) | Self::Unable(why) => f.write_str(why),
             Self::Lacking(ids) => write!(f, "{} of the presignatures are not here", ids.len()),
             Self::Replaced { .. } => {
-                f.write_str("has other auxiliary information of these nodes; let it be made anew")
+                f.write_str("has other auxiliary information or pairs of these nodes; let them be made anew")
             }
-            Self::Behind { epoch } => write!(f, "there is auxiliary information of epoch {epoch} already"),
+            Self::Behind { epoch } => write!(f, "there is what was made for the {epoch}th time already"),
         }
     }
 }

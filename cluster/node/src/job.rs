@@ -11,21 +11,23 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use quorate_cggmp21::PublicPresignature;
 use quorate_cggmp21::sign::{SignSetup as EcdsaSetup, SignTask as EcdsaTask};
-use quorate_cggmp21::{MAX_SIGNERS, PublicPresignature};
+use quorate_dkls23::pairs::PublicPairs;
+use quorate_dkls23::sign::{SignSetup as ObliviousSetup, SignTask as ObliviousTask};
 use quorate_frost::{Setup as FrostSetup, TaprootTweak, Task};
 use quorate_keys::{DerivationPath, Identity, PublicKey, Scheme, Transcript, derive, taproot};
 use quorate_request::{
     ErrorBody, ErrorCode, KeygenRequest, Operation, SignRequest, Subject, Tweak, Verified, WalletId,
 };
-use quorate_session::{ProtocolId, Wire};
+use quorate_session::{ProtocolId, SessionId, Wire};
 use quorate_sharing::{Committee, Member, PartyIndex, Threshold};
 
 use crate::config::Config;
 use crate::frame::Sought;
-use crate::protocols;
+use crate::protocols::{self, Method};
 use crate::wallets::{Wallet, Wallets};
-pub(crate) use provision::{AuxiliaryJob, PresignJob, may_follow};
+pub(crate) use provision::{AuxiliaryJob, PairsJob, PresignJob, may_follow};
 use quorate_identity::peers::Peers;
 use transaction::Transaction;
 
@@ -36,6 +38,8 @@ const MAX_KEYGEN_BYTES: usize = 16 * 1024;
 const AUXILIARY_ROUND: Duration = Duration::from_secs(15);
 /// What one signer computes in a round of presigning for each presignature and signer, likewise.
 const PRESIGN_ROUND: Duration = Duration::from_secs(1);
+/// What one holder computes in a round of making pairs for each other one, likewise.
+const PAIRS_ROUND: Duration = Duration::from_secs(1);
 
 /// What this node is asked to take part in.
 #[derive(Debug, Clone)]
@@ -44,6 +48,7 @@ pub(crate) enum Job {
     Sign(Box<SignJob>),
     Auxiliary(AuxiliaryJob),
     Presign(Box<PresignJob>),
+    Pairs(PairsJob),
 }
 
 /// Make a wallet.
@@ -69,6 +74,8 @@ pub(crate) struct SignJob {
     pub(crate) transaction: Option<Transaction>,
     /// The signers, if the client named them.
     pub(crate) signers: Option<BTreeSet<PartyIndex>>,
+    /// The session that made the pairs to sign with, if it signs with some.
+    pub(crate) pairs: Option<SessionId>,
     protocol: ProtocolId,
 }
 
@@ -103,6 +110,7 @@ impl Job {
             Self::Sign(_) => "sign",
             Self::Auxiliary(_) => "auxiliary",
             Self::Presign(_) => "presign",
+            Self::Pairs(_) => "pairs",
         }
     }
 
@@ -112,6 +120,7 @@ impl Job {
             Self::Keygen(job) => Some(&job.wallet),
             Self::Sign(job) => Some(&job.wallet.id),
             Self::Presign(job) => Some(&job.wallet.id),
+            Self::Pairs(job) => Some(&job.wallet.id),
             Self::Auxiliary(_) => None,
         }
     }
@@ -121,6 +130,7 @@ impl Job {
         match self {
             Self::Sign(job) => Some(&job.wallet),
             Self::Presign(job) => Some(&job.wallet),
+            Self::Pairs(job) => Some(&job.wallet),
             Self::Keygen(_) | Self::Auxiliary(_) => None,
         }
     }
@@ -131,6 +141,10 @@ impl Job {
             Self::Keygen(_) | Self::Sign(_) => return config.round_timeout,
             Self::Auxiliary(job) => {
                 AUXILIARY_ROUND.saturating_mul(u32::try_from(job.parties.len()).unwrap_or(1))
+            }
+            Self::Pairs(job) => {
+                let holders = job.wallet.record.public.committee.len();
+                PAIRS_ROUND.saturating_mul(u32::try_from(holders).unwrap_or(1))
             }
             Self::Presign(job) => {
                 let signers = u32::try_from(job.origin.signers.len()).unwrap_or(1);
@@ -147,6 +161,7 @@ impl Job {
             Self::Sign(job) => &job.protocol,
             Self::Auxiliary(job) => &job.protocol,
             Self::Presign(job) => &job.protocol,
+            Self::Pairs(job) => &job.protocol,
         }
     }
 
@@ -157,6 +172,7 @@ impl Job {
             Self::Sign(job) => job.wallet.record.public.epoch,
             Self::Auxiliary(job) => job.epoch,
             Self::Presign(job) => job.wallet.record.public.epoch,
+            Self::Pairs(job) => job.wallet.record.public.epoch,
         }
     }
 
@@ -170,6 +186,7 @@ impl Job {
             ),
             Self::Auxiliary(job) => job.parties.len(),
             Self::Presign(job) => job.origin.signers.len(),
+            Self::Pairs(job) => job.wallet.record.public.committee.len(),
         }
     }
 
@@ -188,6 +205,10 @@ impl Job {
             }
             Self::Auxiliary(job) => (job.parties.iter().copied().collect(), true),
             Self::Presign(job) => (job.origin.signers.iter().copied().collect(), true),
+            Self::Pairs(job) => {
+                let members = job.wallet.record.public.committee.members();
+                (members.iter().map(|member| member.identity).collect(), true)
+            }
         }
     }
 
@@ -201,6 +222,7 @@ impl Job {
             Self::Auxiliary(job) => job.committee(chosen),
             Self::Sign(job) => holders(&job.wallet, chosen),
             Self::Presign(job) => holders(&job.wallet, chosen),
+            Self::Pairs(job) => holders(&job.wallet, chosen),
         }
     }
 
@@ -245,17 +267,32 @@ impl Job {
             Self::Keygen(_) => ().to_wire(),
             Self::Auxiliary(_) => AuxiliaryJob::setup(),
             Self::Presign(job) => job.setup(),
+            Self::Pairs(job) => job.setup(),
             Self::Sign(job) => {
                 let key = job.wallet.record.public.clone();
                 let aggregator = aggregator(committee, proposer).ok_or("the committee is empty")?;
-                if job.is_presigned() {
-                    EcdsaSetup { key, aggregator, tasks: job.presigned(presignatures)? }.to_wire()
-                } else {
-                    FrostSetup { key, aggregator, tasks: job.tasks.clone() }.to_wire()
+                match job.wallet.method {
+                    Method::Frost => FrostSetup { key, aggregator, tasks: job.tasks.clone() }.to_wire(),
+                    Method::Cggmp21 => {
+                        EcdsaSetup { key, aggregator, tasks: job.presigned(presignatures)? }.to_wire()
+                    }
+                    Method::Dkls23 => {
+                        let session = job.pairs.ok_or("it is not known which pairs to sign with")?;
+                        let pairs = PublicPairs::new(session, &key);
+                        ObliviousSetup { key, pairs, aggregator, tasks: job.digests()? }.to_wire()
+                    }
                 }
             }
         };
         encoded.map_err(|error| error.to_string())
+    }
+
+    /// The session that made the pairs that it uses.
+    pub(crate) fn pairs(&self) -> Option<SessionId> {
+        match self {
+            Self::Sign(job) => job.pairs,
+            _ => None,
+        }
     }
 
     /// How many presignatures it uses up.
@@ -293,7 +330,7 @@ impl KeygenJob {
             return Err(refuse(ErrorCode::BodyTooLarge, message));
         }
         let body: KeygenRequest = verified.body().map_err(|error| refuse(error.code(), error.to_string()))?;
-        let scheme = protocols::scheme(&body.curve, body.protocol.as_deref())?;
+        let (scheme, method) = protocols::scheme(&body.curve, body.protocol.as_deref())?;
         let protocol = protocols::keygen(scheme)
             .ok_or_else(|| refuse(ErrorCode::UnsupportedCurve, "no key generation for this curve"))?;
         let total = usize::from(body.total);
@@ -302,9 +339,11 @@ impl KeygenJob {
             .map_err(|error| refuse(ErrorCode::InvalidThreshold, format!("threshold {error}")))?;
         let threshold = Threshold::new(body.threshold)
             .map_err(|error| refuse(ErrorCode::InvalidThreshold, error.to_string()))?;
-        if protocols::presigning(scheme).is_some() && usize::from(body.threshold) > MAX_SIGNERS {
+        if let Some(most) = method.most_signers()
+            && threshold.count() > most
+        {
             let message =
-                format!("threshold is {threshold}, at most {MAX_SIGNERS} nodes sign together by cggmp21");
+                format!("threshold is {threshold}, at most {most} nodes sign together by {}", method.name());
             return Err(refuse(ErrorCode::InvalidThreshold, message));
         }
         if total > peers.len() {
@@ -380,7 +419,7 @@ impl SignJob {
                 return Err(refuse(ErrorCode::InvalidTweak, format!("a key of {scheme} has no such tweak")));
             }
         };
-        let protocol = protocols::signing(scheme)
+        let protocol = protocols::signing(scheme, wallet.method)
             .ok_or_else(|| refuse(ErrorCode::UnsupportedProtocol, "no protocol signs with this wallet"))?;
         let signers = body.signers.as_deref().map(|names| signers(names, &wallet, peers)).transpose()?;
         let (tasks, transaction) = match subject {
@@ -391,14 +430,35 @@ impl SignJob {
             }
             _ => return Err(refuse(ErrorCode::Internal, "nothing that this version can sign")),
         };
+        let (count, most) = (tasks.len(), wallet.method.most_signatures());
+        if count > most {
+            let message = format!(
+                "it needs {count} signatures, a wallet that signs by {} makes {most} at once",
+                wallet.method.name()
+            );
+            return Err(refuse(ErrorCode::InvalidMessage, message));
+        }
         let keys = tasks.iter().map(|task| verifying_key(&wallet, task)).collect::<Result<_, _>>();
         let keys = keys.map_err(|error| refuse(ErrorCode::InvalidDerivationPath, error))?;
-        Ok(Self { wallet, tasks, keys, transaction, signers, protocol })
+        Ok(Self { wallet, tasks, keys, transaction, signers, pairs: None, protocol })
     }
 
     /// Whether a signature uses up a presignature.
     pub(crate) fn is_presigned(&self) -> bool {
-        protocols::presigning(self.wallet.scheme).is_some()
+        self.wallet.method == Method::Cggmp21
+    }
+
+    /// Whether it signs with pairs.
+    pub(crate) fn uses_pairs(&self) -> bool {
+        self.wallet.method == Method::Dkls23
+    }
+
+    fn digests(&self) -> Result<Vec<ObliviousTask>, String> {
+        let task = |task: &Task| {
+            let digest = task.message.as_slice().try_into().map_err(|_| "a digest has 32 bytes")?;
+            Ok(ObliviousTask { digest, path: task.path.clone() })
+        };
+        self.tasks.iter().map(task).collect()
     }
 
     fn presigned(&self, presignatures: &[PublicPresignature]) -> Result<Vec<EcdsaTask>, String> {
@@ -456,10 +516,12 @@ pub(crate) fn signers(
     if signers.len() < threshold {
         return Err(invalid(format!("{} signers are named, the wallet needs {threshold}", signers.len())));
     }
-    if protocols::presigning(wallet.scheme).is_some() && signers.len() > MAX_SIGNERS {
-        let named = signers.len();
+    if let Some(most) = wallet.method.most_signers()
+        && signers.len() > most
+    {
+        let (named, method) = (signers.len(), wallet.method.name());
         return Err(invalid(format!(
-            "{named} signers are named, at most {MAX_SIGNERS} nodes sign together by cggmp21"
+            "{named} signers are named, at most {most} nodes sign together by {method}"
         )));
     }
     Ok(signers)

@@ -19,6 +19,7 @@ mod job;
 mod ledger;
 mod metrics;
 mod node;
+mod pairings;
 mod presignatures;
 mod primes;
 mod protocols;

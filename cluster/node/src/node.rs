@@ -16,6 +16,7 @@ use crate::auxiliary::Auxiliaries;
 use crate::barrier::{Barrier, NoBarrier};
 use crate::config::{Config, ConfigError};
 use crate::engine::{Engine, Parts};
+use crate::pairings::Pairings;
 use crate::protocols;
 use crate::store::{Store, StoreError};
 use crate::wallets::Wallets;
@@ -115,6 +116,7 @@ impl Node {
         let store = Arc::new(Store::open(&config.db_path, &passphrase)?);
         let wallets = Wallets::load(Arc::clone(&store))?;
         let auxiliaries = Auxiliaries::load(Arc::clone(&store))?;
+        let pairings = Pairings::load(Arc::clone(&store))?;
         let foreground = Workers::foreground(config.work_threads).map_err(NodeError::Threads)?;
         let background = Workers::background(config.work_threads).map_err(NodeError::Threads)?;
         let searchers = Workers::background(config.work_threads.min(2)).map_err(NodeError::Threads)?;
@@ -141,6 +143,7 @@ impl Node {
             store,
             wallets,
             auxiliaries,
+            pairings,
             foreground,
             background,
             searchers,
@@ -164,6 +167,7 @@ impl Node {
             tokio::spawn(Arc::clone(&engine).compare()),
             tokio::spawn(Arc::clone(&engine).forget()),
             tokio::spawn(Arc::clone(&engine).prepare()),
+            tokio::spawn(Arc::clone(&engine).keep_pairs()),
             tokio::spawn(Arc::clone(&engine.primes).fill()),
         ];
         let api = tokio::spawn(api::serve(api_listener, Arc::clone(&engine), stopped));

@@ -24,7 +24,7 @@ use quorate_sharing::{KeyShare, PublicShares};
 
 use crate::frame::Certified;
 use crate::job;
-use crate::protocols;
+use crate::protocols::{self, Method};
 use crate::store::{Batch, Store, StoreError, Table};
 pub(crate) use census::Census;
 use known::Known;
@@ -36,6 +36,7 @@ pub(crate) use pending::{PendingShare, Waiting};
 pub(crate) struct Wallet {
     pub(crate) id: WalletId,
     pub(crate) scheme: Scheme,
+    pub(crate) method: Method,
     pub(crate) public_key: PublicKey,
     /// Fingerprint of the request that made it.
     pub(crate) fingerprint: [u8; 32],
@@ -343,14 +344,14 @@ impl Wallet {
         }
         let fingerprint = request.fingerprint();
         let id = job::wallet_id(&body, &fingerprint).map_err(|error| unnamed(&error.message))?;
-        let scheme = protocols::scheme(&body.curve, body.protocol.as_deref())
+        let (scheme, method) = protocols::scheme(&body.curve, body.protocol.as_deref())
             .map_err(|error| invalid(id.as_str(), error.message))?;
         let public_key = record
             .public
             .group_key
             .public_key(scheme)
             .map_err(|error| invalid(id.as_str(), error.to_string()))?;
-        Ok(Self { id, scheme, public_key, fingerprint, record })
+        Ok(Self { id, scheme, method, public_key, fingerprint, record })
     }
 
     /// The key generation that made it: its row in the store.

@@ -18,10 +18,11 @@ use std::fmt;
 use std::io;
 
 use borsh::{BorshDeserialize, BorshSerialize};
+use quorate_ecdsa::key_digest;
 use quorate_keys::Secret;
 use quorate_oblivious::pprf::{PuncturedSeeds, WholeSeeds};
-use quorate_session::Wire;
-use quorate_sharing::{MAX_PARTIES, PartyIndex};
+use quorate_session::{SessionId, Wire};
+use quorate_sharing::{MAX_PARTIES, PartyIndex, PublicShares};
 
 pub use message::{Begin, Fault, Grow, Message};
 pub use protocol::{Acknowledging, Beginning, Contribution, Growing, PairsProtocol, Setup};
@@ -53,6 +54,14 @@ pub(crate) struct Pair {
     pub(crate) receiving: WholeSeeds,
     /// What both make shares of zero of.
     pub(crate) zero: Box<Secret<[u8; 32]>>,
+}
+
+impl PublicPairs {
+    /// What a session has made for a key.
+    #[must_use]
+    pub fn new(session: SessionId, key: &PublicShares) -> Self {
+        Self { session: *session.as_bytes(), key: key_digest(key) }
+    }
 }
 
 impl Pairs {

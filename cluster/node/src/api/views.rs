@@ -20,9 +20,7 @@ impl Engine {
             wallet_id: wallet.id.clone(),
             curve: public.group_key.curve().to_string(),
             scheme: wallet.scheme.to_string(),
-            protocol: crate::protocols::signing(wallet.scheme)
-                .map(|protocol| protocol.name().to_owned())
-                .unwrap_or_default(),
+            protocol: wallet.method.name().to_owned(),
             public_key: wallet.public_key.as_bytes().to_vec().into(),
             group_key: public.group_key.as_bytes().to_vec().into(),
             chain_code: (*public.chain_code.as_bytes()).into(),
@@ -32,7 +30,7 @@ impl Engine {
             parties: self.names(members.iter().map(|member| &member.identity)),
             epoch: public.epoch,
             status: WalletStatus::Active,
-            presignatures: crate::protocols::presigning(wallet.scheme)
+            presignatures: crate::protocols::presigning(wallet.scheme, wallet.method)
                 .map(|_| self.ready_presignatures(&wallet.session())),
         }
     }

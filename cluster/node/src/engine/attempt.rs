@@ -46,8 +46,8 @@ pub(super) enum Answer {
     NotKept(SessionId, String),
     /// Presignatures were made: their public side.
     Presigned(Vec<PublicPresignature>),
-    /// The auxiliary information of this session is active.
-    Auxiliary(SessionId),
+    /// The auxiliary information of this session, or its pairs, are active.
+    Provided(SessionId),
 }
 
 /// Signatures that were found to be those of the request, and the client's answer made of them.
@@ -62,8 +62,8 @@ pub(super) enum Attempted {
     Active(Arc<Wallet>),
     /// Presignatures were made.
     Presigned(Vec<PublicPresignature>),
-    /// Auxiliary information was made, by this session.
-    Auxiliary(SessionId),
+    /// Auxiliary information or pairs were made, by this session.
+    Provided(SessionId),
     /// The request was refused, for a reason that another attempt does not change.
     Refused(Identity, Reason),
     /// Nodes did not answer, or can't sign.
@@ -116,7 +116,7 @@ impl Attempted {
     /// Which of the [`OUTCOMES`] this is.
     pub(super) const fn outcome(&self) -> &'static str {
         match self {
-            Self::Signed(_) | Self::Active(_) | Self::Presigned(_) | Self::Auxiliary(_) => "completed",
+            Self::Signed(_) | Self::Active(_) | Self::Presigned(_) | Self::Provided(_) => "completed",
             Self::Refused(..) => "refused",
             Self::Absent(..) => "absent",
             Self::Doubtful(..) => "doubtful",
@@ -248,7 +248,7 @@ impl Engine {
             self.await_end(cause, job, &agreement, *proposing.digest(), &mut answers, rounds_by).await;
         match (job, ended) {
             (_, ended @ (Attempted::Signed(_) | Attempted::Active(_) | Attempted::NotKept(_))) => ended,
-            (Job::Sign(_) | Job::Presign(_) | Job::Auxiliary(_), ended) => ended,
+            (Job::Sign(_) | Job::Presign(_) | Job::Auxiliary(_) | Job::Pairs(_), ended) => ended,
             (Job::Keygen(_), ended) => match self.resolve(&agreement, deadline).await {
                 Resolved::Active(wallet) => Attempted::Active(wallet),
                 Resolved::Void => ended,
@@ -284,7 +284,7 @@ impl Engine {
         };
         let proposal = SignedProposal::sign(proposal, &self.own()).map_err(|error| error.to_string())?;
         let presignatures = presignatures.iter().map(|public| public.id).collect();
-        Ok(Invite { proposal, order: cause.order(), presignatures })
+        Ok(Invite { proposal, order: cause.order(), presignatures, pairs: job.pairs() })
     }
 
     fn invite(self: &Arc<Self>, invite: &Invite, cause: &Cause, job: &Job, chosen: &BTreeSet<Identity>) {
@@ -352,7 +352,7 @@ impl Engine {
                 | Answer::GivenUp(..)
                 | Answer::Here
                 | Answer::Presigned(_)
-                | Answer::Auxiliary(_)
+                | Answer::Provided(_)
                 | Answer::Aborted(..) => {}
             }
         }
@@ -365,6 +365,11 @@ impl Engine {
                 self.send(&from, &Frame::Certified(Box::new(job.wallet.certified())));
                 let why = format!("node {} has just been told of the wallet", self.name(&from));
                 Attempted::Busy(from, why)
+            }
+            // Its pairs are others than this node knows of.
+            (Reason::Replaced { session }, Job::Sign(job)) if job.uses_pairs() => {
+                self.pairings.tell(job.wallet.session(), session);
+                Attempted::Busy(from, "it has just told which pairs it signs with".into())
             }
             (Reason::Done(signed), _) => match *signed {
                 Some(signed) => self.result(cause, job, (signed, None), from),
@@ -470,8 +475,8 @@ impl Engine {
                 {
                     return Attempted::Presigned(publics);
                 }
-                Answer::Auxiliary(session) if session == agreement.session() => {
-                    return Attempted::Auxiliary(session);
+                Answer::Provided(session) if session == agreement.session() => {
+                    return Attempted::Provided(session);
                 }
                 Answer::Aborted(aborted) => return self.aborted(&aborted.0, &aborted.1),
                 // The name went to another key generation after that member had promised to take part in this one.
@@ -501,7 +506,7 @@ impl Engine {
                 | Answer::Accepted(_)
                 | Answer::Declined(_)
                 | Answer::Presigned(_)
-                | Answer::Auxiliary(_) => {}
+                | Answer::Provided(_) => {}
             }
             if reports.is_complete()
                 && let Some(ended) = reports.judged()
@@ -522,6 +527,11 @@ impl Engine {
         match abort {
             Abort::Proven { .. } => Attempted::Cheated(culprits, abort.to_string()),
             Abort::Attributed { reason, .. } => Attempted::Absent(culprits, reason.clone()),
+            Abort::Witnessed { reason, .. } => Attempted::Doubtful(culprits, reason.clone()),
+            Abort::Withdrawn { by, over } => {
+                let doubtful = self.members(agreement.committee(), &[&[*by], over.as_slice()].concat());
+                Attempted::Doubtful(doubtful, abort.to_string())
+            }
             Abort::Unattributed { reason } => {
                 let members = agreement.committee().members().iter().map(|member| member.identity);
                 Attempted::Doubtful(members.filter(|member| *member != self.me).collect(), reason.clone())

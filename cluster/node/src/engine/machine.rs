@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use quorate_cggmp21::Presignatures;
 use quorate_cggmp21::presign::{NonceStock, PresignSecret};
+use quorate_dkls23::presign::PresignSecret as ObliviousSecret;
 use quorate_keys::Identity;
 use quorate_session::{ErasedSession, SetupError};
 use rand_core::OsRng;
@@ -65,6 +66,7 @@ impl Engine {
     fn workers_for(&self, job: &Job) -> Option<&Workers> {
         match job {
             Job::Keygen(_) | Job::Sign(_) => None,
+            Job::Pairs(_) => Some(&self.foreground),
             Job::Presign(job) if !job.urgent => Some(&self.background),
             Job::Presign(_) | Job::Auxiliary(_) => Some(&self.foreground),
         }
@@ -79,7 +81,14 @@ impl Engine {
         match &*part.job {
             Job::Keygen(_) => Ok(Box::new(())),
             Job::Sign(job) if job.is_presigned() => Ok(Box::new(halves.ok_or("the presignatures are gone")?)),
+            Job::Sign(job) if job.uses_pairs() => {
+                let session = job.pairs.ok_or("it is not known which pairs to sign with")?;
+                let share = self.wallets.share(&job.wallet).map_err(text)?;
+                let pairs = self.pairings.secret(&job.wallet.session(), &session).map_err(text)?;
+                Ok(Box::new(ObliviousSecret { share, pairs }))
+            }
             Job::Sign(job) => Ok(Box::new(self.wallets.share(&job.wallet).map_err(text)?)),
+            Job::Pairs(_) => Ok(Box::new(())),
             Job::Auxiliary(_) => Ok(Box::new(self.primes.take().ok_or("there are no primes")?)),
             Job::Presign(job) => {
                 let share = self.wallets.share(&job.wallet).map_err(text)?;

@@ -15,7 +15,7 @@ use super::{Engine, lock};
 use crate::barrier::Step;
 use crate::cause::{Cause, NewAuxiliary, Order, Provision};
 use crate::frame::{Decline, Frame, Invite, Reason, Signed};
-use crate::job::{AuxiliaryJob, Job, PresignJob};
+use crate::job::{AuxiliaryJob, Job, PairsJob, PresignJob};
 use crate::presignatures::Reservation;
 
 /// How far in the future a proposal may expire.
@@ -129,8 +129,13 @@ impl Engine {
         let (cause, job) = match &invite.order {
             Order::Request(request) => {
                 let verified = self.verified(request)?;
-                let job = Job::new(&verified, &self.wallets, &self.peers, &self.config)
+                let mut job = Job::new(&verified, &self.wallets, &self.peers, &self.config)
                     .map_err(|error| refused(error.code.as_str(), error.message))?;
+                if let Job::Sign(sign) = &mut job
+                    && sign.uses_pairs()
+                {
+                    sign.pairs = Some(self.pairs_proposed(&sign.wallet, invite.pairs)?);
+                }
                 (Cause::request(&verified), job)
             }
             Order::Upkeep(provision, unique) => {
@@ -159,6 +164,7 @@ impl Engine {
                 let job = PresignJob::new(new, from, &self.wallets, &self.auxiliaries)?;
                 Ok(Job::Presign(Box::new(job)))
             }
+            Provision::Pairs(new) => PairsJob::new(new, &self.wallets, &self.pairings).map(Job::Pairs),
         }
     }
 
@@ -323,6 +329,7 @@ impl Engine {
                 Err(Reason::Busy("is searching primes for its modulus".into()))
             }
             Job::Presign(job) => self.check_room(&from, job),
+            Job::Sign(job) if job.uses_pairs() => self.check_pairs(job, &invite.proposal.proposal.committee),
             _ => Ok(()),
         }
     }
@@ -332,7 +339,7 @@ impl Engine {
         let allowed = match job {
             Job::Keygen(_) => self.config.max_concurrent_keygen,
             Job::Sign(_) => self.config.max_concurrent_signing,
-            Job::Auxiliary(_) | Job::Presign(_) => self.config.max_concurrent_presign,
+            Job::Auxiliary(_) | Job::Presign(_) | Job::Pairs(_) => self.config.max_concurrent_presign,
         };
         allowed.saturating_mul(MEMBER_FACTOR)
     }

@@ -83,7 +83,7 @@ impl Engine {
     /// # Errors
     /// What the client is told.
     async fn propose(self: &Arc<Self>, verified: &Verified) -> Ending {
-        let job = match Job::new(verified, &self.wallets, &self.peers, &self.config) {
+        let mut job = match Job::new(verified, &self.wallets, &self.peers, &self.config) {
             Err(error) if error.code == ErrorCode::UnknownWallet => {
                 if let Some(sought) = job::sought(verified) {
                     self.seek(&sought).await;
@@ -97,7 +97,7 @@ impl Engine {
         let places = match &job {
             Job::Keygen(_) => &self.keygens,
             Job::Sign(_) => &self.signings,
-            Job::Auxiliary(_) | Job::Presign(_) => &self.provisions,
+            Job::Auxiliary(_) | Job::Presign(_) | Job::Pairs(_) => &self.provisions,
         };
         let _place = places.take(deadline).await.map_err(|why| {
             let message = format!("of {} requests, {why}", job.operation());
@@ -120,6 +120,15 @@ impl Engine {
             // member had refused and that succeeded all the same.
             if let Some(result) = self.made_before(&job, verified)? {
                 return Ok(result);
+            }
+            if let Job::Sign(sign) = &mut job
+                && sign.uses_pairs()
+            {
+                let begun = Instant::now();
+                let pairs = self.pairs_to_sign(&sign.wallet, prepare_by).await;
+                // What has to be made first does not use up the request's own time.
+                deadline = prepare_by.min(deadline + begun.elapsed()).max(deadline);
+                sign.pairs = Some(pairs.map_err(|failed| self.failed(failed))?);
             }
             let claim = match &job {
                 Job::Sign(sign) => self.claim(sign, &trouble),
@@ -179,7 +188,7 @@ impl Engine {
                 }
                 Attempted::Active(wallet) => return self.keygen_result(verified, &wallet).await,
                 // No ending of a request.
-                Attempted::Presigned(_) | Attempted::Auxiliary(_) => {
+                Attempted::Presigned(_) | Attempted::Provided(_) => {
                     return Err(internal("something else was made than was asked for".into()));
                 }
                 Attempted::NotReady(why) => return Err(ErrorBody::new(ErrorCode::NotReady, why)),
@@ -440,7 +449,7 @@ impl Engine {
             Reason::Refused { code, message } => {
                 let path = match job {
                     Job::Keygen(_) => paths::KEYGEN,
-                    Job::Sign(_) | Job::Presign(_) | Job::Auxiliary(_) => paths::SIGN,
+                    Job::Sign(_) | Job::Presign(_) | Job::Auxiliary(_) | Job::Pairs(_) => paths::SIGN,
                 };
                 // A member says what it likes: with what nobody is refused here, it has only ended its part.
                 let mut usual = openapi::refusals("post", path).into_iter().flatten();

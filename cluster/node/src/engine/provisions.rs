@@ -51,8 +51,8 @@ impl Engine {
             .wallets
             .find(reference)?
             .ok_or_else(|| refuse(ErrorCode::UnknownWallet, "this node knows no such wallet"))?;
-        if protocols::presigning(wallet.scheme).is_none() {
-            let message = format!("a wallet of {} needs no presignatures", wallet.scheme);
+        if protocols::presigning(wallet.scheme, wallet.method).is_none() {
+            let message = format!("a wallet that signs by {} needs no presignatures", wallet.method.name());
             return Err(refuse(ErrorCode::UnsupportedProtocol, message));
         }
         self.ledger.update(verified.request_id(), |view| view.wallet_id = Some(wallet.id.clone()));
@@ -181,7 +181,7 @@ impl Engine {
     }
 
     /// How something failed that is made ahead, as a client is told.
-    fn failed(&self, failed: Attempted) -> ErrorBody {
+    pub(super) fn failed(&self, failed: Attempted) -> ErrorBody {
         let names = |nodes: &BTreeSet<Identity>| self.names(nodes).join(", ");
         let missing = |message: String| refuse(ErrorCode::NotEnoughSigners, message);
         match failed {
@@ -201,7 +201,7 @@ impl Engine {
             Attempted::Signed(_)
             | Attempted::Active(_)
             | Attempted::Presigned(_)
-            | Attempted::Auxiliary(_) => refuse(ErrorCode::Internal, "something else was made"),
+            | Attempted::Provided(_) => refuse(ErrorCode::Internal, "something else was made"),
         }
     }
 }

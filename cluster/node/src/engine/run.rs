@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use quorate_cggmp21::Presignatures;
 use quorate_cggmp21::auxiliary::Auxiliary;
+use quorate_dkls23::pairs::Pairs;
 use quorate_keygen::{ACKNOWLEDGE, Certificate};
-use quorate_keys::{Identity, Secret};
+use quorate_keys::{Identity, Secret, wiping_stack};
 use quorate_request::{SessionResult, Verified};
 use quorate_session::{Abort, Envelope, ErasedAction, Output, SessionContext, SessionId, Wire};
 use quorate_sharing::KeyShare;
@@ -215,6 +216,18 @@ impl Engine {
                 if matches!(*part.job, Job::Keygen(_)) {
                     self.note_complaints(session.envelopes(ACKNOWLEDGE)).await;
                 }
+                if let Abort::Witnessed { parties, reason, lasting: true } = &abort
+                    && let Err(error) = self.note_caught(part, parties, reason).await
+                {
+                    // Nobody is to notice what a restart would forget.
+                    return tracing::error!(session = %part.session(), %error, "who cheated could not be noted: free the disk");
+                }
+                // What it has to say about its end.
+                while let Some(action) = session.next_action() {
+                    if let ErasedAction::Send { to, bytes } = action {
+                        self.pass_on(part, to, &bytes);
+                    }
+                }
                 self.give_up(part, abort).await;
             }
             Ended::TooLate(why) => self.step_back(part, why),
@@ -357,6 +370,13 @@ impl Engine {
                 };
                 Ok(self.wallets.store_pending(remember(verified)?, &pending).await?)
             }
+            (Job::Pairs(job), _) => {
+                let made =
+                    wiping_stack(|| Pairs::from_wire(checkpoint.expose())).map_err(|error| fault(&error))?;
+                let (wallet, session) = (job.wallet.session(), part.session());
+                let stored = self.pairings.store_pending(wallet, session, job.number, made).await;
+                stored.map_err(|error| fault(&error))
+            }
             (Job::Presign(_) | Job::Sign(_) | Job::Keygen(_), _) => Err(fault(&"there is nothing to store")),
         }
     }
@@ -372,6 +392,7 @@ impl Engine {
             Job::Keygen(_) => self.finish_keygen(part, &acknowledgements).await,
             Job::Auxiliary(job) => self.finish_auxiliary(part, job).await,
             Job::Presign(job) => self.finish_presigning(part, job, output),
+            Job::Pairs(job) => self.finish_pairs(part, job).await,
         };
         if let Err(reason) = finished {
             self.give_up(part, Abort::Local { reason }).await;
@@ -439,6 +460,7 @@ impl Engine {
             None => self.wallets.of_session(&part.session()).ok_or("the pending share is gone")?,
         };
         self.barrier.reached("keygen", Step::Settled);
+        self.want_pairs(&wallet);
         let speaks = aggregator(agreement.committee(), &agreement.proposal().proposer);
         if speaks == Some(part.context.me()) {
             self.send_all(&Frame::Certified(Box::new(wallet.certified())));
@@ -476,7 +498,9 @@ impl Engine {
             self.answer_by_digest(self.me, part.digest, answer);
         } else {
             let (silent, reason) = match &abort {
-                Abort::Attributed { parties, .. } => {
+                // Who ended it says so itself.
+                Abort::Withdrawn { .. } => return,
+                Abort::Attributed { parties, .. } | Abort::Witnessed { parties, .. } => {
                     (self.members(agreement.committee(), parties).into_iter().collect(), abort.to_string())
                 }
                 // This node's own word that it can't go on. What is wrong here is for its operator to know.

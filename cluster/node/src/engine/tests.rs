@@ -8,6 +8,7 @@ mod late;
 mod lies;
 mod members;
 mod names;
+mod pairs;
 mod places;
 mod play;
 mod refusals;
@@ -45,6 +46,7 @@ use crate::cause::Order;
 use crate::config::{Config, Overrides};
 use crate::frame::{Frame, Invite};
 use crate::job::Job;
+use crate::pairings::Pairings;
 use crate::protocols;
 use crate::store::{KdfParams, Passphrase, Store};
 use crate::wallets::Wallets;
@@ -168,6 +170,7 @@ impl Cluster {
             transport,
             wallets: Wallets::load(Arc::clone(&store)).unwrap(),
             auxiliaries: Auxiliaries::load(Arc::clone(&store)).unwrap(),
+            pairings: Pairings::load(Arc::clone(&store)).unwrap(),
             foreground: Workers::foreground(1).unwrap(),
             background: Workers::background(1).unwrap(),
             searchers: Workers::background(1).unwrap(),
@@ -178,6 +181,7 @@ impl Cluster {
             tokio::spawn(Arc::clone(&engine).listen(incoming)),
             tokio::spawn(Arc::clone(&engine).recover()),
             tokio::spawn(Arc::clone(&engine).compare()),
+            tokio::spawn(Arc::clone(&engine).keep_pairs()),
         ];
         Member { identity, engine, deed, tasks, data_dir }
     }
@@ -389,7 +393,7 @@ impl Hand {
         };
         let proposal = SignedProposal::sign(proposal, &*self.identity).unwrap();
         let presignatures = presignatures.iter().map(|public| public.id).collect();
-        Invite { proposal, order: Order::Request(request.encode()), presignatures }
+        Invite { proposal, order: Order::Request(request.encode()), presignatures, pairs: job.pairs() }
     }
 
     /// Invites the others, accepts itself if it is a member, and puts the start together without sending it.

@@ -47,6 +47,11 @@ pub(super) struct Demand {
     shunned: Mutex<BTreeMap<Identity, Instant>>,
     /// One run of making auxiliary information at a time.
     making: tokio::sync::Mutex<()>,
+    /// Wallets whose pairs are to be made, and how long to let each be after runs that failed.
+    pairs: Mutex<BTreeMap<SessionId, Pause>>,
+    pub(super) pairs_wake: Notify,
+    /// One run of making pairs at a time.
+    pub(super) pairing: tokio::sync::Mutex<()>,
     /// Runs of presigning for which a client waits.
     pub(super) urgent: Semaphore,
 }
@@ -75,6 +80,9 @@ impl Demand {
             shunned: Mutex::default(),
             wake: Notify::new(),
             making: tokio::sync::Mutex::default(),
+            pairs: Mutex::default(),
+            pairs_wake: Notify::new(),
+            pairing: tokio::sync::Mutex::default(),
             urgent: Semaphore::new(urgent),
         }
     }
@@ -83,6 +91,30 @@ impl Demand {
     pub(super) fn note(&self, wallet: &Wallet) {
         lock(&self.wallets).entry(wallet.session()).or_default();
         self.wake.notify_one();
+    }
+
+    /// A wallet is to have pairs.
+    pub(super) fn want_pairs(&self, wallet: SessionId) {
+        lock(&self.pairs).entry(wallet).or_default();
+        self.pairs_wake.notify_one();
+    }
+
+    /// The wallets that are to have pairs, and whose turn it is.
+    pub(super) fn wanted_pairs(&self) -> Vec<SessionId> {
+        let wallets = lock(&self.pairs);
+        wallets.iter().filter(|(_, pause)| pause.is_over()).map(|(session, _)| *session).collect()
+    }
+
+    /// A wallet has its pairs.
+    pub(super) fn has_pairs(&self, wallet: &SessionId) {
+        lock(&self.pairs).remove(wallet);
+    }
+
+    /// The pairs of a wallet could not be made.
+    pub(super) fn failed_pairs(&self, wallet: &SessionId) {
+        if let Some(pause) = lock(&self.pairs).get_mut(wallet) {
+            pause.failed();
+        }
     }
 
     /// Notes for whom something failed.
@@ -289,7 +321,7 @@ impl Engine {
                 .map_err(|reason| Attempted::NotReady(reason.to_string()))?;
             let cause = Cause::Upkeep(Box::new(Upkeep::new(&self.me, Provision::Auxiliary(new), &mut OsRng)));
             match self.provide(&cause, &Job::Auxiliary(job), parties, PRIMES, deadline).await {
-                Attempted::Auxiliary(session) => {
+                Attempted::Provided(session) => {
                     return self.auxiliaries.find(&session).ok_or_else(late);
                 }
                 Attempted::Refused(_, Reason::Behind { epoch: latest }) if may_follow(epoch, latest) => {
@@ -323,7 +355,7 @@ impl Engine {
         self.presignatures
             .retain(|origin| self.auxiliaries.find(&origin.auxiliary).is_some() && !is_rotated(origin));
         self.barrier.reached("auxiliary", Step::Settled);
-        self.answer_by_request(self.me, part.cause.id(), Answer::Auxiliary(session));
+        self.answer_by_request(self.me, part.cause.id(), Answer::Provided(session));
         Ok(())
     }
 

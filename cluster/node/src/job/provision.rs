@@ -6,16 +6,18 @@ use std::sync::Arc;
 use quorate_cggmp21::MAX_SIGNERS;
 use quorate_cggmp21::auxiliary::{AuxiliaryProtocol, PublicAuxiliary, Setup as AuxiliarySetup};
 use quorate_cggmp21::presign::PresignSetup;
+use quorate_dkls23::pairs::{PairsProtocol, Setup as PairsSetup};
 use quorate_keys::Identity;
 use quorate_paillier::Sizes;
 use quorate_session::{Protocol as _, ProtocolId, Wire, WireError};
 use quorate_sharing::{Committee, Member, PartyIndex, Threshold};
 
 use crate::auxiliary::Auxiliaries;
-use crate::cause::{NewAuxiliary, NewPresignatures};
+use crate::cause::{NewAuxiliary, NewPairs, NewPresignatures};
 use crate::frame::Reason;
+use crate::pairings::Pairings;
 use crate::presignatures::Origin;
-use crate::protocols;
+use crate::protocols::{self, Method};
 use crate::wallets::{Wallet, Wallets};
 use quorate_identity::peers::Peers;
 
@@ -39,6 +41,14 @@ pub(crate) struct PresignJob {
     pub(crate) protocol: ProtocolId,
     /// That of the signers.
     auxiliary: PublicAuxiliary,
+}
+
+/// Make pairs.
+#[derive(Debug, Clone)]
+pub(crate) struct PairsJob {
+    pub(crate) wallet: Arc<Wallet>,
+    pub(crate) number: u64,
+    pub(super) protocol: ProtocolId,
 }
 
 /// Groups of nodes of which a node keeps auxiliary information: the cluster, and those that had to do without some of it.
@@ -115,6 +125,37 @@ pub(super) fn numbered(threshold: Threshold, chosen: &BTreeSet<Identity>) -> Res
     Committee::new(threshold, members.collect()).map_err(|error| error.to_string())
 }
 
+impl PairsJob {
+    /// The job, if this node knows the wallet and has no pairs.
+    ///
+    /// # Errors
+    /// Why this node does not take part.
+    pub(crate) fn new(new: &NewPairs, wallets: &Wallets, known: &Pairings) -> Result<Self, Reason> {
+        let NewPairs { wallet: session, number } = new;
+        // It may be so new that its certificate has not come.
+        let wallet = wallets
+            .of_session(session)
+            .ok_or_else(|| Reason::Busy("does not know the wallet yet that pairs are made for".into()))?;
+        if wallet.method != Method::Dkls23 {
+            return Err(refused(format!("a wallet that signs by {} has no pairs", wallet.method.name())));
+        }
+        if let Some(session) = known.active(session) {
+            return Err(Reason::Replaced { session });
+        }
+        match known.latest(session) {
+            Some(latest) if *number <= latest => Err(Reason::Behind { epoch: latest }),
+            latest if !may_follow(latest.unwrap_or_default(), *number) => {
+                Err(refused(format!("number {number} is too far ahead")))
+            }
+            _ => Ok(Self { wallet, number: *number, protocol: PairsProtocol::ID }),
+        }
+    }
+
+    pub(super) fn setup(&self) -> Result<Vec<u8>, WireError> {
+        PairsSetup { key: self.wallet.record.public.clone() }.to_wire()
+    }
+}
+
 impl PresignJob {
     /// The job, if this node knows the wallet and the auxiliary information.
     ///
@@ -130,8 +171,8 @@ impl PresignJob {
         let wallet = wallets
             .of_session(session)
             .ok_or_else(|| Reason::Unable("does not know the wallet to presign for".into()))?;
-        let protocol = protocols::presigning(wallet.scheme)
-            .ok_or_else(|| refused(format!("a wallet of {} needs no presignatures", wallet.scheme)))?;
+        let protocol = protocols::presigning(wallet.scheme, wallet.method)
+            .ok_or_else(|| refused(format!("{} needs no presignatures", wallet.method.name())))?;
         if signers.len() > MAX_SIGNERS {
             return Err(refused(format!("{} nodes, at most {MAX_SIGNERS} presign together", signers.len())));
         }

@@ -20,6 +20,10 @@ pub enum Table {
     Results,
     /// Auxiliary information, by the session that made it.
     Auxiliary,
+    /// Seeds for multiplying with the other holders of a wallet, by the sessions that made the wallet and them.
+    Pairs,
+    /// Peers that were caught cheating with such seeds, by the session that made those.
+    Caught,
     /// Proof against peers.
     Evidence,
     /// Facts of the node itself.
@@ -28,13 +32,15 @@ pub enum Table {
 
 impl Table {
     /// Every table.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Wallets,
         Self::Shares,
         Self::Pending,
         Self::Requests,
         Self::Results,
         Self::Auxiliary,
+        Self::Pairs,
+        Self::Caught,
         Self::Evidence,
         Self::Meta,
     ];
@@ -49,6 +55,8 @@ impl Table {
             Self::Requests => "requests",
             Self::Results => "results",
             Self::Auxiliary => "auxiliary",
+            Self::Pairs => "pairs",
+            Self::Caught => "caught",
             Self::Evidence => "evidence",
             Self::Meta => "meta",
         }

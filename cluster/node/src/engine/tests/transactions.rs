@@ -74,8 +74,12 @@ async fn a_proposal_to_sign_another_transaction_is_declined_by_every_member() {
         let rows = [(tasks, "inputs differ"), (of_other.proposal.proposal, "request, operation")];
         for (proposal, says) in rows {
             let proposal = SignedProposal::sign(proposal, &*hand.identity).unwrap();
-            let invite =
-                Invite { proposal, order: Order::Request(asked.encode()), presignatures: Vec::new() };
+            let invite = Invite {
+                proposal,
+                order: Order::Request(asked.encode()),
+                presignatures: Vec::new(),
+                pairs: None,
+            };
             hand.send(&engine.me, &Frame::Invite(Box::new(invite)));
             let reason = hand
                 .next(|_, frame| match frame {

@@ -1,0 +1,249 @@
+//! The pairs with which wallets sign by DKLS23: made when a wallet is, or when one is to sign and has none; and whom this node has caught
+//! cheating in them.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use quorate_session::SessionId;
+use quorate_sharing::{Committee, PartyIndex};
+use rand_core::OsRng;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+
+use super::Engine;
+use super::attempt::{Answer, Attempted};
+use super::run::Part;
+use crate::barrier::Step;
+use crate::cause::{Cause, NewPairs, Provision, Upkeep};
+use crate::frame::Reason;
+use crate::job::{Job, PairsJob, SignJob, may_follow};
+use crate::pairings::PairsFault;
+use crate::protocols::Method;
+use crate::wallets::Wallet;
+
+/// How long a holder may not know the wallet yet, or be busy.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How often a node looks whether pairs are to be made.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How often to look whether pairs that another node makes are there.
+const LOOK: Duration = Duration::from_millis(20);
+/// How long a request leaves it to the first holder to make them.
+const FIRST_HOLDER: Duration = Duration::from_secs(5);
+
+impl Engine {
+    /// Has the pairs of a new wallet made, if it signs with some.
+    pub(super) fn want_pairs(&self, wallet: &Wallet) {
+        if wallet.method == Method::Dkls23 {
+            self.demand.want_pairs(wallet.session());
+        }
+    }
+
+    /// Sees to it that wallets have the pairs that they need, until the node stops.
+    pub(crate) async fn keep_pairs(self: Arc<Self>) {
+        self.want_missing_pairs();
+        while !self.is_draining() {
+            timeout(LOOK_EVERY, self.demand.pairs_wake.notified()).await.ok();
+            self.prepare_pairs().await;
+        }
+    }
+
+    /// Has the pairs made that were missing when this node stopped.
+    fn want_missing_pairs(&self) {
+        let wallets = self.wallets.all();
+        let is_held = |wallet: &&Arc<Wallet>| wallet.record.public.committee.index_of(&self.me).is_some();
+        for wallet in wallets.iter().filter(is_held) {
+            if self.pairings.active(&wallet.session()).is_none() {
+                self.want_pairs(wallet);
+            }
+        }
+    }
+
+    /// Makes pairs that are wanted, of the wallets whose first holder this is.
+    async fn prepare_pairs(self: &Arc<Self>) {
+        for session in self.demand.wanted_pairs() {
+            let wallet = self.wallets.of_session(&session);
+            let Some(wallet) = wallet.filter(|_| self.pairings.active(&session).is_none()) else {
+                self.demand.has_pairs(&session);
+                continue;
+            };
+            if self.is_first_holder(&wallet) && self.are_all_up(&wallet) {
+                match self.make_pairs(&wallet, Instant::now() + PATIENCE).await {
+                    Ok(_) => self.demand.has_pairs(&session),
+                    Err(failed) => {
+                        self.demand.failed_pairs(&session);
+                        let outcome = failed.outcome();
+                        tracing::warn!(wallet = %wallet.id, outcome, "its pairs could not be made yet");
+                    }
+                }
+            }
+        }
+    }
+
+    fn holders(wallet: &Wallet) -> BTreeSet<quorate_keys::Identity> {
+        wallet.record.public.committee.members().iter().map(|member| member.identity).collect()
+    }
+
+    fn is_first_holder(&self, wallet: &Wallet) -> bool {
+        Self::holders(wallet).first() == Some(&self.me)
+    }
+
+    fn are_all_up(&self, wallet: &Wallet) -> bool {
+        self.are_fit(&Self::holders(wallet), &self.reachable().into_iter().collect())
+    }
+
+    /// The pairs with which to propose that a wallet signs, made now if there are none. A node that holds no share of it learns from the holders
+    /// which ones they have.
+    ///
+    /// # Errors
+    /// How that failed.
+    pub(super) async fn pairs_to_sign(
+        self: &Arc<Self>,
+        wallet: &Arc<Wallet>,
+        deadline: Instant,
+    ) -> Result<SessionId, Attempted> {
+        let session = wallet.session();
+        let begun = Instant::now();
+        loop {
+            if let Some(current) = self.pairings.current(&session) {
+                return Ok(current);
+            }
+            if wallet.record.public.committee.index_of(&self.me).is_none() {
+                // Nobody has any of this name: who has others says which.
+                return Ok(session);
+            }
+            let is_mine = self.is_first_holder(wallet) || begun.elapsed() >= FIRST_HOLDER;
+            if is_mine {
+                if !self.are_all_up(wallet) {
+                    let why = "the wallet's pairs are not made yet, for which all its holders must be up";
+                    return Err(Attempted::NotReady(why.into()));
+                }
+                return self.make_pairs(wallet, deadline).await;
+            }
+            self.want_pairs(wallet);
+            if Instant::now() + LOOK >= deadline {
+                return Err(Attempted::NotReady("the wallet's pairs are still being made".into()));
+            }
+            sleep(LOOK).await;
+        }
+    }
+
+    /// Has pairs made by all holders of a wallet, of which this must be one.
+    ///
+    /// # Errors
+    /// How it failed.
+    async fn make_pairs(
+        self: &Arc<Self>,
+        wallet: &Arc<Wallet>,
+        deadline: Instant,
+    ) -> Result<SessionId, Attempted> {
+        let late = || Attempted::NotReady("the wallet's pairs are still being made".into());
+        let session = wallet.session();
+        let _one_at_a_time = timeout_at(deadline, self.demand.pairing.lock()).await.map_err(|_| late())?;
+        let holders = Self::holders(wallet);
+        let mut number = self.pairings.latest(&session).map_or(0, |latest| latest.saturating_add(1));
+        // Each may know of later ones.
+        for _ in 0..=holders.len() {
+            // Made while this waited.
+            if let Some(active) = self.pairings.active(&session) {
+                return Ok(active);
+            }
+            let new = NewPairs { wallet: session, number };
+            let job = PairsJob::new(&new, &self.wallets, &self.pairings)
+                .map_err(|reason| Attempted::NotReady(reason.to_string()))?;
+            let cause = Cause::Upkeep(Box::new(Upkeep::new(&self.me, Provision::Pairs(new), &mut OsRng)));
+            match self.provide(&cause, &Job::Pairs(job), &holders, PATIENCE, deadline).await {
+                Attempted::Provided(made) => return Ok(made),
+                Attempted::Refused(_, Reason::Behind { epoch: latest }) if may_follow(number, latest) => {
+                    number = latest.saturating_add(1);
+                }
+                // This node has stored them and has not heard that all have.
+                Attempted::Refused(_, Reason::Replaced { session: made })
+                    if self.pairings.has(&session, &made) =>
+                {
+                    return match self.pairings.activate(session, made).await {
+                        Ok(()) => Ok(made),
+                        Err(error) => {
+                            tracing::error!(wallet = %wallet.id, %error, "its pairs could not be activated");
+                            Err(late())
+                        }
+                    };
+                }
+                failed => return Err(failed),
+            }
+        }
+        Err(Attempted::NotReady("the holders don't agree how often the wallet's pairs were made".into()))
+    }
+
+    /// The pairs to sign with, as a proposer names them: if this node has them.
+    ///
+    /// # Errors
+    /// Which ones it has, or that it has none.
+    pub(super) fn pairs_proposed(
+        &self,
+        wallet: &Wallet,
+        proposed: Option<SessionId>,
+    ) -> Result<SessionId, Reason> {
+        let session = wallet.session();
+        match (proposed, self.pairings.active(&session)) {
+            (Some(proposed), _) if self.pairings.has(&session, &proposed) => Ok(proposed),
+            (_, Some(active)) => Err(Reason::Replaced { session: active }),
+            (_, None) => {
+                self.want_pairs(wallet);
+                Err(Reason::Busy(format!("has no pairs yet of wallet {}", wallet.id)))
+            }
+        }
+    }
+
+    /// Whether this node signs with these signers.
+    ///
+    /// # Errors
+    /// Why it does not.
+    pub(super) fn check_pairs(&self, job: &SignJob, signers: &Committee) -> Result<(), Reason> {
+        let (wallet, unable) =
+            (&job.wallet, |why: &str| Reason::Unable(format!("{why} of wallet {}", job.wallet.id)));
+        let session = job.pairs.ok_or_else(|| unable("was told of no pairs"))?;
+        if !self.pairings.has(&wallet.session(), &session) {
+            return Err(unable("lacks the pairs"));
+        }
+        let caught = self.pairings.caught_among(&wallet.session(), &session, signers.indices());
+        match caught.and_then(|party| signers.member(party)) {
+            // Not unable: it signs with others.
+            Some(member) => Err(Reason::Busy(format!(
+                "does not sign with {}, which it has caught cheating",
+                self.name(&member.identity)
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    /// Every holder has stored the pairs.
+    pub(super) async fn finish_pairs(&self, part: &Part, job: &PairsJob) -> Result<(), String> {
+        let session = part.session();
+        let wallet = job.wallet.session();
+        self.pairings.activate(wallet, session).await.map_err(|error| error.to_string())?;
+        tracing::info!(wallet = %job.wallet.id, %session, "its pairs are active");
+        self.barrier.reached("pairs", Step::Settled);
+        self.answer_by_request(self.me, part.cause.id(), Answer::Provided(session));
+        Ok(())
+    }
+
+    /// Notes whom this node has caught, before anybody can notice.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(super) async fn note_caught(
+        &self,
+        part: &Part,
+        parties: &[PartyIndex],
+        reason: &str,
+    ) -> Result<(), PairsFault> {
+        let culprits = self.names(&self.members(part.context.committee(), parties)).join(", ");
+        tracing::error!(culprits, session = %part.session(), "caught cheating, which can't be shown to others: {reason}");
+        let Job::Sign(job) = &*part.job else { return Ok(()) };
+        let Some(session) = job.pairs else { return Ok(()) };
+        self.barrier.reached("sign", Step::Caught);
+        self.pairings.catch(job.wallet.session(), session, parties, reason).await?;
+        self.barrier.reached("sign", Step::Banned);
+        Ok(())
+    }
+}
