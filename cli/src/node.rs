@@ -312,6 +312,14 @@ async fn status(arguments: Status) -> anyhow::Result<()> {
             report.readiness.total,
             output::table(&["NODE", "STATE", "LAST HEARD", "QUEUED", "IDENTITY"], &rows)
         );
+        for node in &report.nodes {
+            for wallet in &node.caught {
+                text.push_str(&format!(
+                    "\n! {} was caught cheating in the signing of wallet {wallet}: {} does not sign with it there",
+                    node.name, report.node
+                ));
+            }
+        }
         for reason in &report.readiness.reasons {
             text.push_str(&format!("\n! {reason}"));
         }

@@ -151,6 +151,8 @@ pub(crate) enum Reason {
     Behind { epoch: u64 },
     /// For these nodes this member has other auxiliary information or pairs, active: those of this session.
     Replaced { session: SessionId },
+    /// This member does not sign with another, which it has caught cheating.
+    NotWith { node: Identity },
 }
 
 impl fmt::Display for Reason {
@@ -164,6 +166,7 @@ impl fmt::Display for Reason {
             Self::Replaced { .. } => {
                 f.write_str("has other auxiliary information or pairs of these nodes; let them be made anew")
             }
+            Self::NotWith { node } => write!(f, "does not sign with {node}, which it has caught cheating"),
             Self::Behind { epoch } => write!(f, "there is what was made for the {epoch}th time already"),
         }
     }

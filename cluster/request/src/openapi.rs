@@ -312,7 +312,9 @@ mod tests {
             queued_frames: 0,
             refused_connections: 0,
             excluded: false,
+            caught: vec!["w".parse().unwrap()],
         };
-        compare("NodeView", &node, Some(&|| value(&NodeView { last_heard_ms: None, ..node.clone() })));
+        let least = || value(&NodeView { last_heard_ms: None, caught: Vec::new(), ..node.clone() });
+        compare("NodeView", &node, Some(&least));
     }
 }

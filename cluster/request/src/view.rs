@@ -309,6 +309,10 @@ pub struct NodeView {
     /// Is it proven to have cheated, and left out of committees?
     #[serde(default)]
     pub excluded: bool,
+    /// The wallets in whose signing it cheated the node that answers, which can't show that to others, and does not sign with it there
+    /// any more. Only for wallets that sign by DKLS23.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub caught: Vec<WalletId>,
 }
 
 /// The process runs.

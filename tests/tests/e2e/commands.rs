@@ -1,6 +1,6 @@
 //! The command line against a real cluster: what it prints, and how it ends.
 
-use quorate_tests::node::write_private;
+use quorate_tests::node::{NodeProcess, write_private};
 use quorate_tests::program::Ended;
 use quorate_tests::{Cluster, report};
 use serde_json::Value;
@@ -13,7 +13,12 @@ const COLUMNS: &[&str] = &["command", "exit code", "observed"];
 
 /// Runs a command as an operator of the cluster would.
 pub(crate) async fn operate(cluster: &Cluster, arguments: &[&str]) -> Ended {
-    let api: Vec<_> = cluster.nodes().iter().map(|node| format!("http://{}", node.api)).collect();
+    operate_at(cluster, cluster.nodes(), arguments).await
+}
+
+/// The same, asking some of its nodes only.
+pub(crate) async fn operate_at(cluster: &Cluster, nodes: &[NodeProcess], arguments: &[&str]) -> Ended {
+    let api: Vec<_> = nodes.iter().map(|node| format!("http://{}", node.api)).collect();
     let environment = [
         ("QUORATE_API", api.join(",")),
         ("QUORATE_INITIATOR", cluster.initiator_file.display().to_string()),
@@ -141,7 +146,7 @@ async fn an_operator_runs_a_cluster_from_the_command_line() {
             .await;
     assert_eq!(conflict.code, Some(4), "{}", conflict.stderr);
     observed(SECTION, &["sign, an id that was used", "4", conflict.stderr.trim()]);
-    cluster.nodes().iter().for_each(quorate_tests::node::NodeProcess::kill);
+    cluster.nodes().iter().for_each(NodeProcess::kill);
     let nobody = operate(&cluster, &["wallet", "list"]).await;
     assert_eq!(nobody.code, Some(5), "{}", nobody.stderr);
     observed(SECTION, &["wallet list, no node up", "5", "no node answered"]);

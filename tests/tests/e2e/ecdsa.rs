@@ -4,7 +4,6 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use base64::{Engine, engine::general_purpose::STANDARD};
 use quorate_client::{Begun, Client, RetryPolicy};
 use quorate_keys::{ChainCode, Curve, GroupKey, Scheme, derive};
 use quorate_node::barrier::Step;
@@ -13,10 +12,9 @@ use quorate_request::{
 };
 use quorate_tests::barrier::{Fate, Order};
 use quorate_tests::{Cluster, judge, report};
-use serde_json::json;
 
 use crate::events::metrics;
-use crate::library::{assert_accepted, assert_none_accepted, ethereum_element, flips, run};
+use crate::payment::pay;
 use crate::{cluster, observed as noted, slow};
 
 const SECTION: &str = "ECDSA (3 nodes, 2 of 3)";
@@ -133,34 +131,7 @@ async fn wallets_of_both_curves_sign_and_ethers_accepts_what_they_sign() {
     assert_eq!(counted(&cluster, 1, "quorate_presignatures_used_total").await, used + 1);
     observed(&["presignatures made ahead", "each used once, by the wallet's key or a child"]);
 
-    // A payment, for which ethers is the judge.
-    let address = view.addresses.iter().find(|view| view.name == "Ethereum").unwrap().address.clone();
-    let key = hex::encode(view.public_key.as_bytes());
-    assert_eq!(
-        address,
-        run::<String>("make.js", &[json!({ "make": "ethereum-address", "key": key })]).remove(0)
-    );
-    for (name, kind) in [
-        (
-            "EIP-1559",
-            json!({ "type": 2, "maxFeePerGas": "30000000000", "maxPriorityFeePerGas": "1000000000" }),
-        ),
-        ("legacy, EIP-155", json!({ "type": 0, "gasPrice": "30000000000" })),
-    ] {
-        let mut fields = json!({
-            "chainId": 1, "nonce": 7, "gasLimit": "21000", "value": "1000000000000000000",
-            "to": "0x52908400098527886E0F7030069857D2E4169EE7",
-        });
-        fields.as_object_mut().unwrap().extend(kind.as_object().unwrap().clone());
-        let element = json!({ "make": "ethereum", "form": "bytes", "fields": fields });
-        let transaction = STANDARD.decode(run::<String>("make.js", &[element]).remove(0)).unwrap();
-        let request = SignRequest::transaction(k1.clone(), "ethereum", transaction);
-        let signed = client(&cluster, &[1]).sign(request).await.unwrap();
-        let bytes = signed.signed_transaction.as_ref().unwrap().as_bytes();
-        assert_accepted(&[name.to_owned()], &[ethereum_element(bytes, &address, signed.tx_id.as_deref())]);
-        let changed: Vec<_> =
-            flips(bytes).map(|(_, bytes)| ethereum_element(&bytes, &address, None)).collect();
-        assert_none_accepted(&changed);
+    for name in pay(&client(&cluster, &[1]), &view).await {
         observed(&[
             &format!("a transfer on Ethereum ({name})"),
             "accepted by ethers, and with no bit changed",

@@ -13,6 +13,7 @@ mod byzantine;
 mod clients;
 mod commands;
 mod crash;
+mod dkls23;
 mod ecdsa;
 mod events;
 mod gateway;
@@ -21,6 +22,7 @@ mod happy;
 #[path = "../../../chains/tests/js/library.rs"]
 mod library;
 mod local;
+mod payment;
 mod refusals;
 mod secrecy;
 mod silent;

@@ -516,6 +516,7 @@ async fn nodes(State(node): State<NodeState>, uri: Uri, headers: HeaderMap) -> R
             queued_frames: 0,
             refused_connections: 0,
             excluded: false,
+            caught: Vec::new(),
         }]))
     })
     .await

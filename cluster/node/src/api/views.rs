@@ -38,6 +38,7 @@ impl Engine {
     /// The nodes of the cluster as this one sees them, by name.
     pub(crate) fn node_views(&self) -> Vec<NodeView> {
         let states = self.transport.peers();
+        let caught = self.caught_by_node();
         let mut views: Vec<_> = self
             .peers
             .all()
@@ -56,6 +57,7 @@ impl Engine {
                     queued_frames: state.map_or(0, |state| state.queued_frames as u64),
                     refused_connections: state.map_or(0, |state| state.incoming.failures),
                     excluded: self.is_excluded(&peer.identity),
+                    caught: caught.get(&peer.identity).cloned().unwrap_or_default(),
                 }
             })
             .collect();

@@ -74,6 +74,8 @@ pub(super) enum Attempted {
     Cheated(BTreeSet<Identity>, String),
     /// A node asks to be tried later.
     Busy(Identity, String),
+    /// One of these does not sign with the other.
+    Apart([Identity; 2], String),
     /// A member can't go on with what it had begun, and is not to blame.
     SteppedBack(Identity, String),
     /// It may work the next time.
@@ -121,7 +123,7 @@ impl Attempted {
             Self::Absent(..) => "absent",
             Self::Doubtful(..) => "doubtful",
             Self::Cheated(..) => "cheated",
-            Self::Busy(..) => "busy",
+            Self::Busy(..) | Self::Apart(..) => "busy",
             Self::Again(_) => "failed",
             Self::Unresolved(_) => "unresolved",
             Self::SteppedBack(..) => "stepped_back",
@@ -405,6 +407,11 @@ impl Engine {
     fn declined_for(&self, from: Identity, reason: Reason) -> Attempted {
         match reason {
             Reason::Busy(why) => Attempted::Busy(from, format!("node {}: {why}", self.name(&from))),
+            Reason::NotWith { node } => {
+                let (name, other) = (self.name(&from), self.name(&node));
+                let why = format!("node {name} does not sign with {other}, which it has caught cheating");
+                Attempted::Apart([from, node], why)
+            }
             Reason::Unable(why) => Attempted::Absent(BTreeSet::from([from]), why),
             Reason::Lacking(ids) => {
                 let why = format!("node {} lacks presignatures", self.name(&from));

@@ -1,10 +1,12 @@
 //! The pairs with which wallets sign by DKLS23: made when a wallet is, or when one is to sign and has none; and whom this node has caught
 //! cheating in them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use quorate_keys::Identity;
+use quorate_request::WalletId;
 use quorate_session::SessionId;
 use quorate_sharing::{Committee, PartyIndex};
 use rand_core::OsRng;
@@ -79,7 +81,7 @@ impl Engine {
         }
     }
 
-    fn holders(wallet: &Wallet) -> BTreeSet<quorate_keys::Identity> {
+    fn holders(wallet: &Wallet) -> BTreeSet<Identity> {
         wallet.record.public.committee.members().iter().map(|member| member.identity).collect()
     }
 
@@ -208,10 +210,7 @@ impl Engine {
         let caught = self.pairings.caught_among(&wallet.session(), &session, signers.indices());
         match caught.and_then(|party| signers.member(party)) {
             // Not unable: it signs with others.
-            Some(member) => Err(Reason::Busy(format!(
-                "does not sign with {}, which it has caught cheating",
-                self.name(&member.identity)
-            ))),
+            Some(member) => Err(Reason::NotWith { node: member.identity }),
             None => Ok(()),
         }
     }
@@ -225,6 +224,19 @@ impl Engine {
         self.barrier.reached("pairs", Step::Settled);
         self.answer_by_request(self.me, part.cause.id(), Answer::Provided(session));
         Ok(())
+    }
+
+    /// Whom this node has caught, in the signing of which wallets.
+    pub(crate) fn caught_by_node(&self) -> BTreeMap<Identity, Vec<WalletId>> {
+        let mut by_node: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for caught in self.pairings.caught() {
+            let Some(wallet) = self.wallets.of_session(&caught.wallet) else { continue };
+            if let Some(member) = wallet.record.public.committee.member(caught.party) {
+                by_node.entry(member.identity).or_default().push(wallet.id.clone());
+            }
+        }
+        by_node.values_mut().for_each(|wallets| wallets.sort());
+        by_node
     }
 
     /// Notes whom this node has caught, before anybody can notice.

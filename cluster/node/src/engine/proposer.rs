@@ -224,6 +224,12 @@ impl Engine {
                     trouble.strike(&BTreeSet::from([node]), PATIENCE);
                     left = left.saturating_add(1);
                 }
+                // Others are chosen, at once.
+                Attempted::Apart(nodes, why) => {
+                    trouble.last = why;
+                    trouble.strike(&nodes.into(), PATIENCE);
+                    left = left.saturating_add(1);
+                }
                 Attempted::SteppedBack(node, why) => {
                     trouble.last = format!("node {} stepped back: {why}", self.name(&node));
                     trouble.strike(&BTreeSet::from([node]), PATIENCE);
@@ -460,9 +466,11 @@ impl Engine {
             Reason::Busy(why) | Reason::Unable(why) => {
                 ErrorBody::new(ErrorCode::NotEnoughSigners, format!("node {}: {why}", self.name(node)))
             }
-            Reason::Done(_) | Reason::Lacking(_) | Reason::Behind { .. } | Reason::Replaced { .. } => {
-                internal(format!("node {}: {reason}", self.name(node)))
-            }
+            Reason::Done(_)
+            | Reason::Lacking(_)
+            | Reason::Behind { .. }
+            | Reason::Replaced { .. }
+            | Reason::NotWith { .. } => internal(format!("node {}: {reason}", self.name(node))),
         }
     }
 

@@ -27,6 +27,8 @@ pub(crate) enum Cheat {
     Silence,
     /// Accuses an honest peer with evidence that proves nothing.
     Forge,
+    /// Signing by DKLS23: transfers that fit the seeds of others only if those lack what they will not all lack.
+    Guess,
 }
 
 /// A [`Cheat`], everywhere or in one operation only: `garbage`, `garbage:sign`.
@@ -58,6 +60,7 @@ impl FromStr for Plan {
             "flood" => Cheat::Flood,
             "silence" => Cheat::Silence,
             "forge" => Cheat::Forge,
+            "guess" => Cheat::Guess,
             other => return Err(format!("there is no cheat {other}")),
         };
         Ok(Self { cheat, operation })

@@ -3,10 +3,12 @@
 use std::any::Any;
 use std::sync::Arc;
 
+use quorate_dkls23::pairs::PairsProtocol;
+use quorate_dkls23::sign::Sign as ObliviousSign;
 use quorate_frost::{Bip340Suite, Ed25519Suite, Frost};
 use quorate_keygen::Keygen;
 use quorate_session::{
-    ErasedProtocol, ErasedSession, Evidence, Keyring, NotProven, ProtocolId, Registry, Session,
+    Erased, ErasedProtocol, ErasedSession, Evidence, Keyring, NotProven, ProtocolId, Registry, Session,
     SessionContext, SetupError, Verdict, Wire,
 };
 use quorate_sharing::{Ed25519, P256, Secp256k1};
@@ -27,7 +29,9 @@ pub(crate) fn cheating(cheat: Cheat, operation: Option<String>) -> Registry {
         .with(Arc::new(Dishonest::<Keygen<Secp256k1>>::new(cheat, operation.clone())))
         .with(Arc::new(Dishonest::<Keygen<P256>>::new(cheat, operation.clone())))
         .with(Arc::new(Dishonest::<Frost<Ed25519Suite>>::new(cheat, operation.clone())))
-        .with(Arc::new(Dishonest::<Frost<Bip340Suite>>::new(cheat, operation)))
+        .with(Arc::new(Dishonest::<Frost<Bip340Suite>>::new(cheat, operation.clone())))
+        .with(Arc::new(Dishonest::<ObliviousSign<Secp256k1>>::new(cheat, operation)))
+        .with(Arc::new(Erased::<PairsProtocol>::default()))
 }
 
 struct Dishonest<P> {

@@ -1,5 +1,8 @@
 //! Cheating in a protocol's messages.
 
+use quorate_dkls23::Multiplied;
+use quorate_dkls23::presign;
+use quorate_dkls23::sign::{Message as ObliviousMessage, Sign as ObliviousSign};
 use quorate_frost::{Frost, Suite};
 use quorate_keygen::Keygen;
 use quorate_session::{Outgoing, Protocol, SessionContext};
@@ -106,5 +109,38 @@ impl<S: Suite> Rewritten for Frost<S> {
             }
             other => other,
         }
+    }
+}
+
+impl<C: Multiplied + quorate_dkls23::Suite> Rewritten for ObliviousSign<C> {
+    fn rewrite(
+        cheat: Cheat,
+        _: &SessionContext,
+        _: &Heard,
+        _: &mut dyn CryptoRngCore,
+        _: Tape,
+    ) -> Option<Rewrite<ObliviousMessage>> {
+        if cheat != Cheat::Guess {
+            return None;
+        }
+        Some(Box::new(|_, send| {
+            for message in send.direct.values_mut() {
+                let ObliviousMessage::Presign(presign::Message::Extensions(extensions)) = message else {
+                    continue;
+                };
+                for extension in extensions {
+                    let mut bytes = borsh::to_vec(extension).expect("it encodes");
+                    // The choices of each of 32 trees: 80 bytes each, behind a name, a salt and their number.
+                    for tree in bytes.iter_mut().skip(52).step_by(80).take(32) {
+                        *tree ^= 1;
+                    }
+                    *extension = borsh::from_slice(&bytes).expect("it decodes");
+                }
+            }
+        }))
+    }
+
+    fn another(message: ObliviousMessage) -> ObliviousMessage {
+        message
     }
 }

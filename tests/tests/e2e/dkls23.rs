@@ -1,0 +1,170 @@
+//! ECDSA by DKLS23 on a running cluster: pairs, signatures, and a node that guesses at the secrets of others.
+
+use std::time::Duration;
+
+use quorate_client::{Client, RetryPolicy};
+use quorate_keys::{ChainCode, Curve, GroupKey, Scheme, derive};
+use quorate_node::barrier::Step;
+use quorate_request::{ErrorCode, KeygenRequest, SignRequest, WalletId};
+use quorate_tests::barrier::{Fate, Order};
+use quorate_tests::{Cluster, Program, Setup, judge, report};
+
+use crate::commands::operate_at;
+use crate::payment::pay;
+use crate::{cluster, observed as noted, program};
+
+const SECTION: &str = "ECDSA by DKLS23 (3 nodes, 2 of 3)";
+const COLUMNS: &[&str] = &["what", "observed"];
+
+fn observed(cells: &[&str]) {
+    report::columns(SECTION, COLUMNS);
+    noted(SECTION, cells);
+}
+
+/// A client of some nodes that takes their first word.
+fn client(cluster: &Cluster, nodes: &[usize]) -> Client {
+    let policy = RetryPolicy { attempts: 1, deadline: Duration::from_secs(60), ..RetryPolicy::default() };
+    cluster.client_with(nodes, policy)
+}
+
+async fn wallet(cluster: &Cluster, name: &str, curve: &str) -> WalletId {
+    let request = KeygenRequest {
+        session_id: None,
+        threshold: 2,
+        total: 3,
+        curve: curve.to_owned(),
+        protocol: Some("dkls23".to_owned()),
+        wallet_id: Some(name.parse().unwrap()),
+        parties: None,
+    };
+    let made = client(cluster, &[1]).keygen(request).await.unwrap();
+    cluster.known_everywhere(&made.wallet_id).await;
+    made.wallet_id
+}
+
+fn digest(wallet: &WalletId, number: u8, signers: &[usize]) -> SignRequest {
+    let signers = signers.iter().map(|node| format!("node{node}")).collect();
+    SignRequest { signers: Some(signers), ..SignRequest::digest(wallet.clone(), [number; 32]) }
+}
+
+#[tokio::test]
+async fn wallets_of_both_curves_sign_at_once_and_ethers_accepts_what_they_sign() {
+    let cluster = cluster(3).start().await;
+    for (name, curve) in [("k1", "secp256k1"), ("r1", "p256")] {
+        let made = wallet(&cluster, name, curve).await;
+        // Whoever is asked, also who is no signer.
+        for (number, node) in (1..).zip([1, 2, 3]) {
+            let signed = client(&cluster, &[node]).sign(digest(&made, number, &[2, 3])).await.unwrap();
+            judge::check(curve, &[number; 32], &signed);
+            assert!(signed.recovery_id.is_some_and(|id| id < 2), "{signed:?}");
+            assert_eq!(signed.committee, ["node2", "node3"]);
+        }
+    }
+    observed(&[
+        "wallets on secp256k1 and p256",
+        "sign wherever they are asked; judged by libsecp256k1 and AWS-LC",
+    ]);
+    let k1 = "k1".parse().unwrap();
+    let view = client(&cluster, &[1]).wallet(&k1).await.unwrap();
+    assert_eq!((view.protocol.as_str(), view.presignatures), ("dkls23", None));
+    let path = "m/44/60/0/0/7";
+    let child = SignRequest { derivation_path: Some(path.into()), ..digest(&k1, 9, &[1, 3]) };
+    let signed = client(&cluster, &[1]).sign(child).await.unwrap();
+    judge::check("secp256k1", &[9; 32], &signed);
+    let group = GroupKey::from_bytes(Curve::Secp256k1, view.group_key.as_bytes()).unwrap();
+    let derived =
+        derive(&group, &ChainCode::new(*view.chain_code.as_bytes()), &path.parse().unwrap()).unwrap();
+    let expected = derived.key.public_key(Scheme::EcdsaSecp256k1).unwrap();
+    assert_eq!(signed.public_key.as_bytes(), expected.as_bytes());
+    for name in pay(&client(&cluster, &[1]), &view).await {
+        observed(&[
+            &format!("a transfer on Ethereum ({name})"),
+            "accepted by ethers, and with no bit changed",
+        ]);
+    }
+    // What is stored is enough to go on.
+    for node in 1..=3 {
+        cluster.restart(node).await;
+    }
+    cluster.ready().await;
+    let signed = client(&cluster, &[2]).sign(digest(&k1, 10, &[1, 2])).await.unwrap();
+    judge::check("secp256k1", &[10; 32], &signed);
+    observed(&["all nodes are killed and started again", "the wallets sign with the pairs that they had"]);
+}
+
+/// What `quorate node status` says on a node of whom it has caught.
+async fn status(cluster: &Cluster, node: usize) -> (String, Vec<(String, Vec<String>)>) {
+    let node = std::slice::from_ref(cluster.node(node));
+    let mut said = Vec::new();
+    for arguments in [&["node", "status"][..], &["node", "status", "--json"]] {
+        let ended = operate_at(cluster, node, arguments).await;
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        said.push(ended.stdout);
+    }
+    let report: serde_json::Value = serde_json::from_str(&said[1]).unwrap();
+    let nodes = report["nodes"].as_array().unwrap().iter().filter_map(|node| {
+        let caught = node.get("caught")?.as_array()?.iter().map(|wallet| wallet.as_str().unwrap().to_owned());
+        Some((node["name"].as_str().unwrap().to_owned(), caught.collect()))
+    });
+    (said.swap_remove(0), nodes.collect())
+}
+
+/// node3 guesses at the seeds that others keep from it.
+fn guessing() -> Setup {
+    let byzantine = Program::at(env!("CARGO_BIN_EXE_byzantine"));
+    Setup::new(&program(), 3).node_program(3, &byzantine).node_env(3, "QUORATE_TEST_CHEAT", "guess:sign")
+}
+
+#[tokio::test]
+async fn a_guess_at_the_seeds_of_another_is_caught_and_never_forgotten() {
+    let cluster = guessing().setting("request_timeout", "6s").start().await;
+    let made = wallet(&cluster, "w", "secp256k1").await;
+    let refused = |error: quorate_client::ClientError, told: &str| {
+        let error = error.api().unwrap_or_else(|| panic!("{error}")).clone();
+        assert_eq!(error.code, ErrorCode::NotEnoughSigners, "{error:?}");
+        assert!(error.message.contains(told), "{error:?}");
+        assert!(error.culprits.is_empty(), "nothing is proven: {error:?}");
+    };
+    // Killed when the ban is on disk and nobody knows of it.
+    let victim = cluster.node(1);
+    victim.order(&Order::new(Fate::Kill, &format!("sign:{}", Step::Banned)));
+    let asking = client(&cluster, &[1]);
+    let request = digest(&made, 1, &[1, 3]);
+    let signing = tokio::spawn(async move { asking.sign(request).await });
+    victim.killed_by_order().await;
+    assert!(signing.await.unwrap().is_err());
+    cluster.restart(1).await;
+    cluster.ready().await;
+    let told = "does not sign with node3, which it has caught cheating";
+    refused(client(&cluster, &[1]).sign(digest(&made, 2, &[1, 3])).await.unwrap_err(), told);
+    let (text, caught) = status(&cluster, 1).await;
+    assert_eq!(caught, [("node3".to_owned(), vec!["w".to_owned()])]);
+    assert!(
+        text.contains("node3 was caught cheating in the signing of wallet w: node1 does not sign"),
+        "{text}"
+    );
+    observed(&[
+        "a guess at the seeds of another, who is killed when that is noted and before anybody knows",
+        "refused for good after the restart, and shown by `quorate node status`",
+    ]);
+    // Who has seen nothing of it believes nobody, until it sees for itself.
+    assert!(status(&cluster, 2).await.1.is_empty());
+    let asked = client(&cluster, &[2]).sign(digest(&made, 3, &[2, 3])).await.unwrap_err();
+    assert_eq!(asked.api().unwrap().code, ErrorCode::NotEnoughSigners, "{asked}");
+    assert_eq!(status(&cluster, 2).await.1, [("node3".to_owned(), vec!["w".to_owned()])]);
+    // The honest ones sign on, whoever chooses.
+    for (number, node) in (4..).zip([1, 2]) {
+        let request = SignRequest::digest(made.clone(), [number; 32]);
+        let signed = client(&cluster, &[node]).sign(request).await.unwrap();
+        judge::check("secp256k1", &[number; 32], &signed);
+        assert_eq!(signed.committee, ["node1", "node2"], "{signed:?}");
+    }
+    for node in [1, 2] {
+        let views = client(&cluster, &[node]).nodes().await.unwrap();
+        assert!(views.iter().all(|view| !view.excluded), "there is nothing to convict it with");
+    }
+    observed(&[
+        "a guess at the seeds of two others, one after the other",
+        "each names it, nobody else is named; the two sign on",
+    ]);
+}
