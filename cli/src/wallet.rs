@@ -47,7 +47,7 @@ pub(crate) struct Create {
     /// The curve of its key.
     #[arg(long, default_value = "ed25519", value_parser = arguments::curves())]
     curve: String,
-    /// Signing protocol, cggmp21 or frost; the curve's default if left out: cggmp21 (ECDSA) on secp256k1 and p256.
+    /// Signing protocol, cggmp21, dkls23 or frost; the curve's default if left out: cggmp21 (ECDSA) on secp256k1 and p256.
     #[arg(long)]
     protocol: Option<String>,
     /// Name of the wallet; made if left out.

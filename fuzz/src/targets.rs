@@ -16,6 +16,7 @@ mod forwarded_request;
 mod http_request;
 mod keygen_body;
 mod keygen_message;
+mod oblivious_message;
 mod peer_frame;
 mod peers_file;
 mod presign_body;
@@ -58,6 +59,7 @@ pub const ALL: &[Target] = &[
     http_request::TARGET,
     keygen_body::TARGET,
     keygen_message::TARGET,
+    oblivious_message::TARGET,
     peer_frame::TARGET,
     peers_file::TARGET,
     presign_body::TARGET,

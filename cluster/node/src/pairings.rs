@@ -3,7 +3,7 @@
 //! Pairs are pending until all holders have stored them. A node proposes signatures only with what is active for it, and takes part with
 //! what it has stored at all: who proposes knows that everybody has it, and who does not have it declines.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -32,12 +32,9 @@ impl Wire for Stored {
     const MAX_BYTES: usize = Pairs::MAX_BYTES + 16;
 }
 
-/// Who was caught, in the store by the session that made the pairs, and the party.
+/// Who was caught, in the store by the wallet and the party: whatever pairs it was in, this node does nothing with it in this wallet any more.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub(crate) struct Caught {
-    /// The wallet.
-    pub(crate) wallet: SessionId,
-    pub(crate) party: PartyIndex,
     /// Milliseconds since 1970.
     pub(crate) since: u64,
     pub(crate) reason: String,
@@ -48,11 +45,10 @@ impl Wire for Caught {
 }
 
 /// Pairs without their secrets.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 struct Known {
     number: u64,
     active: bool,
-    caught: BTreeMap<PartyIndex, Caught>,
 }
 
 /// Why there are none to work with.
@@ -62,6 +58,8 @@ pub(crate) enum PairsFault {
     Store(#[from] StoreError),
     #[error("this node has no such pairs")]
     Absent,
+    #[error("other pairs are active meanwhile")]
+    Replaced,
     #[error("the stored pairs can't be read: {0}")]
     Unreadable(String),
 }
@@ -78,6 +76,10 @@ pub(crate) struct Pairings {
 struct Memory {
     /// By wallet, and by the session that made them.
     known: HashMap<SessionId, BTreeMap<SessionId, Known>>,
+    /// Who was caught, by wallet.
+    caught: HashMap<SessionId, BTreeMap<PartyIndex, Caught>>,
+    /// Who was caught, which is not on disk: nobody is to notice.
+    unsaved: BTreeSet<(SessionId, PartyIndex)>,
     /// What sessions use. There is never a second one of the same pairs.
     shared: HashMap<SessionId, Weak<SharedPairs>>,
     /// The last ones used.
@@ -116,27 +118,21 @@ impl Pairings {
                 tracing::error!("the pairs of a wallet can't be read: let them be made anew");
                 continue;
             };
-            let known = Known { number: stored.number, active: stored.active, caught: BTreeMap::new() };
+            let known = Known { number: stored.number, active: stored.active };
             memory.known.entry(wallet).or_default().insert(session, known);
         }
-        let scan = store.scan(Table::Caught, "")?;
-        for damaged in scan.damaged {
-            // Whom it is about is not known: nobody is trusted with any pairs any more.
-            tracing::error!(record = %damaged, "who was caught cheating can't be read: let all pairs be made anew");
-            memory.known.clear();
-        }
-        for (key, record) in scan.records {
-            let session =
-                key.first_chunk::<32>().and_then(|session| borsh::from_slice::<SessionId>(session).ok());
-            match session.zip(Caught::from_wire(record.value.expose()).ok()) {
-                Some((session, caught)) => {
-                    let of_wallet = memory.known.get_mut(&caught.wallet);
-                    if let Some(known) = of_wallet.and_then(|sessions| sessions.get_mut(&session)) {
-                        known.caught.insert(caught.party, caught);
-                    }
-                }
-                None => memory.known.clear(),
-            }
+        for key in store.keys(Table::Caught, "")? {
+            let Some((wallet, party)) = borsh::from_slice::<(SessionId, PartyIndex)>(&key).ok() else {
+                continue;
+            };
+            let record = store.get(Table::Caught, &key).ok().flatten();
+            let read = record.and_then(|record| Caught::from_wire(record.value.expose()).ok());
+            // Who it was is what counts.
+            let caught = read.unwrap_or_else(|| {
+                tracing::error!(%wallet, %party, "what a node was caught at can't be read; that it was still counts");
+                Caught { since: 0, reason: "the record is damaged".into() }
+            });
+            memory.caught.entry(wallet).or_default().insert(party, caught);
         }
         Ok(Self { store, memory: Mutex::new(memory), deciding: tokio::sync::Mutex::default() })
     }
@@ -145,10 +141,17 @@ impl Pairings {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The pairs with which a wallet signs: those that are active here, or those of which the others have told.
-    pub(crate) fn current(&self, wallet: &SessionId) -> Option<SessionId> {
-        let memory = self.lock();
-        memory.active(wallet).or_else(|| memory.told.get(wallet).copied())
+    /// The pairs with which to propose that a wallet signs: once those that another node has named, if this node has them or holds no share, else
+    /// those that are active here.
+    pub(crate) fn current(&self, wallet: &SessionId, is_holder: bool) -> Option<SessionId> {
+        let mut memory = self.lock();
+        let told = memory.told.get(wallet).copied();
+        if !is_holder {
+            return told;
+        }
+        // Somebody's word is good for one attempt.
+        memory.told.remove(wallet);
+        told.filter(|told| memory.of(wallet, told).is_some()).or_else(|| memory.active(wallet))
     }
 
     /// Those that are active here.
@@ -175,24 +178,29 @@ impl Pairings {
         memory.told.insert(wallet, session);
     }
 
-    /// The first of these parties that was caught in these pairs.
+    /// The first of these parties that was caught in this wallet, and whether that is on disk.
     pub(crate) fn caught_among(
         &self,
         wallet: &SessionId,
-        session: &SessionId,
-        parties: impl Iterator<Item = PartyIndex>,
-    ) -> Option<PartyIndex> {
+        mut parties: impl Iterator<Item = PartyIndex>,
+    ) -> Option<(PartyIndex, bool)> {
         let memory = self.lock();
-        let caught = &memory.of(wallet, session)?.caught;
-        let mut parties = parties;
-        parties.find(|party| caught.contains_key(party))
+        let caught = memory.caught.get(wallet);
+        parties.find_map(|party| {
+            if caught.is_some_and(|caught| caught.contains_key(&party)) {
+                return Some((party, true));
+            }
+            memory.unsaved.contains(&(*wallet, party)).then_some((party, false))
+        })
     }
 
-    /// All who were caught, in pairs that have not been replaced.
-    pub(crate) fn caught(&self) -> Vec<Caught> {
+    /// All who were caught, by wallet.
+    pub(crate) fn caught(&self) -> Vec<(SessionId, PartyIndex, Caught)> {
         let memory = self.lock();
-        let known = memory.known.values().flat_map(BTreeMap::values);
-        known.flat_map(|known| known.caught.values().cloned()).collect()
+        let wallets = memory.caught.iter();
+        let all = wallets
+            .flat_map(|(wallet, caught)| caught.iter().map(move |(party, caught)| (wallet, party, caught)));
+        all.map(|(wallet, party, caught)| (*wallet, *party, caught.clone())).collect()
     }
 
     /// The pairs, for a session: the same for all.
@@ -206,10 +214,12 @@ impl Pairings {
     ) -> Result<Arc<SharedPairs>, PairsFault> {
         // Held while they are read: nobody else may read them at the same time.
         let mut memory = self.lock();
-        let caught: Vec<_> = match memory.of(wallet, session) {
-            Some(known) => known.caught.keys().copied().collect(),
-            None => return Err(PairsFault::Absent),
-        };
+        if memory.of(wallet, session).is_none() {
+            return Err(PairsFault::Absent);
+        }
+        let noted = memory.caught.get(wallet).into_iter().flat_map(BTreeMap::keys).copied();
+        let unsaved = memory.unsaved.iter().filter(|(of, _)| of == wallet).map(|(_, party)| *party);
+        let caught: Vec<_> = noted.chain(unsaved).collect();
         if let Some(shared) = memory.shared.get(session).and_then(Weak::upgrade) {
             return Ok(shared);
         }
@@ -241,11 +251,18 @@ impl Pairings {
         pairs: Pairs,
     ) -> Result<(), PairsFault> {
         let _one_at_a_time = self.deciding.lock().await;
-        self.put(wallet, session, &Stored { pairs, number, active: false }, &[]).await
+        let older: Vec<_> = {
+            let memory = self.lock();
+            if memory.active(&wallet).is_some() {
+                return Err(PairsFault::Replaced);
+            }
+            // Of runs that failed: of one wallet there is one at a time.
+            memory.known.get(&wallet).into_iter().flat_map(BTreeMap::keys).copied().collect()
+        };
+        self.put(wallet, session, &Stored { pairs, number, active: false }, &older).await
     }
 
-    /// All holders have stored them: from now on they are used, and those before them are erased, with whom they caught. What is newer
-    /// stays.
+    /// All holders have stored them: from now on they are used, and those before them are erased. What is newer stays.
     ///
     /// # Errors
     /// The store's; or they are not there.
@@ -255,11 +272,13 @@ impl Pairings {
         stored.active = true;
         let older: Vec<_> = {
             let memory = self.lock();
+            let order = |session: &SessionId, known: &Known| (known.number, *session);
             let of_wallet = memory.known.get(&wallet).into_iter().flatten();
-            of_wallet
-                .filter(|(other, known)| (known.number, **other) < (stored.number, session))
-                .map(|(other, known)| (*other, known.caught.keys().copied().collect::<Vec<_>>()))
-                .collect()
+            let this = (stored.number, session);
+            if of_wallet.clone().any(|(other, known)| known.active && order(other, known) > this) {
+                return Ok(());
+            }
+            of_wallet.filter(|(other, known)| order(other, known) < this).map(|(other, _)| *other).collect()
         };
         self.put(wallet, session, &stored, &older).await
     }
@@ -270,33 +289,29 @@ impl Pairings {
         wallet: SessionId,
         session: SessionId,
         stored: &Stored,
-        others: &[(SessionId, Vec<PartyIndex>)],
+        others: &[SessionId],
     ) -> Result<(), PairsFault> {
         let value = stored.to_wire().map_err(|error| PairsFault::Unreadable(error.to_string()))?;
-        let mut batch = Batch::new().put(Table::Pairs, row(&wallet, &session), 0, Secret::new(value));
-        for (other, caught) in others {
-            batch = batch.delete(Table::Pairs, row(&wallet, other));
-            batch = caught
-                .iter()
-                .fold(batch, |batch, party| batch.delete(Table::Caught, caught_row(other, *party)));
-        }
+        let batch = Batch::new().put(Table::Pairs, row(&wallet, &session), 0, Secret::new(value));
+        let batch = others.iter().fold(batch, |batch, other| batch.delete(Table::Pairs, row(&wallet, other)));
         self.store.commit(batch).await?;
         let mut memory = self.lock();
         let of_wallet = memory.known.entry(wallet).or_default();
-        of_wallet.retain(|known, _| others.iter().all(|(other, _)| other != known));
-        let known = of_wallet.entry(session).or_insert_with(|| Known {
-            number: stored.number,
-            active: false,
-            caught: BTreeMap::new(),
-        });
+        of_wallet.retain(|known, _| !others.contains(known));
+        let known = of_wallet.entry(session).or_insert(Known { number: stored.number, active: false });
         known.active |= stored.active;
+        for other in others {
+            memory.shared.remove(other);
+            memory.recent.retain(|shared| shared.public().session != *other.as_bytes());
+        }
         Ok(())
     }
 
-    /// Notes whom this node has caught: from now on nothing is done with them, and when this returns, also not after a restart.
+    /// Notes whom this node has caught: from now on nothing is done with them in this wallet, and when this returns, also not after a restart. Before,
+    /// nobody is told of it.
     ///
     /// # Errors
-    /// The store's: then it is noted until a restart.
+    /// The store's: then it is known until a restart, and still nobody is told.
     pub(crate) async fn catch(
         &self,
         wallet: SessionId,
@@ -306,25 +321,29 @@ impl Pairings {
     ) -> Result<(), PairsFault> {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
         let since = u64::try_from(since).unwrap_or(u64::MAX);
-        let reason: String = reason.chars().take(512).collect();
+        let caught = Caught { since, reason: reason.chars().take(512).collect() };
+        let value = caught.to_wire().map_err(|error| PairsFault::Unreadable(error.to_string()))?;
         let mut batch = Batch::new();
-        for party in parties {
-            let caught = Caught { wallet, party: *party, since, reason: reason.clone() };
-            let value = caught.to_wire().map_err(|error| PairsFault::Unreadable(error.to_string()))?;
-            batch = batch.put(Table::Caught, caught_row(&session, *party), 0, Secret::new(value));
+        {
             let mut memory = self.lock();
-            if let Some(known) = memory.known.get_mut(&wallet).and_then(|known| known.get_mut(&session)) {
-                known.caught.insert(*party, caught);
+            let shared = memory.shared.get(&session).and_then(Weak::upgrade);
+            for party in parties {
+                memory.unsaved.insert((wallet, *party));
+                shared.iter().for_each(|shared| shared.catch(*party));
+                let key = borsh::to_vec(&(wallet, *party)).unwrap_or_default();
+                batch = batch.put(Table::Caught, key, 0, Secret::new(value.clone()));
             }
         }
-        Ok(self.store.commit(batch).await?)
+        self.store.commit(batch).await?;
+        let mut memory = self.lock();
+        for party in parties {
+            memory.unsaved.remove(&(wallet, *party));
+            memory.caught.entry(wallet).or_default().entry(*party).or_insert_with(|| caught.clone());
+        }
+        Ok(())
     }
 }
 
 fn row(wallet: &SessionId, session: &SessionId) -> Vec<u8> {
     [wallet.as_bytes().as_slice(), session.as_bytes()].concat()
-}
-
-fn caught_row(session: &SessionId, party: PartyIndex) -> Vec<u8> {
-    [session.as_bytes().as_slice(), &party.get().to_le_bytes()].concat()
 }

@@ -151,7 +151,7 @@ pub struct WalletView {
     pub curve: String,
     /// The signature scheme: `ed25519`, `bip340`, `ecdsa-secp256k1` or `ecdsa-p256`.
     pub scheme: String,
-    /// The signing protocol: `frost` or `cggmp21`.
+    /// The signing protocol: `frost`, `cggmp21` or `dkls23`.
     pub protocol: String,
     /// The public key as signatures verify under it.
     pub public_key: Hex,

@@ -6,12 +6,13 @@
 //!
 //! # Blame
 //! Whoever cheats in what two parties do with each other is named by its victim, and can't be shown to anybody else: a judge would have to
-//! see the victim's secrets. So sessions of this crate end attributed where those of `quorate-cggmp21` end proven, but for messages that no
-//! honest party sends.
+//! see the victim's secrets. So sessions of this crate end witnessed where those of `quorate-cggmp21` end proven, but for what the form of a message alone
+//! shows, and for openings that don't fit their commitments.
 //!
 //! # Security
-//! A message that fails a consistency check ([`pairs::Fault::Inconsistent`]) was a guess at a secret, and failed. Another may succeed: nothing
-//! may be done with the seeds of that pair any more.
+//! A message that fails a consistency check ([`presign::Fault::Inconsistent`]) was a guess at a secret, and failed. Another may succeed: nothing
+//! may be done with the seeds of that pair any more. [`pairs::SharedPairs`] sees to that within a process; that it is so after a restart is for
+//! the caller. What differs from the paper stands in `DEVIATIONS.md`.
 
 pub mod pairs;
 pub mod presign;

@@ -28,9 +28,9 @@ pub enum Abort {
         parties: Vec<PartyIndex>,
         /// What they did.
         reason: String,
-        /// Whether nothing may be done any more with what this party and they have in common: see
+        /// Those of them with whom nothing may be done any more in what this party and they have in common: see
         /// [`Protocol::is_lasting`](crate::Protocol::is_lasting).
-        lasting: bool,
+        lasting: Vec<PartyIndex>,
     },
     /// A peer has ended the session over others, who cheated before it alone. So it says: one of them is at fault.
     Withdrawn {

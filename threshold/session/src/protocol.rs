@@ -76,12 +76,16 @@ pub trait Protocol: Sized + Send {
     type Message: Wire + Clone + Send;
     /// One party's contribution to the current round, decoded and cheaply checked.
     type Accepted: Send;
-    /// What a party can do wrong, as [`Protocol::judge`] can prove it.
+    /// What a party can do wrong, as [`Protocol::judge`] can prove it, or as its victim alone knows it.
     type Fault: Wire + Clone + fmt::Debug + fmt::Display + Send;
     /// What must be on disk before the messages that depend on it leave.
     type Checkpoint: Send;
     /// The result.
     type Output: Send;
+
+    /// Whether parts of the protocol are between two parties alone, who can't show to others what the other one did there. Only then a party's word
+    /// that it ends a session over another means something.
+    const PAIRWISE: bool = false;
 
     /// Enters round one.
     ///
@@ -282,7 +286,7 @@ impl<F> Blame<F> {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Failure<F> {
-    /// Named parties committed provable faults.
+    /// Named parties committed faults.
     Blame(Vec<Blame<F>>),
     /// The result is wrong and the protocol can't say by whose fault.
     Unattributed(String),

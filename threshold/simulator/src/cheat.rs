@@ -40,6 +40,7 @@ impl<P: Protocol> Cheat<P> {
 
 impl<P: Protocol> Protocol for Cheat<P> {
     const ID: ProtocolId = P::ID;
+    const PAIRWISE: bool = P::PAIRWISE;
     type Setup = P::Setup;
     type Secret = (P::Secret, Rewrite<P::Message>);
     type Message = P::Message;

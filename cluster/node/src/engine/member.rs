@@ -87,6 +87,11 @@ impl Drop for Starting<'_> {
 }
 
 impl TakenPart {
+    /// Whether it is a live attempt of another proposer.
+    pub(super) fn is_live_by_another(&self, proposer: &Identity) -> bool {
+        self.live && self.proposer != *proposer
+    }
+
     /// Whether a proposer has to wait: while another one's attempt is live, and after it as long as others came before
     /// it. Otherwise a node that keeps proposing, and never starts, could keep all others from it.
     fn must_wait(&mut self, proposer: Identity, attempt: u32) -> bool {
@@ -329,6 +334,7 @@ impl Engine {
                 Err(Reason::Busy("is searching primes for its modulus".into()))
             }
             Job::Presign(job) => self.check_room(&from, job),
+            Job::Pairs(job) => self.check_pairing(&from, job),
             Job::Sign(job) if job.uses_pairs() => self.check_pairs(job, &invite.proposal.proposal.committee),
             _ => Ok(()),
         }

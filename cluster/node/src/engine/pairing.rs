@@ -12,9 +12,9 @@ use quorate_sharing::{Committee, PartyIndex};
 use rand_core::OsRng;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use super::Engine;
 use super::attempt::{Answer, Attempted};
 use super::run::Part;
+use super::{Engine, lock};
 use crate::barrier::Step;
 use crate::cause::{Cause, NewPairs, Provision, Upkeep};
 use crate::frame::Reason;
@@ -35,7 +35,8 @@ const FIRST_HOLDER: Duration = Duration::from_secs(5);
 impl Engine {
     /// Has the pairs of a new wallet made, if it signs with some.
     pub(super) fn want_pairs(&self, wallet: &Wallet) {
-        if wallet.method == Method::Dkls23 {
+        let is_holder = wallet.record.public.committee.index_of(&self.me).is_some();
+        if wallet.method == Method::Dkls23 && is_holder && self.pairings.active(&wallet.session()).is_none() {
             self.demand.want_pairs(wallet.session());
         }
     }
@@ -51,13 +52,7 @@ impl Engine {
 
     /// Has the pairs made that were missing when this node stopped.
     fn want_missing_pairs(&self) {
-        let wallets = self.wallets.all();
-        let is_held = |wallet: &&Arc<Wallet>| wallet.record.public.committee.index_of(&self.me).is_some();
-        for wallet in wallets.iter().filter(is_held) {
-            if self.pairings.active(&wallet.session()).is_none() {
-                self.want_pairs(wallet);
-            }
-        }
+        self.wallets.all().iter().for_each(|wallet| self.want_pairs(wallet));
     }
 
     /// Makes pairs that are wanted, of the wallets whose first holder this is.
@@ -106,10 +101,11 @@ impl Engine {
         let session = wallet.session();
         let begun = Instant::now();
         loop {
-            if let Some(current) = self.pairings.current(&session) {
+            let is_holder = wallet.record.public.committee.index_of(&self.me).is_some();
+            if let Some(current) = self.pairings.current(&session, is_holder) {
                 return Ok(current);
             }
-            if wallet.record.public.committee.index_of(&self.me).is_none() {
+            if !is_holder {
                 // Nobody has any of this name: who has others says which.
                 return Ok(session);
             }
@@ -158,17 +154,12 @@ impl Engine {
                 Attempted::Refused(_, Reason::Behind { epoch: latest }) if may_follow(number, latest) => {
                     number = latest.saturating_add(1);
                 }
-                // This node has stored them and has not heard that all have.
+                // This node has stored them and has not heard that all have. One node's word does not make them active, but they are good for an
+                // attempt: whoever lacks them declines.
                 Attempted::Refused(_, Reason::Replaced { session: made })
                     if self.pairings.has(&session, &made) =>
                 {
-                    return match self.pairings.activate(session, made).await {
-                        Ok(()) => Ok(made),
-                        Err(error) => {
-                            tracing::error!(wallet = %wallet.id, %error, "its pairs could not be activated");
-                            Err(late())
-                        }
-                    };
+                    return Ok(made);
                 }
                 failed => return Err(failed),
             }
@@ -207,12 +198,28 @@ impl Engine {
         if !self.pairings.has(&wallet.session(), &session) {
             return Err(unable("lacks the pairs"));
         }
-        let caught = self.pairings.caught_among(&wallet.session(), &session, signers.indices());
-        match caught.and_then(|party| signers.member(party)) {
-            // Not unable: it signs with others.
-            Some(member) => Err(Reason::NotWith { node: member.identity }),
+        match self.pairings.caught_among(&wallet.session(), signers.indices()) {
             None => Ok(()),
+            // Nobody is told.
+            Some((_, false)) => Err(unable("can't use the pairs")),
+            // Not unable: it signs with others.
+            Some((party, true)) => match signers.member(party) {
+                Some(member) => Err(Reason::NotWith { node: member.identity }),
+                None => Err(unable("can't use the pairs")),
+            },
         }
+    }
+
+    /// Whether no other run makes pairs of this wallet here: then all holders come to the same ones.
+    ///
+    /// # Errors
+    /// There is one.
+    pub(super) fn check_pairing(&self, from: &Identity, job: &PairsJob) -> Result<(), Reason> {
+        let session = job.wallet.session();
+        let is_same = |other: &Job| matches!(other, Job::Pairs(other) if other.wallet.session() == session);
+        let another =
+            lock(&self.taken).values().any(|part| part.is_live_by_another(from) && is_same(&part.job));
+        if another { Err(Reason::Busy("is making the wallet's pairs already".into())) } else { Ok(()) }
     }
 
     /// Every holder has stored the pairs.
@@ -229,9 +236,9 @@ impl Engine {
     /// Whom this node has caught, in the signing of which wallets.
     pub(crate) fn caught_by_node(&self) -> BTreeMap<Identity, Vec<WalletId>> {
         let mut by_node: BTreeMap<_, Vec<_>> = BTreeMap::new();
-        for caught in self.pairings.caught() {
-            let Some(wallet) = self.wallets.of_session(&caught.wallet) else { continue };
-            if let Some(member) = wallet.record.public.committee.member(caught.party) {
+        for (session, party, _) in self.pairings.caught() {
+            let Some(wallet) = self.wallets.of_session(&session) else { continue };
+            if let Some(member) = wallet.record.public.committee.member(party) {
                 by_node.entry(member.identity).or_default().push(wallet.id.clone());
             }
         }

@@ -224,7 +224,11 @@ impl Engine {
                     trouble.strike(&BTreeSet::from([node]), PATIENCE);
                     left = left.saturating_add(1);
                 }
-                // Others are chosen, at once.
+                // There are no others to choose.
+                Attempted::Apart(_, why) if job.candidates(&self.peers).1 => {
+                    return Err(ErrorBody::new(ErrorCode::NotEnoughSigners, why));
+                }
+                // Others are chosen.
                 Attempted::Apart(nodes, why) => {
                     trouble.last = why;
                     trouble.strike(&nodes.into(), PATIENCE);

@@ -238,8 +238,9 @@ impl Engine {
         }
         let request = SignedRequest::decode(&certified.request).map(|made| made.request_id().to_string());
         match self.wallets.activate(certified, &self.me).await {
-            Ok(_) => {
+            Ok(wallet) => {
                 self.settle_doubts(&session).await;
+                self.want_pairs(&wallet);
                 self.tell_active(from, &session);
             }
             Err(error @ WalletError::Store(_)) => {

@@ -216,8 +216,9 @@ impl Engine {
                 if matches!(*part.job, Job::Keygen(_)) {
                     self.note_complaints(session.envelopes(ACKNOWLEDGE)).await;
                 }
-                if let Abort::Witnessed { parties, reason, lasting: true } = &abort
-                    && let Err(error) = self.note_caught(part, parties, reason).await
+                if let Abort::Witnessed { reason, lasting, .. } = &abort
+                    && !lasting.is_empty()
+                    && let Err(error) = self.note_caught(part, lasting, reason).await
                 {
                     // Nobody is to notice what a restart would forget.
                     return tracing::error!(session = %part.session(), %error, "who cheated could not be noted: free the disk");
@@ -498,8 +499,11 @@ impl Engine {
             self.answer_by_digest(self.me, part.digest, answer);
         } else {
             let (silent, reason) = match &abort {
-                // Who ended it says so itself.
-                Abort::Withdrawn { .. } => return,
+                // It is not known which of them is at fault.
+                Abort::Withdrawn { by, over } => {
+                    let parties = [&[*by], over.as_slice()].concat();
+                    (self.members(agreement.committee(), &parties).into_iter().collect(), abort.to_string())
+                }
                 Abort::Attributed { parties, .. } | Abort::Witnessed { parties, .. } => {
                     (self.members(agreement.committee(), parties).into_iter().collect(), abort.to_string())
                 }

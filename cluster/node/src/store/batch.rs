@@ -22,7 +22,7 @@ pub enum Table {
     Auxiliary,
     /// Seeds for multiplying with the other holders of a wallet, by the sessions that made the wallet and them.
     Pairs,
-    /// Peers that were caught cheating with such seeds, by the session that made those.
+    /// Peers that were caught cheating with such seeds, by wallet and party.
     Caught,
     /// Proof against peers.
     Evidence,

@@ -521,7 +521,7 @@ fn who_spoils_a_sum_and_falls_silent_is_named_without_proof() {
         all[0].delta = [1; 32];
     });
     for honest in [1, 4] {
-        let Some(Outcome::Aborted(Abort::Witnessed { parties, .. })) = outcomes.0.get(&party(honest)) else {
+        let Some(Outcome::Aborted(Abort::Attributed { parties, .. })) = outcomes.0.get(&party(honest)) else {
             panic!("{outcomes:?}")
         };
         assert_eq!(*parties, [party(CHEATER)]);

@@ -80,14 +80,6 @@ pub enum Fault {
     },
 }
 
-impl Fault {
-    /// Whether its victim may do nothing with its culprit any more: what fails, and what does not, tells about the seeds that are made.
-    #[must_use]
-    pub const fn is_lasting(&self) -> bool {
-        matches!(self, Self::Inconsistent { .. })
-    }
-}
-
 impl Wire for Fault {
     const MAX_BYTES: usize = 8;
 }

@@ -104,6 +104,8 @@ pub enum Contribution {
 impl Protocol for PairsProtocol {
     const ID: ProtocolId = ProtocolId::new("dkls23-pairs", "ristretto255", 1);
 
+    const PAIRWISE: bool = true;
+
     type Setup = Setup;
     type Secret = ();
     type Message = Message;
@@ -192,10 +194,6 @@ impl Protocol for PairsProtocol {
                 Ok(Step::Done { output: state.pairs, send: Outgoing::nothing(), checkpoint: None })
             }
         }
-    }
-
-    fn is_lasting(fault: &Fault) -> bool {
-        fault.is_lasting()
     }
 
     fn judge(

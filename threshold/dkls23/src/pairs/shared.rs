@@ -28,8 +28,8 @@ pub(crate) enum Unchecked {
 }
 
 impl SharedPairs {
-    /// Shares pairs, of which these peers were `caught` cheating before: what [`Fault::Inconsistent`](super::Fault::Inconsistent) or that of a
-    /// signing session said, and whoever uses this stored.
+    /// Shares pairs, of which these peers were `caught` cheating before: whom a session named as lasting
+    /// ([`Abort::Witnessed`](quorate_session::Abort::Witnessed)), and whoever uses this stored.
     #[must_use]
     pub fn new(pairs: Pairs, caught: impl IntoIterator<Item = PartyIndex>) -> Self {
         let mut peers: BTreeMap<_, _> = pairs.peers().map(|peer| (peer, Mutex::new(false))).collect();
@@ -55,6 +55,13 @@ impl SharedPairs {
     #[must_use]
     pub fn is_caught(&self, peer: PartyIndex) -> bool {
         self.caught.get(&peer).is_some_and(|caught| *lock(caught))
+    }
+
+    /// Notes that a peer was caught: sessions that run stop at their next step.
+    pub fn catch(&self, peer: PartyIndex) {
+        if let Some(caught) = self.caught.get(&peer) {
+            *lock(caught) = true;
+        }
     }
 
     /// The seeds of a pair, for what checks nothing of the peer's.

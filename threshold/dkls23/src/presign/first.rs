@@ -75,7 +75,7 @@ pub(crate) fn begin<C: Suite>(
         let (nonce, key) = (C::mul_base(&secrets.r), C::mul_base(&secrets.x));
         let mut salt = [0; 32];
         rng.fill_bytes(&mut salt);
-        let opening = Opening { nonce: C::encode(&nonce), key: C::encode(&key), salt };
+        let opening = Opening { nonce: point::<C>(&nonce), key: point::<C>(&key), salt };
         begun.commitments.push(commitment(&session, me, place, &opening));
         begun.own.push(Own { secrets, opening, nonce, key });
     }
@@ -88,6 +88,13 @@ pub(crate) fn begin<C: Suite>(
         begun.extensions.insert(peer, extensions);
     }
     Some(begun)
+}
+
+/// A point as it is sent: 33 bytes on both curves.
+pub(crate) fn point<C: Suite>(point: &C::Point) -> [u8; 33] {
+    let mut encoded = [0; 33];
+    encoded.iter_mut().zip(C::encode(point)).for_each(|(to, byte)| *to = byte);
+    encoded
 }
 
 /// What binds a party to Rᵢ and Xᵢ before it knows those of others.

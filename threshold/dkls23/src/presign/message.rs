@@ -32,9 +32,9 @@ pub enum Message {
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Opening {
     /// Rᵢ.
-    pub nonce: Vec<u8>,
+    pub nonce: [u8; 33],
     /// Xᵢ.
-    pub key: Vec<u8>,
+    pub key: [u8; 33],
     /// What hid them.
     pub salt: [u8; 32],
 }
@@ -45,7 +45,7 @@ pub struct Product {
     /// The multiplication itself.
     pub multiplication: Box<Multiplication>,
     /// Γᵘ and Γᵛ.
-    pub checks: [Vec<u8>; 2],
+    pub checks: [[u8; 33]; 2],
     /// ψ.
     pub difference: [u8; 32],
 }
@@ -57,7 +57,7 @@ impl Wire for Message {
 /// What a signer can do wrong.
 ///
 /// # Security
-/// After [`Fault::Inconsistent`], nothing may be done with the seeds of the two any more; see [`Fault::is_lasting`].
+/// After [`Fault::Inconsistent`] nothing may be done with the seeds of the two any more; see [`Fault::is_lasting`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub enum Fault {
     /// Sent another message than the round has.
@@ -82,6 +82,11 @@ pub enum Fault {
         /// To whom they were sent.
         victim: PartyIndex,
     },
+    /// Was caught before, in another session.
+    CaughtBefore {
+        /// By whom.
+        victim: PartyIndex,
+    },
     /// Multiplied something else than it has opened.
     WrongProduct {
         /// With whom.
@@ -93,7 +98,7 @@ impl Fault {
     /// Whether nothing may be done with the seeds of culprit and victim any more: what fails, and what does not, tells about them.
     #[must_use]
     pub const fn is_lasting(&self) -> bool {
-        matches!(self, Self::Inconsistent { .. })
+        matches!(self, Self::Inconsistent { .. } | Self::CaughtBefore { .. })
     }
 }
 
@@ -113,6 +118,7 @@ impl fmt::Display for Fault {
             Self::Inconsistent { victim } => {
                 write!(f, "sent transfers or a multiplication to party {victim} that fit no secrets")
             }
+            Self::CaughtBefore { victim } => write!(f, "was caught by party {victim} in another session"),
             Self::WrongProduct { victim } => {
                 write!(f, "multiplied something else with party {victim} than it has opened")
             }

@@ -91,6 +91,8 @@ impl<C: Suite> Presign<C> {
 impl<C: Multiplied + Suite> Protocol for Presign<C> {
     const ID: ProtocolId = ProtocolId::new("dkls23-presign", C::NAME, 1);
 
+    const PAIRWISE: bool = true;
+
     type Setup = PresignSetup;
     type Secret = PresignSecret;
     type Message = Message;
@@ -160,6 +162,9 @@ impl<C: Multiplied + Suite> Protocol for Presign<C> {
                     return Err(blame(Fault::WrongOpening));
                 }
                 let malformed = || blame(Fault::Malformed { round: MULTIPLY });
+                if products.len() != own.len() {
+                    return Err(malformed());
+                }
                 let opened = openings.iter().map(Opened::read);
                 let theirs = opened.zip(products.into_iter().map(Theirs::read));
                 let theirs: Option<Vec<_>> =
@@ -317,6 +322,7 @@ impl<C: Multiplied + Suite> Extending<C> {
             between.insert(peer, kept);
             direct.insert(peer, Message::Products(products));
         }
+        check_caught(context, pairs)?;
         let openings = own.iter().map(|own| own.opening.clone()).collect();
         let send = Outgoing { broadcast: Some(Message::Openings(openings)), direct };
         let state = Multiplying { frame, commitments, between };
@@ -372,11 +378,8 @@ impl<C: Multiplied + Suite> Multiplying<C> {
             };
             made.push(Presignature::new::<C>(public, me, &second::sum(own, &shared)));
         }
-        // In another session, meanwhile.
-        match context.others().into_iter().find(|peer| pairs.is_caught(*peer)) {
-            Some(peer) => Err(caught(peer)),
-            None => Ok(Presignatures(made)),
-        }
+        check_caught(&context, &pairs)?;
+        Ok(Presignatures(made))
     }
 }
 
@@ -384,7 +387,7 @@ impl<C: Multiplied + Suite> Multiplying<C> {
 #[derive(Default)]
 struct Refused {
     blamed: Vec<Blame<Fault>>,
-    caught: Option<PartyIndex>,
+    unknown: Option<PartyIndex>,
 }
 
 impl Refused {
@@ -393,8 +396,9 @@ impl Refused {
             Unchecked::Cheats(Cheat::Malformed(_)) => Fault::Malformed { round },
             Unchecked::Cheats(Cheat::OtherRun(_)) => Fault::OtherRun { victim },
             Unchecked::Cheats(Cheat::Inconsistent(_)) => Fault::Inconsistent { victim },
-            Unchecked::Caught | Unchecked::Unknown => {
-                self.caught = Some(peer);
+            Unchecked::Caught => Fault::CaughtBefore { victim },
+            Unchecked::Unknown => {
+                self.unknown = Some(peer);
                 return;
             }
         };
@@ -402,16 +406,21 @@ impl Refused {
     }
 
     fn result(self) -> Result<(), Failure<Fault>> {
-        match (self.blamed.is_empty(), self.caught) {
+        match (self.blamed.is_empty(), self.unknown) {
             (false, _) => Err(Failure::Blame(self.blamed)),
-            (true, Some(peer)) => Err(caught(peer)),
+            (true, Some(peer)) => Err(Failure::Local(format!("there is no pair with party {peer}"))),
             (true, None) => Ok(()),
         }
     }
 }
 
-fn caught(peer: PartyIndex) -> Failure<Fault> {
-    Failure::Local(format!("party {peer} was caught cheating in another session"))
+/// Whether none of the others was caught meanwhile, in another session.
+fn check_caught(context: &SessionContext, pairs: &SharedPairs) -> Result<(), Failure<Fault>> {
+    let mut refused = Refused::default();
+    for peer in context.others().into_iter().filter(|peer| pairs.is_caught(*peer)) {
+        refused.add(context.me(), peer, MULTIPLY, &Unchecked::Caught);
+    }
+    refused.result()
 }
 
 fn another_round() -> Failure<Fault> {

@@ -9,7 +9,7 @@ use quorate_sharing::PartyIndex;
 use rand_core::{CryptoRngCore, RngCore};
 use zeroize::Zeroizing;
 
-use super::first::{Own, Secrets, verdict};
+use super::first::{Own, Secrets, point, verdict};
 use super::message::{Opening, Product};
 use crate::pairs::{SharedPairs, Unchecked};
 use crate::presignature::Parts;
@@ -47,9 +47,9 @@ impl<C: Suite> Multiplying<C> {
 pub(crate) struct Between<C: Suite> {
     received: Received,
     /// χᵢⱼ.
-    factor: Zeroizing<C::Scalar>,
+    factor: Box<Zeroizing<C::Scalar>>,
     /// cᵘ and cᵛ.
-    sent: Shares<C>,
+    sent: Box<Shares<C>>,
 }
 
 /// What comes of both: ψⱼᵢ, cᵘᵢⱼ + dᵘᵢⱼ and cᵛᵢⱼ + dᵛᵢⱼ.
@@ -72,13 +72,13 @@ impl<C: Multiplied + Suite> Between<C> {
         rng: &mut dyn CryptoRngCore,
     ) -> (Self, Product) {
         let (sent, multiplication) = vole::send::<C>(transfers, &Secret::new([own.r, own.x]), rng);
-        let factor = vole::factor::<C>(&received);
+        let factor = Box::new(vole::factor::<C>(&received));
         let product = Product {
             multiplication: Box::new(multiplication),
-            checks: sent.expose().map(|share| C::encode(&C::mul_base(&share))),
-            difference: C::scalar_to_bytes(&(own.phi - *factor)),
+            checks: sent.expose().map(|share| point::<C>(&C::mul_base(&share))),
+            difference: C::scalar_to_bytes(&(own.phi - **factor)),
         };
-        (Self { received, factor, sent }, product)
+        (Self { received, factor, sent: Box::new(sent) }, product)
     }
 }
 

@@ -53,6 +53,8 @@ impl<C: Suite> fmt::Debug for Sign<C> {
 impl<C: Multiplied + Suite> Protocol for Sign<C> {
     const ID: ProtocolId = ProtocolId::new("dkls23", C::NAME, 1);
 
+    const PAIRWISE: bool = true;
+
     type Setup = SignSetup;
     type Secret = PresignSecret;
     type Message = Message;

@@ -65,7 +65,7 @@ impl<P: Protocol> Session<P> {
         };
         let mut proven = Vec::new();
         let mut parties = Vec::new();
-        let mut lasting = false;
+        let mut lasting = Vec::new();
         for (party, claim) in claims {
             let agreement = self.context.agreement();
             let fault = match &claim {
@@ -78,44 +78,60 @@ impl<P: Protocol> Session<P> {
                 proven.push(evidence);
             } else {
                 parties.push(party);
-                lasting |= fault.as_ref().is_some_and(P::is_lasting);
+                if fault.as_ref().is_some_and(P::is_lasting) {
+                    lasting.push(party);
+                }
             }
         }
-        // What lasts is not lost beside a proof of something else.
-        if proven.is_empty() || lasting {
+        if !lasting.is_empty() {
+            // What lasts is not lost beside a proof of something else.
+            self.withdraw(parties, reason, lasting);
+        } else if !proven.is_empty() {
+            self.abort_with(proven);
+        } else if P::PAIRWISE {
             self.withdraw(parties, reason, lasting);
         } else {
-            self.abort_with(proven);
+            self.abort(Abort::Attributed { parties, reason });
         }
     }
 
     /// Ends the session over what only this party saw, and tells everybody over whom: a peer that has seen nothing of it must not take this party for
     /// silent. The caller hears of it first.
-    fn withdraw(&mut self, parties: Vec<PartyIndex>, reason: String, lasting: bool) {
-        if self.ended {
-            return;
+    fn withdraw(&mut self, parties: Vec<PartyIndex>, reason: String, lasting: Vec<PartyIndex>) {
+        if !self.ended {
+            let over = parties.clone();
+            self.abort(Abort::Witnessed { parties, reason, lasting });
+            self.tell_withdrawal(over);
         }
-        let body = Withdrawal(parties.clone()).to_wire();
-        let round = self.round;
-        self.abort(Abort::Witnessed { parties, reason, lasting });
-        if let Ok(body) = body
+    }
+
+    fn tell_withdrawal(&mut self, mut over: Vec<PartyIndex>) {
+        over.sort_unstable();
+        over.dedup();
+        if let Ok(body) = Withdrawal(over).to_wire()
             && let Some(sealed) =
-                self.seal_for_all(self.header(Kind::Withdrawal, round, None), Part::Whole(body))
+                self.seal_for_all(self.header(Kind::Withdrawal, self.round, None), Part::Whole(body))
         {
             self.notify(sealed);
         }
     }
 
-    /// Takes a peer's word that the session is over, and of nothing else.
+    /// Takes a peer's word that the session is over, and of nothing else; and passes it on, as the peer may have told only some.
     pub(super) fn receive_withdrawal(&mut self, envelope: &Envelope) {
         let by = envelope.header.sender;
         let withdrawal = envelope.broadcast.whole().and_then(|body| Withdrawal::from_wire(body).ok());
         let others = |Withdrawal(over): &Withdrawal| {
             let is_other = |party: &PartyIndex| *party != by && self.context.committee().contains(*party);
-            !over.is_empty() && over.iter().all(is_other)
+            P::PAIRWISE
+                && !over.is_empty()
+                && over.is_sorted_by(|left, right| left < right)
+                && over.iter().all(is_other)
         };
         match withdrawal.filter(others) {
-            Some(Withdrawal(over)) => self.abort(Abort::Withdrawn { by, over }),
+            Some(Withdrawal(over)) => {
+                self.abort(Abort::Withdrawn { by, over });
+                self.tell_withdrawal(vec![by]);
+            }
             None => self.strike(by),
         }
     }
