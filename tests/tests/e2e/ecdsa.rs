@@ -78,6 +78,17 @@ async fn counted(cluster: &Cluster, node: usize, name: &str) -> u64 {
     line.unwrap_or_else(|| panic!("{name} in {text}")).parse().unwrap()
 }
 
+/// Every node has found primes for its next modulus: how long that takes is luck, and more so beside other tests.
+async fn have_primes(cluster: &Cluster) {
+    let begun = Instant::now();
+    for node in 1..=3 {
+        while counted(cluster, node, "quorate_prime_pairs_ready").await == 0 {
+            assert!(begun.elapsed() < PATIENCE, "node{node} finds no primes");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+}
+
 fn check(curve: &str, number: u8, signed: &SignResponse) {
     judge::check(curve, &[number; 32], signed);
     assert!(signed.recovery_id.is_some_and(|id| id < 2), "{signed:?}");
@@ -262,6 +273,7 @@ async fn a_member_is_killed_while_auxiliary_information_or_presignatures_are_mad
 
     let mut before = 0;
     for (number, step) in (5..).zip(["stored", "settled"]) {
+        have_primes(&cluster).await;
         victim.order(&Order::new(Fate::Kill, &format!("auxiliary:{step}")));
         let asking = client(&cluster, &[1]);
         let asked = tokio::spawn(async move { asking.rotate_auxiliary(AuxiliaryRequest::default()).await });
@@ -279,6 +291,7 @@ async fn a_member_is_killed_while_auxiliary_information_or_presignatures_are_mad
         assert!(presign(&cluster, 1, &k1, 1, &[1, 2]).await >= 1);
         let request = SignRequest { signers: by(&[1, 2]), ..digest(&k1, number) };
         check("secp256k1", number, &client(&cluster, &[1]).sign(request).await.unwrap());
+        have_primes(&cluster).await;
         let after = client(&cluster, &[1]).rotate_auxiliary(AuxiliaryRequest::default()).await.unwrap().epoch;
         assert!(after > before, "no epoch is used twice");
         before = after;

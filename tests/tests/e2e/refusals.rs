@@ -76,7 +76,7 @@ async fn bad_requests_are_refused_with_code_and_message() {
     let with = |curve: &str, protocol: Value| json!({ "threshold": 2, "total": 3, "curve": curve, "protocol": protocol });
     ask.keygen("unknown curve", with("p999", Value::Null), "400 unsupported_curve", "p999").await;
     ask.keygen("unknown protocol", with("ed25519", json!("gg99")), "400 unsupported_protocol", "gg99").await;
-    ask.keygen("planned protocol", with("secp256k1", json!("dkls23")), "400 unsupported_protocol", "dkls23")
+    ask.keygen("planned protocol", with("secp256k1", json!("gg20")), "400 unsupported_protocol", "gg20")
         .await;
     ask.keygen(
         "protocol of other curves",

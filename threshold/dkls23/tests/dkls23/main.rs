@@ -9,3 +9,4 @@ mod scene;
 mod setup;
 mod sign;
 mod simulations;
+mod withdrawals;

@@ -118,7 +118,7 @@ fn envelopes_without_the_parts_of_their_kind() {
         wire(&table.seal(1, table.header(1, kind, 2), broadcast.clone(), direct.clone()))
     };
     let body = whole(&Message::Ready(1));
-    for kind in [Kind::Confirmation, Kind::Dispute, Kind::Evidence] {
+    for kind in [Kind::Confirmation, Kind::Dispute, Kind::Evidence, Kind::Withdrawal] {
         for (broadcast, direct) in
             [(&body, &body), (&Part::Absent, &body), (&Part::Digest([1; 32]), &Part::Absent)]
         {
@@ -128,6 +128,10 @@ fn envelopes_without_the_parts_of_their_kind() {
     assert_strikes("confirmation with a body", |table| with(table, Kind::Confirmation, &body, &Part::Absent));
     assert_strikes("empty dispute", |table| with(table, Kind::Dispute, &Part::Absent, &Part::Absent));
     assert_strikes("empty evidence", |table| with(table, Kind::Evidence, &Part::Absent, &Part::Absent));
+    // Where all that is cheated at can be shown, nobody is believed without.
+    let over = borsh::to_vec(&vec![p(2)]).unwrap();
+    let over = Part::Whole([vec![quorate_session::WIRE_VERSION], over].concat());
+    assert_strikes("withdrawal", |table| with(table, Kind::Withdrawal, &over, &Part::Absent));
 }
 
 #[test]
