@@ -4,11 +4,12 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use quorate_client::{Begun, Client, RetryPolicy};
+use quorate_client::{Begun, Client, ClientError, RetryPolicy};
 use quorate_keys::{ChainCode, Curve, GroupKey, Scheme, derive};
 use quorate_node::barrier::Step;
 use quorate_request::{
-    AuxiliaryRequest, ErrorCode, KeygenRequest, PresignRequest, SignRequest, SignResponse, WalletId,
+    AuxiliaryRequest, AuxiliaryResponse, ErrorCode, KeygenRequest, PresignRequest, SignRequest, SignResponse,
+    WalletId,
 };
 use quorate_tests::barrier::{Fate, Order};
 use quorate_tests::{Cluster, judge, report};
@@ -78,13 +79,12 @@ async fn counted(cluster: &Cluster, node: usize, name: &str) -> u64 {
     line.unwrap_or_else(|| panic!("{name} in {text}")).parse().unwrap()
 }
 
-/// Every node has found primes for its next modulus: how long that takes is luck, and more so beside other tests.
-async fn have_primes(cluster: &Cluster) {
-    let begun = Instant::now();
-    for node in 1..=3 {
-        while counted(cluster, node, "quorate_prime_pairs_ready").await == 0 {
-            assert!(begun.elapsed() < PATIENCE, "node{node} finds no primes");
-            tokio::time::sleep(Duration::from_millis(100)).await;
+/// Has auxiliary information made anew: asked again while a node searches primes, which takes as long as luck, and other tests beside it, will have it.
+async fn rotate(client: &Client) -> Result<AuxiliaryResponse, ClientError> {
+    loop {
+        match client.rotate_auxiliary(AuxiliaryRequest::default()).await {
+            Err(error) if error.to_string().contains("searching primes") => {}
+            rotated => return rotated,
         }
     }
 }
@@ -273,10 +273,9 @@ async fn a_member_is_killed_while_auxiliary_information_or_presignatures_are_mad
 
     let mut before = 0;
     for (number, step) in (5..).zip(["stored", "settled"]) {
-        have_primes(&cluster).await;
         victim.order(&Order::new(Fate::Kill, &format!("auxiliary:{step}")));
         let asking = client(&cluster, &[1]);
-        let asked = tokio::spawn(async move { asking.rotate_auxiliary(AuxiliaryRequest::default()).await });
+        let asked = tokio::spawn(async move { rotate(&asking).await });
         victim.killed_by_order().await;
         cluster.restart(2).await;
         let answered = match asked.await.unwrap() {
@@ -291,8 +290,7 @@ async fn a_member_is_killed_while_auxiliary_information_or_presignatures_are_mad
         assert!(presign(&cluster, 1, &k1, 1, &[1, 2]).await >= 1);
         let request = SignRequest { signers: by(&[1, 2]), ..digest(&k1, number) };
         check("secp256k1", number, &client(&cluster, &[1]).sign(request).await.unwrap());
-        have_primes(&cluster).await;
-        let after = client(&cluster, &[1]).rotate_auxiliary(AuxiliaryRequest::default()).await.unwrap().epoch;
+        let after = rotate(&client(&cluster, &[1])).await.unwrap().epoch;
         assert!(after > before, "no epoch is used twice");
         before = after;
         observed(&[&format!("a member is killed at auxiliary:{step}"), answered]);
