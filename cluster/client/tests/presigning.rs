@@ -33,7 +33,10 @@ async fn presignatures_and_auxiliary_information_are_asked_for_and_signed_for() 
     assert_eq!((rotated.parties.len(), rotated.epoch), (3, 2));
     let rotated = client.rotate_auxiliary(AuxiliaryRequest::of(["node3", "node1"])).await.unwrap();
     assert_eq!(rotated.parties, ["node3", "node1"]);
-    assert_eq!(shared.seen.lock().unwrap().len(), 4);
+    let of_wallet = AuxiliaryRequest::of_wallet("w".parse().unwrap());
+    let rotated = client.rotate_auxiliary(of_wallet).await.unwrap();
+    assert_eq!(rotated.wallet_id, Some("w".parse().unwrap()));
+    assert_eq!(shared.seen.lock().unwrap().len(), 5);
 }
 
 #[tokio::test]
@@ -88,6 +91,9 @@ async fn an_answer_to_something_else_is_refused() {
     );
     let error = client.rotate_auxiliary(AuxiliaryRequest::of(["node1", "node2"])).await.unwrap_err();
     assert_eq!(told(error), "auxiliary information with other parties than was asked for");
+    let of_wallet = AuxiliaryRequest::of_wallet("w".parse().unwrap());
+    let error = client.rotate_auxiliary(of_wallet).await.unwrap_err();
+    assert_eq!(told(error), "auxiliary information with other wallet_id than was asked for");
 }
 
 #[tokio::test]

@@ -40,6 +40,8 @@ pub(crate) struct NewPairs {
     pub(crate) wallet: SessionId,
     /// Greater than that of all before.
     pub(crate) number: u64,
+    /// The client's request to replace what there is, as it was signed; none for the first.
+    pub(crate) request: Option<Vec<u8>>,
 }
 
 /// Auxiliary information of some nodes.

@@ -76,6 +76,20 @@ pub(crate) enum Frame {
     Presignatures(Vec<PresignatureId>),
     /// In answer: those of which it has none.
     LacksPresignatures(Vec<PresignatureId>),
+    /// Between holders of a wallet: the sender has these pairs of it, and does not know whether all have them.
+    PairsWait {
+        /// The session that made the wallet.
+        wallet: SessionId,
+        /// That which made the pairs.
+        session: SessionId,
+    },
+    /// In answer: so has this one.
+    PairsHeld {
+        /// The session that made the wallet.
+        wallet: SessionId,
+        /// That which made the pairs.
+        session: SessionId,
+    },
 }
 
 impl Wire for Frame {

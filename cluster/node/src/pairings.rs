@@ -1,55 +1,33 @@
 //! What this node keeps to sign by DKLS23: of each wallet its pairs with the other holders, and whom it has caught cheating in them.
 //!
-//! Pairs are pending until all holders have stored them. A node proposes signatures only with what is active for it, and takes part with
-//! what it has stored at all: who proposes knows that everybody has it, and who does not have it declines.
+//! Pairs wait until all holders have stored them; then they are active, and those before them are erased. No set that waits is erased for one
+//! that only waits, too: some holder may already know that all have it. So what is active anywhere is stored everywhere. A node proposes
+//! signatures only with what is active for it, and takes part with what it has stored at all: who proposes knows that everybody has it, and who
+//! does not have it declines.
+
+mod records;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use borsh::{BorshDeserialize, BorshSerialize};
 use quorate_dkls23::pairs::{Pairs, SharedPairs};
-use quorate_keys::{Secret, wiping_stack};
+use quorate_keys::{Identity, Secret};
 use quorate_session::{SessionId, Wire};
 use quorate_sharing::PartyIndex;
 
 use crate::store::{Batch, Store, StoreError, Table};
+pub(crate) use records::{Caught, Known, Renewal};
+use records::{Sets, Stored, party_row, row};
 
 /// Pairs that are kept in memory although no session uses them.
 const IN_MEMORY: usize = 64;
 /// Wallets held elsewhere of whose pairs a node was told.
 const TOLD: usize = 4096;
-
-/// In the store, by wallet and session.
-#[derive(Debug, BorshSerialize, BorshDeserialize)]
-struct Stored {
-    pairs: Pairs,
-    number: u64,
-    active: bool,
-}
-
-impl Wire for Stored {
-    const MAX_BYTES: usize = Pairs::MAX_BYTES + 16;
-}
-
-/// Who was caught, in the store by the wallet and the party: whatever pairs it was in, this node does nothing with it in this wallet any more.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
-pub(crate) struct Caught {
-    /// Milliseconds since 1970.
-    pub(crate) since: u64,
-    pub(crate) reason: String,
-}
-
-impl Wire for Caught {
-    const MAX_BYTES: usize = 4096;
-}
-
-/// Pairs without their secrets.
-#[derive(Debug, Clone, Copy)]
-struct Known {
-    number: u64,
-    active: bool,
-}
+/// Sets of a wallet that may wait to be active: so many runs in a row must have broken off at their end before one is given up.
+const WAITING: usize = 8;
 
 /// Why there are none to work with.
 #[derive(Debug, thiserror::Error)]
@@ -68,24 +46,28 @@ pub(crate) enum PairsFault {
 pub(crate) struct Pairings {
     store: Arc<Store>,
     memory: Mutex<Memory>,
-    /// Held while it is written down what replaces what.
+    /// Held while it is written down what replaces what, and who was caught.
     deciding: tokio::sync::Mutex<()>,
 }
 
+/// Where sessions find one set: there is never a second one of the same pairs. Locked before [`Memory`].
+type Place = Arc<Mutex<Weak<SharedPairs>>>;
+
 #[derive(Default)]
 struct Memory {
-    /// By wallet, and by the session that made them.
-    known: HashMap<SessionId, BTreeMap<SessionId, Known>>,
+    known: HashMap<SessionId, Sets>,
     /// Who was caught, by wallet.
     caught: HashMap<SessionId, BTreeMap<PartyIndex, Caught>>,
     /// Who was caught, which is not on disk: nobody is to notice.
-    unsaved: BTreeSet<(SessionId, PartyIndex)>,
-    /// What sessions use. There is never a second one of the same pairs.
-    shared: HashMap<SessionId, Weak<SharedPairs>>,
+    unsaved: BTreeMap<(SessionId, PartyIndex), Caught>,
+    /// What sessions use.
+    shared: HashMap<SessionId, Place>,
     /// The last ones used.
     recent: VecDeque<Arc<SharedPairs>>,
     /// Of wallets that others hold, as they say.
     told: HashMap<SessionId, SessionId>,
+    /// Who says that it has a set that waits here.
+    vouched: HashMap<SessionId, BTreeSet<Identity>>,
 }
 
 impl Memory {
@@ -93,47 +75,59 @@ impl Memory {
         self.known.get(wallet)?.get(session)
     }
 
-    /// The latest active ones.
-    fn active(&self, wallet: &SessionId) -> Option<SessionId> {
-        let of_wallet = self.known.get(wallet)?.iter().filter(|(_, known)| known.active);
-        of_wallet.max_by_key(|(session, known)| (known.number, **session)).map(|(session, _)| *session)
+    /// The sets of a wallet, in the order in which they replace each other.
+    fn in_order(&self, wallet: &SessionId) -> Vec<(SessionId, Known)> {
+        let of_wallet = self.known.get(wallet).into_iter().flatten();
+        let mut sets: Vec<_> = of_wallet.map(|(session, known)| (*session, *known)).collect();
+        sets.sort_by_key(|(session, known)| (known.number, *session));
+        sets
     }
+
+    /// The latest that are active.
+    fn active(&self, wallet: &SessionId) -> Option<(SessionId, Known)> {
+        self.in_order(wallet).into_iter().rfind(|(_, known)| known.active)
+    }
+
+    /// Forgets sets that are erased.
+    fn forget(&mut self, wallet: &SessionId, erased: &[SessionId]) {
+        if let Some(sets) = self.known.get_mut(wallet) {
+            sets.retain(|session, _| !erased.contains(session));
+        }
+        for session in erased {
+            self.shared.remove(session);
+            self.vouched.remove(session);
+            self.recent.retain(|shared| shared.public().session != *session.as_bytes());
+        }
+    }
+
+    fn is_caught(&self, wallet: &SessionId, party: PartyIndex) -> bool {
+        let noted = self.caught.get(wallet).is_some_and(|caught| caught.contains_key(&party));
+        noted || self.unsaved.contains_key(&(*wallet, party))
+    }
+}
+
+/// Milliseconds since 1970.
+pub(crate) fn now() -> u64 {
+    millis(SystemTime::now())
+}
+
+/// A time in milliseconds since 1970.
+pub(crate) fn millis(time: SystemTime) -> u64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+    u64::try_from(since).unwrap_or(u64::MAX)
 }
 
 impl Pairings {
     /// Loads what there is, without secrets.
     ///
     /// # Errors
-    /// The store's; damaged records are left out and logged: new pairs take their place.
+    /// The store's; damaged records are left out and logged.
     pub(crate) fn load(store: Arc<Store>) -> Result<Self, StoreError> {
-        let mut memory = Memory::default();
-        let scan = store.scan(Table::Pairs, "")?;
-        for damaged in scan.damaged {
-            tracing::error!(record = %damaged, "the pairs of a wallet are damaged: let them be made anew");
-        }
-        for (key, record) in scan.records {
-            let read = borsh::from_slice::<[SessionId; 2]>(&key).ok();
-            let stored = wiping_stack(|| Stored::from_wire(record.value.expose()).ok());
-            let Some(([wallet, session], stored)) = read.zip(stored) else {
-                tracing::error!("the pairs of a wallet can't be read: let them be made anew");
-                continue;
-            };
-            let known = Known { number: stored.number, active: stored.active };
-            memory.known.entry(wallet).or_default().insert(session, known);
-        }
-        for key in store.keys(Table::Caught, "")? {
-            let Some((wallet, party)) = borsh::from_slice::<(SessionId, PartyIndex)>(&key).ok() else {
-                continue;
-            };
-            let record = store.get(Table::Caught, &key).ok().flatten();
-            let read = record.and_then(|record| Caught::from_wire(record.value.expose()).ok());
-            // Who it was is what counts.
-            let caught = read.unwrap_or_else(|| {
-                tracing::error!(%wallet, %party, "what a node was caught at can't be read; that it was still counts");
-                Caught { since: 0, reason: "the record is damaged".into() }
-            });
-            memory.caught.entry(wallet).or_default().insert(party, caught);
-        }
+        let memory = Memory {
+            known: records::load(&store)?,
+            caught: records::load_caught(&store)?,
+            ..Memory::default()
+        };
         Ok(Self { store, memory: Mutex::new(memory), deciding: tokio::sync::Mutex::default() })
     }
 
@@ -141,22 +135,27 @@ impl Pairings {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The pairs with which to propose that a wallet signs: once those that another node has named, if this node has them or holds no share, else
-    /// those that are active here.
+    /// The pairs with which to propose that a wallet signs: once those that another node has named, else those that are active here. None of a
+    /// wallet held elsewhere of which nobody was told.
     pub(crate) fn current(&self, wallet: &SessionId, is_holder: bool) -> Option<SessionId> {
         let mut memory = self.lock();
-        let told = memory.told.get(wallet).copied();
         if !is_holder {
-            return told;
+            return memory.told.get(wallet).copied();
         }
+        let active = memory.active(wallet).map(|(session, _)| session);
         // Somebody's word is good for one attempt.
-        memory.told.remove(wallet);
-        told.filter(|told| memory.of(wallet, told).is_some()).or_else(|| memory.active(wallet))
+        let told = memory.told.remove(wallet);
+        told.filter(|told| active.is_none() || memory.of(wallet, told).is_some()).or(active)
     }
 
     /// Those that are active here.
     pub(crate) fn active(&self, wallet: &SessionId) -> Option<SessionId> {
-        self.lock().active(wallet)
+        self.lock().active(wallet).map(|(session, _)| session)
+    }
+
+    /// The client's word by which those that are active here were made, if it was one.
+    pub(crate) fn renewal(&self, wallet: &SessionId) -> Option<Renewal> {
+        self.lock().active(wallet)?.1.renewal
     }
 
     /// Whether these are stored, active or not.
@@ -164,9 +163,43 @@ impl Pairings {
         self.lock().of(wallet, session).is_some()
     }
 
+    /// The number of a set that is stored.
+    pub(crate) fn number(&self, wallet: &SessionId, session: &SessionId) -> Option<u64> {
+        self.lock().of(wallet, session).map(|known| known.number)
+    }
+
     /// The number of the latest, active or not.
     pub(crate) fn latest(&self, wallet: &SessionId) -> Option<u64> {
         self.lock().known.get(wallet)?.values().map(|known| known.number).max()
+    }
+
+    /// The sets that wait, by their wallets: each is to be active when all holders have it.
+    pub(crate) fn waiting(&self) -> Vec<(SessionId, SessionId)> {
+        let memory = self.lock();
+        let after_active = |wallet: &SessionId| {
+            let mut sets = memory.in_order(wallet);
+            let after = sets.iter().rposition(|(_, known)| known.active).map_or(0, |active| active + 1);
+            let wallet = *wallet;
+            sets.split_off(after).into_iter().map(move |(session, _)| (wallet, session))
+        };
+        memory.known.keys().flat_map(after_active).collect()
+    }
+
+    /// Another node says that it has a set that waits here. Gives whether all of `others` have said so.
+    pub(crate) fn vouch(
+        &self,
+        wallet: &SessionId,
+        session: &SessionId,
+        by: Identity,
+        others: &BTreeSet<Identity>,
+    ) -> bool {
+        let mut memory = self.lock();
+        if memory.of(wallet, session).is_none_or(|known| known.active) || !others.contains(&by) {
+            return false;
+        }
+        let vouched = memory.vouched.entry(*session).or_default();
+        vouched.insert(by);
+        vouched.is_superset(others)
     }
 
     /// Another node says which ones are active.
@@ -185,12 +218,9 @@ impl Pairings {
         mut parties: impl Iterator<Item = PartyIndex>,
     ) -> Option<(PartyIndex, bool)> {
         let memory = self.lock();
-        let caught = memory.caught.get(wallet);
         parties.find_map(|party| {
-            if caught.is_some_and(|caught| caught.contains_key(&party)) {
-                return Some((party, true));
-            }
-            memory.unsaved.contains(&(*wallet, party)).then_some((party, false))
+            let is_unsaved = memory.unsaved.contains_key(&(*wallet, party));
+            memory.is_caught(wallet, party).then_some((party, !is_unsaved))
         })
     }
 
@@ -206,104 +236,142 @@ impl Pairings {
     /// The pairs, for a session: the same for all.
     ///
     /// # Errors
-    /// They are not there, or can't be read.
+    /// They are not there, or can't be read: then this node does without them from now on.
     pub(crate) fn secret(
         &self,
         wallet: &SessionId,
         session: &SessionId,
     ) -> Result<Arc<SharedPairs>, PairsFault> {
-        // Held while they are read: nobody else may read them at the same time.
-        let mut memory = self.lock();
-        if memory.of(wallet, session).is_none() {
-            return Err(PairsFault::Absent);
-        }
-        let noted = memory.caught.get(wallet).into_iter().flat_map(BTreeMap::keys).copied();
-        let unsaved = memory.unsaved.iter().filter(|(of, _)| of == wallet).map(|(_, party)| *party);
-        let caught: Vec<_> = noted.chain(unsaved).collect();
-        if let Some(shared) = memory.shared.get(session).and_then(Weak::upgrade) {
+        let place = {
+            let mut memory = self.lock();
+            memory.of(wallet, session).ok_or(PairsFault::Absent)?;
+            memory.shared.retain(|_, place| {
+                // One that is locked is just being filled.
+                Arc::strong_count(place) > 1 || place.try_lock().is_ok_and(|shared| shared.strong_count() > 0)
+            });
+            Arc::clone(memory.shared.entry(*session).or_default())
+        };
+        // Nobody else reads them at the same time; other pairs don't wait for it.
+        let mut place = place.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(shared) = place.upgrade() {
             return Ok(shared);
         }
-        let pairs = wiping_stack(|| self.stored(wallet, session).map(|stored| stored.pairs))?;
+        let pairs = match records::stored(&self.store, wallet, session) {
+            Ok(stored) => stored.pairs,
+            Err(fault) => {
+                if matches!(
+                    fault,
+                    PairsFault::Unreadable(_) | PairsFault::Store(StoreError::DamagedRecord { .. })
+                ) {
+                    tracing::error!(%wallet, %session, %fault, "have the wallet's pairs made anew");
+                    self.lock().forget(wallet, &[*session]);
+                }
+                return Err(fault);
+            }
+        };
+        // Who is caught from now on finds them at their place.
+        let mut memory = self.lock();
+        let caught: Vec<_> = pairs.peers().filter(|peer| memory.is_caught(wallet, *peer)).collect();
         let shared = Arc::new(SharedPairs::new(pairs, caught));
-        memory.shared.retain(|_, shared| shared.strong_count() > 0);
-        memory.shared.insert(*session, Arc::downgrade(&shared));
-        memory.recent.push_back(Arc::clone(&shared));
-        if memory.recent.len() > IN_MEMORY {
-            memory.recent.pop_front();
+        *place = Arc::downgrade(&shared);
+        // Unless they were erased meanwhile.
+        if memory.of(wallet, session).is_some() {
+            memory.recent.push_back(Arc::clone(&shared));
+            if memory.recent.len() > IN_MEMORY {
+                memory.recent.pop_front();
+            }
         }
         Ok(shared)
     }
 
-    fn stored(&self, wallet: &SessionId, session: &SessionId) -> Result<Stored, PairsFault> {
-        let record = self.store.get(Table::Pairs, row(wallet, session))?.ok_or(PairsFault::Absent)?;
-        Stored::from_wire(record.value.expose()).map_err(|error| PairsFault::Unreadable(error.to_string()))
-    }
-
-    /// Stores new pairs before this node acknowledges them.
+    /// Stores new pairs before this node acknowledges them. `renewal`: the client's word to replace what there is.
     ///
     /// # Errors
-    /// The store's.
-    pub(crate) async fn store_pending(
+    /// The store's; or what they should replace was replaced meanwhile.
+    pub(crate) async fn store_waiting(
         &self,
         wallet: SessionId,
         session: SessionId,
         number: u64,
+        renewal: Option<Renewal>,
         pairs: Pairs,
     ) -> Result<(), PairsFault> {
         let _one_at_a_time = self.deciding.lock().await;
-        let older: Vec<_> = {
+        let (mut sets, erased) = {
             let memory = self.lock();
-            if memory.active(&wallet).is_some() {
+            if !memory.active(&wallet).is_none_or(|(_, active)| may_replace(active.renewal, renewal)) {
                 return Err(PairsFault::Replaced);
             }
-            // Of runs that failed: of one wallet there is one at a time.
-            memory.known.get(&wallet).into_iter().flat_map(BTreeMap::keys).copied().collect()
+            let sets = memory.known.get(&wallet).cloned().unwrap_or_default();
+            let waiting = memory.in_order(&wallet).into_iter().filter(|(_, known)| !known.active);
+            let waiting: Vec<_> = waiting.map(|(session, _)| session).collect();
+            let most = waiting.len().saturating_sub(WAITING - 1);
+            (sets, waiting.into_iter().take(most).collect::<Vec<_>>())
         };
-        self.put(wallet, session, &Stored { pairs, number, active: false }, &older).await
+        sets.retain(|session, _| !erased.contains(session));
+        sets.insert(session, Known { number, renewal, active: false });
+        let value = Stored { number, renewal, pairs }.to_wire();
+        let value = Secret::new(value.map_err(|error| PairsFault::Unreadable(error.to_string()))?);
+        let batch = Batch::new().put(Table::Pairs, row(&wallet, &session), 0, value);
+        self.replace(batch, wallet, sets, &erased).await
     }
 
-    /// All holders have stored them: from now on they are used, and those before them are erased. What is newer stays.
+    /// All holders have stored them: from now on they are used, those before them are erased, and whom a client's word pardons is taken back.
+    /// What is newer stays.
     ///
     /// # Errors
     /// The store's; or they are not there.
     pub(crate) async fn activate(&self, wallet: SessionId, session: SessionId) -> Result<(), PairsFault> {
         let _one_at_a_time = self.deciding.lock().await;
-        let mut stored = wiping_stack(|| self.stored(&wallet, &session))?;
-        stored.active = true;
-        let older: Vec<_> = {
+        let (mut sets, erased, pardoned) = {
             let memory = self.lock();
-            let order = |session: &SessionId, known: &Known| (known.number, *session);
-            let of_wallet = memory.known.get(&wallet).into_iter().flatten();
-            let this = (stored.number, session);
-            if of_wallet.clone().any(|(other, known)| known.active && order(other, known) > this) {
+            let in_order = memory.in_order(&wallet);
+            let (earlier, from_here) = match in_order.iter().position(|(of, _)| *of == session) {
+                Some(place) => in_order.split_at(place),
+                None => return Err(PairsFault::Absent),
+            };
+            if from_here.iter().any(|(_, known)| known.active) {
                 return Ok(());
             }
-            of_wallet.filter(|(other, known)| order(other, known) < this).map(|(other, _)| *other).collect()
+            let pardons = memory.of(&wallet, &session).and_then(|known| known.renewal);
+            let until = pardons.map_or(0, |renewal| renewal.pardons);
+            let caught = memory.caught.get(&wallet).into_iter().flatten();
+            let pardoned: Vec<_> =
+                caught.filter(|(_, caught)| caught.since < until).map(|(party, _)| *party).collect();
+            let erased: Vec<_> = earlier.iter().map(|(session, _)| *session).collect();
+            (memory.known.get(&wallet).cloned().unwrap_or_default(), erased, pardoned)
         };
-        self.put(wallet, session, &stored, &older).await
+        sets.retain(|session, _| !erased.contains(session));
+        if let Some(known) = sets.get_mut(&session) {
+            known.active = true;
+        }
+        let batch = pardoned
+            .iter()
+            .fold(Batch::new(), |batch, party| batch.delete(Table::Caught, party_row(&wallet, *party)));
+        self.replace(batch, wallet, sets, &erased).await?;
+        let mut memory = self.lock();
+        for party in pardoned {
+            tracing::warn!(%wallet, %party, "it was caught cheating, and is taken back with pairs made anew");
+            memory.caught.entry(wallet).or_default().remove(&party);
+        }
+        memory.vouched.remove(&session);
+        Ok(())
     }
 
-    /// Stores pairs in place of others.
-    async fn put(
+    /// Writes which sets a wallet has, and erases others.
+    async fn replace(
         &self,
+        batch: Batch,
         wallet: SessionId,
-        session: SessionId,
-        stored: &Stored,
-        others: &[SessionId],
+        sets: Sets,
+        erased: &[SessionId],
     ) -> Result<(), PairsFault> {
-        let value = stored.to_wire().map_err(|error| PairsFault::Unreadable(error.to_string()))?;
-        let batch = Batch::new().put(Table::Pairs, row(&wallet, &session), 0, Secret::new(value));
-        let batch = others.iter().fold(batch, |batch, other| batch.delete(Table::Pairs, row(&wallet, other)));
+        let batch = records::put_list(batch, &wallet, sets.clone())?;
+        let batch = erased.iter().fold(batch, |batch, other| batch.delete(Table::Pairs, row(&wallet, other)));
         self.store.commit(batch).await?;
         let mut memory = self.lock();
-        let of_wallet = memory.known.entry(wallet).or_default();
-        of_wallet.retain(|known, _| !others.contains(known));
-        let known = of_wallet.entry(session).or_insert(Known { number: stored.number, active: false });
-        known.active |= stored.active;
-        for other in others {
-            memory.shared.remove(other);
-            memory.recent.retain(|shared| shared.public().session != *other.as_bytes());
-        }
+        memory.forget(&wallet, erased);
+        memory.known.insert(wallet, sets);
         Ok(())
     }
 
@@ -311,7 +379,7 @@ impl Pairings {
     /// nobody is told of it.
     ///
     /// # Errors
-    /// The store's: then it is known until a restart, and still nobody is told.
+    /// The store's: then it is known until a restart, nobody is told, and [`Pairings::save`] tries again.
     pub(crate) async fn catch(
         &self,
         wallet: SessionId,
@@ -319,31 +387,46 @@ impl Pairings {
         parties: &[PartyIndex],
         reason: &str,
     ) -> Result<(), PairsFault> {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-        let since = u64::try_from(since).unwrap_or(u64::MAX);
-        let caught = Caught { since, reason: reason.chars().take(512).collect() };
-        let value = caught.to_wire().map_err(|error| PairsFault::Unreadable(error.to_string()))?;
-        let mut batch = Batch::new();
-        {
+        let caught = Caught { since: now(), reason: reason.chars().take(512).collect() };
+        let place = {
             let mut memory = self.lock();
-            let shared = memory.shared.get(&session).and_then(Weak::upgrade);
-            for party in parties {
-                memory.unsaved.insert((wallet, *party));
-                shared.iter().for_each(|shared| shared.catch(*party));
-                let key = borsh::to_vec(&(wallet, *party)).unwrap_or_default();
-                batch = batch.put(Table::Caught, key, 0, Secret::new(value.clone()));
-            }
+            memory.unsaved.extend(parties.iter().map(|party| ((wallet, *party), caught.clone())));
+            memory.shared.get(&session).cloned()
+        };
+        if let Some(place) = place
+            && let Some(shared) = place.lock().unwrap_or_else(PoisonError::into_inner).upgrade()
+        {
+            parties.iter().for_each(|party| shared.catch(*party));
+        }
+        self.save().await
+    }
+
+    /// Writes down who was caught, of whom that is not on disk.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn save(&self) -> Result<(), PairsFault> {
+        let _one_at_a_time = self.deciding.lock().await;
+        let unsaved = self.lock().unsaved.clone();
+        if unsaved.is_empty() {
+            return Ok(());
+        }
+        let mut batch = Batch::new();
+        for ((wallet, party), caught) in &unsaved {
+            let value = caught.to_wire().map_err(|error| PairsFault::Unreadable(error.to_string()))?;
+            batch = batch.put(Table::Caught, party_row(wallet, *party), 0, Secret::new(value));
         }
         self.store.commit(batch).await?;
         let mut memory = self.lock();
-        for party in parties {
-            memory.unsaved.remove(&(wallet, *party));
-            memory.caught.entry(wallet).or_default().entry(*party).or_insert_with(|| caught.clone());
+        for (key @ (wallet, party), caught) in unsaved {
+            memory.unsaved.remove(&key);
+            memory.caught.entry(wallet).or_default().insert(party, caught);
         }
         Ok(())
     }
 }
 
-fn row(wallet: &SessionId, session: &SessionId) -> Vec<u8> {
-    [wallet.as_bytes().as_slice(), session.as_bytes()].concat()
+/// Whether pairs may replace active ones: by a client's later word alone.
+pub(crate) fn may_replace(active: Option<Renewal>, new: Option<Renewal>) -> bool {
+    new.is_some_and(|new| active.is_none_or(|active| active.created < new.created))
 }

@@ -9,7 +9,7 @@ mod census;
 mod known;
 mod pending;
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use borsh::{BorshDeserialize, BorshSerialize};
@@ -352,6 +352,11 @@ impl Wallet {
             .public_key(scheme)
             .map_err(|error| invalid(id.as_str(), error.to_string()))?;
         Ok(Self { id, scheme, method, public_key, fingerprint, record })
+    }
+
+    /// The nodes that hold shares of it.
+    pub(crate) fn holders(&self) -> BTreeSet<Identity> {
+        self.record.public.committee.members().iter().map(|member| member.identity).collect()
     }
 
     /// The key generation that made it: its row in the store.

@@ -181,7 +181,8 @@ mod tests {
         compare("PresignRequest", &presign, Some(&|| value(&PresignRequest::default())));
         let schema = &document()["components"]["schemas"]["PresignRequest"]["properties"]["count"];
         assert_eq!((&schema["minimum"], &schema["maximum"]), (&json!(1), &json!(PresignRequest::MAX_COUNT)));
-        let auxiliary = AuxiliaryRequest { session_id: id, parties: Some(vec![]) };
+        let auxiliary =
+            AuxiliaryRequest { session_id: id, parties: Some(vec![]), wallet_id: Some("w".parse().unwrap()) };
         compare("AuxiliaryRequest", &auxiliary, Some(&|| value(&AuxiliaryRequest::of_all())));
         compare("Tweak", &Tweak::Taproot(Some([1; 32].into())), None);
     }
@@ -235,11 +236,13 @@ mod tests {
         let auxiliary = AuxiliaryResponse {
             session_id: session_id.clone(),
             status: RequestStatus::Completed,
+            wallet_id: Some(wallet_id.clone()),
             parties: vec![],
             epoch: 0,
             digest: [1; 32].into(),
         };
-        compare("AuxiliaryResponse", &auxiliary, None);
+        let of_nodes = || value(&AuxiliaryResponse { wallet_id: None, ..auxiliary.clone() });
+        compare("AuxiliaryResponse", &auxiliary, Some(&of_nodes));
         let progress = Progress { phase: Phase::Signing, done: 0, total: 1 };
         compare("Progress", &progress, None);
         let error = ErrorBody::new(ErrorCode::Internal, "why")

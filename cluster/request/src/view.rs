@@ -127,18 +127,21 @@ pub struct PresignResponse {
     pub available: u32,
 }
 
-/// Auxiliary information was made.
+/// Auxiliary information, or the pairs of a wallet, were made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuxiliaryResponse {
     /// The request that this answers.
     pub session_id: RequestId,
     /// `completed`.
     pub status: RequestStatus,
+    /// The wallet whose pairs were made; none when it was auxiliary information.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wallet_id: Option<WalletId>,
     /// Names of the nodes that made theirs.
     pub parties: Vec<String>,
-    /// How often it had been made for these nodes before.
+    /// How often that had been done for these nodes, or for this wallet, before; runs that failed may be counted.
     pub epoch: u64,
-    /// What all of them hold now, as a digest: the same at each of them.
+    /// What all of them hold now, as a digest, or for pairs the session that made them: the same at each of them.
     pub digest: HexArray<32>,
 }
 
@@ -408,6 +411,7 @@ mod tests {
                 available: 140,
             }),
             SessionResult::Auxiliary(AuxiliaryResponse {
+                wallet_id: None,
                 session_id,
                 status,
                 parties,

@@ -49,9 +49,9 @@ impl Client {
         Ok(begun)
     }
 
-    /// Has auxiliary information of nodes made anew. Without `session_id` the request gets a fresh one. Presignatures that
-    /// were made with the old one are dropped; key shares stay as they are: this is no refresh of them. The answer is held
-    /// against the request.
+    /// Has auxiliary information of nodes made anew, or the pairs of a wallet ([`AuxiliaryRequest::of_wallet`]). Without `session_id` the
+    /// request gets a fresh one. Presignatures that were made with the old auxiliary information are dropped; key shares stay as they are: this
+    /// is no refresh of them. The answer is held against the request.
     ///
     /// This takes tens of seconds, and is waited for as [`Client::presign`] is.
     ///
@@ -130,6 +130,7 @@ fn rotated(
         status,
         &[
             ("session_id", request.session_id.as_ref().is_some_and(|id| *id != made.session_id)),
+            ("wallet_id", request.wallet_id != made.wallet_id),
             ("parties", others || parties.is_empty() || parties.len() != made.parties.len()),
         ],
     )

@@ -349,6 +349,7 @@ async fn auxiliary(State(node): State<NodeState>, uri: Uri, headers: HeaderMap, 
             Ok(AuxiliaryResponse {
                 session_id,
                 status: RequestStatus::Completed,
+                wallet_id: if node.name == INVENTOR { None } else { request.wallet_id },
                 parties: if node.name == INVENTOR { vec!["node9".into()] } else { asked },
                 epoch: 2,
                 digest: [6; 32].into(),

@@ -11,11 +11,14 @@ use rand_core::OsRng;
 use tokio::sync::watch;
 
 use super::attempt::{Answer, unix_millis};
+use super::pairing::renewal_of;
+use super::provisions::Anew;
 use super::{Engine, lock};
 use crate::barrier::Step;
-use crate::cause::{Cause, NewAuxiliary, Order, Provision};
+use crate::cause::{Cause, NewAuxiliary, NewPairs, Order, Provision};
 use crate::frame::{Decline, Frame, Invite, Reason, Signed};
 use crate::job::{AuxiliaryJob, Job, PairsJob, PresignJob};
+use crate::pairings::Renewal;
 use crate::presignatures::Reservation;
 
 /// How far in the future a proposal may expire.
@@ -169,19 +172,35 @@ impl Engine {
                 let job = PresignJob::new(new, from, &self.wallets, &self.auxiliaries)?;
                 Ok(Job::Presign(Box::new(job)))
             }
-            Provision::Pairs(new) => PairsJob::new(new, &self.wallets, &self.pairings).map(Job::Pairs),
+            Provision::Pairs(new) => {
+                let renewal =
+                    new.request.as_deref().map(|request| self.renewal_for(request, new)).transpose()?;
+                PairsJob::new(new, renewal, &self.wallets, &self.pairings).map(Job::Pairs)
+            }
         }
+    }
+
+    /// The client's request that something is made anew for, and what that is.
+    fn wanted_by(&self, request: &[u8]) -> Result<(Verified, Anew), Reason> {
+        let verified = self.verified(request)?;
+        let anew = self.wanted_anew(&verified);
+        Ok((verified, anew.map_err(|error| refused(error.code.as_str(), error.message))?))
     }
 
     /// Digest of the client's request that new auxiliary information is made for, which must name just these parties.
     fn request_for(&self, request: &[u8], new: &NewAuxiliary) -> Result<[u8; 32], Reason> {
-        let verified = self.verified(request)?;
-        let parties =
-            self.parties_of(&verified).map_err(|error| refused(error.code.as_str(), error.message))?;
-        if parties != new.parties {
-            return Err(refused("invalid_parties", "the request is for other nodes".into()));
+        match self.wanted_by(request)? {
+            (verified, Anew::Auxiliary(parties)) if parties == new.parties => Ok(verified.request().digest()),
+            _ => Err(refused("invalid_parties", "the request is for other nodes".into())),
         }
-        Ok(verified.request().digest())
+    }
+
+    /// The word of the client whose request new pairs are made for, which must name just this wallet.
+    fn renewal_for(&self, request: &[u8], new: &NewPairs) -> Result<Renewal, Reason> {
+        match self.wanted_by(request)? {
+            (verified, Anew::Pairs(wallet)) if wallet.session() == new.wallet => Ok(renewal_of(&verified)),
+            _ => Err(refused("unknown_wallet", "the request is for another wallet".into())),
+        }
     }
 
     /// [`Engine::invited`], for this node's own proposal.

@@ -1,12 +1,12 @@
 //! The pairs with which wallets sign by DKLS23: made when a wallet is, or when one is to sign and has none; and whom this node has caught
 //! cheating in them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use quorate_keys::Identity;
-use quorate_request::WalletId;
+use quorate_request::{Verified, WalletId};
 use quorate_session::SessionId;
 use quorate_sharing::{Committee, PartyIndex};
 use rand_core::OsRng;
@@ -15,11 +15,12 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use super::attempt::{Answer, Attempted};
 use super::run::Part;
 use super::{Engine, lock};
+use crate::authority::CLOCK_SKEW;
 use crate::barrier::Step;
 use crate::cause::{Cause, NewPairs, Provision, Upkeep};
-use crate::frame::Reason;
+use crate::frame::{Frame, Reason};
 use crate::job::{Job, PairsJob, SignJob, may_follow};
-use crate::pairings::PairsFault;
+use crate::pairings::{PairsFault, Renewal, millis, now};
 use crate::protocols::Method;
 use crate::wallets::Wallet;
 
@@ -27,10 +28,20 @@ use crate::wallets::Wallet;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How often a node looks whether pairs are to be made.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How often to ask whether all holders have what waits here, and to try again to note who was caught.
+const ASK_EVERY: Duration = Duration::from_secs(3);
 /// How often to look whether pairs that another node makes are there.
 const LOOK: Duration = Duration::from_millis(20);
 /// How long a request leaves it to the first holder to make them.
 const FIRST_HOLDER: Duration = Duration::from_secs(5);
+
+/// A client's word that pairs be made anew, as this node hears it now: whom it caught before is meant to be taken back, unless the client
+/// signed it earlier.
+pub(super) fn renewal_of(verified: &Verified) -> Renewal {
+    let created = verified.request().created();
+    let pardons = millis(created + CLOCK_SKEW).min(now());
+    Renewal { request: verified.request().digest(), created: millis(created), pardons }
+}
 
 impl Engine {
     /// Has the pairs of a new wallet made, if it signs with some.
@@ -44,9 +55,61 @@ impl Engine {
     /// Sees to it that wallets have the pairs that they need, until the node stops.
     pub(crate) async fn keep_pairs(self: Arc<Self>) {
         self.want_missing_pairs();
+        let mut ask_at = Instant::now();
         while !self.is_draining() {
             timeout(LOOK_EVERY, self.demand.pairs_wake.notified()).await.ok();
+            if ask_at <= Instant::now() {
+                ask_at = Instant::now() + ASK_EVERY;
+                self.ask_for_waiting_pairs();
+                if let Err(error) = self.pairings.save().await {
+                    tracing::error!(%error, "who was caught cheating can't be noted yet: free the disk");
+                }
+            }
             self.prepare_pairs().await;
+        }
+    }
+
+    /// Asks the other holders whether they have what waits here: a run may have ended without this node's hearing so.
+    fn ask_for_waiting_pairs(&self) {
+        for (wallet, session) in self.pairings.waiting() {
+            let running = lock(&self.sessions).contains_key(&session);
+            let Some(of) = self.wallets.of_session(&wallet).filter(|_| !running) else { continue };
+            for holder in of.holders().iter().filter(|holder| **holder != self.me) {
+                self.send(holder, &Frame::PairsWait { wallet, session });
+            }
+        }
+    }
+
+    /// Another node has these pairs, and asks for them if it does not know whether all have.
+    pub(super) async fn pairs_elsewhere(
+        &self,
+        from: Identity,
+        wallet: SessionId,
+        session: SessionId,
+        is_question: bool,
+    ) {
+        let Some(of) = self.wallets.of_session(&wallet) else { return };
+        let mut others = of.holders();
+        others.remove(&self.me);
+        if !others.contains(&from) || !self.pairings.has(&wallet, &session) {
+            return;
+        }
+        if is_question {
+            self.send(&from, &Frame::PairsHeld { wallet, session });
+        }
+        // While the session runs, it is the one to say so.
+        if lock(&self.sessions).contains_key(&session)
+            || !self.pairings.vouch(&wallet, &session, from, &others)
+        {
+            return;
+        }
+        match self.pairings.activate(wallet, session).await {
+            Ok(()) => {
+                tracing::info!(wallet = %of.id, %session, "its pairs are active: all holders say that they have them")
+            }
+            Err(error) => {
+                tracing::error!(wallet = %of.id, %session, %error, "its pairs could not be made active")
+            }
         }
     }
 
@@ -64,7 +127,7 @@ impl Engine {
                 continue;
             };
             if self.is_first_holder(&wallet) && self.are_all_up(&wallet) {
-                match self.make_pairs(&wallet, Instant::now() + PATIENCE).await {
+                match self.make_pairs(&wallet, None, Instant::now() + PATIENCE).await {
                     Ok(_) => self.demand.has_pairs(&session),
                     Err(failed) => {
                         self.demand.failed_pairs(&session);
@@ -76,16 +139,12 @@ impl Engine {
         }
     }
 
-    fn holders(wallet: &Wallet) -> BTreeSet<Identity> {
-        wallet.record.public.committee.members().iter().map(|member| member.identity).collect()
-    }
-
     fn is_first_holder(&self, wallet: &Wallet) -> bool {
-        Self::holders(wallet).first() == Some(&self.me)
+        wallet.holders().first() == Some(&self.me)
     }
 
     fn are_all_up(&self, wallet: &Wallet) -> bool {
-        self.are_fit(&Self::holders(wallet), &self.reachable().into_iter().collect())
+        self.are_fit(&wallet.holders(), &self.reachable().into_iter().collect())
     }
 
     /// The pairs with which to propose that a wallet signs, made now if there are none. A node that holds no share of it learns from the holders
@@ -115,7 +174,7 @@ impl Engine {
                     let why = "the wallet's pairs are not made yet, for which all its holders must be up";
                     return Err(Attempted::NotReady(why.into()));
                 }
-                return self.make_pairs(wallet, deadline).await;
+                return self.make_pairs(wallet, None, deadline).await;
             }
             self.want_pairs(wallet);
             if Instant::now() + LOOK >= deadline {
@@ -125,39 +184,46 @@ impl Engine {
         }
     }
 
-    /// Has pairs made by all holders of a wallet, of which this must be one.
+    /// Has pairs made by all holders of a wallet, of which this must be one. `request`: the client's, to replace what there is.
     ///
     /// # Errors
     /// How it failed.
-    async fn make_pairs(
+    pub(super) async fn make_pairs(
         self: &Arc<Self>,
         wallet: &Arc<Wallet>,
+        request: Option<&Verified>,
         deadline: Instant,
     ) -> Result<SessionId, Attempted> {
         let late = || Attempted::NotReady("the wallet's pairs are still being made".into());
         let session = wallet.session();
         let _one_at_a_time = timeout_at(deadline, self.demand.pairing.lock()).await.map_err(|_| late())?;
-        let holders = Self::holders(wallet);
+        let holders = wallet.holders();
         let mut number = self.pairings.latest(&session).map_or(0, |latest| latest.saturating_add(1));
         // Each may know of later ones.
         for _ in 0..=holders.len() {
             // Made while this waited.
-            if let Some(active) = self.pairings.active(&session) {
+            let is_wanted = |made: Option<Renewal>| {
+                request
+                    .is_none_or(|request| made.is_some_and(|made| made.request == request.request().digest()))
+            };
+            if let Some(active) = self.pairings.active(&session)
+                && is_wanted(self.pairings.renewal(&session))
+            {
                 return Ok(active);
             }
-            let new = NewPairs { wallet: session, number };
-            let job = PairsJob::new(&new, &self.wallets, &self.pairings)
-                .map_err(|reason| Attempted::NotReady(reason.to_string()))?;
+            let request_encoded = request.map(|verified| verified.request().encode());
+            let new = NewPairs { wallet: session, number, request: request_encoded };
+            let job = PairsJob::new(&new, request.map(renewal_of), &self.wallets, &self.pairings)
+                .map_err(|reason| Attempted::Refused(self.me, reason))?;
             let cause = Cause::Upkeep(Box::new(Upkeep::new(&self.me, Provision::Pairs(new), &mut OsRng)));
             match self.provide(&cause, &Job::Pairs(job), &holders, PATIENCE, deadline).await {
                 Attempted::Provided(made) => return Ok(made),
                 Attempted::Refused(_, Reason::Behind { epoch: latest }) if may_follow(number, latest) => {
                     number = latest.saturating_add(1);
                 }
-                // This node has stored them and has not heard that all have. One node's word does not make them active, but they are good for an
-                // attempt: whoever lacks them declines.
+                // One node's word does not make them active, but they are good for an attempt: whoever lacks them declines.
                 Attempted::Refused(_, Reason::Replaced { session: made })
-                    if self.pairings.has(&session, &made) =>
+                    if request.is_none() || self.pairings.has(&session, &made) =>
                 {
                     return Ok(made);
                 }

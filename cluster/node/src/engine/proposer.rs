@@ -73,7 +73,7 @@ impl Engine {
     pub(super) async fn see_through(self: &Arc<Self>, verified: &Verified) -> Ending {
         match verified.operation() {
             Operation::Presign => self.presign_for(verified).await,
-            Operation::Auxiliary => self.auxiliary_for_client(verified).await,
+            Operation::Auxiliary => self.anew_for(verified).await,
             _ => self.propose(verified).await,
         }
     }

@@ -1,4 +1,4 @@
-//! What clients ask to have made ahead: presignatures, and new auxiliary information.
+//! What clients ask to have made ahead: presignatures, new auxiliary information, and new pairs.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use quorate_keys::Identity;
 use quorate_request::{
     AuxiliaryRequest, AuxiliaryResponse, ErrorBody, ErrorCode, Operation, Phase, PresignRequest,
-    PresignResponse, Progress, RequestStatus, SessionResult, Verified,
+    PresignResponse, Progress, RequestStatus, SessionResult, Verified, WalletRef,
 };
 use tokio::time::Instant;
 
@@ -16,7 +16,8 @@ use super::attempt::Attempted;
 use crate::frame::{Reason, Sought};
 use crate::job;
 use crate::ledger::Ending;
-use crate::protocols;
+use crate::protocols::{self, Method};
+use crate::wallets::Wallet;
 
 /// What a request may take, whatever it asks for.
 const LEAST_TIME: Duration = Duration::from_secs(600);
@@ -25,6 +26,32 @@ const EACH: Duration = Duration::from_secs(10);
 
 fn refuse(code: ErrorCode, message: impl Into<String>) -> ErrorBody {
     ErrorBody::new(code, message)
+}
+
+/// What a client asks to have made anew.
+#[derive(Debug)]
+pub(super) enum Anew {
+    /// The auxiliary information of these nodes.
+    Auxiliary(BTreeSet<Identity>),
+    /// The pairs of a wallet's holders.
+    Pairs(Arc<Wallet>),
+}
+
+impl Anew {
+    /// Who makes it.
+    fn parties(&self) -> BTreeSet<Identity> {
+        match self {
+            Self::Auxiliary(parties) => parties.clone(),
+            Self::Pairs(wallet) => wallet.holders(),
+        }
+    }
+
+    const fn wallet(&self) -> Option<&Arc<Wallet>> {
+        match self {
+            Self::Auxiliary(_) => None,
+            Self::Pairs(wallet) => Some(wallet),
+        }
+    }
 }
 
 impl Engine {
@@ -120,12 +147,21 @@ impl Engine {
         u32::try_from(ready).unwrap_or(u32::MAX)
     }
 
-    /// Makes new auxiliary information for a client.
+    /// Makes new auxiliary information, or new pairs, for a client.
     ///
     /// # Errors
     /// What the client is told.
-    pub(super) async fn auxiliary_for_client(self: &Arc<Self>, verified: &Verified) -> Ending {
-        let parties = self.parties_of(verified)?;
+    pub(super) async fn anew_for(self: &Arc<Self>, verified: &Verified) -> Ending {
+        let anew = match self.wanted_anew(verified) {
+            Err(error) if error.code == ErrorCode::UnknownWallet => {
+                if let Some(wallet) = verified.body().ok().and_then(|body: AuxiliaryRequest| body.wallet_id) {
+                    self.seek(&Sought::of(WalletRef::Id(&wallet))).await;
+                }
+                self.wanted_anew(verified)?
+            }
+            anew => anew?,
+        };
+        let parties = anew.parties();
         if !parties.contains(&self.me) {
             let message = "this node has no part in it: ask one of the parties";
             return Err(refuse(ErrorCode::InvalidParties, message));
@@ -136,39 +172,78 @@ impl Engine {
         })?;
         let up: BTreeSet<_> = self.reachable().into_iter().collect();
         if !self.are_fit(&parties, &up) {
-            let down = self.names(parties.difference(&up)).join(", ");
-            let message = format!("every party must take part; not up, or convicted: {down}");
+            let unfit = parties.iter().filter(|party| !up.contains(party) || self.is_excluded(party));
+            let message =
+                format!("every party must take part; not up, or convicted: {}", self.names(unfit).join(", "));
             return Err(refuse(ErrorCode::NotEnoughSigners, message));
         }
         self.progressed(verified, Phase::Auxiliary, 0, 1);
-        self.ledger.update(verified.request_id(), |view| view.committee = self.names(&parties));
-        let request = (verified.request().encode(), verified.request().digest());
-        let known = self
-            .make_auxiliary(&parties, Some(request), deadline)
-            .await
-            .map_err(|failed| self.failed(failed))?;
+        let wallet_id = anew.wallet().map(|wallet| wallet.id.clone());
+        self.ledger.update(verified.request_id(), |view| {
+            view.committee = self.names(&parties);
+            view.wallet_id.clone_from(&wallet_id);
+        });
+        let made = match &anew {
+            Anew::Auxiliary(parties) => {
+                let request = (verified.request().encode(), verified.request().digest());
+                let known = self.make_auxiliary(parties, Some(request), deadline).await;
+                known.map(|known| (known.public.epoch, known.public.digest()))
+            }
+            Anew::Pairs(wallet) => {
+                let made = self.make_pairs(wallet, Some(verified), deadline).await;
+                made.map(|made| {
+                    (self.pairings.number(&wallet.session(), &made).unwrap_or_default(), *made.as_bytes())
+                })
+            }
+        };
+        let (epoch, digest) = made.map_err(|failed| self.failed(failed))?;
         let result = SessionResult::Auxiliary(AuxiliaryResponse {
             session_id: verified.request_id().clone(),
             status: RequestStatus::Completed,
+            wallet_id,
             parties: self.names(&parties),
-            epoch: known.public.epoch,
-            digest: known.public.digest().into(),
+            epoch,
+            digest: digest.into(),
         });
         self.ledger.settle(verified, &result).await?;
         Ok(result)
     }
 
-    /// The nodes for which a client asks for new auxiliary information.
+    /// What a client asks to have made anew.
     ///
     /// # Errors
     /// What is wrong with the request.
-    pub(super) fn parties_of(&self, verified: &Verified) -> Result<BTreeSet<Identity>, ErrorBody> {
+    pub(super) fn wanted_anew(&self, verified: &Verified) -> Result<Anew, ErrorBody> {
         if *verified.operation() != Operation::Auxiliary {
             return Err(refuse(ErrorCode::OtherOperation, "the request is for something else"));
         }
         let body: AuxiliaryRequest =
             verified.body().map_err(|error| refuse(error.code(), error.to_string()))?;
-        let Some(names) = &body.parties else { return Ok(self.in_good_standing()) };
+        match (&body.wallet_id, &body.parties) {
+            (None, None) => Ok(Anew::Auxiliary(self.in_good_standing())),
+            (None, Some(names)) => self.named(names).map(Anew::Auxiliary),
+            (Some(id), None) => {
+                let wallet = self.wallets.find(WalletRef::Id(id))?;
+                let wallet = wallet
+                    .ok_or_else(|| refuse(ErrorCode::UnknownWallet, "this node knows no such wallet"))?;
+                if wallet.method != Method::Dkls23 {
+                    let message = format!(
+                        "a wallet that signs by {} has no pairs; what nodes need for cggmp21 is theirs, not a wallet's",
+                        wallet.method.name()
+                    );
+                    return Err(refuse(ErrorCode::UnsupportedProtocol, message));
+                }
+                Ok(Anew::Pairs(wallet))
+            }
+            (Some(_), Some(_)) => {
+                let message = "a wallet's pairs are made by all its holders: leave out parties, or wallet_id";
+                Err(refuse(ErrorCode::InvalidParties, message))
+            }
+        }
+    }
+
+    /// The nodes that a client names to make auxiliary information.
+    fn named(&self, names: &[String]) -> Result<BTreeSet<Identity>, ErrorBody> {
         let parties = self.peers.identities(names).map_err(|name| {
             refuse(ErrorCode::InvalidParties, format!("there is no node {name} in this cluster"))
         })?;

@@ -375,7 +375,8 @@ impl Engine {
                 let made =
                     wiping_stack(|| Pairs::from_wire(checkpoint.expose())).map_err(|error| fault(&error))?;
                 let (wallet, session) = (job.wallet.session(), part.session());
-                let stored = self.pairings.store_pending(wallet, session, job.number, made).await;
+                let stored =
+                    self.pairings.store_waiting(wallet, session, job.number, job.renewal, made).await;
                 stored.map_err(|error| fault(&error))
             }
             (Job::Presign(_) | Job::Sign(_) | Job::Keygen(_), _) => Err(fault(&"there is nothing to store")),

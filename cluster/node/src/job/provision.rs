@@ -15,7 +15,7 @@ use quorate_sharing::{Committee, Member, PartyIndex, Threshold};
 use crate::auxiliary::Auxiliaries;
 use crate::cause::{NewAuxiliary, NewPairs, NewPresignatures};
 use crate::frame::Reason;
-use crate::pairings::Pairings;
+use crate::pairings::{Pairings, Renewal, may_replace};
 use crate::presignatures::Origin;
 use crate::protocols::{self, Method};
 use crate::wallets::{Wallet, Wallets};
@@ -48,6 +48,8 @@ pub(crate) struct PresignJob {
 pub(crate) struct PairsJob {
     pub(crate) wallet: Arc<Wallet>,
     pub(crate) number: u64,
+    /// The client's word to replace what there is, if there is one.
+    pub(crate) renewal: Option<Renewal>,
     pub(super) protocol: ProtocolId,
 }
 
@@ -126,12 +128,18 @@ pub(super) fn numbered(threshold: Threshold, chosen: &BTreeSet<Identity>) -> Res
 }
 
 impl PairsJob {
-    /// The job, if this node knows the wallet and has no pairs.
+    /// The job, if this node knows the wallet, and has no pairs or a client wants others. `renewal`: the word of the client whose request came
+    /// with it, which was verified.
     ///
     /// # Errors
     /// Why this node does not take part.
-    pub(crate) fn new(new: &NewPairs, wallets: &Wallets, known: &Pairings) -> Result<Self, Reason> {
-        let NewPairs { wallet: session, number } = new;
+    pub(crate) fn new(
+        new: &NewPairs,
+        renewal: Option<Renewal>,
+        wallets: &Wallets,
+        known: &Pairings,
+    ) -> Result<Self, Reason> {
+        let NewPairs { wallet: session, number, .. } = new;
         // It may be so new that its certificate has not come.
         let wallet = wallets
             .of_session(session)
@@ -139,15 +147,23 @@ impl PairsJob {
         if wallet.method != Method::Dkls23 {
             return Err(refused(format!("a wallet that signs by {} has no pairs", wallet.method.name())));
         }
-        if let Some(session) = known.active(session) {
-            return Err(Reason::Replaced { session });
+        if let Some(active) = known.active(session)
+            && !may_replace(known.renewal(session), renewal)
+        {
+            let made_for = known.renewal(session).map(|made| made.request);
+            let is_made = renewal.is_none_or(|renewal| made_for == Some(renewal.request));
+            return Err(if is_made {
+                Reason::Replaced { session: active }
+            } else {
+                refused("pairs were made anew for a request that was signed in the same second or later")
+            });
         }
         match known.latest(session) {
             Some(latest) if *number <= latest => Err(Reason::Behind { epoch: latest }),
             latest if !may_follow(latest.unwrap_or_default(), *number) => {
                 Err(refused(format!("number {number} is too far ahead")))
             }
-            _ => Ok(Self { wallet, number: *number, protocol: PairsProtocol::ID }),
+            _ => Ok(Self { wallet, number: *number, renewal, protocol: PairsProtocol::ID }),
         }
     }
 

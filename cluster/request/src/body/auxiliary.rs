@@ -3,14 +3,17 @@
 use serde::{Deserialize, Serialize};
 
 use super::Body;
-use crate::id::RequestId;
+use crate::id::{RequestId, WalletId};
 use crate::operation::Operation;
 
-/// Asks for new auxiliary information: `POST /api/v1/auxiliary`.
+/// Asks for new auxiliary information, or for new pairs: `POST /api/v1/auxiliary`.
 ///
 /// That are the Paillier keys and ring-Pedersen parameters of nodes, which presigning by CGGMP21 needs. They belong to nodes, not
 /// to wallets, and are made when they are needed first; asked for, they are made anew. Presignatures that were made with the old
 /// ones are dropped. Key shares stay as they are: this is no refresh of them.
+///
+/// With `wallet_id`, the pairs of a wallet that signs by DKLS23 are made anew instead, by all its holders: the seeds from which each two of
+/// them multiply secrets, fresh ones that have nothing to do with those before. Who was caught cheating in that wallet is taken back with them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AuxiliaryRequest {
@@ -20,6 +23,9 @@ pub struct AuxiliaryRequest {
     /// The names of the nodes that make theirs, together; all nodes of the cluster if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parties: Option<Vec<String>>,
+    /// The wallet whose pairs are made anew; not together with `parties`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wallet_id: Option<WalletId>,
 }
 
 impl AuxiliaryRequest {
@@ -33,7 +39,13 @@ impl AuxiliaryRequest {
     #[must_use]
     pub fn of<N: Into<String>>(parties: impl IntoIterator<Item = N>) -> Self {
         let parties = parties.into_iter().map(Into::into).collect();
-        Self { session_id: None, parties: Some(parties) }
+        Self { parties: Some(parties), ..Self::default() }
+    }
+
+    /// The pairs of a wallet that signs by DKLS23.
+    #[must_use]
+    pub fn of_wallet(wallet: WalletId) -> Self {
+        Self { wallet_id: Some(wallet), ..Self::default() }
     }
 }
 
@@ -59,7 +71,11 @@ mod tests {
         assert_eq!(read(json), Ok(some.clone()));
         assert_eq!(serde_json::to_string(&some).unwrap(), json);
         assert_eq!(read(r#"{"session_id": "s2"}"#), Err(BodyError::SessionId));
-        for bad in ["[]", r#"{"parties": "node1"}"#, r#"{"wallet_id": "w"}"#] {
+        let json = r#"{"wallet_id":"w"}"#;
+        let of_wallet = AuxiliaryRequest::of_wallet("w".parse().unwrap());
+        assert_eq!(read(json), Ok(of_wallet.clone()));
+        assert_eq!(serde_json::to_string(&of_wallet).unwrap(), json);
+        for bad in ["[]", r#"{"parties": "node1"}"#, r#"{"wallet_id": "no name"}"#, r#"{"wallet": "w"}"#] {
             assert!(matches!(read(bad), Err(BodyError::Json(_))), "{bad}");
         }
     }

@@ -1,7 +1,7 @@
 //! Wallets that sign by DKLS23: their pairs, and who was caught cheating in them.
 
 use super::*;
-use quorate_request::ErrorCode;
+use quorate_request::{AuxiliaryResponse, ErrorCode};
 use quorate_session::SessionId;
 use quorate_sharing::PartyIndex;
 
@@ -80,7 +80,7 @@ async fn pairs_are_kept_across_restarts_and_made_when_they_are_missing() {
     cluster.sign_by(1, "s", "w", &[0, 1]).await.unwrap();
     // Nobody replaces what is there for a node's word.
     let wallet = cluster.engine(0).wallets.named(&"w".parse().unwrap())[0].clone();
-    let new = crate::cause::NewPairs { wallet: wallet.session(), number: 5 };
+    let new = crate::cause::NewPairs { wallet: wallet.session(), number: 5, request: None };
     let provision = crate::cause::Provision::Pairs(new);
     let refused = cluster.engine(0).provision(cluster.identity(1), &provision).map(|_| ());
     assert_eq!(refused, Err(Reason::Replaced { session: pairs }));
@@ -124,4 +124,143 @@ async fn who_was_caught_is_not_signed_with_also_after_a_restart() {
         let (of, party, told) = &shown[0];
         assert_eq!((*of, *party, told.reason.as_str()), (session, caught[0], "a test says so"));
     }
+}
+
+impl Cluster {
+    fn renewal(&self, id: &str, wallet: &str) -> SignedRequest {
+        self.request(Operation::Auxiliary, id, &format!(r#"{{"wallet_id":"{wallet}"}}"#))
+    }
+
+    async fn renew(&self, at: usize, request: &SignedRequest) -> Result<AuxiliaryResponse, ErrorBody> {
+        match self.engine(at).submit(request).await? {
+            SessionResult::Auxiliary(made) => Ok(made),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_has_pairs_made_anew_and_who_was_caught_is_taken_back() {
+    let mut cluster = Cluster::new(4, Settings::default()).await;
+    cluster.keygen_dkls23(0, "w", 2, &[0, 1, 2]).await;
+    let first = cluster.have_pairs("w", &[0, 1, 2]).await;
+    let session = cluster.session_of("w");
+    let wallet = cluster.engine(0).wallets.named(&"w".parse().unwrap())[0].clone();
+    let caught = [wallet.record.public.committee.index_of(&cluster.identity(1)).unwrap()];
+    cluster.engine(0).pairings.catch(session, first, &caught, "a test says so").await.unwrap();
+    assert!(cluster.sign_by(0, "s1", "w", &[0, 1]).await.is_err());
+
+    let request = cluster.renewal("r1", "w");
+    let made = cluster.renew(1, &request).await.unwrap();
+    assert_eq!((made.epoch, made.wallet_id), (1, Some("w".parse().unwrap())));
+    assert_eq!(made.parties, ["node0", "node1", "node2"]);
+    let second = |place: usize| cluster.engine(place).pairings.active(&session);
+    eventually("new pairs everywhere", || (0..3).all(|place| second(place) != Some(first))).await;
+    let anew = cluster.have_pairs("w", &[0, 1, 2]).await;
+    assert_eq!(made.digest.as_bytes(), anew.as_bytes());
+    assert!(
+        (0..3).all(|place| !cluster.engine(place).pairings.has(&session, &first)),
+        "the old ones are erased"
+    );
+    // Who knew of the old ones is told of the new ones, whether it holds any or not.
+    for at in 0..4 {
+        cluster.sign_by(at, &format!("s2-{at}"), "w", &[0, 1]).await.unwrap();
+    }
+    // Repeated, wherever: it is made once.
+    for at in 0..3 {
+        let again = cluster.renew(at, &request).await.unwrap();
+        assert_eq!((again.epoch, again.digest), (1, made.digest.clone()), "{at}");
+    }
+    // A node can't show it again to have whom it caught since taken back.
+    cluster.engine(0).pairings.catch(session, anew, &caught, "a test says so again").await.unwrap();
+    let provision = crate::cause::Provision::Pairs(crate::cause::NewPairs {
+        wallet: session,
+        number: 2,
+        request: Some(request.encode()),
+    });
+    let refused = cluster.engine(0).provision(cluster.identity(1), &provision).map(|_| ());
+    assert_eq!(refused, Err(Reason::Replaced { session: anew }));
+    cluster.restart(0, Settings::default(), None).await;
+    eventually("connected", || cluster.engine(0).reachable().len() == 4).await;
+    assert!(cluster.sign_by(0, "s3", "w", &[0, 1]).await.is_err());
+    // Requests tell the second in which they were signed.
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    cluster.renew(0, &cluster.renewal("r2", "w")).await.unwrap();
+    cluster.sign_by(0, "s4", "w", &[0, 1]).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pairs_that_are_asked_for_at_two_nodes_at_once_are_the_same_everywhere() {
+    let cluster = Cluster::new(3, Settings::default()).await;
+    cluster.keygen_dkls23(0, "w", 2, &[0, 1, 2]).await;
+    cluster.have_pairs("w", &[0, 1, 2]).await;
+    for round in 0..3 {
+        tokio::time::sleep(Duration::from_millis(1100)).await;
+        let requests: Vec<_> =
+            (0..3).map(|place| cluster.renewal(&format!("r{round}-{place}"), "w")).collect();
+        let asked = (0..3).map(|place| cluster.renew(place, &requests[place]));
+        let made = futures_util::future::join_all(asked).await;
+        assert!(made.iter().any(Result::is_ok), "{made:?}");
+        let same = || {
+            let active = |place: usize| cluster.engine(place).pairings.active(&cluster.session_of("w"));
+            active(0) == active(1) && active(1) == active(2)
+        };
+        eventually("the same pairs", same).await;
+        for (at, signers) in [(0, [0, 1]), (1, [1, 2]), (2, [0, 2])] {
+            cluster.sign_by(at, &format!("s{round}-{at}"), "w", &signers).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn new_pairs_are_made_for_who_may_ask_for_them_and_for_wallets_that_have_some() {
+    let cluster = Cluster::new(3, Settings::default()).await;
+    cluster.keygen_dkls23(0, "w", 2, &[0, 1]).await;
+    cluster.keygen(0, "k-f", "f", &[0, 1, 2]).await.unwrap();
+    let pairs = cluster.have_pairs("w", &[0, 1]).await;
+    let with = |id: &str, body: &str| cluster.request(Operation::Auxiliary, id, body);
+    for (id, at, request, code, told) in [
+        ("no-such", 0, r#"{"wallet_id":"x"}"#, ErrorCode::UnknownWallet, "no such wallet"),
+        ("frost", 0, r#"{"wallet_id":"f"}"#, ErrorCode::UnsupportedProtocol, "signs by frost has no pairs"),
+        (
+            "both",
+            0,
+            r#"{"wallet_id":"w","parties":["node0","node1"]}"#,
+            ErrorCode::InvalidParties,
+            "leave out parties",
+        ),
+        ("elsewhere", 2, r#"{"wallet_id":"w"}"#, ErrorCode::InvalidParties, "ask one of the parties"),
+    ] {
+        let refused = cluster.renew(at, &with(id, request)).await.unwrap_err();
+        assert_eq!(refused.code, code, "{refused:?}");
+        assert!(refused.message.contains(told), "{refused:?}");
+    }
+    // A proposer can't use one request for something else.
+    let session = cluster.session_of("w");
+    let propose = |request: &SignedRequest| {
+        let request = Some(request.encode());
+        let new = crate::cause::NewPairs { wallet: session, number: 1, request };
+        cluster.engine(0).provision(cluster.identity(1), &crate::cause::Provision::Pairs(new)).map(|_| ())
+    };
+    let stranger = SigningIdentity::generate(&mut OsRng);
+    let now = SystemTime::now();
+    let forged = SignedRequest::sign(
+        &stranger,
+        *cluster.peers.cluster(),
+        Operation::Auxiliary,
+        "forged".parse().unwrap(),
+        now,
+        now + Duration::from_secs(60),
+        r#"{"wallet_id":"w"}"#.to_owned(),
+    );
+    for request in [
+        with("nodes", "{}"),
+        with("other", r#"{"wallet_id":"f"}"#),
+        cluster.request(Operation::Sign, "sign", r#"{"wallet_id":"w"}"#),
+        forged.unwrap(),
+    ] {
+        assert!(matches!(propose(&request), Err(Reason::Refused { .. })), "{request:?}");
+    }
+    assert_eq!(propose(&with("right", r#"{"wallet_id":"w"}"#)), Ok(()));
+    assert_eq!(cluster.engine(0).pairings.active(&session), Some(pairs));
 }

@@ -1,0 +1,242 @@
+//! What replaces what, and who was caught, in memory and on disk.
+
+use super::*;
+use crate::store::tests::damage::flip;
+use crate::store::{KdfParams, Passphrase};
+use quorate_keys::SigningIdentity;
+
+struct Scene {
+    pairings: Pairings,
+    folder: tempfile::TempDir,
+}
+
+fn session(number: u8) -> SessionId {
+    borsh::from_slice(&[number; 32]).unwrap()
+}
+
+fn party(number: u16) -> PartyIndex {
+    PartyIndex::new(number).unwrap()
+}
+
+fn node(number: u8) -> Identity {
+    SigningIdentity::from_seed(&Secret::new([number; 32])).identity()
+}
+
+const WALLET: u8 = 100;
+
+/// The encoding of what a session makes for party 1 with party 2, with seeds that are none: nothing here computes with them.
+fn made(number: u8) -> Pairs {
+    let mut encoded = [[number; 32], [0; 32]].concat();
+    encoded.extend(borsh::to_vec(&(party(1), 1_u32, party(2))).unwrap());
+    let (trees, leaves) = (32, 32 * 16 * 16);
+    encoded.resize(encoded.len() + (32 + trees + leaves) + (32 + leaves) + 32, 0);
+    borsh::from_slice(&encoded).unwrap()
+}
+
+fn word(number: u8, created: u64, pardons: u64) -> Renewal {
+    Renewal { request: [number; 32], created, pardons }
+}
+
+fn passphrase() -> Passphrase {
+    Passphrase::new(b"open sesame".to_vec()).unwrap()
+}
+
+impl Scene {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::create(&folder.path().join("node.db"), &passphrase(), KdfParams::FLOOR).unwrap();
+        Self { pairings: Pairings::load(store.into()).unwrap(), folder }
+    }
+
+    async fn store(&self, number: u8, renewal: Option<Renewal>) -> Result<(), PairsFault> {
+        self.pairings
+            .store_waiting(session(WALLET), session(number), number.into(), renewal, made(number))
+            .await
+    }
+
+    async fn activate(&self, number: u8) {
+        self.pairings.activate(session(WALLET), session(number)).await.unwrap();
+    }
+
+    async fn catch(&self, number: u8) -> Result<(), PairsFault> {
+        self.pairings.catch(session(WALLET), session(number), &[party(2)], "a test says so").await
+    }
+
+    fn active(&self) -> Option<SessionId> {
+        self.pairings.active(&session(WALLET))
+    }
+
+    fn waiting(&self) -> Vec<SessionId> {
+        self.pairings.waiting().into_iter().map(|(_, session)| session).collect()
+    }
+
+    fn secret(&self, number: u8) -> Result<Arc<SharedPairs>, PairsFault> {
+        self.pairings.secret(&session(WALLET), &session(number))
+    }
+
+    fn caught(&self) -> Option<(PartyIndex, bool)> {
+        self.pairings.caught_among(&session(WALLET), [party(1), party(2)].into_iter())
+    }
+
+    /// As it is after a restart, and `meanwhile` somebody has had the file.
+    async fn restart(self, meanwhile: impl FnOnce(&std::path::Path)) -> Self {
+        let Self { pairings, folder } = self;
+        pairings.store.close().await;
+        drop(pairings);
+        let path = folder.path().join("node.db");
+        meanwhile(&path);
+        let store = Store::open(&path, &passphrase()).unwrap();
+        Self { pairings: Pairings::load(store.into()).unwrap(), folder }
+    }
+}
+
+#[tokio::test]
+async fn what_waits_stays_until_something_newer_is_active() {
+    let scene = Scene::new();
+    for number in 1..=3 {
+        scene.store(number, None).await.unwrap();
+    }
+    assert_eq!((scene.active(), scene.waiting()), (None, vec![session(1), session(2), session(3)]));
+    scene.activate(2).await;
+    let scene = scene.restart(|_| {}).await;
+    assert_eq!((scene.active(), scene.waiting()), (Some(session(2)), vec![session(3)]));
+    assert!(!scene.pairings.has(&session(WALLET), &session(1)));
+    assert!(matches!(scene.secret(1), Err(PairsFault::Absent)));
+    // It is too late for what came before, and in time for what came after.
+    assert!(matches!(scene.pairings.activate(session(WALLET), session(1)).await, Err(PairsFault::Absent)));
+    scene.activate(3).await;
+    assert_eq!((scene.active(), scene.waiting()), (Some(session(3)), vec![]));
+    assert_eq!(scene.secret(3).unwrap().public().session, [3; 32]);
+    assert_eq!(scene.pairings.store.keys(Table::Pairs, "").unwrap().len(), 2, "the list, and one set");
+}
+
+#[tokio::test]
+async fn a_row_of_runs_that_broke_off_does_not_fill_the_disk() {
+    let scene = Scene::new();
+    scene.store(1, None).await.unwrap();
+    scene.activate(1).await;
+    let late = u8::try_from(WAITING).unwrap() + 4;
+    for number in 2..=late {
+        scene.store(number, Some(word(number, u64::from(number), 0))).await.unwrap();
+    }
+    let scene = scene.restart(|_| {}).await;
+    assert_eq!(scene.waiting().len(), WAITING);
+    assert_eq!((scene.active(), scene.waiting().last()), (Some(session(1)), Some(&session(late))));
+    assert_eq!(scene.pairings.store.keys(Table::Pairs, "").unwrap().len(), 1 + 1 + WAITING);
+}
+
+#[tokio::test]
+async fn active_pairs_are_replaced_for_a_clients_later_word_alone() {
+    let scene = Scene::new();
+    scene.store(1, None).await.unwrap();
+    scene.activate(1).await;
+    assert!(matches!(scene.store(2, None).await, Err(PairsFault::Replaced)));
+    scene.store(2, Some(word(2, 1000, 0))).await.unwrap();
+    scene.activate(2).await;
+    let scene = scene.restart(|_| {}).await;
+    // The same word again, one that was signed at the same time or earlier, and none.
+    for renewal in [Some(word(2, 1000, 0)), Some(word(3, 1000, 0)), Some(word(4, 999, 0)), None] {
+        assert!(matches!(scene.store(3, renewal).await, Err(PairsFault::Replaced)), "{renewal:?}");
+    }
+    scene.store(3, Some(word(3, 1001, 0))).await.unwrap();
+    assert_eq!(scene.active(), Some(session(2)));
+}
+
+#[tokio::test]
+async fn who_was_caught_is_taken_back_with_new_pairs_for_a_word_that_came_later() {
+    let scene = Scene::new();
+    scene.store(1, None).await.unwrap();
+    scene.activate(1).await;
+    let before = now();
+    scene.catch(1).await.unwrap();
+    assert_eq!(scene.caught(), Some((party(2), true)));
+    assert!(scene.secret(1).unwrap().is_caught(party(2)), "also by those that load them later");
+    let scene = scene.restart(|_| {}).await;
+    assert_eq!(scene.caught(), Some((party(2), true)));
+    // Somebody asked for new pairs before this was known.
+    scene.store(2, Some(word(2, 1, before))).await.unwrap();
+    scene.activate(2).await;
+    let scene = scene.restart(|_| {}).await;
+    assert_eq!(scene.caught(), Some((party(2), true)));
+    assert!(scene.secret(2).unwrap().is_caught(party(2)));
+    scene.store(3, Some(word(3, 2, now() + 1))).await.unwrap();
+    assert_eq!(scene.caught(), Some((party(2), true)), "all holders have to have them");
+    scene.activate(3).await;
+    assert_eq!(scene.caught(), None);
+    let scene = scene.restart(|_| {}).await;
+    assert_eq!(scene.caught(), None);
+    assert!(!scene.secret(3).unwrap().is_caught(party(2)));
+}
+
+#[tokio::test]
+async fn sessions_share_pairs_and_hear_of_who_was_caught() {
+    let scene = Scene::new();
+    scene.store(1, None).await.unwrap();
+    let (first, second) = (scene.secret(1).unwrap(), scene.secret(1).unwrap());
+    assert!(Arc::ptr_eq(&first, &second));
+    assert!(!first.is_caught(party(2)));
+    scene.catch(1).await.unwrap();
+    assert!(first.is_caught(party(2)));
+    // Erased ones are kept by nobody but those who use them.
+    scene.store(2, None).await.unwrap();
+    scene.activate(2).await;
+    assert_eq!(Arc::strong_count(&first), 2, "these two");
+}
+
+#[tokio::test]
+async fn a_full_disk_delays_what_is_noted_and_hides_it_meanwhile() {
+    let scene = Scene::new();
+    scene.store(1, None).await.unwrap();
+    let shared = scene.secret(1).unwrap();
+    scene.pairings.store.fill_disk(true);
+    assert!(matches!(scene.catch(1).await, Err(PairsFault::Store(StoreError::DiskFull { .. }))));
+    assert!(scene.pairings.save().await.is_err());
+    assert!(shared.is_caught(party(2)));
+    assert_eq!((scene.caught(), scene.pairings.caught().len()), (Some((party(2), false)), 0));
+    scene.pairings.store.fill_disk(false);
+    scene.pairings.save().await.unwrap();
+    assert_eq!((scene.caught(), scene.pairings.caught().len()), (Some((party(2), true)), 1));
+    let scene = scene.restart(|_| {}).await;
+    assert_eq!(scene.caught(), Some((party(2), true)));
+}
+
+#[tokio::test]
+async fn damaged_records_cost_pairs_and_no_ban() {
+    let scene = Scene::new();
+    scene.store(1, None).await.unwrap();
+    scene.activate(1).await;
+    scene.catch(1).await.unwrap();
+    // Without the list, what is there waits: the other holders know that it is active.
+    let scene = scene.restart(|path| flip(path, Table::Pairs, session(WALLET).as_bytes())).await;
+    assert_eq!((scene.active(), scene.waiting()), (None, vec![session(1)]));
+    scene.activate(1).await;
+    assert_eq!(scene.active(), Some(session(1)));
+    let scene = scene
+        .restart(|path| {
+            flip(path, Table::Pairs, &row(&session(WALLET), &session(1)));
+            flip(path, Table::Caught, &party_row(&session(WALLET), party(2)));
+        })
+        .await;
+    assert_eq!(scene.caught(), Some((party(2), true)));
+    // That they are damaged is found out when they are needed.
+    assert!(matches!(scene.secret(1), Err(PairsFault::Store(StoreError::DamagedRecord { .. }))));
+    assert_eq!((scene.active(), scene.pairings.has(&session(WALLET), &session(1))), (None, false));
+    scene.store(2, None).await.unwrap();
+    scene.activate(2).await;
+    assert_eq!(scene.active(), Some(session(2)));
+}
+
+#[tokio::test]
+async fn pairs_are_active_when_every_other_holder_says_that_it_has_them() {
+    let scene = Scene::new();
+    scene.store(1, None).await.unwrap();
+    let others = BTreeSet::from([node(2), node(3)]);
+    let vouch = |of: u8, by: u8| scene.pairings.vouch(&session(WALLET), &session(of), node(by), &others);
+    assert!(!vouch(1, 2), "one of two");
+    assert!(!vouch(1, 2), "the same again");
+    assert!(!vouch(1, 4), "no holder");
+    assert!(!vouch(2, 3), "other pairs, which are not here");
+    assert!(vouch(1, 3));
+    scene.activate(1).await;
+    assert!(!vouch(1, 3), "they are active");
+}
