@@ -313,10 +313,10 @@ async fn status(arguments: Status) -> anyhow::Result<()> {
             output::table(&["NODE", "STATE", "LAST HEARD", "QUEUED", "IDENTITY"], &rows)
         );
         for node in &report.nodes {
-            for wallet in &node.caught {
+            for caught in &node.caught {
                 text.push_str(&format!(
-                    "\n! {} was caught cheating in the signing of wallet {wallet}: {} does not sign with it there",
-                    node.name, report.node
+                    "\n! {} was caught cheating in the signing of wallet {}: {} does not sign with it there ({})",
+                    node.name, caught.wallet_id, report.node, caught.reason
                 ));
             }
         }

@@ -61,8 +61,8 @@ pub use quorate_keys::{
     SigningIdentity,
 };
 pub use quorate_request::{
-    AddressView, Allowance, AuxiliaryRequest, AuxiliaryResponse, ClusterId, ErrorBody, ErrorCode, Health,
-    Hex, HexArray, KeygenRequest, KeygenResponse, NodeView, Operation, Phase, PresignRequest,
+    AddressView, Allowance, AuxiliaryRequest, AuxiliaryResponse, CaughtView, ClusterId, ErrorBody, ErrorCode,
+    Health, Hex, HexArray, KeygenRequest, KeygenResponse, NodeView, Operation, Phase, PresignRequest,
     PresignResponse, Progress, Readiness, RequestId, RequestStatus, SessionResult, SessionView, SignRequest,
     SignResponse, SignatureView, TransactionBytes, Tweak, WalletId, WalletStatus, WalletView,
 };

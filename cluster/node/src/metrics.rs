@@ -258,6 +258,11 @@ impl Engine {
             "Nodes that are proven to have cheated and left out of committees",
             number(self.culprits_excluded()),
         );
+        all.register(
+            "quorate_nodes_caught",
+            "Nodes with which this one does not sign in some wallet, as it has caught them cheating",
+            number(self.caught_by_node().len()),
+        );
         all.register("quorate_wallets", "Wallets that this node knows", number(self.wallets.all().len()));
         let store = self.store.metrics();
         all.register("quorate_store_commits", "Transactions made durable", ConstCounter::new(store.commits));

@@ -46,7 +46,7 @@ pub use id::{ClusterId, InvalidId, RequestId, WalletId};
 pub use operation::{InvalidOperation, Operation, ReadPath};
 pub use signed::{LABEL, MAX_BODY_BYTES, MAX_LIFETIME, SignedRequest, Verified, VerifiedHead, fields};
 pub use view::{
-    AddressView, AuxiliaryResponse, Health, KeygenResponse, NodeView, Phase, PresignResponse, Progress,
-    Readiness, RequestStatus, SessionResult, SessionView, SignResponse, SignatureView, Taken, WalletStatus,
-    WalletView,
+    AddressView, AuxiliaryResponse, CaughtView, Health, KeygenResponse, NodeView, Phase, PresignResponse,
+    Progress, Readiness, RequestStatus, SessionResult, SessionView, SignResponse, SignatureView, Taken,
+    WalletStatus, WalletView,
 };

@@ -306,6 +306,8 @@ mod tests {
         };
         compare("Readiness", &ready, Some(&|| value(&Readiness { reasons: vec![], ..ready.clone() })));
         let identity = "0x3b6a27bcceb6a42d62a3a8d02a6f0d73653215771de243a63ac048a18b59da29";
+        let caught = CaughtView { wallet_id: "w".parse().unwrap(), since_ms: 1, reason: "it guessed".into() };
+        compare("CaughtView", &caught, None);
         let node = NodeView {
             name: "n".into(),
             identity: identity.parse().unwrap(),
@@ -315,7 +317,7 @@ mod tests {
             queued_frames: 0,
             refused_connections: 0,
             excluded: false,
-            caught: vec!["w".parse().unwrap()],
+            caught: vec![caught],
         };
         let least = || value(&NodeView { last_heard_ms: None, caught: Vec::new(), ..node.clone() });
         compare("NodeView", &node, Some(&least));

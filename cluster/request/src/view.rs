@@ -315,7 +315,18 @@ pub struct NodeView {
     /// The wallets in whose signing it cheated the node that answers, which can't show that to others, and does not sign with it there
     /// any more. Only for wallets that sign by DKLS23.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub caught: Vec<WalletId>,
+    pub caught: Vec<CaughtView>,
+}
+
+/// A wallet in whose signing a node cheated another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CaughtView {
+    /// The wallet.
+    pub wallet_id: WalletId,
+    /// When that was noticed, in milliseconds since 1970 by the clock of the node that answers.
+    pub since_ms: u64,
+    /// What was wrong. The number is that of the node among the wallet's holders.
+    pub reason: String,
 }
 
 /// The process runs.

@@ -103,7 +103,8 @@ async fn status(cluster: &Cluster, node: usize) -> (String, Vec<(String, Vec<Str
     }
     let report: serde_json::Value = serde_json::from_str(&said[1]).unwrap();
     let nodes = report["nodes"].as_array().unwrap().iter().filter_map(|node| {
-        let caught = node.get("caught")?.as_array()?.iter().map(|wallet| wallet.as_str().unwrap().to_owned());
+        let caught = node.get("caught")?.as_array()?.iter();
+        let caught = caught.map(|caught| caught["wallet_id"].as_str().unwrap().to_owned());
         Some((node["name"].as_str().unwrap().to_owned(), caught.collect()))
     });
     (said.swap_remove(0), nodes.collect())

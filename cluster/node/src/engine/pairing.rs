@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quorate_keys::Identity;
-use quorate_request::{Verified, WalletId};
+use quorate_request::{CaughtView, Verified};
 use quorate_session::SessionId;
 use quorate_sharing::{Committee, PartyIndex};
 use rand_core::OsRng;
@@ -300,15 +300,17 @@ impl Engine {
     }
 
     /// Whom this node has caught, in the signing of which wallets.
-    pub(crate) fn caught_by_node(&self) -> BTreeMap<Identity, Vec<WalletId>> {
+    pub(crate) fn caught_by_node(&self) -> BTreeMap<Identity, Vec<CaughtView>> {
         let mut by_node: BTreeMap<_, Vec<_>> = BTreeMap::new();
-        for (session, party, _) in self.pairings.caught() {
+        for (session, party, caught) in self.pairings.caught() {
             let Some(wallet) = self.wallets.of_session(&session) else { continue };
             if let Some(member) = wallet.record.public.committee.member(party) {
-                by_node.entry(member.identity).or_default().push(wallet.id.clone());
+                let (wallet_id, since_ms, reason) = (wallet.id.clone(), caught.since, caught.reason);
+                by_node.entry(member.identity).or_default().push(CaughtView { wallet_id, since_ms, reason });
             }
         }
-        by_node.values_mut().for_each(|wallets| wallets.sort());
+        let in_order = |left: &CaughtView, right: &CaughtView| left.wallet_id.cmp(&right.wallet_id);
+        by_node.values_mut().for_each(|caught| caught.sort_by(in_order));
         by_node
     }
 
