@@ -10,6 +10,7 @@ use quorate_tests::barrier::{Fate, Order};
 use quorate_tests::{Cluster, Program, Setup, judge, report};
 
 use crate::commands::operate_at;
+use crate::disk::with_a_small_disk;
 use crate::payment::pay;
 use crate::{cluster, observed as noted, program};
 
@@ -168,4 +169,180 @@ async fn a_guess_at_the_seeds_of_another_is_caught_and_never_forgotten() {
         "a guess at the seeds of two others, one after the other",
         "each names it, nobody else is named; the two sign on",
     ]);
+}
+
+/// Has the pairs of a wallet made anew, as an operator does.
+async fn renew(cluster: &Cluster, node: usize, arguments: &[&str]) -> quorate_tests::program::Ended {
+    let node = std::slice::from_ref(cluster.node(node));
+    operate_at(cluster, node, &[&["auxiliary", "rotate", "--wallet", "w", "--json"], arguments].concat())
+        .await
+}
+
+#[tokio::test]
+async fn who_was_caught_is_taken_back_with_new_pairs_and_caught_again() {
+    let cluster = guessing().setting("request_timeout", "6s").start().await;
+    let made = wallet(&cluster, "w", "secp256k1").await;
+    // Killed when it has noticed, and has not noted it.
+    let victim = cluster.node(1);
+    victim.order(&Order::new(Fate::Kill, &format!("sign:{}", Step::Caught)));
+    let asking = client(&cluster, &[1]);
+    let request = digest(&made, 1, &[1, 3]);
+    let signing = tokio::spawn(async move { asking.sign(request).await });
+    victim.killed_by_order().await;
+    assert!(signing.await.unwrap().is_err());
+    cluster.restart(1).await;
+    cluster.ready().await;
+    assert!(status(&cluster, 1).await.1.is_empty());
+    // Many at once: none gets a signature, and those without the cheater do.
+    let requests = (2..10).map(|number| digest(&made, number, &[1, if number % 2 == 0 { 3 } else { 2 }]));
+    let asked = requests.map(|request| {
+        let client = client(&cluster, &[1]);
+        tokio::spawn(async move { client.sign(request).await })
+    });
+    for (number, asked) in (2..).zip(asked.collect::<Vec<_>>()) {
+        let ended = asked.await.unwrap();
+        match number % 2 {
+            0 => assert_eq!(ended.unwrap_err().api().unwrap().code, ErrorCode::NotEnoughSigners),
+            _ => judge::check("secp256k1", &[number; 32], &ended.unwrap()),
+        }
+    }
+    let node3_in_w = [("node3".to_owned(), vec!["w".to_owned()])];
+    assert_eq!(status(&cluster, 1).await.1, node3_in_w);
+    observed(&[
+        "the victim is killed when it has noticed and not noted a guess; then eight requests at once",
+        "the next guess is noted; none of the four with the cheater is signed, the four without are",
+    ]);
+    for _ in 0..2 {
+        let ended = renew(&cluster, 2, &[]).await;
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        let told: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
+        assert_eq!((told["wallet_id"].as_str(), told["parties"].as_array().unwrap().len()), (Some("w"), 3));
+        let begun = tokio::time::Instant::now();
+        while !status(&cluster, 1).await.1.is_empty() {
+            assert!(begun.elapsed() < Duration::from_secs(20), "node3 was not taken back");
+        }
+        // It has a chance, and does not take it.
+        client(&cluster, &[1]).sign(digest(&made, 10, &[1, 3])).await.unwrap_err();
+        assert_eq!(status(&cluster, 1).await.1, node3_in_w);
+    }
+    observed(&[
+        "`auxiliary rotate --wallet`, twice",
+        "who was caught is taken back with the new pairs, guesses again, and is caught again",
+    ]);
+}
+
+#[tokio::test]
+async fn pairs_outlive_kills_at_the_steps_of_making_them() {
+    let cluster = cluster(3).start().await;
+    for (number, step) in [(1, Step::Stored), (2, Step::Stored), (3, Step::Finished), (2, Step::Settled)] {
+        let name = format!("w{number}-{step}");
+        let (victim, other) = (cluster.node(number), number % 3 + 1);
+        victim.order(&Order::new(Fate::Kill, &format!("pairs:{step}")));
+        let request = KeygenRequest {
+            session_id: None,
+            threshold: 2,
+            total: 3,
+            curve: "secp256k1".to_owned(),
+            protocol: Some("dkls23".to_owned()),
+            wallet_id: Some(name.parse().unwrap()),
+            parties: None,
+        };
+        let made = client(&cluster, &[other]).keygen(request).await.unwrap().wallet_id;
+        victim.killed_by_order().await;
+        cluster.restart(number).await;
+        cluster.ready().await;
+        for (sign, asked) in (1..).zip([other, number]) {
+            let signed =
+                client(&cluster, &[asked]).sign(digest(&made, sign, &[number, other])).await.unwrap();
+            judge::check("secp256k1", &[sign; 32], &signed);
+        }
+        // Each knows that all have them, whether it heard so in the session or asked for it.
+        for node in cluster.nodes() {
+            let begun = tokio::time::Instant::now();
+            let is_active = |line: &str| line.contains("its pairs are active") && line.contains(&name);
+            while !node.log().lines().any(is_active) {
+                assert!(begun.elapsed() < Duration::from_secs(20), "{}: {}", node.name, node.log());
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+        observed(&[
+            &format!("node{number} is killed at pairs:{step}"),
+            "restarted, it signs; every node comes to know that all have the pairs",
+        ]);
+    }
+}
+
+#[tokio::test]
+async fn a_wallet_signs_on_when_new_pairs_could_not_be_made() {
+    let cluster = cluster(3).start().await;
+    let made = wallet(&cluster, "w", "p256").await;
+    let signed = client(&cluster, &[1]).sign(digest(&made, 1, &[1, 2])).await.unwrap();
+    judge::check("p256", &[1; 32], &signed);
+    let victim = cluster.node(2);
+    victim.order(&Order::new(Fate::Kill, &format!("pairs:{}", Step::Stored)));
+    let failed = renew(&cluster, 1, &["--session-id", "new-pairs"]).await;
+    assert_ne!(failed.code, Some(0), "{}", failed.stdout);
+    victim.killed_by_order().await;
+    // With the old ones, as whoever was killed has not said that it has the new ones.
+    for (number, signers) in (2..).zip([[1, 3], [3, 1]]) {
+        let signed = client(&cluster, &[signers[0]]).sign(digest(&made, number, &signers)).await.unwrap();
+        judge::check("p256", &[number; 32], &signed);
+    }
+    let down = renew(&cluster, 3, &[]).await;
+    assert!(
+        down.stderr.contains("every party must take part") && down.stderr.contains("node2"),
+        "{}",
+        down.stderr
+    );
+    cluster.restart(2).await;
+    cluster.ready().await;
+    let repeated = renew(&cluster, 1, &["--session-id", "new-pairs"]).await;
+    assert_eq!(repeated.code, Some(0), "{}", repeated.stderr);
+    let again = renew(&cluster, 3, &["--session-id", "new-pairs"]).await;
+    assert_eq!((again.code, again.stdout), (Some(0), repeated.stdout));
+    for (number, signers) in (4..).zip([[1, 2], [2, 3], [3, 1]]) {
+        let signed = client(&cluster, &[signers[0]]).sign(digest(&made, number, &signers)).await.unwrap();
+        judge::check("p256", &[number; 32], &signed);
+    }
+    observed(&[
+        "a holder is killed while pairs are made anew",
+        "the wallet signs with the old ones; repeated with the holder back, the request is done, once",
+    ]);
+}
+
+#[tokio::test]
+async fn a_ban_that_a_full_disk_delays_is_kept_to_and_noted_later() {
+    let what = "a guess at the seeds of a node whose disk is full";
+    let made = guessing().setting("request_timeout", "4s").make().await;
+    let (cluster, disk) = match with_a_small_disk(made, 1).await {
+        Ok(made) => made,
+        Err(skipped) => return observed(&[what, &skipped]),
+    };
+    let made = wallet(&cluster, "w", "secp256k1").await;
+    client(&cluster, &[2]).sign(digest(&made, 1, &[1, 2])).await.unwrap();
+    disk.fill_but_for(0);
+    // The file itself may have room for some more.
+    let victim = cluster.node(1);
+    let mut number = 2;
+    while !victim.log().contains("who cheated could not be noted") {
+        client(&cluster, &[2]).sign(digest(&made, number, &[1, 3])).await.unwrap_err();
+        number += 1;
+        assert!(number < 10, "{}", victim.log());
+    }
+    assert!(status(&cluster, 1).await.1.is_empty(), "nobody is to notice what a restart would forget");
+    client(&cluster, &[2]).sign(digest(&made, 100, &[1, 3])).await.unwrap_err();
+    disk.make_room();
+    let begun = tokio::time::Instant::now();
+    while status(&cluster, 1).await.1.is_empty() {
+        assert!(begun.elapsed() < Duration::from_secs(20), "{}", victim.log());
+    }
+    victim.kill();
+    cluster.restart(1).await;
+    cluster.ready().await;
+    assert_eq!(status(&cluster, 1).await.1, [("node3".to_owned(), vec!["w".to_owned()])]);
+    let signed = client(&cluster, &[2]).sign(digest(&made, 101, &[1, 2])).await.unwrap();
+    judge::check("secp256k1", &[101; 32], &signed);
+    observed(&[what, "it signs nothing with the cheater, says nothing, and notes it when there is room"]);
+    cluster.node(1).kill();
+    drop(disk);
 }

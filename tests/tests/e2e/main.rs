@@ -13,6 +13,7 @@ mod byzantine;
 mod clients;
 mod commands;
 mod crash;
+mod disk;
 mod dkls23;
 mod ecdsa;
 mod events;

@@ -1,8 +1,7 @@
 //! What a node's files and its peers' certificates can be wrong in.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use quorate_identity::peers::Peers;
@@ -14,13 +13,12 @@ use quorate_tests::node::NodeProcess;
 use quorate_tests::{Cluster, judge, report};
 use redb::{Database, ReadableDatabase, TableDefinition};
 
+use crate::disk::with_a_small_disk;
 use crate::{cluster, program};
 
 const SECTION: &str = "Files and certificates";
 const COLUMNS: &[&str] = &["fault", "observed"];
 const PATIENCE: Duration = Duration::from_secs(20);
-/// Set to 1 where tests may not mount a file system: a full disk is not tested there.
-const NO_MOUNT: &str = "QUORATE_NO_MOUNT";
 
 /// Adds a row to the fault table.
 fn observed(section: &str, cells: &[&str]) {
@@ -252,75 +250,11 @@ async fn a_corrupted_share_is_named_and_the_others_sign() {
     );
 }
 
-/// A mounted file system, unmounted when dropped.
-struct Disk(PathBuf);
-
-impl Disk {
-    /// A megabyte; nothing when this process can't mount and was told that this is no fault.
-    ///
-    /// # Panics
-    /// When it can't mount and was not told so.
-    fn mount(folder: &Path) -> Option<Self> {
-        fs::create_dir(folder).unwrap();
-        let mounted =
-            Command::new("mount").args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"]).arg(folder).output();
-        let reason = match mounted {
-            Ok(output) if output.status.success() => return Some(Self(folder.to_owned())),
-            Ok(output) => String::from_utf8_lossy(&output.stderr).trim().to_owned(),
-            Err(error) => error.to_string(),
-        };
-        let told = std::env::var_os(NO_MOUNT).is_some_and(|value| value == "1");
-        assert!(told, "no tmpfs can be mounted here ({reason}): set {NO_MOUNT}=1 to go without a full disk");
-        None
-    }
-
-    /// Where a node's store is on it.
-    fn store(&self) -> PathBuf {
-        self.0.join("store.redb")
-    }
-
-    /// The rest of the disk, but for so many bytes, is somebody else's.
-    fn fill_but_for(&self, left: u64) {
-        let mut filler = fs::File::create(self.0.join("filler")).unwrap();
-        while std::io::Write::write_all(&mut filler, &[1; 4096]).is_ok() {}
-        let length = filler.metadata().unwrap().len();
-        filler.set_len(length.saturating_sub(left)).unwrap();
-    }
-
-    fn make_room(&self) {
-        fs::remove_file(self.0.join("filler")).unwrap();
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        Command::new("umount").arg("-l").arg(&self.0).status().ok();
-    }
-}
-
-/// A running cluster in which this node has its store on a small disk; none, with a row that says so, where none can be
-/// mounted.
-async fn with_a_small_disk(number: usize, what: &str) -> Option<(Cluster, Disk)> {
-    let cluster = cluster(3).make().await;
-    let node = cluster.node(number);
-    let Some(disk) = Disk::mount(&node.folder.join("disk")) else {
-        observed(SECTION, &[what, &format!("SKIPPED: {NO_MOUNT}=1, no tmpfs can be mounted")]);
-        return None;
-    };
-    let store = disk.store();
-    let copied = Command::new("cp").arg("--sparse=always").arg(node.store()).arg(&store).status().unwrap();
-    assert!(copied.success());
-    let config = fs::read_to_string(node.config()).unwrap();
-    fs::write(node.config(), config.replace(node.store().to_str().unwrap(), store.to_str().unwrap()))
-        .unwrap();
-    cluster.nodes().iter().for_each(NodeProcess::start);
-    cluster.ready().await;
-    Some((cluster, disk))
-}
-
 #[tokio::test]
 async fn a_full_disk_is_named_and_nothing_is_lost() {
-    let Some((cluster, disk)) = with_a_small_disk(3, "disk full").await else { return };
+    let made = with_a_small_disk(cluster(3).make().await, 3).await;
+    let skipped = |skipped: &String| observed(SECTION, &["disk full", skipped]);
+    let Ok((cluster, disk)) = made.inspect_err(skipped) else { return };
     let node = cluster.node(3);
     let mut wallets = Vec::new();
     let refused = loop {
@@ -369,9 +303,9 @@ async fn a_full_disk_is_named_and_nothing_is_lost() {
 
 #[tokio::test]
 async fn a_client_passes_on_from_a_node_whose_disk_is_full() {
-    let Some((cluster, disk)) = with_a_small_disk(1, "disk full at the node that is asked").await else {
-        return;
-    };
+    let made = with_a_small_disk(cluster(3).make().await, 1).await;
+    let skipped = |skipped: &String| observed(SECTION, &["disk full at the node that is asked", skipped]);
+    let Ok((cluster, disk)) = made.inspect_err(skipped) else { return };
     let node = cluster.node(1);
     let wallet = cluster.wallet("w", 2, 3, "ed25519").await.wallet_id;
     cluster.known_everywhere(&wallet).await;

@@ -1,90 +1,24 @@
-//! Recorded multiplications, which a second receiver follows bit by bit: with other libraries, and no thought of speed.
-//!
-//! `cargo test -p quorate-oblivious --test recorded -- --ignored` records them anew, after a change of what is sent.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
+//! A multiplication, by a second receiver.
 
 use std::fs;
-use std::path::PathBuf;
 
 use aws_lc_rs::cipher::{AES_128, EncryptingKey, UnboundCipherKey};
-use aws_lc_rs::digest::{SHA256, SHA512, digest};
-use borsh::{BorshDeserialize, BorshSerialize};
+use aws_lc_rs::digest::{SHA256, digest};
 use num_bigint::BigUint;
 use quorate_keys::Secret;
-use quorate_oblivious::TransferId;
 use quorate_oblivious::extension::{self, Extension};
 use quorate_oblivious::pprf::{Choosing, Offering, WholeSeeds};
 use quorate_oblivious::vole::{self, Multiplication, Multiplied};
-use quorate_sharing::{Curve, P256, PartyIndex, Secp256k1};
+use quorate_sharing::{P256, Secp256k1};
 use rand_chacha::ChaCha20Rng;
-use rand_core::{CryptoRng, RngCore, SeedableRng};
+use rand_core::{RngCore, SeedableRng};
 
-const PURPOSE: &str = "recorded";
-const SESSION: [u8; 32] = [5; 32];
-const NUMBER: u32 = 3;
-const SENDER: u16 = 2;
-const RECEIVER: u16 = 7;
-
-/// What the receiver knew, was sent, sent and computed.
-#[derive(BorshSerialize, BorshDeserialize)]
-struct Recorded {
-    seeds: Vec<u8>,
-    choices: Vec<u8>,
-    extension: Vec<u8>,
-    multiplication: Vec<u8>,
-    factor: [u8; 32],
-    shares: [[u8; 32]; 2],
-}
-
-/// Randomness that was recorded.
-struct Replay(Vec<u8>);
-
-impl RngCore for Replay {
-    fn next_u32(&mut self) -> u32 {
-        panic!("bytes are asked for")
-    }
-
-    fn next_u64(&mut self) -> u64 {
-        panic!("bytes are asked for")
-    }
-
-    fn fill_bytes(&mut self, to: &mut [u8]) {
-        let rest = self.0.split_off(to.len());
-        to.copy_from_slice(&self.0);
-        self.0 = rest;
-    }
-
-    fn try_fill_bytes(&mut self, to: &mut [u8]) -> Result<(), rand_core::Error> {
-        self.fill_bytes(to);
-        Ok(())
-    }
-}
-
-impl CryptoRng for Replay {}
-
-fn id() -> TransferId {
-    TransferId::new(
-        PURPOSE,
-        &SESSION,
-        NUMBER,
-        PartyIndex::new(SENDER).unwrap(),
-        PartyIndex::new(RECEIVER).unwrap(),
-    )
-}
-
-fn file<C: Curve>() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/data/{}.bin", C::NAME))
-}
+use crate::bits::{Bits, add, bits, bytes};
+use crate::{MULTIPLICATION, Recorded, Replay, SEED, SETUP, file, id, naive_id, recorded, transcript};
 
 fn record<C: Multiplied>() {
-    let mut rng = ChaCha20Rng::seed_from_u64(11);
-    let setup = TransferId::new(
-        "seeds",
-        &SESSION,
-        NUMBER,
-        PartyIndex::new(SENDER).unwrap(),
-        PartyIndex::new(RECEIVER).unwrap(),
-    );
+    let mut rng = ChaCha20Rng::seed_from_u64(SEED);
+    let setup = id(SETUP);
     let (offering, offer) = Offering::new(&setup, &mut rng);
     let (choosing, choices) = Choosing::new(&setup, &mut rng);
     let (whole, corrections) = offering.grow(&choices).unwrap();
@@ -92,8 +26,8 @@ fn record<C: Multiplied>() {
     // A salt, and the choices.
     let mut choices = vec![0; 16 + 80];
     rng.fill_bytes(&mut choices);
-    let (received, extension) = extension::receive(&whole, &id(), &mut Replay(choices.clone()));
-    let sent = extension::send(&punctured, &id(), &extension).unwrap();
+    let (received, extension) = extension::receive(&whole, &id(MULTIPLICATION), &mut Replay(choices.clone()));
+    let sent = extension::send(&punctured, &id(MULTIPLICATION), &extension).unwrap();
     let factors = Secret::new([C::random_scalar(&mut rng), C::random_scalar(&mut rng)]);
     let (_, multiplication) = vole::send::<C>(sent, &factors, &mut rng);
     let factor = C::scalar_to_bytes(&vole::factor::<C>(&received));
@@ -117,9 +51,10 @@ fn record_anew() {
 }
 
 fn ours_is_as_recorded<C: Multiplied>() {
-    let recorded: Recorded = borsh::from_slice(&fs::read(file::<C>()).unwrap()).unwrap();
+    let recorded = recorded::<C>();
     let seeds: WholeSeeds = borsh::from_slice(&recorded.seeds).unwrap();
-    let (received, extension) = extension::receive(&seeds, &id(), &mut Replay(recorded.choices));
+    let (received, extension) =
+        extension::receive(&seeds, &id(MULTIPLICATION), &mut Replay(recorded.choices));
     assert_eq!(borsh::to_vec(&extension).unwrap(), recorded.extension);
     let _: Extension = borsh::from_slice(&recorded.extension).unwrap();
     let multiplication: Multiplication = borsh::from_slice(&recorded.multiplication).unwrap();
@@ -129,9 +64,9 @@ fn ours_is_as_recorded<C: Multiplied>() {
 }
 
 fn another_agrees<C: Multiplied>(order: &str) {
-    let recorded: Recorded = borsh::from_slice(&fs::read(file::<C>()).unwrap()).unwrap();
+    let recorded = recorded::<C>();
     let order = BigUint::parse_bytes(order.as_bytes(), 16).unwrap();
-    let naive = Naive { id: naive_id(), curve: C::NAME, order };
+    let naive = Naive { id: naive_id(MULTIPLICATION), curve: C::NAME, order };
     let (extension, strings, bits) = naive.extend(&recorded.seeds, &recorded.choices);
     assert!(extension == recorded.extension, "another message");
     let (factor, shares) = naive.multiply(&strings, &bits, &recorded.multiplication).unwrap();
@@ -164,52 +99,11 @@ struct Naive {
     order: BigUint,
 }
 
-type Bits = Vec<bool>;
-
-fn transcript(domain: &str, fields: &[(&str, &[u8])]) -> [u8; 64] {
-    let mut bytes = Vec::new();
-    let mut put = |field: &[u8]| {
-        bytes.extend(u64::try_from(field.len()).unwrap().to_le_bytes());
-        bytes.extend(field);
-    };
-    put(domain.as_bytes());
-    for (label, field) in fields {
-        put(label.as_bytes());
-        put(field);
-    }
-    digest(&SHA512, &bytes).as_ref().try_into().unwrap()
-}
-
-fn naive_id() -> [u8; 32] {
-    let fields: [(&str, &[u8]); 5] = [
-        ("purpose", PURPOSE.as_bytes()),
-        ("session", &SESSION),
-        ("number", &NUMBER.to_le_bytes()),
-        ("sender", &SENDER.to_le_bytes()),
-        ("receiver", &RECEIVER.to_le_bytes()),
-    ];
-    transcript("quorate/oblivious/id/v1", &fields)[..32].try_into().unwrap()
-}
-
 fn aes(key: &[u8], block: [u8; 16]) -> [u8; 16] {
     let key = EncryptingKey::ecb(UnboundCipherKey::new(&AES_128, key).unwrap()).unwrap();
     let mut block = block;
     key.encrypt(&mut block).unwrap();
     block
-}
-
-/// Bits, the lowest of the first byte first.
-fn bits(bytes: &[u8]) -> Bits {
-    bytes.iter().flat_map(|byte| (0..8).map(move |bit| byte >> bit & 1 == 1)).collect()
-}
-
-fn bytes(bits: &[bool]) -> Vec<u8> {
-    bits.chunks(8).map(|bits| (0..8).map(|at| u8::from(bits[at]) << at).sum()).collect()
-}
-
-fn add(sum: &mut [bool], summand: &[bool]) {
-    assert_eq!(sum.len(), summand.len());
-    sum.iter_mut().zip(summand).for_each(|(sum, bit)| *sum ^= bit);
 }
 
 /// The product of two polynomials modulo x¹²⁸ + x¹²⁷ + x¹²⁶ + x¹²¹ + 1.
