@@ -105,10 +105,10 @@ impl Engine {
         }
         match self.pairings.activate(wallet, session).await {
             Ok(()) => {
-                tracing::info!(wallet = %of.id, %session, "its pairs are active: all holders say that they have them")
+                tracing::info!(wallet = %of.id, %session, "its pairs are active: all holders say that they have them");
             }
             Err(error) => {
-                tracing::error!(wallet = %of.id, %session, %error, "its pairs could not be made active")
+                tracing::error!(wallet = %of.id, %session, %error, "its pairs could not be made active");
             }
         }
     }

@@ -169,7 +169,7 @@ async fn a_client_has_pairs_made_anew_and_who_was_caught_is_taken_back() {
     // Repeated, wherever: it is made once.
     for at in 0..3 {
         let again = cluster.renew(at, &request).await.unwrap();
-        assert_eq!((again.epoch, again.digest), (1, made.digest.clone()), "{at}");
+        assert_eq!((again.epoch, again.digest), (1, made.digest), "{at}");
     }
     // A node can't show it again to have whom it caught since taken back.
     cluster.engine(0).pairings.catch(session, anew, &caught, "a test says so again").await.unwrap();
