@@ -320,8 +320,15 @@ async fn a_ban_that_a_full_disk_delays_is_kept_to_and_noted_later() {
     };
     let made = wallet(&cluster, "w", "secp256k1").await;
     client(&cluster, &[2]).sign(digest(&made, 1, &[1, 2])).await.unwrap();
+    let others = cluster.wallet("f", 2, 3, "ed25519").await.wallet_id;
     disk.fill_but_for(0);
-    // The file itself may have room for some more.
+    // The file itself has room for a few more.
+    let fill = |number: u32| quorate_tests::cluster::sign(&others, &number.to_le_bytes());
+    let mut filled = 0;
+    while client(&cluster, &[1]).sign(fill(filled)).await.is_ok() {
+        filled += 1;
+        assert!(filled < 5000, "a full disk does not hold this");
+    }
     let victim = cluster.node(1);
     let mut number = 2;
     while !victim.log().contains("who cheated could not be noted") {
