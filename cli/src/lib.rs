@@ -86,7 +86,7 @@ enum Command {
     Sign(sign::Arguments),
     /// Make presignatures of an ECDSA wallet, so that its signatures take milliseconds.
     Presign(presign::Arguments),
-    /// What nodes need to presign for ECDSA wallets: have it made anew.
+    /// What nodes need to sign for ECDSA wallets: have it made anew.
     #[command(subcommand)]
     Auxiliary(auxiliary::Command),
     /// What became of requests, such as those that nobody waited for.
