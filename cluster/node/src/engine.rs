@@ -1,10 +1,11 @@
-//! The node's state, and the dispatch of frames to where they belong.
+//! The node's state.
 
 mod attempt;
 mod doubts;
 mod early;
 mod exchange;
 mod exclusion;
+mod frames;
 mod lingering;
 mod machine;
 mod member;
@@ -15,6 +16,7 @@ mod presigning;
 mod proposer;
 mod provisions;
 mod recovery;
+mod requests;
 mod run;
 mod signatures;
 #[cfg(test)]
@@ -24,24 +26,19 @@ mod upkeep;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use quorate_keys::{Identity, SigningIdentity};
-#[cfg(test)]
-use quorate_request::SignedRequest;
-use quorate_request::{ErrorBody, ErrorCode, Operation, RequestId, SessionResult, Verified};
-use quorate_session::{IdentityVerifier, Keyring, Registry, SessionId, Wire};
-use quorate_transport::{Incoming, SendError, Transport};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use quorate_session::{IdentityVerifier, Keyring, Registry, SessionId};
+use quorate_transport::Transport;
+use tokio::sync::{Semaphore, mpsc, watch};
 
 use crate::authority::Authority;
 use crate::auxiliary::Auxiliaries;
 use crate::barrier::Barrier;
 use crate::config::Config;
-use crate::frame::Frame;
-use crate::ledger::{Admission, Ending, Ledger};
-use crate::metrics::{Metrics, count};
+use crate::ledger::Ledger;
+use crate::metrics::Metrics;
 use crate::pairings::Pairings;
 use crate::presignatures::PresignaturePool;
 use crate::primes::PrimePool;
@@ -53,7 +50,7 @@ pub(crate) use attempt::OUTCOMES;
 use doubts::Doubts;
 use early::EarlyFrames;
 use exclusion::Exclusions;
-use lingering::{Known, Lingering};
+use lingering::Lingering;
 use member::{Promise, TakenPart};
 use places::Places;
 use quorate_identity::peers::Peers;
@@ -61,17 +58,6 @@ use run::Inbox;
 use signatures::Signatures;
 use upkeep::Demand;
 
-/// Frames of one peer, other than envelopes of running sessions, that may be worked on at a time.
-const PEER_TASKS: usize = 256;
-/// How much longer a client waits than the request may take: for the reason why it failed.
-const LAST_WORD: Duration = Duration::from_secs(1);
-/// How long a client may wait for what nodes make ahead: a presignature takes a second.
-const LONG_WORK: Duration = Duration::from_secs(1800);
-/// How often expired requests are forgotten.
-const FORGET_EVERY: Duration = Duration::from_secs(600);
-
-/// What a request for which nobody waits takes of [`UNWAITED`] for each begun so many bytes of its body.
-const UNWAITED_UNIT: usize = 16 * 1024;
 /// Places for requests for which nobody waits, who therefore hold no connection: so many, or 16 MiB of bodies.
 const UNWAITED: usize = 1024;
 /// Event streams at a time: each holds one of the connections of the API.
@@ -143,14 +129,6 @@ pub(crate) struct Engine {
     draining: AtomicBool,
     /// Requests and sessions in progress.
     busy: AtomicUsize,
-}
-
-/// A request that has been taken.
-enum Begun {
-    /// It has its result.
-    Done(Box<SessionResult>),
-    /// It is being worked on.
-    Running(watch::Receiver<Option<Ending>>),
 }
 
 /// The live attempt of a request that this node proposes.
@@ -225,272 +203,6 @@ impl Engine {
         }))
     }
 
-    /// Answers a client's request: with its first result, however often it is repeated, where this node or one of those
-    /// that it invites knows it.
-    ///
-    /// # Errors
-    /// What the client is told.
-    #[cfg(test)]
-    pub(crate) async fn submit(self: &Arc<Self>, request: &SignedRequest) -> Ending {
-        let verified = self.authority.verify(request).map_err(|error| crate::authority::refusal(&error))?;
-        self.submit_verified(verified).await
-    }
-
-    /// [`Engine::submit`], for a request that has been verified.
-    ///
-    /// # Errors
-    /// What the client is told.
-    pub(crate) async fn submit_verified(self: &Arc<Self>, verified: Verified) -> Ending {
-        let id = verified.request_id().clone();
-        let patience = match verified.operation() {
-            Operation::Presign | Operation::Auxiliary => LONG_WORK,
-            _ => self.config.request_timeout.saturating_add(LAST_WORD),
-        };
-        let mut running = match self.begin(verified, None)? {
-            Begun::Done(result) => return Ok(*result),
-            Begun::Running(running) => running,
-        };
-        let ended = tokio::time::timeout(patience, running.wait_for(Option::is_some)).await;
-        match ended {
-            Ok(Ok(ending)) => match ending.clone() {
-                Some(ending) => ending.map_err(|error| error.with_session(id)),
-                None => Err(ErrorBody::new(ErrorCode::Internal, "the request was lost").with_session(id)),
-            },
-            Ok(Err(_)) => Err(ErrorBody::new(ErrorCode::Internal, "the request was lost").with_session(id)),
-            Err(_) => Err(ErrorBody::new(
-                ErrorCode::TimedOut,
-                "there is no result yet; repeat the same request to learn it",
-            )
-            .with_session(id)),
-        }
-    }
-
-    /// Takes a client's request without waiting for its result. Gives the result if it is there already.
-    ///
-    /// # Errors
-    /// What the client is told: also that too many requests are in progress for which nobody waits.
-    pub(crate) fn submit_unwaited(
-        self: &Arc<Self>,
-        verified: Verified,
-    ) -> Result<Option<SessionResult>, ErrorBody> {
-        let id = verified.request_id().clone();
-        let size = verified.request().body().len().div_ceil(UNWAITED_UNIT).max(1);
-        // A body that does not fit a u32 was refused long before.
-        let size = u32::try_from(size).unwrap_or(u32::MAX);
-        let place = Arc::clone(&self.unwaited).try_acquire_many_owned(size).ok();
-        let running = match self.begin(verified, Some(place))? {
-            Begun::Done(result) => return Ok(Some(*result)),
-            Begun::Running(running) => running,
-        };
-        let ending = running.borrow().clone();
-        ending.transpose().map_err(|error| error.with_session(id))
-    }
-
-    /// Admits a request, and works on it if it is new. `unwaited`: nobody will wait for it; it needs a place then.
-    fn begin(
-        self: &Arc<Self>,
-        verified: Verified,
-        unwaited: Option<Option<OwnedSemaphorePermit>>,
-    ) -> Result<Begun, ErrorBody> {
-        let id = verified.request_id().clone();
-        match self.ledger.admit(&verified)? {
-            Admission::Done(result) => return Ok(Begun::Done(result)),
-            Admission::Running(running) => return Ok(Begun::Running(running)),
-            Admission::New => {}
-        }
-        let refused = if self.is_draining() {
-            Some(ErrorBody::new(ErrorCode::ShuttingDown, "this node is shutting down; ask another"))
-        } else if matches!(unwaited, Some(None)) {
-            let message = "as many requests as allowed are in progress for which nobody waits";
-            Some(ErrorBody::new(ErrorCode::TooManySessions, message))
-        } else {
-            None
-        };
-        if let Some(error) = refused {
-            self.ledger.end(&id, Err(error.clone()));
-            return Err(error.with_session(id));
-        }
-        self.work_on(verified, unwaited.flatten());
-        match self.ledger.watch(&id) {
-            Some(running) => Ok(Begun::Running(running)),
-            None => Err(ErrorBody::new(ErrorCode::Internal, "the request was lost").with_session(id)),
-        }
-    }
-
-    /// Works on a request in a task of its own: a client that goes away changes nothing.
-    fn work_on(self: &Arc<Self>, verified: Verified, place: Option<OwnedSemaphorePermit>) {
-        let engine = Arc::clone(self);
-        let busy = Busy::new(self);
-        let working = self.metrics.working(match verified.operation() {
-            Operation::Keygen => "keygen",
-            Operation::Sign => "sign",
-            Operation::Presign => "presign",
-            Operation::Auxiliary => "auxiliary",
-            _ => "other",
-        });
-        let answered = Answered { engine: Arc::clone(self), id: Some(verified.request_id().clone()) };
-        tokio::spawn(async move {
-            let id = verified.request_id().clone();
-            let ending: Result<SessionResult, ErrorBody> = engine.see_through(&verified).await;
-            if let Err(error) = &ending {
-                tracing::warn!(request = id.as_str(), code = %error.code, "{}", error.message);
-            }
-            engine.metrics.ended(&working, &ending);
-            drop(working);
-            answered.with(ending);
-            drop(busy);
-            drop(place);
-        });
-    }
-
-    /// Takes frames from the transport until it is closed.
-    pub(crate) async fn listen(self: Arc<Self>, mut incoming: Incoming) {
-        let mut places: HashMap<Identity, Arc<Semaphore>> = HashMap::new();
-        let mut dropped: HashMap<Identity, u64> = HashMap::new();
-        // A peer that floods this node does not fill its log: the first, second, fourth, eighth… is told.
-        let mut drop_frame = |engine: &Self, from: &Identity, reason: &dyn std::fmt::Display| {
-            count(&engine.metrics.frames.dropped_receiving);
-            let times = dropped.entry(*from).or_default();
-            *times = times.saturating_add(1);
-            if times.is_power_of_two() {
-                tracing::warn!(peer = %engine.name(from), count = *times, "dropped a frame: {reason}");
-            }
-        };
-        while let Some((from, bytes)) = incoming.next().await {
-            count(&self.metrics.frames.received);
-            let frame = match Frame::from_wire(&bytes) {
-                Ok(frame) => frame,
-                Err(error) => {
-                    drop_frame(&self, &from, &error);
-                    continue;
-                }
-            };
-            let frame = match frame {
-                Frame::Session { session, envelope } => match self.deliver(from, session, envelope) {
-                    Ok(None) => continue,
-                    // What a session that has ended has to say is worked out in a task.
-                    Ok(Some(envelope)) => Frame::Session { session, envelope },
-                    Err(reason) => {
-                        drop_frame(&self, &from, &reason);
-                        continue;
-                    }
-                },
-                frame => frame,
-            };
-            let places = places.entry(from).or_insert_with(|| Arc::new(Semaphore::new(PEER_TASKS)));
-            let Ok(place) = Arc::clone(places).try_acquire_owned() else {
-                drop_frame(&self, &from, &"it sends more than this node can work on");
-                continue;
-            };
-            let engine = Arc::clone(&self);
-            tokio::spawn(async move {
-                engine.take(from, frame).await;
-                drop(place);
-            });
-        }
-    }
-
-    async fn take(self: &Arc<Self>, from: Identity, frame: Frame) {
-        match frame {
-            Frame::Invite(invite) => {
-                self.await_presignatures(&from, &invite.presignatures).await;
-                let answer = self.invited(from, *invite);
-                self.send(&from, &answer);
-            }
-            Frame::Start(start) => self.started(from, &start),
-            Frame::Accept(acceptance) => {
-                self.answer_by_digest(from, acceptance.proposal, Answer::Accepted(acceptance));
-            }
-            Frame::Decline(decline) => {
-                self.answer_by_digest(from, decline.proposal, Answer::Declined(decline.reason));
-            }
-            Frame::GivenUp(given_up) => {
-                self.answer_by_digest(
-                    from,
-                    given_up.proposal,
-                    Answer::GivenUp(given_up.silent, given_up.reason),
-                );
-            }
-            Frame::Session { session, envelope } => self.answer_late(&from, session, &envelope),
-            Frame::Signed(signed) => self.signed(from, signed).await,
-            Frame::Evidence(evidence) => self.accused(from, *evidence).await,
-            Frame::Certified(certified) => self.certified(from, *certified).await,
-            Frame::Inquire(agreement) => self.inquired(from, &agreement).await,
-            Frame::Acknowledged(envelope) => self.acknowledged(from, *envelope).await,
-            Frame::Refused(refusal) => self.refused(from, &refusal).await,
-            Frame::PairsWait { wallet, session } => self.pairs_elsewhere(from, wallet, session, true).await,
-            Frame::PairsHeld { wallet, session } => self.pairs_elsewhere(from, wallet, session, false).await,
-            Frame::Withdrawn(proposal) => self.withdrawn(from, &proposal),
-            Frame::AreYouThere(proposal) => self.send(&from, &Frame::Here(proposal)),
-            Frame::Here(proposal) => self.answer_by_digest(from, proposal, Answer::Here),
-            Frame::Census(census) => self.compared(&from, &census),
-            Frame::Missing { bucket, have } => self.missing(&from, bucket, have),
-            Frame::Seek(sought) => self.sought(&from, &sought),
-            Frame::Presigned { proposal, publics } => {
-                self.answer_by_digest(from, proposal, Answer::Presigned(publics));
-            }
-            Frame::Presignatures(ids) => self.told_presignatures(&from, &ids),
-            Frame::LacksPresignatures(ids) => self.lacks_presignatures(&from, &ids),
-        }
-    }
-
-    /// Hands an envelope to its session; one that comes before the session is kept for a while, one that comes after its
-    /// end is dropped. Gives back one for a session that has ended and still answers.
-    ///
-    /// # Errors
-    /// Why the session does not take it.
-    fn deliver(
-        &self,
-        from: Identity,
-        session: SessionId,
-        envelope: Vec<u8>,
-    ) -> Result<Option<Vec<u8>>, &'static str> {
-        let sessions = lock(&self.sessions);
-        if let Some(inbox) = sessions.get(&session) {
-            return inbox.deliver(from, envelope).map(|()| None);
-        }
-        let known = lock(&self.lingering).knows(&session);
-        match known {
-            Known::Lingers => Ok(Some(envelope)),
-            Known::Over => Ok(None),
-            Known::Nothing => {
-                lock(&self.early).keep(from, session, envelope);
-                Ok(None)
-            }
-        }
-    }
-
-    /// Whether a session runs here that has not come to its end.
-    fn is_running(&self, session: &SessionId) -> bool {
-        lock(&self.sessions).get(session).is_some_and(Inbox::is_running)
-    }
-
-    /// Queues a frame for a peer. A frame that can't be queued is lost, as any frame can be.
-    fn send(&self, to: &Identity, frame: &Frame) {
-        match frame.to_wire() {
-            Ok(bytes) => self.send_bytes(to, bytes.into()),
-            Err(error) => tracing::error!(%error, "a frame could not be encoded"),
-        }
-    }
-
-    fn send_bytes(&self, to: &Identity, bytes: Bytes) {
-        match self.transport.send(to, bytes) {
-            Ok(()) => count(&self.metrics.frames.sent),
-            Err(SendError::Closed) => {}
-            Err(error) => {
-                count(&self.metrics.frames.dropped_sending);
-                tracing::debug!(%error, "a frame was not sent");
-            }
-        }
-    }
-
-    /// Queues a frame for all other nodes of the cluster.
-    fn send_all(&self, frame: &Frame) {
-        for peer in self.peers.all().iter().filter(|peer| peer.identity != self.me) {
-            self.send(&peer.identity, frame);
-        }
-    }
-
     /// The name of a node, or its identity if it has none here.
     pub(crate) fn name(&self, identity: &Identity) -> String {
         self.peers.by_identity(identity).map_or_else(|| identity.to_string(), |peer| peer.name.to_string())
@@ -534,18 +246,6 @@ impl Engine {
         connected.map(|peer| peer.identity).chain([self.me]).collect()
     }
 
-    /// Forgets requests whose time is over, until the node stops.
-    pub(crate) async fn forget(self: Arc<Self>) {
-        loop {
-            tokio::time::sleep(FORGET_EVERY).await;
-            match self.ledger.forget_expired(SystemTime::now()).await {
-                Ok(0) => {}
-                Ok(count) => tracing::debug!(count, "forgot expired requests"),
-                Err(error) => tracing::warn!(%error, "expired requests could not be forgotten"),
-            }
-        }
-    }
-
     /// Refuses new requests and waits until those in progress have ended.
     pub(crate) async fn drain(&self) {
         self.draining.store(true, Ordering::Release);
@@ -566,29 +266,6 @@ impl Engine {
 
     pub(crate) fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Acquire)
-    }
-}
-
-/// Sees to it that a request has an ending even if the work on it breaks off.
-struct Answered {
-    engine: Arc<Engine>,
-    /// None once it has its ending: from then on the same id may be that of a repetition, whose work goes on.
-    id: Option<RequestId>,
-}
-
-impl Answered {
-    fn with(mut self, ending: Ending) {
-        if let Some(id) = self.id.take() {
-            self.engine.ledger.end(&id, ending);
-        }
-    }
-}
-
-impl Drop for Answered {
-    fn drop(&mut self) {
-        if let Some(id) = self.id.take() {
-            self.engine.ledger.break_off(&id);
-        }
     }
 }
 

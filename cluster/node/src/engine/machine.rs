@@ -65,6 +65,8 @@ impl Engine {
     /// Where a session computes: the short ones where they are.
     fn workers_for(&self, job: &Job) -> Option<&Workers> {
         match job {
+            // Milliseconds for each.
+            Job::Sign(job) if job.uses_pairs() && job.tasks.len() > 1 => Some(&self.foreground),
             Job::Keygen(_) | Job::Sign(_) => None,
             Job::Pairs(_) => Some(&self.foreground),
             Job::Presign(job) if !job.urgent => Some(&self.background),
