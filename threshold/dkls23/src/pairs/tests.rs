@@ -12,6 +12,7 @@ use super::{Begin, Grow, Message, Pairs, PairsProtocol, Setup};
 
 type C = Secp256k1;
 
+const BYSTANDER: u16 = 1;
 const CHEATER: u16 = 2;
 const VICTIM: u16 = 3;
 
@@ -98,10 +99,19 @@ fn the_largest_pairs_fit_into_their_cap() {
 /// What becomes of all when one party changes what it says to another in a round.
 fn with_cheat(
     round: u8,
+    change: impl FnMut(&mut Outgoing<Message>) + Send + 'static,
+) -> Outcomes<PairsProtocol> {
+    with_cheat_in(1, round, change)
+}
+
+/// The same with randomness of this seed.
+fn with_cheat_in(
+    seed: u64,
+    round: u8,
     mut change: impl FnMut(&mut Outgoing<Message>) + Send + 'static,
 ) -> Outcomes<PairsProtocol> {
     let cast = Cast::new(2, 3, 1);
-    let mut simulation = simulation(&cast, 1);
+    let mut simulation = simulation(&cast, seed);
     let rewrite: Rewrite<Message> = Box::new(move |now, send| {
         if now == round {
             change(send);
@@ -111,13 +121,23 @@ fn with_cheat(
     simulation.run()
 }
 
-/// The victim names the cheater, and can't prove it; what it says.
+/// The victim names the cheater, and can't prove it; nobody else names anybody, though it may have come to its end before. What the victim says.
 fn named(outcomes: &Outcomes<PairsProtocol>) -> String {
-    let Some(Outcome::Aborted(Abort::Witnessed { parties, reason, .. })) = outcomes.0.get(&party(VICTIM))
+    let Some(Outcome::Aborted(Abort::Witnessed { parties, reason, lasting })) =
+        outcomes.0.get(&party(VICTIM))
     else {
-        panic!("the victim names nobody")
+        panic!("the victim names nobody: {outcomes:?}")
     };
     assert_eq!(*parties, [party(CHEATER)]);
+    assert!(lasting.is_empty(), "there is no pair yet that could be given up");
+    match &outcomes.0[&party(BYSTANDER)] {
+        // By the victim, or by another that it has told.
+        Outcome::Aborted(Abort::Withdrawn { by, over }) => {
+            assert!([party(CHEATER), party(VICTIM)].contains(by) && !over.contains(&party(BYSTANDER)));
+        }
+        Outcome::Done(_) => {}
+        _ => panic!("it was not told: {outcomes:?}"),
+    }
     reason.clone()
 }
 
@@ -171,6 +191,40 @@ fn corrections_that_fit_no_seeds_name_their_author() {
     assert_eq!(named(&outcomes), format!("sent corrections to party {VICTIM} that fit no seeds"));
     let outcomes = with_cheat(2, |send| grown(send).corrections = borsh::from_slice(&[0; 4]).unwrap());
     assert_eq!(named(&outcomes), format!("sent malformed base transfers to party {VICTIM}"));
+}
+
+/// One of two sums is wrong, of which the victim uses one. If it is that one, the victim notices. If not, the two have heard different things, and see it
+/// before either has a pair: whoever sees it first ends it over the other. A new set-up draws other choices.
+#[test]
+fn a_guess_at_the_side_that_the_victim_uses_gives_no_pair_even_if_it_is_right() {
+    // Of the sixth tree, the second sum of the left.
+    let place = 4 + 5 * 160 + 32;
+    let fits_nothing = format!("sent corrections to party {VICTIM} that fit no seeds");
+    let acknowledged = |to| format!("acknowledged something else to party {to} than what both have said");
+    let mut noticed = BTreeSet::new();
+    for seed in 0..6 {
+        let outcomes = with_cheat_in(seed, 2, move |send| {
+            let grow = grown(send);
+            grow.corrections = changed(&grow.corrections, place);
+        });
+        let is_wrong = match &outcomes.0[&party(VICTIM)] {
+            Outcome::Aborted(Abort::Witnessed { .. }) => {
+                let said = named(&outcomes);
+                assert!(said == fits_nothing || said == acknowledged(VICTIM), "{said}");
+                said == fits_nothing
+            }
+            // By the cheater, or by the other that it has told.
+            Outcome::Aborted(Abort::Withdrawn { .. }) => false,
+            _ => panic!("it has a pair: {outcomes:?}"),
+        };
+        match &outcomes.0[&party(CHEATER)] {
+            Outcome::Aborted(Abort::Withdrawn { .. }) => {}
+            Outcome::Aborted(Abort::Witnessed { reason, .. }) => assert_eq!(*reason, acknowledged(CHEATER)),
+            _ => panic!("it has a pair: {outcomes:?}"),
+        }
+        noticed.insert(is_wrong);
+    }
+    assert_eq!(noticed.len(), 2, "guesses of both kinds");
 }
 
 #[test]

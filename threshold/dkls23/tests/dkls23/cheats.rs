@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use quorate_dkls23::pairs::{Pairs, SharedPairs};
 use quorate_dkls23::presign::{Message, Opening, Presign, PresignSetup, Product};
+use quorate_keys::Transcript;
 use quorate_session::{Abort, Envelope, Outgoing, Part, Wire};
 use quorate_sharing::{Curve, Secp256k1};
 use quorate_simulator::{Outcome, Outcomes, Rewrite};
@@ -185,6 +186,41 @@ fn openings_of_other_commitments_convict_their_author() {
             outcomes.all_convict(party(CHEATER)),
             "opened another nonce or key than it had committed to"
         );
+    }
+}
+
+/// What it opens is what it has committed to, and no point, or none that an honest party has.
+#[test]
+fn openings_of_what_is_no_point_convict_their_author() {
+    let scene = scene();
+    let session = scene.presigning(&SIGNERS, &scene.presign_setup(2), 1).context(party(1)).session();
+    let no_points = [[0; 33], [4; 33], [0xFF; 33], std::array::from_fn(|at| if at == 0 { 2 } else { 0xFF })];
+    for bad in no_points {
+        let changes: [fn(&mut Opening, _); 2] =
+            [|opening, bad| opening.nonce = bad, |opening, bad| opening.key = bad];
+        for change in changes {
+            let good = C::encode(&C::mul_base(&5_u64.into())).try_into().unwrap();
+            let mut opening = Opening { nonce: good, key: good, salt: [7; 32] };
+            change(&mut opening, bad);
+            let commitment = Transcript::new(b"quorate/dkls23/commitment/v1")
+                .field("session", session.as_bytes())
+                .field("party", &CHEATER.to_le_bytes())
+                .field("place", &1_u64.to_le_bytes())
+                .field("nonce", &opening.nonce)
+                .field("key", &opening.key)
+                .field("salt", &opening.salt)
+                .digest();
+            let setup = scene.presign_setup(2);
+            let mut simulation = scene.presigning(&SIGNERS, &setup, 1);
+            let rewrite: Rewrite<Message> = Box::new(move |_, send| match &mut send.broadcast {
+                Some(Message::Commitments(commitments)) => commitments[1] = commitment,
+                Some(Message::Openings(openings)) => openings[1] = opening.clone(),
+                _ => {}
+            });
+            simulation.cheat(party(CHEATER), &setup, scene.secret(party(CHEATER)), rewrite);
+            let finding = simulation.run().all_convict(party(CHEATER));
+            assert_eq!(finding, "sent a malformed message in round 2");
+        }
     }
 }
 

@@ -5,8 +5,14 @@
 mod caught;
 mod cheats;
 mod framing;
+mod guesses;
+mod indices;
+mod lengths;
+mod replays;
 mod scene;
 mod setup;
 mod sign;
 mod simulations;
+mod table;
+mod uniform;
 mod withdrawals;
