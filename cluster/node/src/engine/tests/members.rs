@@ -57,8 +57,22 @@ async fn a_false_start_ends_the_attempt_of_who_made_it() {
     // The true start comes too late; the next attempt is welcome.
     hand.send(&me, &Frame::Start(start));
     let start = hand.gather(&second).await;
+    hand.send(&me, &Frame::Start(start.clone()));
+    let session = hand.next(|_, frame| match frame {
+        Frame::Session { session, .. } => Some(session),
+        _ => None,
+    });
+    let session = session.await;
+    // Replayed, it starts nothing: not beside the session, and not after it.
+    hand.send(&me, &Frame::Start(start.clone()));
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(lock(&engine.sessions).keys().collect::<Vec<_>>(), [&session]);
+    let third = hand.invitation(engine, &request, &[me, other], 3);
+    hand.gather(&third).await;
+    eventually("it is over", || lock(&engine.sessions).is_empty()).await;
     hand.send(&me, &Frame::Start(start));
-    hand.next(|_, frame| matches!(frame, Frame::Session { .. }).then_some(())).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert!(lock(&engine.sessions).is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
