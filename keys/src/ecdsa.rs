@@ -232,6 +232,7 @@ mod tests {
         let valid = |key: PublicKey, digest: &[u8; 32], signature: &Signature| {
             let valid = key.verify(digest, signature).is_ok();
             assert_eq!(recovery_id(&key, digest, signature).is_ok(), valid);
+            assert_eq!(key.verify_recoverable(digest, signature).is_ok(), valid);
             valid
         };
         assert!(valid(public::<C>(7), &[9; 32], &signature));
@@ -290,6 +291,7 @@ mod tests {
             let valid = low::<C>(&signature);
             // With −s the nonce is −k, and its point the other of the two with this x.
             let id = recovery_id(&public::<C>(7), &[9; 32], &valid).unwrap();
+            assert_eq!(public::<C>(7).verify_recoverable(&[9; 32], &valid).unwrap(), Some(id));
             assert_eq!(id, u8::from(odd != (valid != signature)));
             seen[usize::from(id)] += 1;
         }
@@ -312,6 +314,7 @@ mod tests {
         let (key, signature) = (key::<C>(public), join::<C>(r, s));
         assert_eq!(key.verify(&[9; 32], &signature), Ok(()));
         assert_eq!(recovery_id(&key, &[9; 32], &signature), Err(NoRecoveryId::Overflow));
+        assert_eq!(key.verify_recoverable(&[9; 32], &signature).unwrap(), None);
     }
 
     fn the_compressed_form_is_the_same_point<C: Ecdsa>() {

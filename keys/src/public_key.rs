@@ -5,7 +5,7 @@ use std::io;
 use borsh::{BorshDeserialize, BorshSerialize};
 use k256::schnorr;
 
-use crate::ecdsa;
+use crate::ecdsa::{self, NoRecoveryId};
 use crate::hexadecimal::{self, HexError, display_as_hex};
 use crate::lately;
 use crate::scheme::Scheme;
@@ -187,6 +187,26 @@ impl PublicKey {
                 .is_ok_and(|digest| ecdsa::verify::<p256::NistP256>(key, digest, signature)),
         };
         if valid { Ok(()) } else { Err(InvalidSignature) }
+    }
+
+    /// [`PublicKey::verify`], and at no further cost the [`recovery id`](ecdsa::recovery_id) of the signature, if it has one.
+    ///
+    /// # Errors
+    /// When the signature is not valid.
+    pub fn verify_recoverable(
+        &self,
+        message: &[u8],
+        signature: &Signature,
+    ) -> Result<Option<u8>, InvalidSignature> {
+        if self.ecdsa().is_none() {
+            return self.verify(message, signature).map(|()| None);
+        }
+        let digest = message.try_into().map_err(|_| InvalidSignature)?;
+        match ecdsa::recovery_id(self, digest, signature) {
+            Ok(id) => Ok(Some(id)),
+            Err(NoRecoveryId::Overflow) => Ok(None),
+            Err(_) => Err(InvalidSignature),
+        }
     }
 }
 

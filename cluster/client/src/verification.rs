@@ -24,7 +24,7 @@ mod transaction;
 #[cfg(test)]
 mod tests;
 
-use quorate_keys::{DerivationPath, PublicKey, Scheme, Signature, ecdsa};
+use quorate_keys::{DerivationPath, PublicKey, Scheme, Signature};
 use quorate_request::{Hex, RequestId, SignRequest, SignResponse, Subject, WalletId};
 
 pub use error::{InvalidWallet, Unexpectable, Unverified};
@@ -98,8 +98,8 @@ impl Expectation {
                 }
                 let signature = Signature::from_bytes(*answer.signature.as_bytes());
                 let invalid = |_| Unverified::Signature { key: answer.public_key.clone() };
-                key.verify(message, &signature).map_err(invalid)?;
-                recoverable(key, message, &signature, answer.recovery_id)?;
+                let recovery_id = key.verify_recoverable(message, &signature).map_err(invalid)?;
+                recoverable(recovery_id, answer.recovery_id)?;
                 bare(answer)
             }
             #[cfg(feature = "transactions")]
@@ -123,10 +123,10 @@ pub fn under_stated_key(request: &SignRequest, answer: &SignResponse) -> Result<
     let verified = |scheme: &Scheme| {
         let Ok(Subject::Message(message)) = request.subject_for(*scheme) else { return None };
         let key = PublicKey::from_bytes(*scheme, answer.public_key.as_bytes()).ok()?;
-        key.verify(message, &signature).is_ok().then_some((key, message))
+        key.verify_recoverable(message, &signature).ok().map(|recovery_id| (key, recovery_id))
     };
-    let (key, message) = Scheme::ALL.iter().find_map(verified).ok_or_else(invalid)?;
-    recoverable(&key, message, &signature, answer.recovery_id)?;
+    let (key, recovery_id) = Scheme::ALL.iter().find_map(verified).ok_or_else(invalid)?;
+    recoverable(recovery_id, answer.recovery_id)?;
     bare(answer)?;
     Ok(key)
 }
@@ -152,14 +152,7 @@ fn about_the_request(
 
 /// Whether the recovery id that is answered is that of a signature which verifies: with it, the key follows from digest and
 /// signature, and from no other id. Schemes other than ECDSA have none.
-fn recoverable(
-    key: &PublicKey,
-    message: &[u8],
-    signature: &Signature,
-    answered: Option<u8>,
-) -> Result<(), Unverified> {
-    let digest = message.try_into().ok();
-    let expected = digest.and_then(|digest| ecdsa::recovery_id(key, digest, signature).ok());
+fn recoverable(expected: Option<u8>, answered: Option<u8>) -> Result<(), Unverified> {
     if answered == expected { Ok(()) } else { Err(Unverified::RecoveryId { expected, answered }) }
 }
 

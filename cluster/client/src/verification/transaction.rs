@@ -2,7 +2,7 @@
 
 use quorate_chains::{Chain, Context, Explain, ForeignInputs, Prepared, Sighashes, Signed, WalletRoot};
 use quorate_keys::{DerivationPath, Signature};
-use quorate_request::{Allowance, SignResponse};
+use quorate_request::{Allowance, Hex, SignResponse};
 
 use super::{PinnedWallet, Unexpectable, Unverified, recoverable};
 
@@ -63,7 +63,9 @@ impl Transaction {
         let ids = answer.signatures.iter().map(|made| made.recovery_id);
         for ((request, signature), answered) in requests.iter().zip(&signatures).zip(ids) {
             let key = request.verifying_key().map_err(|_| Unverified::OtherKeys)?;
-            recoverable(&key, request.payload.as_bytes(), signature, answered)?;
+            let invalid = |_| Unverified::Signature { key: Hex::from(key.as_bytes()) };
+            let expected = key.verify_recoverable(request.payload.as_bytes(), signature).map_err(invalid)?;
+            recoverable(expected, answered)?;
         }
         // The first is the answer's own.
         let first = answer.signatures.first().and_then(|first| first.recovery_id);

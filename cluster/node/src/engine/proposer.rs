@@ -367,11 +367,12 @@ impl Engine {
         job: &SignJob,
         signed: &Signed,
     ) -> Result<SignResponse, ErrorBody> {
-        for ((task, key), signature) in job.tasks.iter().zip(&job.keys).zip(&signed.signatures) {
-            key.verify(&task.message, signature)
-                .map_err(|_| internal("the signature does not verify against the wallet's key".into()))?;
-        }
-        self.sign_response_of_verified(verified, job, signed)
+        let each = job.tasks.iter().zip(&job.keys).zip(&signed.signatures);
+        let ids = each.map(|((task, key), signature)| key.verify_recoverable(&task.message, signature));
+        let ids: Result<Vec<_>, _> = ids.collect();
+        let ids =
+            ids.map_err(|_| internal("the signature does not verify against the wallet's key".into()))?;
+        self.sign_response_with(verified, job, signed, &ids)
     }
 
     /// Makes the client's answer of signatures that are known to verify under the job's keys.
@@ -384,6 +385,19 @@ impl Engine {
         job: &SignJob,
         signed: &Signed,
     ) -> Result<SignResponse, ErrorBody> {
+        let each = job.tasks.iter().zip(&job.keys).zip(&signed.signatures);
+        let ids = each.map(|((task, key), signature)| recovery_id(job, task, key, signature));
+        self.sign_response_with(verified, job, signed, &ids.collect::<Vec<_>>())
+    }
+
+    /// The same, with their recovery ids.
+    fn sign_response_with(
+        &self,
+        verified: &Verified,
+        job: &SignJob,
+        signed: &Signed,
+        recovery_ids: &[Option<u8>],
+    ) -> Result<SignResponse, ErrorBody> {
         if signed.fingerprint != verified.request().fingerprint() {
             return Err(internal("a signature for another request".into()));
         }
@@ -391,10 +405,10 @@ impl Engine {
             return Err(internal("another number of signatures than the request needs".into()));
         }
         let mut views = Vec::with_capacity(job.tasks.len());
-        for ((task, key), signature) in job.tasks.iter().zip(&job.keys).zip(&signed.signatures) {
+        for ((key, signature), recovery_id) in job.keys.iter().zip(&signed.signatures).zip(recovery_ids) {
             views.push(SignatureView {
                 signature: (*signature.as_bytes()).into(),
-                recovery_id: recovery_id(job, task, key, signature),
+                recovery_id: *recovery_id,
                 public_key: key.as_bytes().to_vec().into(),
             });
         }
