@@ -7,6 +7,6 @@ mod randomise;
 mod suite;
 
 pub use holders::{check_holders, check_key, key_digest};
-pub use presignature::PresignatureId;
+pub use presignature::{Presignature, PresignatureId, PublicPart};
 pub use randomise::{Randomised, Signing};
 pub use suite::{Suite, x_coordinate};

@@ -8,7 +8,7 @@ use quorate_paillier::to_scalar;
 use quorate_session::Blame;
 use quorate_sharing::PartyIndex;
 use rand_core::CryptoRngCore;
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
 use super::first::Own;
 use super::message::{Fault, Product, SUM, Sums};
@@ -106,8 +106,6 @@ pub(crate) fn finish<C: Suite>(
         nonce: C::encode(&board.nonce()),
         checks: checks.collect(),
     };
-    let mut secret = [C::scalar_to_bytes(&(*k * inverse)), C::scalar_to_bytes(&(sums.chi * inverse))];
-    let presignature = Presignature::new(public, me, secret);
-    secret.zeroize();
-    Some(presignature)
+    let secret = Zeroizing::new([*k * inverse, sums.chi * inverse]);
+    Some(Presignature::new::<C>(public, me, &secret))
 }

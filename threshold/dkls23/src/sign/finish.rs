@@ -62,7 +62,7 @@ fn share<C: Suite>(
     randomised: &Randomised<C>,
     presignature: Presignature,
 ) -> Result<[C::Scalar; 2], SetupError> {
-    let parts = presignature.parts::<C>();
+    let parts = presignature.scalars::<C>();
     let parts = parts.ok_or_else(|| SetupError::because("a presignature is no scalars"))?;
     let [phi, u, v] = &*parts;
     Ok([*phi * randomised.factor + randomised.r * v, *u])
