@@ -8,6 +8,7 @@ use ff::Field;
 use quorate_keys::{Secret, Transcript};
 use quorate_session::{SessionId, Wire};
 use quorate_sharing::PartyIndex;
+use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use crate::Suite;
@@ -85,9 +86,9 @@ impl<P: PublicPart, const N: usize> Presignature<P, N> {
         self.party
     }
 
-    /// The secrets, for the protocol that has made them; nothing if one is no scalar of this curve.
+    /// The secrets, to sign with, which uses it up; nothing if one is no scalar of this curve.
     #[must_use]
-    pub fn scalars<C: Suite>(&self) -> Option<Zeroizing<[C::Scalar; N]>> {
+    pub fn into_scalars<C: Suite>(self) -> Option<Zeroizing<[C::Scalar; N]>> {
         let mut scalars = Zeroizing::new([C::Scalar::ZERO; N]);
         for (to, bytes) in scalars.iter_mut().zip(self.secret.expose()) {
             *to = C::scalar_from_bytes(bytes)?;
@@ -95,10 +96,11 @@ impl<P: PublicPart, const N: usize> Presignature<P, N> {
         Some(scalars)
     }
 
-    /// Whether it is what was made: one that was damaged since spoils a signature, and its honest owner would look like a cheater.
+    /// Whether it is what was made. One that was damaged since spoils a signature: its honest owner would look like a cheater, or nobody could say
+    /// by whose fault it is.
     #[must_use]
     pub fn is_whole(&self) -> bool {
-        self.checksum == self.sum()
+        self.checksum.ct_eq(&*self.sum()).into()
     }
 
     fn sum(&self) -> Zeroizing<[u8; 32]> {

@@ -7,12 +7,11 @@ use quorate_sharing::PartyIndex;
 use crate::presignature::{Presignature, PublicPresignature};
 
 /// This signer's share σᵢ. Uses the presignature up.
-#[allow(clippy::needless_pass_by_value, reason = "a presignature is used once")]
 pub(crate) fn sign<C: Suite>(
     randomised: &Randomised<C>,
     presignature: Presignature,
 ) -> Result<C::Scalar, SetupError> {
-    let scalars = presignature.scalars::<C>();
+    let scalars = presignature.into_scalars::<C>();
     let scalars = scalars.ok_or_else(|| SetupError::because("a presignature is no scalars"))?;
     let [k, chi] = &*scalars;
     Ok(randomised.inverse * (*k * randomised.factor + randomised.r * chi))

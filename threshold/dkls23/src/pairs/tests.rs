@@ -193,10 +193,11 @@ fn corrections_that_fit_no_seeds_name_their_author() {
     assert_eq!(named(&outcomes), format!("sent malformed base transfers to party {VICTIM}"));
 }
 
-/// One of two sums is wrong, of which the victim uses one. If it is that one, the victim notices. If not, the two have heard different things, and see it
-/// before either has a pair: whoever sees it first ends it over the other. A new set-up draws other choices.
+/// One of two sums is wrong, of which the victim uses one. If it is that one, the victim notices. If not, the two have heard different things, and this
+/// cheater, which acknowledges what it should have said, is found out before either has a pair. One that acknowledges what it has said would have its pair,
+/// and know one of 128 choices (`DEVIATIONS.md`, section 6).
 #[test]
-fn a_guess_at_the_side_that_the_victim_uses_gives_no_pair_even_if_it_is_right() {
+fn a_wrong_guess_at_the_side_that_the_victim_uses_is_noticed_and_a_right_one_gives_no_pair_to_who_hides_it() {
     // Of the sixth tree, the second sum of the left.
     let place = 4 + 5 * 160 + 32;
     let fits_nothing = format!("sent corrections to party {VICTIM} that fit no seeds");

@@ -365,9 +365,13 @@ impl<C: Multiplied + Suite> Multiplying<C> {
             let keys: C::Point = others().map(|opened| opened.key).sum();
             let nonce: C::Point = others().map(|opened| opened.nonce).sum();
             let nonce = own.nonce + nonce;
-            if own.key + keys != key || C::is_identity(&nonce) {
-                let reason = "the signers' parts of the key don't add up to it".into();
-                return Err(Failure::Unattributed(reason));
+            let wrong = match (own.key + keys == key, C::is_identity(&nonce)) {
+                (false, _) => Some("the signers' parts of the key don't add up to it"),
+                (true, true) => Some("the signers' nonces add up to nothing"),
+                (true, false) => None,
+            };
+            if let Some(reason) = wrong {
+                return Err(Failure::Unattributed(reason.into()));
             }
             let shared: Vec<_> = shared.iter().filter_map(|shared| shared.get(place)).collect();
             let public = PublicPresignature {

@@ -57,12 +57,11 @@ impl<C: Suite> Finishing<C> {
 }
 
 /// wᵢ and uᵢ. Uses the presignature up.
-#[allow(clippy::needless_pass_by_value, reason = "a presignature is used once")]
 fn share<C: Suite>(
     randomised: &Randomised<C>,
     presignature: Presignature,
 ) -> Result<[C::Scalar; 2], SetupError> {
-    let parts = presignature.scalars::<C>();
+    let parts = presignature.into_scalars::<C>();
     let parts = parts.ok_or_else(|| SetupError::because("a presignature is no scalars"))?;
     let [phi, u, v] = &*parts;
     Ok([*phi * randomised.factor + randomised.r * v, *u])
