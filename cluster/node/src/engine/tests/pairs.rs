@@ -264,3 +264,42 @@ async fn new_pairs_are_made_for_who_may_ask_for_them_and_for_wallets_that_have_s
     assert_eq!(propose(&with("right", r#"{"wallet_id":"w"}"#)), Ok(()));
     assert_eq!(cluster.engine(0).pairings.active(&session), Some(pairs));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
+async fn sessions_that_run_end_when_one_of_them_catches_a_signer() {
+    const SESSIONS: usize = 3;
+    let settings = Settings { request: Duration::from_secs(3), ..Settings::default() };
+    let cluster = Cluster::new(3, settings).await;
+    cluster.keygen_dkls23(0, "w", 2, &[0, 1, 2]).await;
+    let pairs = cluster.have_pairs("w", &[0, 1, 2]).await;
+    let wallet = cluster.engine(0).wallets.named(&"w".parse().unwrap())[0].clone();
+    let session = wallet.session();
+    let party = wallet.record.public.committee.index_of(&cluster.identity(1)).unwrap();
+    // Their second messages are about to leave.
+    let held = Arc::new((Mutex::new((0, false)), std::sync::Condvar::new()));
+    let at_node = Arc::clone(&held);
+    cluster.deed(0, move |operation, step| {
+        if (operation, step) == ("sign", Step::Round(2)) {
+            let (state, changed) = &*at_node;
+            let mut state = state.lock().unwrap();
+            state.0 += 1;
+            drop(changed.wait_while(state, |(_, released)| !*released).unwrap());
+        }
+    });
+    let ids: Vec<_> = (0..SESSIONS).map(|number| format!("s{number}")).collect();
+    let asked = futures_util::future::join_all(ids.iter().map(|id| cluster.sign_by(0, id, "w", &[0, 1])));
+    let catching = async {
+        eventually("all are held", || held.0.lock().unwrap().0 == SESSIONS).await;
+        cluster.engine(0).pairings.catch(session, pairs, &[party], "a test says so").await.unwrap();
+        held.0.lock().unwrap().1 = true;
+        held.1.notify_all();
+    };
+    let (ended, ()) = tokio::join!(asked, catching);
+    for ended in ended {
+        let refused = ended.unwrap_err();
+        assert_eq!(refused.code, ErrorCode::NotEnoughSigners, "{refused:?}");
+        assert!(refused.culprits.is_empty(), "{refused:?}");
+    }
+    cluster.deed(0, |_, _| {});
+    cluster.sign_by(0, "with-another", "w", &[0, 2]).await.unwrap();
+}
