@@ -76,19 +76,23 @@ pub(crate) enum Frame {
     Presignatures(Vec<PresignatureId>),
     /// In answer: those of which it has none.
     LacksPresignatures(Vec<PresignatureId>),
-    /// Between holders of a wallet: the sender has these pairs of it, and does not know whether all have them.
+    /// Between holders of a wallet: the sender has these pairs of it; has the receiver?
     PairsWait {
         /// The session that made the wallet.
         wallet: SessionId,
         /// That which made the pairs.
         session: SessionId,
+        /// Whether they are active for the sender.
+        active: bool,
     },
-    /// In answer: so has this one.
+    /// In answer: it has.
     PairsHeld {
         /// The session that made the wallet.
         wallet: SessionId,
         /// That which made the pairs.
         session: SessionId,
+        /// Whether they are active for the sender.
+        active: bool,
     },
 }
 

@@ -168,6 +168,7 @@ impl Node {
             tokio::spawn(Arc::clone(&engine).forget()),
             tokio::spawn(Arc::clone(&engine).prepare()),
             tokio::spawn(Arc::clone(&engine).keep_pairs()),
+            tokio::spawn(Arc::clone(&engine).settle_pairs()),
             tokio::spawn(Arc::clone(&engine.primes).fill()),
         ];
         let api = tokio::spawn(api::serve(api_listener, Arc::clone(&engine), stopped));
@@ -211,6 +212,9 @@ impl Node {
         self.tasks.iter().for_each(JoinHandle::abort);
         if let Err(error) = self.api.await {
             tracing::warn!(%error, "the API broke off");
+        }
+        if let Err(error) = self.engine.pairings.save().await {
+            tracing::error!(%error, "who was caught cheating was not noted");
         }
         self.engine.store.close().await;
         tracing::info!("node stopped");

@@ -1,9 +1,9 @@
 //! What this node keeps to sign by DKLS23: of each wallet its pairs with the other holders, and whom it has caught cheating in them.
 //!
-//! Pairs wait until all holders have stored them; then they are active, and those before them are erased. No set that waits is erased for one
-//! that only waits, too: some holder may already know that all have it. So what is active anywhere is stored everywhere. A node proposes
-//! signatures only with what is active for it, and takes part with what it has stored at all: who proposes knows that everybody has it, and who
-//! does not have it declines.
+//! Pairs wait until all holders have stored them; then they are active. Those before them are erased when every holder says that the later
+//! ones are active for it, and nothing else that was active ever is: so honest holders always have some in common, whatever others say or
+//! withhold. A node proposes signatures with the latest that are active for it, and takes part with what it has stored at all: who lacks them
+//! declines, and says which ones it has.
 
 mod records;
 #[cfg(test)]
@@ -28,6 +28,8 @@ const IN_MEMORY: usize = 64;
 const TOLD: usize = 4096;
 /// Sets of a wallet that may wait to be active: so many runs in a row must have broken off at their end before one is given up.
 const WAITING: usize = 8;
+/// How far clocks may be apart by which sets are numbered, in milliseconds.
+const SKEW: u64 = 30_000;
 
 /// Why there are none to work with.
 #[derive(Debug, thiserror::Error)]
@@ -66,8 +68,38 @@ struct Memory {
     recent: VecDeque<Arc<SharedPairs>>,
     /// Of wallets that others hold, as they say.
     told: HashMap<SessionId, SessionId>,
-    /// Who says that it has a set that waits here.
-    vouched: HashMap<SessionId, BTreeSet<Identity>>,
+    /// What other holders say of sets.
+    words: HashMap<SessionId, Words>,
+    /// Sets that were read, or written, since the start: they are more than a name in a list.
+    readable: BTreeSet<SessionId>,
+}
+
+/// Who says that it has a set, and for whom it is active.
+#[derive(Debug, Default)]
+struct Words {
+    held: BTreeSet<Identity>,
+    active: BTreeSet<Identity>,
+}
+
+/// What the words of all other holders amount to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Settled {
+    /// Nothing yet.
+    Open,
+    /// All have a set that waits here.
+    Held,
+    /// The set is active for all: those before it are of no use any more.
+    Active,
+}
+
+/// A set of which this node does not know all that it needs to know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Unsettled {
+    pub(crate) wallet: SessionId,
+    pub(crate) session: SessionId,
+    pub(crate) active: bool,
+    /// Who has said it.
+    pub(crate) said: BTreeSet<Identity>,
 }
 
 impl Memory {
@@ -95,14 +127,18 @@ impl Memory {
         }
         for session in erased {
             self.shared.remove(session);
-            self.vouched.remove(session);
+            self.words.remove(session);
+            self.readable.remove(session);
             self.recent.retain(|shared| shared.public().session != *session.as_bytes());
         }
     }
 
-    fn is_caught(&self, wallet: &SessionId, party: PartyIndex) -> bool {
-        let noted = self.caught.get(wallet).is_some_and(|caught| caught.contains_key(&party));
-        noted || self.unsaved.contains_key(&(*wallet, party))
+    /// When a party was caught, if that counts in a set: not where it was before a client's word by which the set was made.
+    fn caught_in(&self, wallet: &SessionId, session: &SessionId, party: PartyIndex) -> bool {
+        let pardons = self.of(wallet, session).and_then(|known| known.renewal).map_or(0, |word| word.pardons);
+        let noted = self.caught.get(wallet).and_then(|caught| caught.get(&party));
+        let unsaved = self.unsaved.get(&(*wallet, party));
+        noted.into_iter().chain(unsaved).any(|caught| caught.since >= pardons)
     }
 }
 
@@ -173,33 +209,69 @@ impl Pairings {
         self.lock().known.get(wallet)?.values().map(|known| known.number).max()
     }
 
-    /// The sets that wait, by their wallets: each is to be active when all holders have it.
-    pub(crate) fn waiting(&self) -> Vec<(SessionId, SessionId)> {
-        let memory = self.lock();
-        let after_active = |wallet: &SessionId| {
-            let mut sets = memory.in_order(wallet);
-            let after = sets.iter().rposition(|(_, known)| known.active).map_or(0, |active| active + 1);
-            let wallet = *wallet;
-            sets.split_off(after).into_iter().map(move |(session, _)| (wallet, session))
-        };
-        memory.known.keys().flat_map(after_active).collect()
+    /// The client's word by which a set was made that is stored here.
+    pub(crate) fn renewal_of(&self, wallet: &SessionId, session: &SessionId) -> Option<Renewal> {
+        self.lock().of(wallet, session)?.renewal
     }
 
-    /// Another node says that it has a set that waits here. Gives whether all of `others` have said so.
+    /// The sets that wait, of which all holders have to say that they have them; and active ones that have older ones beside them, until they are
+    /// active for all.
+    pub(crate) fn unsettled(&self) -> Vec<Unsettled> {
+        let memory = self.lock();
+        let of_wallet = |wallet: &SessionId| {
+            let mut sets = memory.in_order(wallet);
+            let active = sets.iter().rposition(|(_, known)| known.active).unwrap_or_default();
+            // One that has nothing before it is as it shall be.
+            let first =
+                if active == 0 && sets.first().is_some_and(|(_, known)| known.active) { 1 } else { active };
+            sets.split_off(first)
+        };
+        let unsettled = |(wallet, (session, known)): (SessionId, (SessionId, Known))| {
+            let words = memory.words.get(&session);
+            let said = words.map(|words| if known.active { &words.active } else { &words.held });
+            Unsettled { wallet, session, active: known.active, said: said.cloned().unwrap_or_default() }
+        };
+        let wallets = memory.known.keys();
+        wallets
+            .flat_map(|wallet| of_wallet(wallet).into_iter().map(|set| (*wallet, set)))
+            .map(unsettled)
+            .collect()
+    }
+
+    /// Whether a set is stored here and can be read, and whether it is active.
+    pub(crate) fn holds(&self, wallet: &SessionId, session: &SessionId) -> Option<bool> {
+        let (known, is_readable) = {
+            let memory = self.lock();
+            (*memory.of(wallet, session)?, memory.readable.contains(session))
+        };
+        if !is_readable {
+            self.read(wallet, session).ok()?;
+        }
+        Some(known.active)
+    }
+
+    /// Another holder says that it has a set that is stored here, and whether it is active there.
     pub(crate) fn vouch(
         &self,
         wallet: &SessionId,
         session: &SessionId,
-        by: Identity,
+        (by, active): (Identity, bool),
         others: &BTreeSet<Identity>,
-    ) -> bool {
+    ) -> Settled {
         let mut memory = self.lock();
-        if memory.of(wallet, session).is_none_or(|known| known.active) || !others.contains(&by) {
-            return false;
+        let Some(known) = memory.of(wallet, session).copied().filter(|_| others.contains(&by)) else {
+            return Settled::Open;
+        };
+        let words = memory.words.entry(*session).or_default();
+        words.held.insert(by);
+        if active {
+            words.active.insert(by);
         }
-        let vouched = memory.vouched.entry(*session).or_default();
-        vouched.insert(by);
-        vouched.is_superset(others)
+        match known.active {
+            false if words.held.is_superset(others) => Settled::Held,
+            true if words.active.is_superset(others) => Settled::Active,
+            _ => Settled::Open,
+        }
     }
 
     /// Another node says which ones are active.
@@ -211,25 +283,30 @@ impl Pairings {
         memory.told.insert(wallet, session);
     }
 
-    /// The first of these parties that was caught in this wallet, and whether that is on disk.
+    /// The first of these parties that was caught in this wallet before these pairs were made anew, if they were, and whether that is on disk.
     pub(crate) fn caught_among(
         &self,
         wallet: &SessionId,
+        session: &SessionId,
         mut parties: impl Iterator<Item = PartyIndex>,
     ) -> Option<(PartyIndex, bool)> {
         let memory = self.lock();
         parties.find_map(|party| {
             let is_unsaved = memory.unsaved.contains_key(&(*wallet, party));
-            memory.is_caught(wallet, party).then_some((party, !is_unsaved))
+            memory.caught_in(wallet, session, party).then_some((party, !is_unsaved))
         })
     }
 
-    /// All who were caught, by wallet.
+    /// All who were caught, by wallet, as far as that counts with the pairs that are active.
     pub(crate) fn caught(&self) -> Vec<(SessionId, PartyIndex, Caught)> {
         let memory = self.lock();
         let wallets = memory.caught.iter();
         let all = wallets
             .flat_map(|(wallet, caught)| caught.iter().map(move |(party, caught)| (wallet, party, caught)));
+        let counts = |wallet: &SessionId, party: &PartyIndex| {
+            memory.active(wallet).is_none_or(|(session, _)| memory.caught_in(wallet, &session, *party))
+        };
+        let all = all.filter(|(wallet, party, _)| counts(wallet, party));
         all.map(|(wallet, party, caught)| (*wallet, *party, caught.clone())).collect()
     }
 
@@ -256,22 +333,10 @@ impl Pairings {
         if let Some(shared) = place.upgrade() {
             return Ok(shared);
         }
-        let pairs = match records::stored(&self.store, wallet, session) {
-            Ok(stored) => stored.pairs,
-            Err(fault) => {
-                if matches!(
-                    fault,
-                    PairsFault::Unreadable(_) | PairsFault::Store(StoreError::DamagedRecord { .. })
-                ) {
-                    tracing::error!(%wallet, %session, %fault, "have the wallet's pairs made anew");
-                    self.lock().forget(wallet, &[*session]);
-                }
-                return Err(fault);
-            }
-        };
+        let pairs = self.read(wallet, session)?;
         // Who is caught from now on finds them at their place.
         let mut memory = self.lock();
-        let caught: Vec<_> = pairs.peers().filter(|peer| memory.is_caught(wallet, *peer)).collect();
+        let caught: Vec<_> = pairs.peers().filter(|peer| memory.caught_in(wallet, session, *peer)).collect();
         let shared = Arc::new(SharedPairs::new(pairs, caught));
         *place = Arc::downgrade(&shared);
         // Unless they were erased meanwhile.
@@ -282,6 +347,26 @@ impl Pairings {
             }
         }
         Ok(shared)
+    }
+
+    /// Reads a set. One that can't be read is none.
+    fn read(&self, wallet: &SessionId, session: &SessionId) -> Result<Pairs, PairsFault> {
+        match records::stored(&self.store, wallet, session) {
+            Ok(stored) => {
+                self.lock().readable.insert(*session);
+                Ok(stored.pairs)
+            }
+            Err(fault) => {
+                if matches!(
+                    fault,
+                    PairsFault::Unreadable(_) | PairsFault::Store(StoreError::DamagedRecord { .. })
+                ) {
+                    tracing::error!(%wallet, %session, %fault, "have the wallet's pairs made anew");
+                    self.lock().forget(wallet, &[*session]);
+                }
+                Err(fault)
+            }
+        }
     }
 
     /// Stores new pairs before this node acknowledges them. `renewal`: the client's word to replace what there is.
@@ -299,7 +384,8 @@ impl Pairings {
         let _one_at_a_time = self.deciding.lock().await;
         let (mut sets, erased) = {
             let memory = self.lock();
-            if !memory.active(&wallet).is_none_or(|(_, active)| may_replace(active.renewal, renewal)) {
+            let replaces = |active: Known| may_replace(active.renewal, renewal) && number > active.number;
+            if !memory.active(&wallet).is_none_or(|(_, active)| replaces(active)) {
                 return Err(PairsFault::Replaced);
             }
             let sets = memory.known.get(&wallet).cloned().unwrap_or_default();
@@ -313,48 +399,73 @@ impl Pairings {
         let value = Stored { number, renewal, pairs }.to_wire();
         let value = Secret::new(value.map_err(|error| PairsFault::Unreadable(error.to_string()))?);
         let batch = Batch::new().put(Table::Pairs, row(&wallet, &session), 0, value);
-        self.replace(batch, wallet, sets, &erased).await
+        self.replace(batch, wallet, sets, &erased).await?;
+        self.lock().readable.insert(session);
+        Ok(())
     }
 
-    /// All holders have stored them: from now on they are used, those before them are erased, and whom a client's word pardons is taken back.
-    /// What is newer stays.
+    /// All holders have stored them: from now on they are used.
     ///
     /// # Errors
-    /// The store's; or they are not there.
+    /// The store's; they are not there; or later ones are active.
     pub(crate) async fn activate(&self, wallet: SessionId, session: SessionId) -> Result<(), PairsFault> {
+        let _one_at_a_time = self.deciding.lock().await;
+        let mut sets = self.lock().known.get(&wallet).cloned().unwrap_or_default();
+        let this = sets.get(&session).copied().ok_or(PairsFault::Absent)?;
+        let is_later = |(other, known): (&SessionId, &Known)| (known.number, *other) > (this.number, session);
+        if sets.iter().any(|set| set.1.active && is_later(set)) {
+            return Err(PairsFault::Replaced);
+        }
+        if this.active {
+            return Ok(());
+        }
+        sets.insert(session, Known { active: true, ..this });
+        self.replace(Batch::new(), wallet, sets, &[]).await?;
+        let memory = self.lock();
+        for (party, caught) in memory.caught.get(&wallet).into_iter().flatten() {
+            match memory.caught_in(&wallet, &session, *party) {
+                true => {
+                    tracing::warn!(%wallet, %party, since = caught.since, "it was caught cheating later than these pairs were asked for")
+                }
+                false => {
+                    tracing::warn!(%wallet, %party, "it was caught cheating, and is taken back with pairs made anew")
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// These pairs are active for all holders: erases those before them, and forgets whom nothing that is left knows as caught.
+    ///
+    /// # Errors
+    /// The store's; or they are not active here.
+    pub(crate) async fn erase_before(&self, wallet: SessionId, session: SessionId) -> Result<(), PairsFault> {
         let _one_at_a_time = self.deciding.lock().await;
         let (mut sets, erased, pardoned) = {
             let memory = self.lock();
             let in_order = memory.in_order(&wallet);
-            let (earlier, from_here) = match in_order.iter().position(|(of, _)| *of == session) {
-                Some(place) => in_order.split_at(place),
-                None => return Err(PairsFault::Absent),
-            };
-            if from_here.iter().any(|(_, known)| known.active) {
-                return Ok(());
-            }
-            let pardons = memory.of(&wallet, &session).and_then(|known| known.renewal);
-            let until = pardons.map_or(0, |renewal| renewal.pardons);
-            let caught = memory.caught.get(&wallet).into_iter().flatten();
-            let pardoned: Vec<_> =
-                caught.filter(|(_, caught)| caught.since < until).map(|(party, _)| *party).collect();
+            let is_this = |(other, known): &(SessionId, Known)| *other == session && known.active;
+            let place = in_order.iter().position(is_this).ok_or(PairsFault::Absent)?;
+            let (earlier, rest) = in_order.split_at(place);
+            let is_over =
+                |party: &PartyIndex| !rest.iter().any(|(set, _)| memory.caught_in(&wallet, set, *party));
+            let caught = memory.caught.get(&wallet).into_iter().flat_map(BTreeMap::keys).copied();
+            let pardoned: Vec<_> = caught.filter(is_over).collect();
             let erased: Vec<_> = earlier.iter().map(|(session, _)| *session).collect();
             (memory.known.get(&wallet).cloned().unwrap_or_default(), erased, pardoned)
         };
-        sets.retain(|session, _| !erased.contains(session));
-        if let Some(known) = sets.get_mut(&session) {
-            known.active = true;
+        if erased.is_empty() {
+            return Ok(());
         }
+        sets.retain(|session, _| !erased.contains(session));
         let batch = pardoned
             .iter()
             .fold(Batch::new(), |batch, party| batch.delete(Table::Caught, party_row(&wallet, *party)));
         self.replace(batch, wallet, sets, &erased).await?;
         let mut memory = self.lock();
         for party in pardoned {
-            tracing::warn!(%wallet, %party, "it was caught cheating, and is taken back with pairs made anew");
             memory.caught.entry(wallet).or_default().remove(&party);
         }
-        memory.vouched.remove(&session);
         Ok(())
     }
 
@@ -388,15 +499,15 @@ impl Pairings {
         reason: &str,
     ) -> Result<(), PairsFault> {
         let caught = Caught { since: now(), reason: reason.chars().take(512).collect() };
-        let place = {
+        let places: Vec<_> = {
             let mut memory = self.lock();
             memory.unsaved.extend(parties.iter().map(|party| ((wallet, *party), caught.clone())));
-            memory.shared.get(&session).cloned()
+            let sets = memory.known.get(&wallet).into_iter().flat_map(BTreeMap::keys).chain([&session]);
+            sets.filter_map(|set| memory.shared.get(set).cloned()).collect()
         };
-        if let Some(place) = place
-            && let Some(shared) = place.lock().unwrap_or_else(PoisonError::into_inner).upgrade()
-        {
-            parties.iter().for_each(|party| shared.catch(*party));
+        for place in places {
+            let shared = place.lock().unwrap_or_else(PoisonError::into_inner).upgrade();
+            shared.iter().for_each(|shared| parties.iter().for_each(|party| shared.catch(*party)));
         }
         self.save().await
     }
@@ -424,6 +535,16 @@ impl Pairings {
         }
         Ok(())
     }
+}
+
+/// A number for new pairs, after those that a node knows: the time, so that no number is ever out of reach.
+pub(crate) fn next_number(latest: Option<u64>) -> u64 {
+    latest.map_or(0, |latest| latest.saturating_add(1)).max(now())
+}
+
+/// Whether a number is one that another node may have chosen by now.
+pub(crate) fn is_due(number: u64) -> bool {
+    number <= now().saturating_add(SKEW)
 }
 
 /// Whether pairs may replace active ones: by a client's later word alone.

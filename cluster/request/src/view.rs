@@ -139,7 +139,8 @@ pub struct AuxiliaryResponse {
     pub wallet_id: Option<WalletId>,
     /// Names of the nodes that made theirs.
     pub parties: Vec<String>,
-    /// How often that had been done for these nodes, or for this wallet, before; runs that failed may be counted.
+    /// How often it had been made for these nodes before; for pairs, when they were begun in milliseconds since 1970, and in any case more than
+    /// for those before them.
     pub epoch: u64,
     /// What all of them hold now, as a digest, or for pairs the session that made them: the same at each of them.
     pub digest: HexArray<32>,

@@ -51,8 +51,8 @@ fn seeds() -> Vec<Vec<u8>> {
     // A name and a salt, the corrections of 32 trees, two hashes.
     let extension = [vec![1; 48], items(32, 80), vec![2; 48]].concat();
     let extensions = [vec![WIRE_VERSION, 0, 1], 1_u32.to_le_bytes().to_vec(), extension];
-    // A salt, the corrections of 512 transfers, two hashes; two points and a scalar.
-    let multiplication = [vec![1; 16], items(512, 96), vec![2; 64]].concat();
+    // A salt, the corrections of 512 transfers, a scalar, a hash and a name; two points and a scalar.
+    let multiplication = [vec![1; 16], items(512, 96), vec![2; 96]].concat();
     let product = [multiplication, vec![2; 66], vec![3; 32]].concat();
     let products = [vec![WIRE_VERSION, 0, 3], 1_u32.to_le_bytes().to_vec(), product];
     // Choices of 128 transfers, an offer, a key.

@@ -46,6 +46,7 @@ pub struct Extension {
 /// The receiver's side of the transfers.
 pub struct Received {
     id: TransferId,
+    run: [u8; 32],
     choices: Secret<Vec<u128>>,
     /// tⱼ.
     columns: Secret<Vec<u128>>,
@@ -54,6 +55,7 @@ pub struct Received {
 /// The sender's side of the transfers.
 pub struct Sent {
     id: TransferId,
+    run: [u8; 32],
     /// qⱼ.
     columns: Secret<Vec<u128>>,
     /// One number, in a place of its own.
@@ -95,7 +97,7 @@ pub fn receive(seeds: &WholeSeeds, id: &TransferId, rng: &mut dyn CryptoRngCore)
         corrections,
     };
     let choices = Secret::new(choices.iter().take(BLOCKS - 1).copied().collect());
-    (Received { id: *id, choices, columns: columns(&rows) }, message)
+    (Received { id: *id, run: message.name(), choices, columns: columns(&rows) }, message)
 }
 
 /// Extends: the sender's side. Constant time in all that the message does not tell.
@@ -146,13 +148,21 @@ pub fn send(seeds: &PuncturedSeeds, id: &TransferId, message: &Extension) -> Res
     if !bool::from(digest_of(id, expected).ct_eq(&message.rows)) {
         return Err(Inconsistent("extended transfers").into());
     }
-    Ok(Sent { id: *id, columns: columns(&rows), delta })
+    Ok(Sent { id: *id, run: message.name(), columns: columns(&rows), delta })
 }
 
 /// Names a run with these seeds.
 fn run(id: &TransferId, seeds: &[u8; 32]) -> [u8; 32] {
     let name = Transcript::new(b"quorate/oblivious/run/v1").field("id", id.as_bytes());
     name.field("seeds", seeds).digest()
+}
+
+impl Extension {
+    /// Names the transfers that come of it: by the run, the seeds, and all that was said.
+    fn name(&self) -> [u8; 32] {
+        let said = borsh::to_vec(self).unwrap_or_default();
+        Transcript::new(b"quorate/oblivious/transfers/v1").field("said", &said).digest()
+    }
 }
 
 /// Digest of the hashes of all rows, as the receiver has them.
@@ -170,6 +180,11 @@ impl Received {
         &self.id
     }
 
+    /// The name of the transfers, which both parties know.
+    pub(crate) const fn run(&self) -> &[u8; 32] {
+        &self.run
+    }
+
     /// The bit and the string of each transfer.
     pub(crate) fn transfers(&self) -> impl Iterator<Item = (Choice, u128)> {
         let choices = self.choices.expose().iter();
@@ -181,6 +196,11 @@ impl Received {
 impl Sent {
     pub(crate) const fn id(&self) -> &TransferId {
         &self.id
+    }
+
+    /// The name of the transfers, which both parties know.
+    pub(crate) const fn run(&self) -> &[u8; 32] {
+        &self.run
     }
 
     /// Of each transfer, the receiver's string if its bit is zero, and if it is one.
@@ -272,9 +292,14 @@ pub(crate) mod tests {
 
     /// Both sides.
     pub(crate) fn transfers(seed: u64) -> (Sent, Received) {
-        let (whole, punctured) = pprf::tests::seeds(seed);
-        let (received, message) = receive(&whole, &ID, &mut rng(seed));
-        (send(&punctured, &ID, &message).unwrap(), received)
+        transfers_of(seed, &ID, seed)
+    }
+
+    /// Both sides, of these seeds, with what the receiver draws.
+    pub(crate) fn transfers_of(seeds: u64, id: &TransferId, drawn: u64) -> (Sent, Received) {
+        let (whole, punctured) = pprf::tests::seeds(seeds);
+        let (received, message) = receive(&whole, id, &mut rng(drawn));
+        (send(&punctured, id, &message).unwrap(), received)
     }
 
     fn delta(sent: &Sent) -> u128 {

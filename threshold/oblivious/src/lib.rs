@@ -58,7 +58,7 @@ pub struct Malformed(pub(crate) &'static str);
 #[error("a consistency check of {0} failed")]
 pub struct Inconsistent(pub(crate) &'static str);
 
-/// A message that was made for another run, or with other seeds than those that are stored here: an old copy of either, and no reason to give up anything.
+/// A message that was made for another run, or with other seeds or transfers than are known here: an old copy of either, and no reason to give up anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("made for another run, or with other seeds")]
 pub struct OtherRun;

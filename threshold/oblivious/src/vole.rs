@@ -20,7 +20,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use crate::extension::{Received, Sent, TRANSFERS};
 use crate::pprf::Block;
-use crate::{Cheat, Inconsistent, Malformed, TransferId, halves};
+use crate::{Cheat, Inconsistent, Malformed, OtherRun, TransferId};
 
 /// Scalars that are multiplied at once, ℓ.
 pub const PRODUCTS: usize = 2;
@@ -76,6 +76,8 @@ pub struct Multiplication {
     checked: [u8; 32],
     /// Digest of the sender's side of the check.
     digest: [u8; 32],
+    /// The name of the transfers: so a message that is in the wrong place is not taken for cheating.
+    run: [u8; 32],
 }
 
 /// Shares of the products.
@@ -118,7 +120,7 @@ pub fn send<C: Multiplied>(
     }
     let digest = digest.finish();
     let shares = products::<C>(own.iter()).map(|share| -share);
-    (Secret::new(shares), Multiplication { salt, corrections, checked, digest })
+    (Secret::new(shares), Multiplication { salt, corrections, checked, digest, run: *sent.run() })
 }
 
 /// The receiver's random scalar, b. Constant time.
@@ -134,8 +136,8 @@ pub fn factor<C: Multiplied>(received: &Received) -> Zeroizing<C::Scalar> {
 /// The receiver's side: its shares of the sender's scalars times [`factor`]. Constant time.
 ///
 /// # Errors
-/// When the message is not of the right size, holds what is no scalar, or multiplies different scalars in different transfers.
-/// After the latter the seeds are spent.
+/// When the message is not of the right size, was made with other transfers, holds what is no scalar, or multiplies different scalars in
+/// different transfers. After the last, the seeds are spent.
 #[allow(clippy::needless_pass_by_value, reason = "transfers are used once")]
 pub fn receive<C: Multiplied>(received: Received, message: &Multiplication) -> Result<Shares<C>, Cheat> {
     open::<C>(&received, message)
@@ -145,6 +147,9 @@ fn open<C: Multiplied>(received: &Received, message: &Multiplication) -> Result<
     let id = received.id();
     if message.corrections.len() != TRANSFERS {
         return Err(Malformed("another number of transfers").into());
+    }
+    if message.run != *received.run() {
+        return Err(OtherRun.into());
     }
     let scalar = |bytes| C::scalar_from_bytes(bytes).ok_or(Malformed("a correction is no scalar"));
     let checked = scalar(&message.checked)?;
@@ -178,7 +183,7 @@ struct Pads {
     hash: Sha256,
     salt: Block,
     /// Memory that is used again and again, and erased once.
-    hashed: Zeroizing<[u8; 32]>,
+    hashed: Zeroizing<[Block; 2]>,
     stream: Stream,
     wide: Zeroizing<[u8; 64]>,
 }
@@ -193,7 +198,7 @@ impl Pads {
         hash.update(b"quorate/oblivious/vole/pad/v1///");
         hash.update(id.as_bytes());
         let stream = Stream([(); 3 * WIDTH].map(|()| aes::Block::default()));
-        let (hashed, wide) = (Zeroizing::new([0; 32]), Zeroizing::new([0; 64]));
+        let (hashed, wide) = (Zeroizing::new([Block::default(); 2]), Zeroizing::new([0; 64]));
         Self { hash, salt: *salt, hashed, stream, wide }
     }
 
@@ -202,15 +207,15 @@ impl Pads {
         hash.update(self.salt);
         hash.update(place.to_le_bytes());
         hash.update(string.to_le_bytes());
-        hash.finalize_into((&mut *self.hashed).into());
-        let [key, start] = halves(&self.hashed);
-        let (cipher, start) = (Aes128Enc::new(&key.into()), u128::from_le_bytes(start));
+        hash.finalize_into(self.hashed.as_flattened_mut().into());
+        let [key, start] = &*self.hashed;
+        let (cipher, start) = (Aes128Enc::new(key.into()), Zeroizing::new(u128::from_le_bytes(*start)));
         let Stream(stream) = &mut self.stream;
         // What is not looked at is not computed.
         let needed = (0_u128..3 * WIDTH as u128).filter(|place| *place % 3 >= 3 - C::PAD_BLOCKS as u128);
         let mut computed = 0;
         for (block, counter) in stream.iter_mut().zip(needed) {
-            *block = (start ^ counter).to_le_bytes().into();
+            *block = (*start ^ counter).to_le_bytes().into();
             computed += 1;
         }
         let stream = stream.split_at_mut(computed).0;
@@ -303,7 +308,7 @@ mod tests {
 
     use super::*;
     use crate::extension;
-    use crate::testing::{ID, rng};
+    use crate::testing::{ID, party, rng};
 
     type C = Secp256k1;
     type Scalar = <C as Curve>::Scalar;
@@ -371,6 +376,25 @@ mod tests {
         ));
         assert!(matches!(check(&|message| message.checked = [0xFF; 32]), Some(Cheat::Malformed(_))));
         assert_eq!(check(&|message| message.salt[0] ^= 1), inconsistent);
+        assert_eq!(check(&|message| message.run[0] ^= 1), Some(Cheat::OtherRun(OtherRun)));
+    }
+
+    /// Of another session, of other seeds, and of transfers of the same run whose salt is another.
+    #[test]
+    fn other_transfers_are_not_taken_for_cheating() {
+        let (sent, received) = extension::tests::transfers(1);
+        let (_, own) = send::<C>(sent, &factors::<C>(3), &mut rng(2));
+        let other = TransferId::new("another", &[0; 32], 0, party(1), party(2));
+        for (seeds, id, salt) in [(1, &other, 1), (2, &ID, 1), (1, &ID, 2)] {
+            let (sent, _) = extension::tests::transfers_of(seeds, id, salt);
+            let (_, mut message) = send::<C>(sent, &factors::<C>(3), &mut rng(2));
+            assert_eq!(open::<C>(&received, &message).err(), Some(Cheat::OtherRun(OtherRun)));
+            // Who names these transfers all the same is no honest party.
+            message.run = own.run;
+            let inconsistent = Some(Cheat::Inconsistent(Inconsistent("a multiplication")));
+            assert_eq!(open::<C>(&received, &message).err(), inconsistent);
+        }
+        assert!(open::<C>(&received, &own).is_ok());
     }
 
     /// The sender multiplies another scalar in one transfer, and makes the rest fit: noticed if, and only if, the receiver chose one in it;
@@ -424,7 +448,7 @@ mod tests {
         let mut digest = Check::new(&ID);
         own.iter().for_each(|own| digest.add::<C>(&weighted::<C>(&weights, own)));
         let shares = products::<C>(own.iter()).map(|share| -share);
-        (shares, Multiplication { salt, corrections, checked, digest: digest.finish() })
+        (shares, Multiplication { salt, corrections, checked, digest: digest.finish(), run: *sent.run() })
     }
 
     #[test]

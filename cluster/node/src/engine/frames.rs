@@ -95,8 +95,12 @@ impl Engine {
             Frame::Inquire(agreement) => self.inquired(from, &agreement).await,
             Frame::Acknowledged(envelope) => self.acknowledged(from, *envelope).await,
             Frame::Refused(refusal) => self.refused(from, &refusal).await,
-            Frame::PairsWait { wallet, session } => self.pairs_elsewhere(from, wallet, session, true).await,
-            Frame::PairsHeld { wallet, session } => self.pairs_elsewhere(from, wallet, session, false).await,
+            Frame::PairsWait { wallet, session, active } => {
+                self.pairs_elsewhere(from, (wallet, session), active, true).await;
+            }
+            Frame::PairsHeld { wallet, session, active } => {
+                self.pairs_elsewhere(from, (wallet, session), active, false).await;
+            }
             Frame::Withdrawn(proposal) => self.withdrawn(from, &proposal),
             Frame::AreYouThere(proposal) => self.send(&from, &Frame::Here(proposal)),
             Frame::Here(proposal) => self.answer_by_digest(from, proposal, Answer::Here),

@@ -183,8 +183,12 @@ impl Engine {
     /// The client's request that something is made anew for, and what that is.
     fn wanted_by(&self, request: &[u8]) -> Result<(Verified, Anew), Reason> {
         let verified = self.verified(request)?;
-        let anew = self.wanted_anew(&verified);
-        Ok((verified, anew.map_err(|error| refused(error.code.as_str(), error.message))?))
+        let anew = self.wanted_anew(&verified).map_err(|error| match error.code {
+            // It may be so new that its certificate has not come.
+            ErrorCode::UnknownWallet => Reason::Busy(error.message),
+            code => refused(code.as_str(), error.message),
+        });
+        Ok((verified, anew?))
     }
 
     /// Digest of the client's request that new auxiliary information is made for, which must name just these parties.

@@ -14,13 +14,14 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::attempt::{Answer, Attempted};
 use super::run::Part;
+use super::upkeep::Pause;
 use super::{Engine, lock};
 use crate::authority::CLOCK_SKEW;
 use crate::barrier::Step;
 use crate::cause::{Cause, NewPairs, Provision, Upkeep};
 use crate::frame::{Frame, Reason};
-use crate::job::{Job, PairsJob, SignJob, may_follow};
-use crate::pairings::{PairsFault, Renewal, millis, now};
+use crate::job::{Job, PairsJob, SignJob};
+use crate::pairings::{PairsFault, Renewal, Settled, Unsettled, is_due, millis, next_number, now};
 use crate::protocols::Method;
 use crate::wallets::Wallet;
 
@@ -28,8 +29,6 @@ use crate::wallets::Wallet;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How often a node looks whether pairs are to be made.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How often to ask whether all holders have what waits here, and to try again to note who was caught.
-const ASK_EVERY: Duration = Duration::from_secs(3);
 /// How often to look whether pairs that another node makes are there.
 const LOOK: Duration = Duration::from_millis(20);
 /// How long a request leaves it to the first holder to make them.
@@ -40,7 +39,7 @@ const FIRST_HOLDER: Duration = Duration::from_secs(5);
 pub(super) fn renewal_of(verified: &Verified) -> Renewal {
     let created = verified.request().created();
     let pardons = millis(created + CLOCK_SKEW).min(now());
-    Renewal { request: verified.request().digest(), created: millis(created), pardons }
+    Renewal { request: verified.request().fingerprint(), created: millis(created), pardons }
 }
 
 impl Engine {
@@ -55,61 +54,70 @@ impl Engine {
     /// Sees to it that wallets have the pairs that they need, until the node stops.
     pub(crate) async fn keep_pairs(self: Arc<Self>) {
         self.want_missing_pairs();
-        let mut ask_at = Instant::now();
         while !self.is_draining() {
             timeout(LOOK_EVERY, self.demand.pairs_wake.notified()).await.ok();
-            if ask_at <= Instant::now() {
-                ask_at = Instant::now() + ASK_EVERY;
-                self.ask_for_waiting_pairs();
-                if let Err(error) = self.pairings.save().await {
-                    tracing::error!(%error, "who was caught cheating can't be noted yet: free the disk");
-                }
-            }
             self.prepare_pairs().await;
         }
     }
 
-    /// Asks the other holders whether they have what waits here: a run may have ended without this node's hearing so.
-    fn ask_for_waiting_pairs(&self) {
-        for (wallet, session) in self.pairings.waiting() {
+    /// Sees to it that holders come to know what they have, and that who was caught is noted, until the node stops.
+    pub(crate) async fn settle_pairs(self: Arc<Self>) {
+        let mut asked: BTreeMap<SessionId, Pause> = BTreeMap::new();
+        while !self.is_draining() {
+            if let Err(error) = self.pairings.save().await {
+                tracing::error!(%error, "who was caught cheating can't be noted yet: free the disk");
+            }
+            self.ask_for_pairs(&mut asked);
+            sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// Asks the other holders for what this node does not know of its pairs: a run may have ended without its hearing so.
+    fn ask_for_pairs(&self, asked: &mut BTreeMap<SessionId, Pause>) {
+        let unsettled = self.pairings.unsettled();
+        asked.retain(|session, _| unsettled.iter().any(|set| set.session == *session));
+        for Unsettled { wallet, session, active, said } in unsettled {
             let running = lock(&self.sessions).contains_key(&session);
             let Some(of) = self.wallets.of_session(&wallet).filter(|_| !running) else { continue };
-            for holder in of.holders().iter().filter(|holder| **holder != self.me) {
-                self.send(holder, &Frame::PairsWait { wallet, session });
+            let pause = asked.entry(session).or_default();
+            if pause.is_over() {
+                pause.failed();
+                let silent =
+                    of.holders().into_iter().filter(|holder| *holder != self.me && !said.contains(holder));
+                silent.for_each(|holder| self.send(&holder, &Frame::PairsWait { wallet, session, active }));
             }
         }
     }
 
-    /// Another node has these pairs, and asks for them if it does not know whether all have.
+    /// Another holder has these pairs, active or not, and asks for them if it does not know that all have.
     pub(super) async fn pairs_elsewhere(
         &self,
         from: Identity,
-        wallet: SessionId,
-        session: SessionId,
+        (wallet, session): (SessionId, SessionId),
+        active: bool,
         is_question: bool,
     ) {
         let Some(of) = self.wallets.of_session(&wallet) else { return };
         let mut others = of.holders();
         others.remove(&self.me);
-        if !others.contains(&from) || !self.pairings.has(&wallet, &session) {
+        if !others.contains(&from) || self.pairings.holds(&wallet, &session).is_none() {
             return;
         }
-        if is_question {
-            self.send(&from, &Frame::PairsHeld { wallet, session });
-        }
-        // While the session runs, it is the one to say so.
-        if lock(&self.sessions).contains_key(&session)
-            || !self.pairings.vouch(&wallet, &session, from, &others)
-        {
-            return;
-        }
-        match self.pairings.activate(wallet, session).await {
-            Ok(()) => {
+        let settled = self.pairings.vouch(&wallet, &session, (from, active), &others);
+        // While the session runs, it is the one to say that all have them.
+        let running = lock(&self.sessions).contains_key(&session);
+        let done = match settled {
+            Settled::Held if !running => self.pairings.activate(wallet, session).await.map(|()| {
                 tracing::info!(wallet = %of.id, %session, "its pairs are active: all holders say that they have them");
-            }
-            Err(error) => {
-                tracing::error!(wallet = %of.id, %session, %error, "its pairs could not be made active");
-            }
+            }),
+            Settled::Active => self.pairings.erase_before(wallet, session).await,
+            Settled::Held | Settled::Open => Ok(()),
+        };
+        if let Err(error) = done {
+            tracing::warn!(wallet = %of.id, %session, %error, "its pairs stay as they are");
+        }
+        if is_question && let Some(active) = self.pairings.holds(&wallet, &session) {
+            self.send(&from, &Frame::PairsHeld { wallet, session, active });
         }
     }
 
@@ -198,13 +206,14 @@ impl Engine {
         let session = wallet.session();
         let _one_at_a_time = timeout_at(deadline, self.demand.pairing.lock()).await.map_err(|_| late())?;
         let holders = wallet.holders();
-        let mut number = self.pairings.latest(&session).map_or(0, |latest| latest.saturating_add(1));
+        let mut number = next_number(self.pairings.latest(&session));
         // Each may know of later ones.
         for _ in 0..=holders.len() {
             // Made while this waited.
             let is_wanted = |made: Option<Renewal>| {
-                request
-                    .is_none_or(|request| made.is_some_and(|made| made.request == request.request().digest()))
+                request.is_none_or(|request| {
+                    made.is_some_and(|made| made.request == request.request().fingerprint())
+                })
             };
             if let Some(active) = self.pairings.active(&session)
                 && is_wanted(self.pairings.renewal(&session))
@@ -218,14 +227,20 @@ impl Engine {
             let cause = Cause::Upkeep(Box::new(Upkeep::new(&self.me, Provision::Pairs(new), &mut OsRng)));
             match self.provide(&cause, &Job::Pairs(job), &holders, PATIENCE, deadline).await {
                 Attempted::Provided(made) => return Ok(made),
-                Attempted::Refused(_, Reason::Behind { epoch: latest }) if may_follow(number, latest) => {
-                    number = latest.saturating_add(1);
+                Attempted::Refused(_, Reason::Behind { epoch: latest }) if is_due(latest) => {
+                    number = next_number(Some(latest));
                 }
                 // One node's word does not make them active, but they are good for an attempt: whoever lacks them declines.
-                Attempted::Refused(_, Reason::Replaced { session: made })
-                    if request.is_none() || self.pairings.has(&session, &made) =>
-                {
+                Attempted::Refused(_, Reason::Replaced { session: made }) if request.is_none() => {
                     return Ok(made);
+                }
+                // They are, when all have said so.
+                Attempted::Refused(_, Reason::Replaced { session: made })
+                    if is_wanted(self.pairings.renewal_of(&session, &made)) =>
+                {
+                    let why =
+                        "the holders are telling each other that they have the new pairs; repeat the request";
+                    return Err(Attempted::NotReady(why.into()));
                 }
                 failed => return Err(failed),
             }
@@ -264,7 +279,7 @@ impl Engine {
         if !self.pairings.has(&wallet.session(), &session) {
             return Err(unable("lacks the pairs"));
         }
-        match self.pairings.caught_among(&wallet.session(), signers.indices()) {
+        match self.pairings.caught_among(&wallet.session(), &session, signers.indices()) {
             None => Ok(()),
             // Nobody is told.
             Some((_, false)) => Err(unable("can't use the pairs")),

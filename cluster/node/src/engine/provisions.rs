@@ -163,8 +163,18 @@ impl Engine {
         };
         let parties = anew.parties();
         if !parties.contains(&self.me) {
-            let message = "this node has no part in it: ask one of the parties";
-            return Err(refuse(ErrorCode::InvalidParties, message));
+            return Err(match &anew {
+                Anew::Auxiliary(_) => {
+                    let message = "this node has no part in it: ask one of the parties";
+                    refuse(ErrorCode::InvalidParties, message)
+                }
+                // Another one is asked then.
+                Anew::Pairs(wallet) => {
+                    let message =
+                        format!("this node holds no share of wallet {}: ask one that does", wallet.id);
+                    refuse(ErrorCode::NotReady, message)
+                }
+            });
         }
         let deadline = Instant::now() + LEAST_TIME;
         let _place = self.provisions.take(deadline).await.map_err(|why| {

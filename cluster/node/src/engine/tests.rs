@@ -182,6 +182,7 @@ impl Cluster {
             tokio::spawn(Arc::clone(&engine).recover()),
             tokio::spawn(Arc::clone(&engine).compare()),
             tokio::spawn(Arc::clone(&engine).keep_pairs()),
+            tokio::spawn(Arc::clone(&engine).settle_pairs()),
         ];
         Member { identity, engine, deed, tasks, data_dir }
     }

@@ -56,19 +56,20 @@ pub(super) struct Demand {
     pub(super) urgent: Semaphore,
 }
 
+/// How long something is let be that was tried in vain.
 #[derive(Debug, Clone, Copy, Default)]
-struct Pause {
+pub(super) struct Pause {
     until: Option<Instant>,
     last: Duration,
 }
 
 impl Pause {
-    fn failed(&mut self) {
+    pub(super) fn failed(&mut self) {
         self.last = self.last.saturating_mul(2).clamp(AFTER_FAILURE, LONGEST_PAUSE);
         self.until = Some(Instant::now() + self.last);
     }
 
-    fn is_over(&self) -> bool {
+    pub(super) fn is_over(&self) -> bool {
         self.until.is_none_or(|until| until <= Instant::now())
     }
 }

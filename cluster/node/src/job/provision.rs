@@ -1,4 +1,4 @@
-//! What nodes make ahead of requests: auxiliary information, and presignatures under it.
+//! What nodes make ahead of requests: auxiliary information, presignatures under it, and pairs.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use quorate_sharing::{Committee, Member, PartyIndex, Threshold};
 use crate::auxiliary::Auxiliaries;
 use crate::cause::{NewAuxiliary, NewPairs, NewPresignatures};
 use crate::frame::Reason;
-use crate::pairings::{Pairings, Renewal, may_replace};
+use crate::pairings::{Pairings, Renewal, is_due, may_replace};
 use crate::presignatures::Origin;
 use crate::protocols::{self, Method};
 use crate::wallets::{Wallet, Wallets};
@@ -147,11 +147,11 @@ impl PairsJob {
         if wallet.method != Method::Dkls23 {
             return Err(refused(format!("a wallet that signs by {} has no pairs", wallet.method.name())));
         }
+        let made_for = known.renewal(session);
+        let is_made = renewal.is_none_or(|word| made_for.is_some_and(|made| made.request == word.request));
         if let Some(active) = known.active(session)
-            && !may_replace(known.renewal(session), renewal)
+            && (is_made || !may_replace(made_for, renewal))
         {
-            let made_for = known.renewal(session).map(|made| made.request);
-            let is_made = renewal.is_none_or(|renewal| made_for == Some(renewal.request));
             return Err(if is_made {
                 Reason::Replaced { session: active }
             } else {
@@ -160,9 +160,7 @@ impl PairsJob {
         }
         match known.latest(session) {
             Some(latest) if *number <= latest => Err(Reason::Behind { epoch: latest }),
-            latest if !may_follow(latest.unwrap_or_default(), *number) => {
-                Err(refused(format!("number {number} is too far ahead")))
-            }
+            _ if !is_due(*number) => Err(refused("pairs of a time to come: check the clocks")),
             _ => Ok(Self { wallet, number: *number, renewal, protocol: PairsProtocol::ID }),
         }
     }

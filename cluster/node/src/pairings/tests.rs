@@ -58,6 +58,15 @@ impl Scene {
         self.pairings.activate(session(WALLET), session(number)).await.unwrap();
     }
 
+    /// What it does when all say that these are active for them.
+    async fn erase_before(&self, number: u8) {
+        self.pairings.erase_before(session(WALLET), session(number)).await.unwrap();
+    }
+
+    fn sets(&self) -> usize {
+        self.pairings.store.keys(Table::Pairs, "").unwrap().len() - 1
+    }
+
     async fn catch(&self, number: u8) -> Result<(), PairsFault> {
         self.pairings.catch(session(WALLET), session(number), &[party(2)], "a test says so").await
     }
@@ -67,15 +76,16 @@ impl Scene {
     }
 
     fn waiting(&self) -> Vec<SessionId> {
-        self.pairings.waiting().into_iter().map(|(_, session)| session).collect()
+        self.pairings.unsettled().into_iter().filter(|set| !set.active).map(|set| set.session).collect()
     }
 
     fn secret(&self, number: u8) -> Result<Arc<SharedPairs>, PairsFault> {
         self.pairings.secret(&session(WALLET), &session(number))
     }
 
-    fn caught(&self) -> Option<(PartyIndex, bool)> {
-        self.pairings.caught_among(&session(WALLET), [party(1), party(2)].into_iter())
+    fn caught(&self, number: u8) -> Option<(PartyIndex, bool)> {
+        let parties = [party(1), party(2)].into_iter();
+        self.pairings.caught_among(&session(WALLET), &session(number), parties)
     }
 
     /// As it is after a restart, and `meanwhile` somebody has had the file.
@@ -91,38 +101,51 @@ impl Scene {
 }
 
 #[tokio::test]
-async fn what_waits_stays_until_something_newer_is_active() {
+async fn what_is_before_active_pairs_is_erased_when_they_are_active_for_all() {
     let scene = Scene::new();
     for number in 1..=3 {
         scene.store(number, None).await.unwrap();
     }
     assert_eq!((scene.active(), scene.waiting()), (None, vec![session(1), session(2), session(3)]));
+    scene.activate(1).await;
     scene.activate(2).await;
     let scene = scene.restart(|_| {}).await;
-    assert_eq!((scene.active(), scene.waiting()), (Some(session(2)), vec![session(3)]));
+    assert_eq!((scene.active(), scene.waiting(), scene.sets()), (Some(session(2)), vec![session(3)], 3));
+    scene.secret(1).unwrap();
+    scene.erase_before(2).await;
+    let scene = scene.restart(|_| {}).await;
+    assert_eq!((scene.active(), scene.waiting(), scene.sets()), (Some(session(2)), vec![session(3)], 2));
     assert!(!scene.pairings.has(&session(WALLET), &session(1)));
     assert!(matches!(scene.secret(1), Err(PairsFault::Absent)));
     // It is too late for what came before, and in time for what came after.
-    assert!(matches!(scene.pairings.activate(session(WALLET), session(1)).await, Err(PairsFault::Absent)));
+    let (wallet, late) = (session(WALLET), scene.pairings.activate(session(WALLET), session(1)).await);
+    assert!(matches!(late, Err(PairsFault::Absent)));
+    assert!(scene.pairings.erase_before(wallet, session(3)).await.is_err(), "they wait");
     scene.activate(3).await;
+    let late = scene.pairings.activate(wallet, session(2)).await;
+    assert!(matches!(late, Err(PairsFault::Replaced)));
     assert_eq!((scene.active(), scene.waiting()), (Some(session(3)), vec![]));
-    assert_eq!(scene.secret(3).unwrap().public().session, [3; 32]);
-    assert_eq!(scene.pairings.store.keys(Table::Pairs, "").unwrap().len(), 2, "the list, and one set");
+    scene.erase_before(3).await;
+    assert_eq!((scene.secret(3).unwrap().public().session, scene.sets()), ([3; 32], 1));
+    assert!(scene.pairings.unsettled().is_empty());
 }
 
 #[tokio::test]
-async fn a_row_of_runs_that_broke_off_does_not_fill_the_disk() {
+async fn a_row_of_runs_that_broke_off_costs_nothing_that_was_active() {
     let scene = Scene::new();
-    scene.store(1, None).await.unwrap();
-    scene.activate(1).await;
-    let late = u8::try_from(WAITING).unwrap() + 4;
-    for number in 2..=late {
+    for number in 1..=2 {
+        scene.store(number, Some(word(number, number.into(), 0))).await.unwrap();
+        scene.activate(number).await;
+    }
+    let late = u8::try_from(WAITING).unwrap() + 5;
+    for number in 3..=late {
         scene.store(number, Some(word(number, u64::from(number), 0))).await.unwrap();
     }
     let scene = scene.restart(|_| {}).await;
     assert_eq!(scene.waiting().len(), WAITING);
-    assert_eq!((scene.active(), scene.waiting().last()), (Some(session(1)), Some(&session(late))));
-    assert_eq!(scene.pairings.store.keys(Table::Pairs, "").unwrap().len(), 1 + 1 + WAITING);
+    assert_eq!((scene.active(), scene.waiting().last()), (Some(session(2)), Some(&session(late))));
+    assert_eq!(scene.sets(), 2 + WAITING);
+    scene.secret(1).unwrap();
 }
 
 #[tokio::test]
@@ -143,29 +166,38 @@ async fn active_pairs_are_replaced_for_a_clients_later_word_alone() {
 }
 
 #[tokio::test]
-async fn who_was_caught_is_taken_back_with_new_pairs_for_a_word_that_came_later() {
+async fn who_was_caught_is_taken_back_in_pairs_for_a_word_that_came_later() {
     let scene = Scene::new();
     scene.store(1, None).await.unwrap();
     scene.activate(1).await;
     let before = now();
     scene.catch(1).await.unwrap();
-    assert_eq!(scene.caught(), Some((party(2), true)));
+    let banned = Some((party(2), true));
+    assert_eq!(scene.caught(1), banned);
     assert!(scene.secret(1).unwrap().is_caught(party(2)), "also by those that load them later");
-    let scene = scene.restart(|_| {}).await;
-    assert_eq!(scene.caught(), Some((party(2), true)));
     // Somebody asked for new pairs before this was known.
+    let scene = scene.restart(|_| {}).await;
     scene.store(2, Some(word(2, 1, before))).await.unwrap();
     scene.activate(2).await;
+    scene.erase_before(2).await;
     let scene = scene.restart(|_| {}).await;
-    assert_eq!(scene.caught(), Some((party(2), true)));
+    assert_eq!((scene.caught(2), scene.pairings.caught().len()), (banned, 1));
     assert!(scene.secret(2).unwrap().is_caught(party(2)));
+    // Afterwards: in these alone, whoever uses them first.
     scene.store(3, Some(word(3, 2, now() + 1))).await.unwrap();
-    assert_eq!(scene.caught(), Some((party(2), true)), "all holders have to have them");
+    let early = scene.secret(3).unwrap();
+    assert!(!early.is_caught(party(2)));
+    assert_eq!((scene.caught(2), scene.caught(3), scene.pairings.caught().len()), (banned, None, 1));
     scene.activate(3).await;
-    assert_eq!(scene.caught(), None);
+    assert_eq!((scene.caught(2), scene.caught(3), scene.pairings.caught().len()), (banned, None, 0));
     let scene = scene.restart(|_| {}).await;
-    assert_eq!(scene.caught(), None);
+    assert_eq!((scene.caught(2), scene.caught(3)), (banned, None));
+    scene.erase_before(3).await;
+    assert!(scene.pairings.store.keys(Table::Caught, "").unwrap().is_empty());
     assert!(!scene.secret(3).unwrap().is_caught(party(2)));
+    tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    scene.catch(3).await.unwrap();
+    assert_eq!(scene.caught(3), banned);
 }
 
 #[tokio::test]
@@ -175,11 +207,13 @@ async fn sessions_share_pairs_and_hear_of_who_was_caught() {
     let (first, second) = (scene.secret(1).unwrap(), scene.secret(1).unwrap());
     assert!(Arc::ptr_eq(&first, &second));
     assert!(!first.is_caught(party(2)));
-    scene.catch(1).await.unwrap();
-    assert!(first.is_caught(party(2)));
-    // Erased ones are kept by nobody but those who use them.
     scene.store(2, None).await.unwrap();
+    let other = scene.secret(2).unwrap();
+    scene.catch(1).await.unwrap();
+    assert!(first.is_caught(party(2)) && other.is_caught(party(2)), "in whatever pairs");
+    // Erased ones are kept by nobody but those who use them.
     scene.activate(2).await;
+    scene.erase_before(2).await;
     assert_eq!(Arc::strong_count(&first), 2, "these two");
 }
 
@@ -192,12 +226,12 @@ async fn a_full_disk_delays_what_is_noted_and_hides_it_meanwhile() {
     assert!(matches!(scene.catch(1).await, Err(PairsFault::Store(StoreError::DiskFull { .. }))));
     assert!(scene.pairings.save().await.is_err());
     assert!(shared.is_caught(party(2)));
-    assert_eq!((scene.caught(), scene.pairings.caught().len()), (Some((party(2), false)), 0));
+    assert_eq!((scene.caught(1), scene.pairings.caught().len()), (Some((party(2), false)), 0));
     scene.pairings.store.fill_disk(false);
     scene.pairings.save().await.unwrap();
-    assert_eq!((scene.caught(), scene.pairings.caught().len()), (Some((party(2), true)), 1));
+    assert_eq!((scene.caught(1), scene.pairings.caught().len()), (Some((party(2), true)), 1));
     let scene = scene.restart(|_| {}).await;
-    assert_eq!(scene.caught(), Some((party(2), true)));
+    assert_eq!(scene.caught(1), Some((party(2), true)));
 }
 
 #[tokio::test]
@@ -217,7 +251,7 @@ async fn damaged_records_cost_pairs_and_no_ban() {
             flip(path, Table::Caught, &party_row(&session(WALLET), party(2)));
         })
         .await;
-    assert_eq!(scene.caught(), Some((party(2), true)));
+    assert_eq!(scene.caught(1), Some((party(2), true)));
     // That they are damaged is found out when they are needed.
     assert!(matches!(scene.secret(1), Err(PairsFault::Store(StoreError::DamagedRecord { .. }))));
     assert_eq!((scene.active(), scene.pairings.has(&session(WALLET), &session(1))), (None, false));
@@ -227,16 +261,53 @@ async fn damaged_records_cost_pairs_and_no_ban() {
 }
 
 #[tokio::test]
-async fn pairs_are_active_when_every_other_holder_says_that_it_has_them() {
+async fn it_takes_the_words_of_all_other_holders() {
+    let scene = Scene::new();
+    for number in 1..=2 {
+        scene.store(number, None).await.unwrap();
+    }
+    scene.activate(1).await;
+    let others = BTreeSet::from([node(2), node(3)]);
+    let vouch = |of: u8, by: u8, active: bool| {
+        scene.pairings.vouch(&session(WALLET), &session(of), (node(by), active), &others)
+    };
+    assert_eq!(vouch(2, 2, false), Settled::Open, "one of two");
+    assert_eq!(vouch(2, 2, false), Settled::Open, "the same again");
+    assert_eq!(vouch(2, 4, true), Settled::Open, "no holder");
+    assert_eq!(vouch(3, 3, true), Settled::Open, "other pairs, which are not here");
+    assert_eq!(vouch(2, 3, true), Settled::Held);
+    scene.activate(2).await;
+    let [asked] = &scene.pairings.unsettled()[..] else { panic!("the active ones alone") };
+    assert_eq!((asked.session, asked.active, &asked.said), (session(2), true, &BTreeSet::from([node(3)])));
+    assert_eq!(vouch(2, 3, true), Settled::Open);
+    assert_eq!(vouch(2, 2, true), Settled::Active);
+    scene.erase_before(2).await;
+    assert!(scene.pairings.unsettled().is_empty());
+}
+
+#[tokio::test]
+async fn nobody_says_that_it_has_what_it_can_not_read() {
     let scene = Scene::new();
     scene.store(1, None).await.unwrap();
-    let others = BTreeSet::from([node(2), node(3)]);
-    let vouch = |of: u8, by: u8| scene.pairings.vouch(&session(WALLET), &session(of), node(by), &others);
-    assert!(!vouch(1, 2), "one of two");
-    assert!(!vouch(1, 2), "the same again");
-    assert!(!vouch(1, 4), "no holder");
-    assert!(!vouch(2, 3), "other pairs, which are not here");
-    assert!(vouch(1, 3));
+    let holds = |scene: &Scene| scene.pairings.holds(&session(WALLET), &session(1));
+    assert_eq!(holds(&scene), Some(false));
+    let scene = scene.restart(|_| {}).await;
+    assert_eq!(holds(&scene), Some(false));
     scene.activate(1).await;
-    assert!(!vouch(1, 3), "they are active");
+    assert_eq!(holds(&scene), Some(true));
+    let row = row(&session(WALLET), &session(1));
+    let scene = scene.restart(|path| flip(path, Table::Pairs, &row)).await;
+    assert_eq!(holds(&scene), None);
+    assert_eq!(scene.active(), None);
+}
+
+#[test]
+fn no_number_is_out_of_reach() {
+    let number = next_number(None);
+    assert!(is_due(number) && number <= now());
+    assert!(!is_due(now() + 2 * SKEW));
+    // Whatever was accepted, the next is.
+    let latest = now() + SKEW - 1000;
+    assert!(is_due(latest) && is_due(next_number(Some(latest))));
+    assert!(next_number(Some(5)) > 5);
 }

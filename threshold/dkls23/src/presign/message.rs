@@ -72,7 +72,7 @@ pub enum Fault {
     },
     /// Opened another nonce or key than it had committed to.
     WrongOpening,
-    /// Sent transfers of other seeds than those of the pair, or of another session.
+    /// Sent transfers or a multiplication of other seeds than those of the pair, or of another session.
     OtherRun {
         /// To whom it was sent.
         victim: PartyIndex,
@@ -113,7 +113,7 @@ impl fmt::Display for Fault {
             Self::Malformed { round } => write!(f, "sent a malformed message in round {round}"),
             Self::WrongOpening => f.write_str("opened another nonce or key than it had committed to"),
             Self::OtherRun { victim } => {
-                write!(f, "sent transfers to party {victim} that are of other seeds or another session")
+                write!(f, "sent party {victim} what is of other seeds or another session")
             }
             Self::Inconsistent { victim } => {
                 write!(f, "sent transfers or a multiplication to party {victim} that fit no secrets")

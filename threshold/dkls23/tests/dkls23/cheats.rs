@@ -145,7 +145,7 @@ fn transfers_of_other_seeds_or_another_session_are_no_reason_to_give_up_the_pair
     simulation.cheat(party(CHEATER), &setup, scene.secret(party(CHEATER)), listen);
     assert_eq!(simulation.run().results().len(), 3);
     let replayed = before.lock().unwrap().take().unwrap();
-    let told = format!("sent transfers to party {VICTIM} that are of other seeds or another session");
+    let told = format!("sent party {VICTIM} what is of other seeds or another session");
     let outcomes = with_cheat(&scene, EXTEND, move |send| *to_victim(send) = replayed.clone());
     assert_eq!(named(&outcomes), (told.clone(), false));
     // The name of other seeds.

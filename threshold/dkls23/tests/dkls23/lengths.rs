@@ -403,3 +403,45 @@ fn whatever_is_sent_agreed_upon_or_stored_has_one_length() {
     has_one_length::<SignSetup>("setup", &scene.sign_setup(1, &tasks));
     has_one_length::<OnlineSetup>("setup", &scene.online_setup(1, &tasks, &presignatures));
 }
+
+/// What a party sends to one peer in a round: the part for all and the part for that peer, without the envelope around them.
+fn said_to_one<P: Protocol>(table: &mut Table<'_, P>, round: u8) -> [usize; 2]
+where
+    P::Setup: Clone,
+{
+    table.reach(round);
+    let sent = table.take(CHEATER, VICTIM, round);
+    let envelope = sent.to_wire().unwrap();
+    table.hand(CHEATER, VICTIM, &envelope);
+    let lengths = [&sent.broadcast, &sent.direct].map(|part| part.whole().map_or(0, <[u8]>::len));
+    let around = envelope.len() - lengths.iter().sum::<usize>();
+    assert!((100..=200).contains(&around), "an envelope of {around} bytes");
+    lengths
+}
+
+/// The last section of `DEVIATIONS.md` has these as a table.
+#[test]
+fn messages_of_one_signature_are_as_long_as_documented() {
+    // What names a run or a version may come and go; nothing else.
+    let is_about = |is: usize, pinned: usize| if pinned == 0 { is == 0 } else { is.abs_diff(pinned) <= 64 };
+    let check = |what, round: u8, is: [usize; 2], pinned: [usize; 2]| {
+        let as_pinned = is_about(is[0], pinned[0]) && is_about(is[1], pinned[1]);
+        assert!(as_pinned, "{what}, round {round}: {is:?} bytes to all and to one, not about {pinned:?}");
+    };
+    let scene = holders();
+    let mut making = pairing(&scene);
+    for (round, pinned) in [(1, [0, 8_262]), (2, [0, 5_178]), (3, [0, 34])] {
+        check("pairs", round, said_to_one(&mut making, round), pinned);
+    }
+    making.deliver_all();
+    assert!(making.all_done());
+
+    let setup = scene.sign_setup(VICTIM, &[task([7; 32], "m")]);
+    let mut one: Table<'_, Sign<C>> =
+        Table::new(&scene.cast, scene.cast.committee(), 1, &setup, |index| scene.secret(index));
+    for (round, pinned) in [(1, [39, 2_667]), (2, [105, 49_373]), (3, [0, 70])] {
+        check("signing", round, said_to_one(&mut one, round), pinned);
+    }
+    one.deliver_all();
+    assert!(one.all_done());
+}

@@ -14,5 +14,4 @@ mod setup;
 mod sign;
 mod simulations;
 mod table;
-mod uniform;
 mod withdrawals;

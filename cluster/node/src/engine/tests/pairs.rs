@@ -80,7 +80,8 @@ async fn pairs_are_kept_across_restarts_and_made_when_they_are_missing() {
     cluster.sign_by(1, "s", "w", &[0, 1]).await.unwrap();
     // Nobody replaces what is there for a node's word.
     let wallet = cluster.engine(0).wallets.named(&"w".parse().unwrap())[0].clone();
-    let new = crate::cause::NewPairs { wallet: wallet.session(), number: 5, request: None };
+    let new =
+        crate::cause::NewPairs { wallet: wallet.session(), number: crate::pairings::now(), request: None };
     let provision = crate::cause::Provision::Pairs(new);
     let refused = cluster.engine(0).provision(cluster.identity(1), &provision).map(|_| ());
     assert_eq!(refused, Err(Reason::Replaced { session: pairs }));
@@ -152,16 +153,14 @@ async fn a_client_has_pairs_made_anew_and_who_was_caught_is_taken_back() {
 
     let request = cluster.renewal("r1", "w");
     let made = cluster.renew(1, &request).await.unwrap();
-    assert_eq!((made.epoch, made.wallet_id), (1, Some("w".parse().unwrap())));
+    assert_eq!(made.wallet_id, Some("w".parse().unwrap()));
     assert_eq!(made.parties, ["node0", "node1", "node2"]);
     let second = |place: usize| cluster.engine(place).pairings.active(&session);
     eventually("new pairs everywhere", || (0..3).all(|place| second(place) != Some(first))).await;
     let anew = cluster.have_pairs("w", &[0, 1, 2]).await;
     assert_eq!(made.digest.as_bytes(), anew.as_bytes());
-    assert!(
-        (0..3).all(|place| !cluster.engine(place).pairings.has(&session, &first)),
-        "the old ones are erased"
-    );
+    let is_erased = |place: usize| !cluster.engine(place).pairings.has(&session, &first);
+    eventually("the old ones are erased", || (0..3).all(is_erased)).await;
     // Who knew of the old ones is told of the new ones, whether it holds any or not.
     for at in 0..4 {
         cluster.sign_by(at, &format!("s2-{at}"), "w", &[0, 1]).await.unwrap();
@@ -169,13 +168,17 @@ async fn a_client_has_pairs_made_anew_and_who_was_caught_is_taken_back() {
     // Repeated, wherever: it is made once.
     for at in 0..3 {
         let again = cluster.renew(at, &request).await.unwrap();
-        assert_eq!((again.epoch, again.digest), (1, made.digest), "{at}");
+        assert_eq!((again.epoch, again.digest), (made.epoch, made.digest), "{at}");
     }
+    // So is one that the client has signed again.
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    let again = cluster.renew(2, &cluster.renewal("r1", "w")).await.unwrap();
+    assert_eq!((again.epoch, again.digest), (made.epoch, made.digest));
     // A node can't show it again to have whom it caught since taken back.
     cluster.engine(0).pairings.catch(session, anew, &caught, "a test says so again").await.unwrap();
     let provision = crate::cause::Provision::Pairs(crate::cause::NewPairs {
         wallet: session,
-        number: 2,
+        number: crate::pairings::now(),
         request: Some(request.encode()),
     });
     let refused = cluster.engine(0).provision(cluster.identity(1), &provision).map(|_| ());
@@ -201,6 +204,8 @@ async fn pairs_that_are_asked_for_at_two_nodes_at_once_are_the_same_everywhere()
         let asked = (0..3).map(|place| cluster.renew(place, &requests[place]));
         let made = futures_util::future::join_all(asked).await;
         assert!(made.iter().any(Result::is_ok), "{made:?}");
+        let digests: BTreeSet<_> = made.iter().flatten().map(|made| made.digest.to_string()).collect();
+        assert_eq!(digests.len(), made.iter().flatten().count(), "each has its own");
         let same = || {
             let active = |place: usize| cluster.engine(place).pairings.active(&cluster.session_of("w"));
             active(0) == active(1) && active(1) == active(2)
@@ -229,7 +234,7 @@ async fn new_pairs_are_made_for_who_may_ask_for_them_and_for_wallets_that_have_s
             ErrorCode::InvalidParties,
             "leave out parties",
         ),
-        ("elsewhere", 2, r#"{"wallet_id":"w"}"#, ErrorCode::InvalidParties, "ask one of the parties"),
+        ("elsewhere", 2, r#"{"wallet_id":"w"}"#, ErrorCode::NotReady, "ask one that does"),
     ] {
         let refused = cluster.renew(at, &with(id, request)).await.unwrap_err();
         assert_eq!(refused.code, code, "{refused:?}");
@@ -239,7 +244,7 @@ async fn new_pairs_are_made_for_who_may_ask_for_them_and_for_wallets_that_have_s
     let session = cluster.session_of("w");
     let propose = |request: &SignedRequest| {
         let request = Some(request.encode());
-        let new = crate::cause::NewPairs { wallet: session, number: 1, request };
+        let new = crate::cause::NewPairs { wallet: session, number: crate::pairings::now(), request };
         cluster.engine(0).provision(cluster.identity(1), &crate::cause::Provision::Pairs(new)).map(|_| ())
     };
     let stranger = SigningIdentity::generate(&mut OsRng);

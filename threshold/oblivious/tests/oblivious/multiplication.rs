@@ -69,13 +69,16 @@ fn another_agrees<C: Multiplied>(order: &str) {
     let naive = Naive { id: naive_id(MULTIPLICATION), curve: C::NAME, order };
     let (extension, strings, bits) = naive.extend(&recorded.seeds, &recorded.choices);
     assert!(extension == recorded.extension, "another message");
-    let (factor, shares) = naive.multiply(&strings, &bits, &recorded.multiplication).unwrap();
+    let run = transcript("quorate/oblivious/transfers/v1", &[("said", &extension)]);
+    let (factor, shares) = naive.multiply(&run[..32], &strings, &bits, &recorded.multiplication).unwrap();
     assert_eq!(factor, recorded.factor);
     assert_eq!(shares, recorded.shares);
-    for place in [0, 40_000, recorded.multiplication.len() - 40, recorded.multiplication.len() - 1] {
+    // The salt, a correction, what is compared, the digest, and the name.
+    let length = recorded.multiplication.len();
+    for place in [0, 40_000, length - 72, length - 40, length - 1] {
         let mut changed = recorded.multiplication.clone();
         changed[place] ^= 1;
-        assert_eq!(naive.multiply(&strings, &bits, &changed), None, "byte {place}");
+        assert_eq!(naive.multiply(&run[..32], &strings, &bits, &changed), None, "byte {place}");
     }
 }
 
@@ -188,11 +191,18 @@ impl Naive {
         (message, strings, choices[..512].to_vec())
     }
 
-    /// The random scalar, and the shares of the products; nothing if the check fails.
-    fn multiply(&self, strings: &[Bits], bits: &[bool], message: &[u8]) -> Option<([u8; 32], [[u8; 32]; 2])> {
+    /// The random scalar, and the shares of the products; nothing if it was made with other transfers, or the check fails.
+    fn multiply(
+        &self,
+        run: &[u8],
+        strings: &[Bits],
+        bits: &[bool],
+        message: &[u8],
+    ) -> Option<([u8; 32], [[u8; 32]; 2])> {
         let (salt, rest) = message.split_at(16);
         let (corrections, rest) = rest[4..].split_at(512 * 96);
-        let (checked, expected) = rest.split_at(32);
+        let (checked, rest) = rest.split_at(32);
+        let (expected, named) = rest.split_at(32);
         let number = |bytes: &[u8]| BigUint::from_bytes_be(bytes) % &self.order;
         let hashed = digest(&SHA256, corrections);
         let weight = |place: u8| {
@@ -245,7 +255,7 @@ impl Naive {
                 factor += gadget;
             }
         }
-        let holds = digest(&SHA256, &check).as_ref() == expected;
+        let holds = named == run && digest(&SHA256, &check).as_ref() == expected;
         holds.then(|| (self.bytes(&factor), shares.map(|share| self.bytes(&share))))
     }
 

@@ -4,15 +4,16 @@
 use std::sync::OnceLock;
 
 use ff::{Field, PrimeField};
-use quorate_dkls23::Multiplied;
 use quorate_keys::Secret;
 use quorate_oblivious::pprf::{Choosing, Offering};
-use quorate_oblivious::{TransferId, extension, vole};
+use quorate_oblivious::vole::{self, Multiplied};
+use quorate_oblivious::{TransferId, extension};
 use quorate_sharing::{Curve, P256, Secp256k1};
 use rand_chacha::ChaCha20Rng;
-use rand_core::{CryptoRng, RngCore};
+use rand_core::{RngCore, SeedableRng};
 
-use crate::scene::{party, rng};
+use crate::bits::{bits, bytes};
+use crate::{Replay, party};
 
 const TRANSFERS: usize = 512;
 const TREES: usize = 32;
@@ -39,7 +40,7 @@ impl Coins {
         Self { name, heads: vec![0; places], tosses: 0 }
     }
 
-    fn toss(&mut self, bits: impl Iterator<Item = bool>) {
+    fn toss(&mut self, bits: impl IntoIterator<Item = bool>) {
         self.tosses += 1;
         self.heads.iter_mut().zip(bits).for_each(|(heads, bit)| *heads += u32::from(bit));
     }
@@ -61,45 +62,12 @@ fn farthest_byte<'a>(all: impl Iterator<Item = &'a u8>) -> f64 {
     (chi_squared - 255.0).abs() / 510_f64.sqrt()
 }
 
-/// The bits of bytes, the lowest of each first.
-fn bits(bytes: &[u8]) -> impl Iterator<Item = bool> + Clone + '_ {
-    bytes.iter().flat_map(|byte| (0..8).map(move |bit| byte >> bit & 1 == 1))
+fn same(
+    left: impl IntoIterator<Item = bool>,
+    right: impl IntoIterator<Item = bool>,
+) -> impl Iterator<Item = bool> {
+    left.into_iter().zip(right).map(|(left, right)| left == right)
 }
-
-fn same<'a>(
-    left: impl Iterator<Item = bool> + 'a,
-    right: impl Iterator<Item = bool> + 'a,
-) -> impl Iterator<Item = bool> + 'a {
-    left.zip(right).map(|(left, right)| left == right)
-}
-
-/// Randomness, and what was drawn of it.
-struct Drawn {
-    from: ChaCha20Rng,
-    bytes: Vec<u8>,
-}
-
-impl RngCore for Drawn {
-    fn next_u32(&mut self) -> u32 {
-        panic!("bytes are asked for")
-    }
-
-    fn next_u64(&mut self) -> u64 {
-        panic!("bytes are asked for")
-    }
-
-    fn fill_bytes(&mut self, to: &mut [u8]) {
-        self.from.fill_bytes(to);
-        self.bytes.extend_from_slice(to);
-    }
-
-    fn try_fill_bytes(&mut self, to: &mut [u8]) -> Result<(), rand_core::Error> {
-        self.fill_bytes(to);
-        Ok(())
-    }
-}
-
-impl CryptoRng for Drawn {}
 
 /// One run: what both know, and what was sent.
 #[derive(Clone)]
@@ -122,7 +90,7 @@ struct Run {
 fn runs<C: Multiplied>() -> Vec<Run> {
     let mut runs = Vec::new();
     for seed in 0..SEEDS {
-        let mut rng = rng(seed);
+        let mut rng = ChaCha20Rng::seed_from_u64(seed);
         let (one, other) = (party(1), party(2));
         let id = TransferId::new("seeds", &[1; 32], 0, one, other);
         let (offering, offer) = Offering::new(&id, &mut rng);
@@ -135,11 +103,11 @@ fn runs<C: Multiplied>() -> Vec<Run> {
             missing.iter().flat_map(|leaf| (0..4).map(move |bit| leaf >> bit & 1 == 1)).collect();
         for number in 0..RUNS {
             let id = TransferId::new("uniform", &[1; 32], number, one, other);
-            let mut drawn = Drawn { from: rng.clone(), bytes: Vec::new() };
-            let (received, extension) = extension::receive(&whole, &id, &mut drawn);
-            rng = drawn.from;
-            // Behind a salt.
-            let choices: Vec<_> = bits(&drawn.bytes[16..16 + ROW]).collect();
+            // A salt, and the choices, of which the last block hides the others.
+            let mut drawn = vec![0; 16 + ROW + 16];
+            rng.fill_bytes(&mut drawn);
+            let choices = bits(&drawn[16..16 + ROW]);
+            let (received, extension) = extension::receive(&whole, &id, &mut Replay(drawn));
             let sent = extension::send(&punctured, &id, &extension).unwrap();
             let scalars = Secret::new([C::Scalar::ZERO, -C::Scalar::ONE]);
             let (shares, multiplication) = vole::send::<C>(sent, &scalars, &mut rng);
@@ -185,7 +153,7 @@ fn count_extensions(runs: &[Run]) -> Counts {
     let [mut ones, mut choices, mut next, mut before] =
         ["ones", "choices", "another tree", "the block before"].map(|name| Coins::new(name, TREES));
     for Run { choices: chosen, rows, .. } in runs {
-        let rows: Vec<Vec<bool>> = rows.iter().map(|row| bits(row).collect()).collect();
+        let rows: Vec<_> = rows.iter().map(|row| bits(row)).collect();
         for (place, chosen) in chosen.iter().enumerate() {
             ones.toss(rows.iter().map(|row| row[place]));
             choices.toss(rows.iter().map(|row| row[place] == *chosen));
@@ -207,7 +175,7 @@ fn count_multiplications(runs: &[Run]) -> Counts {
     for run in runs {
         for (chosen, own) in run.choices.iter().zip(&run.corrections) {
             ones.toss(bits(own));
-            choices.toss(bits(own).map(|bit| bit == *chosen));
+            choices.toss(bits(own).into_iter().map(|bit| bit == *chosen));
             delta.toss(same(bits(own), run.delta.iter().copied().cycle()));
         }
         for both in run.corrections.windows(2) {
@@ -227,8 +195,8 @@ fn count_shares(runs: &[Run]) -> Counts {
     let mut shares = Coins::new("the other share", 256);
     for run in runs {
         let all = [run.sent, run.received].concat().concat();
-        ones.toss(bits(&run.factor).chain(bits(&all)));
-        factor.toss(same(bits(&all), bits(&run.factor).cycle()));
+        ones.toss(bits(&run.factor).into_iter().chain(bits(&all)));
+        factor.toss(same(bits(&all), bits(&run.factor).into_iter().cycle()));
         shares.toss(same(bits(&run.sent[1]), bits(&run.received[1])));
     }
     let mut counts = of([ones, shares, factor]);
@@ -273,11 +241,10 @@ fn the_shares_are_uniform_whatever_is_multiplied() {
 
 #[test]
 fn rows_that_hide_too_little_are_found() {
-    let as_bytes = |bits: &[bool]| -> [u8; ROW] {
-        std::array::from_fn(|at| (0..8).map(|bit| u8::from(bits[8 * at + bit]) << bit).sum())
-    };
     // Choices in one tree that nothing is added to.
-    finds(count_extensions, &["choices"], |run| run.rows[7] = as_bytes(&run.choices));
+    finds(count_extensions, &["choices"], |run| {
+        run.rows[7] = bytes(&run.choices).try_into().unwrap();
+    });
     // Seeds, or where they are stretched from, that are the same in two trees.
     finds(count_extensions, &["another tree"], |run| run.rows[8] = run.rows[7]);
     // A counter that stands still.
@@ -297,7 +264,7 @@ fn pads_that_hide_too_little_are_found() {
     let unhashed = |run: &mut Run| {
         let number = |bits: &[bool]| bits.iter().rev().fold(0_u128, |sum, bit| sum << 1 | u128::from(*bit));
         let delta = number(&run.delta);
-        let mut rng = rng(u64::from(run.factor[0]));
+        let mut rng = ChaCha20Rng::seed_from_u64(u64::from(run.factor[0]));
         for corrections in &mut run.corrections {
             let mut column = [0; 16];
             rng.fill_bytes(&mut column);

@@ -1,13 +1,14 @@
 //! A setup of seeds, and recorded multiplications with them, which a second implementation follows bit by bit: with other libraries, and no
-//! thought of speed.
+//! thought of speed. And whether what is sent looks like chance.
 //!
-//! `cargo test -p quorate-oblivious --test recorded -- --ignored` records the multiplications anew, after a change of what is sent.
+//! `cargo test -p quorate-oblivious --test oblivious -- --ignored` records the multiplications anew, after a change of what is sent.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
 
 mod bits;
 mod multiplication;
 mod ristretto;
 mod setup;
+mod uniform;
 
 use std::fs;
 use std::path::PathBuf;
@@ -74,8 +75,11 @@ impl RngCore for Replay {
 
 impl CryptoRng for Replay {}
 
+fn party(index: u16) -> PartyIndex {
+    PartyIndex::new(index).unwrap()
+}
+
 fn id(purpose: &str) -> TransferId {
-    let party = |index| PartyIndex::new(index).unwrap();
     TransferId::new(purpose, &SESSION, NUMBER, party(SENDER), party(RECEIVER))
 }
 
