@@ -64,7 +64,7 @@ const ROOMS: &[Room] = &[
     room(FROST,     &[KEYS, SHARING, SESSION],                                        &[SIMULATOR, KEYGEN]),
     room(ECDSA,     &[KEYS, SHARING, SESSION],                                        &[SIMULATOR]),
     room(CGGMP21,   &[KEYS, SHARING, SESSION, ECDSA, PAILLIER],                       &[SIMULATOR]),
-    room(DKLS23,    &[KEYS, SHARING, SESSION, ECDSA, OBLIVIOUS],                      &[SIMULATOR]),
+    room(DKLS23,    &[KEYS, SHARING, SESSION, ECDSA, OBLIVIOUS],                      &[SIMULATOR, KEYGEN]),
     room(CHAINS,    &[KEYS],                                                          &[]),
     room(REQUEST,   &[KEYS],                                                          &[]),
     room(IDENTITY,  &[KEYS, REQUEST],                                                 &[]),

@@ -425,10 +425,10 @@ impl Pairings {
         for (party, caught) in memory.caught.get(&wallet).into_iter().flatten() {
             match memory.caught_in(&wallet, &session, *party) {
                 true => {
-                    tracing::warn!(%wallet, %party, since = caught.since, "it was caught cheating later than these pairs were asked for")
+                    tracing::warn!(%wallet, %party, since = caught.since, "it was caught cheating later than these pairs were asked for");
                 }
                 false => {
-                    tracing::warn!(%wallet, %party, "it was caught cheating, and is taken back with pairs made anew")
+                    tracing::warn!(%wallet, %party, "it was caught cheating, and is taken back with pairs made anew");
                 }
             }
         }
