@@ -2,7 +2,7 @@
 
 use clap::Subcommand;
 use quorate_client::{Begun, Client};
-use quorate_request::{AuxiliaryRequest, AuxiliaryResponse, RequestId, WalletId};
+use quorate_request::{AuxiliaryRequest, AuxiliaryResponse, Hex, RequestId, WalletId};
 use rand_core::OsRng;
 
 use crate::cluster::Target;
@@ -38,6 +38,9 @@ pub(crate) struct Rotate {
     /// The wallet whose pairs are made anew, by all its holders.
     #[arg(long, value_name = "NAME", conflicts_with = "parties")]
     wallet: Option<WalletId>,
+    /// The same wallet by its public key, 0x and hexadecimal digits.
+    #[arg(long, value_name = "HEX", conflicts_with_all = ["parties", "wallet"])]
+    public_key: Option<Hex>,
     /// Request id: repeating a request under its id gives its first result.
     #[arg(long, value_name = "ID")]
     session_id: Option<RequestId>,
@@ -56,8 +59,17 @@ pub(crate) async fn run(command: Command) -> anyhow::Result<()> {
     // Known beforehand, so that a request whose answer is lost can be repeated.
     let id = arguments.session_id.unwrap_or_else(|| RequestId::generate(&mut OsRng));
     let (parties, wallet_id) = (arguments.parties, arguments.wallet);
-    let doing = if wallet_id.is_some() { "nodes make pairs" } else { "nodes make auxiliary information" };
-    let request = AuxiliaryRequest { session_id: Some(id.clone()), parties, wallet_id };
+    let doing = if wallet_id.is_some() || arguments.public_key.is_some() {
+        "nodes make pairs"
+    } else {
+        "nodes make auxiliary information"
+    };
+    let request = AuxiliaryRequest {
+        session_id: Some(id.clone()),
+        parties,
+        wallet_id,
+        public_key: arguments.public_key,
+    };
     let rotate = async |client: &Client| match arguments.no_wait {
         true => client.begin_rotate_auxiliary(request).await,
         false => client.rotate_auxiliary(request).await.map(Begun::Completed),

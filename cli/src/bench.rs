@@ -45,6 +45,7 @@ Examples:
   quorate bench sign --clients 8 --plot latency.svg
   quorate bench sign --rate 50 --duration 60 --nodes 5
   quorate bench sign --curve secp256k1 --rate 5 --presign    # ECDSA, from presignatures
+  quorate bench sign --curve secp256k1 --protocol dkls23     # ECDSA, with nothing made ahead
   quorate bench sign --remote --api http://10.0.0.1:8080 --wallet treasury";
 
 #[derive(Debug, clap::Args)]

@@ -93,6 +93,10 @@ fn an_open_loop_and_key_generation_are_measured_too() {
     let asked = number(&report["timed"]) + number(&report["skipped"]);
     assert_eq!((asked, &report["rate"]), (20.0, &20.into()), "{report}");
     assert!(report.get("clients").is_none(), "{report}");
+    let dkls23 = ["bench", "sign", "--curve", "secp256k1", "--protocol", "dkls23"];
+    let report = measure(&[&dkls23[..], &common[..]].concat());
+    check(&report);
+    assert_eq!(report["curve"], "secp256k1", "{report}");
     let keygen = ["bench", "keygen", "--nodes", "3", "--duration", "3", "--warm-up", "0", "--json"];
     let report = measure(&keygen);
     check(&report);

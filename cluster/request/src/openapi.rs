@@ -181,8 +181,12 @@ mod tests {
         compare("PresignRequest", &presign, Some(&|| value(&PresignRequest::default())));
         let schema = &document()["components"]["schemas"]["PresignRequest"]["properties"]["count"];
         assert_eq!((&schema["minimum"], &schema["maximum"]), (&json!(1), &json!(PresignRequest::MAX_COUNT)));
-        let auxiliary =
-            AuxiliaryRequest { session_id: id, parties: Some(vec![]), wallet_id: Some("w".parse().unwrap()) };
+        let auxiliary = AuxiliaryRequest {
+            session_id: id,
+            parties: Some(vec![]),
+            wallet_id: Some("w".parse().unwrap()),
+            public_key: Some([2; 32].into()),
+        };
         compare("AuxiliaryRequest", &auxiliary, Some(&|| value(&AuxiliaryRequest::of_all())));
         compare("Tweak", &Tweak::Taproot(Some([1; 32].into())), None);
     }

@@ -57,11 +57,16 @@ fn seeds() -> Vec<Vec<u8>> {
     let products = [vec![WIRE_VERSION, 0, 3], 1_u32.to_le_bytes().to_vec(), product];
     // Choices of 128 transfers, an offer, a key.
     let begin = [vec![WIRE_VERSION, 0], items(128, 64), vec![4; 64]];
+    // The corrections of 32 trees, and a seed that is encrypted.
+    let grow = [vec![WIRE_VERSION, 1], items(32, 160), items(48, 1)];
     let ready = PairsMessage::Ready([9; 32]).to_wire().ok();
-    // What made them; the party; no pairs.
-    let pairs = [vec![WIRE_VERSION], vec![6; 64], vec![1, 0], items(0, 0)];
+    // What made them; the party; no pairs, or one with party 2: of 32 trees of 16 leaves a digest, the missing leaves and all, a digest and all; a seed.
+    let made = |pairs: Vec<u8>| [vec![WIRE_VERSION], vec![6; 64], vec![1, 0], pairs].concat();
+    let trees = 32 * 16 * 16;
+    let pair = [vec![1, 0, 0, 0, 2, 0], vec![7; 32 + 32 + trees], vec![8; 32 + trees], vec![9; 32]];
     let kinds = [
         (0, Some(begin.concat())),
+        (0, Some(grow.concat())),
         (0, ready),
         (1, Sign::Presign(Presign::Commitments(vec![[1; 32]; 2])).to_wire().ok()),
         (1, Some(extensions.concat())),
@@ -69,7 +74,8 @@ fn seeds() -> Vec<Vec<u8>> {
         (1, Some(products.concat())),
         (1, Sign::Shares(vec![[[9; 32]; 2]; 2]).to_wire().ok()),
         (2, Some(presignature.concat())),
-        (3, Some(pairs.concat())),
+        (3, Some(made(items(0, 0)))),
+        (3, Some(made(pair.concat()))),
     ];
     kinds.into_iter().filter_map(|(kind, bytes)| Some([vec![kind], bytes?].concat())).collect()
 }

@@ -123,6 +123,10 @@ fn rotated(
     status: StatusCode,
 ) -> Result<(), ClientError> {
     let parties: BTreeSet<_> = made.parties.iter().collect();
+    let other_wallet = match &request.wallet_id {
+        Some(asked) => made.wallet_id.as_ref() != Some(asked),
+        None => made.wallet_id.is_some() != request.public_key.is_some(),
+    };
     let others =
         request.parties.as_ref().is_some_and(|asked| asked.iter().collect::<BTreeSet<_>>() != parties);
     first_other(
@@ -130,7 +134,7 @@ fn rotated(
         status,
         &[
             ("session_id", request.session_id.as_ref().is_some_and(|id| *id != made.session_id)),
-            ("wallet_id", request.wallet_id != made.wallet_id),
+            ("wallet_id", other_wallet),
             ("parties", others || parties.is_empty() || parties.len() != made.parties.len()),
         ],
     )

@@ -7,7 +7,7 @@ use std::time::Duration;
 use quorate_keys::Identity;
 use quorate_request::{
     AuxiliaryRequest, AuxiliaryResponse, ErrorBody, ErrorCode, Operation, Phase, PresignRequest,
-    PresignResponse, Progress, RequestStatus, SessionResult, Verified, WalletRef,
+    PresignResponse, Progress, RequestStatus, SessionResult, Verified,
 };
 use tokio::time::Instant;
 
@@ -154,8 +154,9 @@ impl Engine {
     pub(super) async fn anew_for(self: &Arc<Self>, verified: &Verified) -> Ending {
         let anew = match self.wanted_anew(verified) {
             Err(error) if error.code == ErrorCode::UnknownWallet => {
-                if let Some(wallet) = verified.body().ok().and_then(|body: AuxiliaryRequest| body.wallet_id) {
-                    self.seek(&Sought::of(WalletRef::Id(&wallet))).await;
+                let body: Option<AuxiliaryRequest> = verified.body().ok();
+                if let Some(reference) = body.as_ref().and_then(|body| body.wallet().ok().flatten()) {
+                    self.seek(&Sought::of(reference)).await;
                 }
                 self.wanted_anew(verified)?
             }
@@ -229,11 +230,12 @@ impl Engine {
         }
         let body: AuxiliaryRequest =
             verified.body().map_err(|error| refuse(error.code(), error.to_string()))?;
-        match (&body.wallet_id, &body.parties) {
+        let reference = body.wallet().map_err(|error| refuse(error.code(), error.to_string()))?;
+        match (reference, &body.parties) {
             (None, None) => Ok(Anew::Auxiliary(self.in_good_standing())),
             (None, Some(names)) => self.named(names).map(Anew::Auxiliary),
-            (Some(id), None) => {
-                let wallet = self.wallets.find(WalletRef::Id(id))?;
+            (Some(reference), None) => {
+                let wallet = self.wallets.find(reference)?;
                 let wallet = wallet
                     .ok_or_else(|| refuse(ErrorCode::UnknownWallet, "this node knows no such wallet"))?;
                 if wallet.method != Method::Dkls23 {
@@ -246,7 +248,8 @@ impl Engine {
                 Ok(Anew::Pairs(wallet))
             }
             (Some(_), Some(_)) => {
-                let message = "a wallet's pairs are made by all its holders: leave out parties, or wallet_id";
+                let message =
+                    "a wallet's pairs are made by all its holders: leave out parties, or the wallet";
                 Err(refuse(ErrorCode::InvalidParties, message))
             }
         }

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Body;
+use super::{Body, BodyError, WalletRef, named};
+use crate::hex_bytes::Hex;
 use crate::id::{RequestId, WalletId};
 use crate::operation::Operation;
 
@@ -12,7 +13,7 @@ use crate::operation::Operation;
 /// to wallets, and are made when they are needed first; asked for, they are made anew. Presignatures that were made with the old
 /// ones are dropped. Key shares stay as they are: this is no refresh of them.
 ///
-/// With `wallet_id`, the pairs of a wallet that signs by DKLS23 are made anew instead, by all its holders: the seeds from which each two of
+/// With `wallet_id` or `public_key`, the pairs of a wallet that signs by DKLS23 are made anew instead, by all its holders: the seeds from which each two of
 /// them multiply secrets, fresh ones that have nothing to do with those before. Who was caught cheating in that wallet is taken back with them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -23,9 +24,12 @@ pub struct AuxiliaryRequest {
     /// The names of the nodes that make theirs, together; all nodes of the cluster if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parties: Option<Vec<String>>,
-    /// The wallet whose pairs are made anew; not together with `parties`.
+    /// The wallet whose pairs are made anew, by its name; not together with `parties`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wallet_id: Option<WalletId>,
+    /// The same, by its public key as key generation returned it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub public_key: Option<Hex>,
 }
 
 impl AuxiliaryRequest {
@@ -46,6 +50,17 @@ impl AuxiliaryRequest {
     #[must_use]
     pub fn of_wallet(wallet: WalletId) -> Self {
         Self { wallet_id: Some(wallet), ..Self::default() }
+    }
+
+    /// Whose pairs are made anew; none when it is auxiliary information that is asked for.
+    ///
+    /// # Errors
+    /// The caller named the wallet twice.
+    pub fn wallet(&self) -> Result<Option<WalletRef<'_>>, BodyError> {
+        if self.wallet_id.is_none() && self.public_key.is_none() {
+            return Ok(None);
+        }
+        named(self.wallet_id.as_ref(), self.public_key.as_ref()).map(Some)
     }
 }
 
@@ -75,6 +90,12 @@ mod tests {
         let of_wallet = AuxiliaryRequest::of_wallet("w".parse().unwrap());
         assert_eq!(read(json), Ok(of_wallet.clone()));
         assert_eq!(serde_json::to_string(&of_wallet).unwrap(), json);
+        assert_eq!(some.wallet(), Ok(None));
+        assert!(matches!(of_wallet.wallet(), Ok(Some(WalletRef::Id(id))) if id.as_str() == "w"));
+        let by_key = read(r#"{"public_key":"0x02"}"#).unwrap();
+        assert_eq!(by_key.wallet(), Ok(Some(WalletRef::PublicKey(&[2]))));
+        let twice = AuxiliaryRequest { wallet_id: of_wallet.wallet_id, ..by_key };
+        assert_eq!(twice.wallet(), Err(BodyError::WalletRef));
         for bad in ["[]", r#"{"parties": "node1"}"#, r#"{"wallet_id": "no name"}"#, r#"{"wallet": "w"}"#] {
             assert!(matches!(read(bad), Err(BodyError::Json(_))), "{bad}");
         }

@@ -5,7 +5,7 @@ use quorate_request::{AuxiliaryResponse, ErrorCode};
 use quorate_session::SessionId;
 use quorate_sharing::PartyIndex;
 
-use crate::frame::Reason;
+use crate::frame::{Decline, Reason};
 
 impl Cluster {
     async fn keygen_dkls23(
@@ -307,4 +307,83 @@ async fn sessions_that_run_end_when_one_of_them_catches_a_signer() {
     }
     cluster.deed(0, |_, _| {});
     cluster.sign_by(0, "with-another", "w", &[0, 2]).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_holder_that_says_new_pairs_are_there_already_is_not_believed() {
+    let settings = Settings { request: Duration::from_secs(3), ..Settings::default() };
+    let cluster = Cluster::new(3, settings).await;
+    cluster.keygen_dkls23(0, "w", 2, &[0, 1, 2]).await;
+    let pairs = cluster.have_pairs("w", &[0, 1, 2]).await;
+    let mut hand = cluster.hand(1).await;
+    eventually("connected", || cluster.engine(0).reachable().len() == 3).await;
+    let request = cluster.renewal("r", "w");
+    let lying = async {
+        for reason in [Reason::Replaced { session: pairs }, Reason::Behind { epoch: u64::MAX }] {
+            let (from, invite) = hand.invited().await;
+            let proposal = *Proposing::new(&invite.proposal.proposal).unwrap().digest();
+            hand.send(&from, &Frame::Decline(Decline { proposal, reason }));
+        }
+    };
+    let asking = async {
+        for _ in 0..2 {
+            let refused = cluster.renew(0, &request).await.unwrap_err();
+            assert_eq!(refused.code, ErrorCode::NotEnoughSigners, "{refused:?}");
+        }
+    };
+    tokio::join!(asking, lying);
+    let active = |place: usize| cluster.engine(place).pairings.active(&cluster.session_of("w"));
+    assert_eq!((active(0), active(2)), (Some(pairs), Some(pairs)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn words_about_pairs_count_of_holders_alone_and_each_for_itself() {
+    let cluster = Cluster::new(4, Settings::default()).await;
+    cluster.keygen_dkls23(0, "w", 2, &[0, 1, 2]).await;
+    let first = cluster.have_pairs("w", &[0, 1, 2]).await;
+    let wallet = cluster.session_of("w");
+    // Nodes 1 and 3 are hands: the one holds a share, the other does not.
+    let (mut holder, mut stranger) = (cluster.hand(1).await, cluster.hand(3).await);
+    let (engine, other) = (cluster.engine(0), cluster.engine(2));
+    eventually("connected", || engine.reachable().len() == 4 && other.reachable().len() == 4).await;
+    // A set that waits at nodes 0 and 2: in place of new pairs, a copy of those that there are.
+    let copy = |at: &Engine| {
+        let row = [wallet.as_bytes().as_slice(), first.as_bytes()].concat();
+        let record = at.store.get(crate::store::Table::Pairs, row).unwrap().unwrap();
+        // Behind the version, the number, and no word of a client.
+        let pairs = &record.value.expose()[1 + 8 + 1..];
+        borsh::from_slice::<quorate_dkls23::pairs::Pairs>(pairs).unwrap()
+    };
+    let session: SessionId = borsh::from_slice(&[7; 32]).unwrap();
+    let word = crate::pairings::Renewal { request: [1; 32], created: 1, pardons: 0 };
+    for at in [engine, other] {
+        let number = crate::pairings::now() + 1;
+        at.pairings.store_waiting(wallet, session, number, Some(word), copy(at)).await.unwrap();
+    }
+    let question = |active| Frame::PairsWait { wallet, session, active };
+    let answered = |_, frame| match frame {
+        Frame::PairsHeld { session: about, active, .. } if about == session => Some(active),
+        _ => None,
+    };
+    // The others have it, and say so to each other; that is not all.
+    stranger.send(&engine.me, &question(true));
+    holder.next(|_, frame| matches!(frame, Frame::PairsWait { .. }).then_some(())).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(engine.pairings.active(&wallet), Some(first));
+    assert!(tokio::time::timeout(Duration::from_millis(200), stranger.next(answered)).await.is_err());
+    // Of another set, nobody says that it has it.
+    let unknown = Frame::PairsWait { wallet, session: wallet, active: true };
+    holder.send(&engine.me, &unknown);
+    holder.send(&engine.me, &question(false));
+    holder.next(answered).await;
+    eventually("active at node 0", || engine.pairings.active(&wallet) == Some(session)).await;
+    holder.send(&other.me, &question(false));
+    eventually("active at node 2", || other.pairings.active(&wallet) == Some(session)).await;
+    // For the holder they are not: what was before is kept.
+    tokio::time::sleep(Duration::from_millis(3000)).await;
+    assert!(engine.pairings.has(&wallet, &first) && other.pairings.has(&wallet, &first));
+    for at in [engine, other] {
+        holder.send(&at.me, &question(true));
+        eventually("erased", || !at.pairings.has(&wallet, &first)).await;
+    }
 }
