@@ -530,7 +530,10 @@ impl Pairings {
         self.store.commit(batch).await?;
         let mut memory = self.lock();
         for (key @ (wallet, party), caught) in unsaved {
-            memory.unsaved.remove(&key);
+            // It may have been caught again meanwhile.
+            if memory.unsaved.get(&key) == Some(&caught) {
+                memory.unsaved.remove(&key);
+            }
             memory.caught.entry(wallet).or_default().insert(party, caught);
         }
         Ok(())

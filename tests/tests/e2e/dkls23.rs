@@ -117,6 +117,18 @@ fn guessing() -> Setup {
     Setup::new(&program(), 3).node_program(3, &byzantine).node_env(3, "QUORATE_TEST_CHEAT", "guess:sign")
 }
 
+/// Has node1 sign with node3, which guesses at its seeds; it is killed at this step, and started again.
+async fn killed_at(cluster: &Cluster, wallet: &WalletId, step: Step) {
+    let victim = cluster.node(1);
+    victim.order(&Order::new(Fate::Kill, &format!("sign:{step}")));
+    let (asking, request) = (client(cluster, &[1]), digest(wallet, 1, &[1, 3]));
+    let signing = tokio::spawn(async move { asking.sign(request).await });
+    victim.killed_by_order().await;
+    assert!(signing.await.unwrap().is_err());
+    cluster.restart(1).await;
+    cluster.ready().await;
+}
+
 #[tokio::test]
 async fn a_guess_at_the_seeds_of_another_is_caught_and_never_forgotten() {
     let cluster = guessing().setting("request_timeout", "6s").start().await;
@@ -128,15 +140,7 @@ async fn a_guess_at_the_seeds_of_another_is_caught_and_never_forgotten() {
         assert!(error.culprits.is_empty(), "nothing is proven: {error:?}");
     };
     // Killed when the ban is on disk and nobody knows of it.
-    let victim = cluster.node(1);
-    victim.order(&Order::new(Fate::Kill, &format!("sign:{}", Step::Banned)));
-    let asking = client(&cluster, &[1]);
-    let request = digest(&made, 1, &[1, 3]);
-    let signing = tokio::spawn(async move { asking.sign(request).await });
-    victim.killed_by_order().await;
-    assert!(signing.await.unwrap().is_err());
-    cluster.restart(1).await;
-    cluster.ready().await;
+    killed_at(&cluster, &made, Step::Banned).await;
     let told = "does not sign with node3, which it has caught cheating";
     refused(client(&cluster, &[1]).sign(digest(&made, 2, &[1, 3])).await.unwrap_err(), told);
     let (text, caught) = status(&cluster, 1).await;
@@ -183,15 +187,7 @@ async fn who_was_caught_is_taken_back_with_new_pairs_and_caught_again() {
     let cluster = guessing().setting("request_timeout", "6s").start().await;
     let made = wallet(&cluster, "w", "secp256k1").await;
     // Killed when it has noticed, and has not noted it.
-    let victim = cluster.node(1);
-    victim.order(&Order::new(Fate::Kill, &format!("sign:{}", Step::Caught)));
-    let asking = client(&cluster, &[1]);
-    let request = digest(&made, 1, &[1, 3]);
-    let signing = tokio::spawn(async move { asking.sign(request).await });
-    victim.killed_by_order().await;
-    assert!(signing.await.unwrap().is_err());
-    cluster.restart(1).await;
-    cluster.ready().await;
+    killed_at(&cluster, &made, Step::Caught).await;
     assert!(status(&cluster, 1).await.1.is_empty());
     // Many at once: none gets a signature, and those without the cheater do.
     let requests = (2..10).map(|number| digest(&made, number, &[1, if number % 2 == 0 { 3 } else { 2 }]));
