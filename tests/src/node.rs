@@ -16,6 +16,9 @@ use crate::tie;
 
 /// How long a process may take to end, or to reach a step.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a node may work before it comes to the step at which it is to be killed: safe primes are found by luck,
+/// and by machines that run other tests meanwhile.
+const LONG_WORK: Duration = Duration::from_secs(600);
 
 /// A node of a test cluster, running or not.
 #[derive(Debug)]
@@ -173,8 +176,12 @@ impl NodeProcess {
     /// # Panics
     /// When it does not end.
     pub async fn ended(&self) -> ExitStatus {
+        self.ended_within(PATIENCE).await
+    }
+
+    async fn ended_within(&self, patience: Duration) -> ExitStatus {
         let started = Instant::now();
-        while started.elapsed() < PATIENCE {
+        while started.elapsed() < patience {
             if let Some(status) = self.reap() {
                 return status;
             }
@@ -208,7 +215,7 @@ impl NodeProcess {
     /// # Panics
     /// When it ends otherwise.
     pub async fn killed_by_order(&self) {
-        let status = self.ended().await;
+        let status = self.ended_within(LONG_WORK).await;
         assert_eq!(status.signal(), Some(9), "{}: {status}; its log:\n{}", self.name, self.log());
         assert!(self.is_order_done(), "{} was killed by somebody else", self.name);
     }
