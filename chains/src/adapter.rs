@@ -18,11 +18,11 @@ pub trait Adapter: Send + Sync {
     /// When the chain has no address of this kind for this key.
     fn address(&self, net: &Net, key: &PublicKey, kind: AddressKind) -> Result<String, AddressError>;
 
-    /// Whether `address` is one of this network.
+    /// `address` in the one spelling in which this crate writes it.
     ///
     /// # Errors
-    /// When it is not, or another network's.
-    fn check_address(&self, net: &Net, address: &str) -> Result<(), AddressError>;
+    /// When it is none of this network, or another network's.
+    fn canonical_address(&self, net: &Net, address: &str) -> Result<String, AddressError>;
 
     /// What a transaction says, and what must be signed for it.
     ///

@@ -44,8 +44,9 @@ impl Adapter for Bitcoin {
         script_address(net, &script).ok_or(AddressError::NoAddress)
     }
 
-    fn check_address(&self, net: &Net, address: &str) -> Result<(), AddressError> {
-        address_script(net, address).map(drop)
+    fn canonical_address(&self, net: &Net, address: &str) -> Result<String, AddressError> {
+        // Of bech32, which may be written in capitals, small letters.
+        checked_address(net, address).map(|address| address.to_string())
     }
 
     fn prepare(&self, net: &Net, tx: &[u8], context: &Context) -> Result<Prepared, PrepareError> {
@@ -272,10 +273,10 @@ fn script_address(net: &Net, script: &Script) -> Option<String> {
     Address::from_script(script, net_network(net)).ok().map(|address| address.to_string())
 }
 
-fn address_script(net: &Net, address: &str) -> Result<ScriptBuf, AddressError> {
+fn checked_address(net: &Net, address: &str) -> Result<Address, AddressError> {
     let parsed: Address<_> = address.parse().map_err(|_| AddressError::Invalid { chain: net.name })?;
     let wrong = |_| AddressError::WrongNetwork { chain: net.name };
-    parsed.require_network(net_network(net)).map(|address| address.script_pubkey()).map_err(wrong)
+    parsed.require_network(net_network(net)).map_err(wrong)
 }
 
 #[cfg(test)]

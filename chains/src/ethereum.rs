@@ -45,8 +45,9 @@ impl Adapter for Ethereum {
         }
     }
 
-    fn check_address(&self, net: &Net, address: &str) -> Result<(), AddressError> {
-        Address::parse(address).map(drop).map_err(|_| AddressError::Invalid { chain: net.name })
+    fn canonical_address(&self, net: &Net, address: &str) -> Result<String, AddressError> {
+        let address = Address::parse(address).map_err(|_| AddressError::Invalid { chain: net.name })?;
+        Ok(address.to_string())
     }
 
     fn prepare(&self, net: &Net, tx: &[u8], context: &Context) -> Result<Prepared, PrepareError> {

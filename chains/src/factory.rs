@@ -156,11 +156,19 @@ impl Chain {
     /// # Errors
     /// When it is not, or another network's.
     pub fn check_address(&self, address: &str) -> Result<(), AddressError> {
+        self.canonical_address(address).map(drop)
+    }
+
+    /// `address` in the one spelling in which explanations write it.
+    ///
+    /// # Errors
+    /// When it is none of this network, or another network's.
+    pub fn canonical_address(&self, address: &str) -> Result<String, AddressError> {
         // No chain's addresses are longer than 90 characters (bech32).
         if address.len() > 128 {
             return Err(AddressError::Invalid { chain: self.net.name });
         }
-        self.adapter.check_address(self.net, address)
+        self.adapter.canonical_address(self.net, address)
     }
 
     /// What a transaction says, and what must be signed for it.

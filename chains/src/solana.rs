@@ -35,10 +35,11 @@ impl Adapter for Solana {
         }
     }
 
-    fn check_address(&self, net: &Net, address: &str) -> Result<(), AddressError> {
+    fn canonical_address(&self, net: &Net, address: &str) -> Result<String, AddressError> {
         let mut bytes = [0; 32];
         match bs58::decode(address).onto(&mut bytes) {
-            Ok(32) => Ok(()),
+            // Base58 has one spelling.
+            Ok(32) => Ok(address.to_owned()),
             _ => Err(AddressError::Invalid { chain: net.name }),
         }
     }

@@ -26,6 +26,7 @@ mod node;
 mod output;
 mod passphrase;
 mod peers;
+mod policy;
 mod presign;
 mod progress;
 mod session;
@@ -92,6 +93,9 @@ enum Command {
     /// What became of requests, such as those that nobody waited for.
     #[command(subcommand)]
     Session(session::Command),
+    /// What nodes sign, and for whom: read a policy, and ask it.
+    #[command(subcommand)]
+    Policy(policy::Command),
     /// Verify a signature, with no cluster.
     Verify(verify::Arguments),
     /// Measure how fast a cluster signs and makes wallets.
@@ -199,6 +203,7 @@ async fn run(arguments: Arguments, joints: Joints) -> anyhow::Result<()> {
             interruptible(&mut Signals::listen()?, bench::run(command)).await
         }
         Command::Chains(command) => chains::run(&command),
+        Command::Policy(command) => policy::run(command),
         Command::Verify(arguments) => verify::run(&arguments),
         Command::Evidence(command) => evidence::run(&command, &joints.registry),
         Command::Completions(arguments) => manual::completions(&arguments),

@@ -67,12 +67,13 @@ const ROOMS: &[Room] = &[
     room(DKLS23,    &[KEYS, SHARING, SESSION, ECDSA, OBLIVIOUS],                      &[SIMULATOR, KEYGEN]),
     room(CHAINS,    &[KEYS],                                                          &[]),
     room(REQUEST,   &[KEYS],                                                          &[]),
+    room(POLICY,    &[KEYS, CHAINS, REQUEST],                                         &[]),
     room(IDENTITY,  &[KEYS, REQUEST],                                                 &[]),
     room(TRANSPORT, &[KEYS],                                                          &[]),
     room(HTTP,      &[REQUEST],                                                       &[]),
-    room(NODE,      &[KEYS, SHARING, SESSION, KEYGEN, FROST, PAILLIER, CGGMP21, DKLS23, CHAINS, REQUEST, IDENTITY, TRANSPORT, HTTP], &[SIMULATOR]),
+    room(NODE,      &[KEYS, SHARING, SESSION, KEYGEN, FROST, PAILLIER, CGGMP21, DKLS23, CHAINS, REQUEST, POLICY, IDENTITY, TRANSPORT, HTTP], &[SIMULATOR]),
     room(CLIENT,    &[KEYS, CHAINS, REQUEST, IDENTITY, HTTP],                         &[]),
-    room(CLI,       &[KEYS, SHARING, SESSION, KEYGEN, FROST, CHAINS, REQUEST, IDENTITY, TRANSPORT, NODE, CLIENT], &[]),
+    room(CLI,       &[KEYS, SHARING, SESSION, KEYGEN, FROST, CHAINS, REQUEST, POLICY, IDENTITY, TRANSPORT, NODE, CLIENT], &[]),
     // What is never shipped looks at everything.
     room("fuzz",    &[KEYS, SHARING, SESSION, SIMULATOR, KEYGEN, FROST, CGGMP21, DKLS23, CHAINS, REQUEST, IDENTITY, TRANSPORT, NODE, CLIENT, CLI], &[]),
     room("tests",   &[KEYS, SHARING, SESSION, SIMULATOR, KEYGEN, FROST, DKLS23, CHAINS, REQUEST, IDENTITY, TRANSPORT, NODE, CLIENT, CLI], &[]),
@@ -84,7 +85,7 @@ const DEVELOPMENT: &[&str] = &[SIMULATOR, "fuzz", "tests"];
 /// The rooms of pure functions and state machines: clock, network, files and randomness are handed in.
 const PURE: &[&str] = &[
     KEYS, SHARING, SESSION, SIMULATOR, BIGNUM, PAILLIER, OBLIVIOUS, ECDSA, KEYGEN, FROST, CGGMP21, DKLS23,
-    CHAINS, REQUEST,
+    CHAINS, REQUEST, POLICY,
 ];
 
 /// Crates that do I/O or run tasks; none may be reached from a pure room.

@@ -153,7 +153,25 @@ fn checks(config: &Config, source: PassphraseSource) -> Vec<Check> {
     let (state, detail) = store(&config.db_path);
     add("store", state, detail);
 
-    let (state, detail) = match config.initiators.len() {
+    let policy = peers.as_ref().map(|peers| config.read_policy(peers));
+    let mut initiators = config.initiators.len();
+    match (&policy, &config.policy_path) {
+        (Some(Ok(Some(policy))), Some(path)) => {
+            initiators = policy.initiators().len();
+            let digest = hex::encode(policy.digest());
+            let detail = format!("{}: version {}, SHA-256 {digest}", path.display(), policy.version());
+            add("policy", State::Ok, detail);
+        }
+        (Some(Err(error)), _) => add("policy", State::Error, error.to_string()),
+        (None, Some(path)) => {
+            add("policy", State::Warning, format!("{}: not read, without peers", path.display()))
+        }
+        _ => {
+            let detail = "none: whatever an initiator asks for is signed (policy_path names one)";
+            add("policy", State::Warning, detail.to_owned());
+        }
+    }
+    let (state, detail) = match initiators {
         0 => (State::Warning, "none: nobody may ask this node for anything".to_owned()),
         count => (State::Ok, format!("{count} may request")),
     };

@@ -18,7 +18,7 @@ use quorate_http::Parameters;
 use quorate_http::api::{self, json};
 use quorate_request::{
     ErrorBody, ErrorCode, Hex, MAX_BODY_BYTES, Operation, RequestError, RequestStatus, SessionResult,
-    SignedRequest, Taken, Verified, WalletId, WalletRef, paths,
+    SessionView, SignedRequest, Taken, Verified, WalletId, WalletRef, paths,
 };
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -154,21 +154,24 @@ async fn auxiliary(State(engine): State<Arc<Engine>>, uri: Uri, request: Request
     submit(&engine, &Operation::Auxiliary, &uri, request).await
 }
 
-/// Checks that an initiator signed for reading this path.
-async fn may_read(engine: &Engine, uri: &Uri, request: Request) -> Result<(), Refusal> {
+/// Checks that an initiator that may read signed for reading this path.
+async fn may_read(engine: &Engine, uri: &Uri, request: Request) -> Result<Verified, Refusal> {
     let verified = read(engine, request).await?;
     let path = Operation::read_target(uri)
         .map_err(|_| error(ErrorCode::MalformedRequest, "a path that can't be signed for"))?;
-    Ok(verified.require(&path)?)
+    verified.require(&path)?;
+    engine.authority.check_scope(&verified, None)?;
+    Ok(verified)
 }
 
 async fn wallets(State(engine): State<Arc<Engine>>, uri: Uri, request: Request) -> Answer {
-    may_read(&engine, &uri, request).await?;
+    let reader = may_read(&engine, &uri, request).await?;
     let mut query = Parameters::of(&uri)?;
     // Only that of this key, and only those whose names come after this one.
     let (public_key, after) = (query.take::<Hex>("public_key")?, query.take::<WalletId>("after")?);
     query.end()?;
     let mut wallets = engine.wallets.all();
+    wallets.retain(|wallet| engine.authority.check_scope(&reader, Some(&wallet.id)).is_ok());
     if let Some(key) = public_key {
         wallets.retain(|wallet| wallet.public_key.as_bytes() == key.as_bytes());
     }
@@ -183,10 +186,11 @@ async fn wallet(
     uri: Uri,
     request: Request,
 ) -> Answer {
-    may_read(&engine, &uri, request).await?;
+    let reader = may_read(&engine, &uri, request).await?;
     Parameters::of(&uri)?.end()?;
     let unknown = || error(ErrorCode::UnknownWallet, "this node knows no such wallet");
     let id: WalletId = id.parse().map_err(|_| unknown())?;
+    engine.authority.check_scope(&reader, Some(&id))?;
     if engine.wallets.named(&id).is_empty() {
         engine.seek(&Sought::Name(id.to_string())).await;
     }
@@ -201,18 +205,21 @@ async fn session(
     request: Request,
 ) -> Answer {
     let streamed = api::wants_events(request.headers());
-    may_read(&engine, &uri, request).await?;
+    let reader = may_read(&engine, &uri, request).await?;
     Parameters::of(&uri)?.end()?;
     let unknown = || {
         let message = "this node knows no such session, or not how it ended; to learn that, repeat the request under its id";
         error(ErrorCode::UnknownSession, message)
     };
     let id = id.parse().map_err(|_| unknown())?;
+    let in_scope = |view: &SessionView| engine.authority.check_scope(&reader, view.wallet_id.as_ref());
     if streamed && let Some(changes) = engine.ledger.watch_view(&id) {
+        in_scope(&changes.borrow())?;
         return events::follow(&engine, changes);
     }
     let view = engine.ledger.view(&id).map_err(|failed| error(ErrorCode::Internal, failed.to_string()))?;
     let view = view.ok_or_else(unknown)?;
+    in_scope(&view)?;
     Ok(if streamed { events::once(&view) } else { json(StatusCode::OK, &view) })
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use quorate_keys::{Identity, Transcript};
-use quorate_request::Verified;
+use quorate_request::{Operation, Verified};
 use quorate_session::SessionId;
 use rand_core::{CryptoRng, RngCore};
 
@@ -12,7 +12,11 @@ use rand_core::{CryptoRng, RngCore};
 #[derive(Debug, Clone)]
 pub(crate) enum Cause {
     /// A client's request.
-    Request(Box<Verified>),
+    Request {
+        verified: Box<Verified>,
+        /// Digest of the policy under which it is signed, if it is for a signature and there is a policy.
+        policy: Option<[u8; 32]>,
+    },
     /// What a node wants ready for the requests to come. It signs nothing, so a node's own word is enough.
     Upkeep(Box<Upkeep>),
 }
@@ -103,9 +107,10 @@ impl Upkeep {
 }
 
 impl Cause {
-    /// The cause of a client's request.
-    pub(crate) fn request(verified: &Verified) -> Self {
-        Self::Request(Box::new(verified.clone()))
+    /// The cause of a client's request, under the policy of this digest.
+    pub(crate) fn request(verified: &Verified, policy: Option<&[u8; 32]>) -> Self {
+        let policy = policy.copied().filter(|_| *verified.operation() == Operation::Sign);
+        Self::Request { verified: Box::new(verified.clone()), policy }
     }
 
     /// The cause of a provision that another node proposes.
@@ -116,7 +121,7 @@ impl Cause {
     /// The client's request, if there is one.
     pub(crate) fn verified(&self) -> Option<&Verified> {
         match self {
-            Self::Request(verified) => Some(verified),
+            Self::Request { verified, .. } => Some(verified),
             Self::Upkeep(_) => None,
         }
     }
@@ -124,15 +129,19 @@ impl Cause {
     /// The request id, or what takes its place.
     pub(crate) fn id(&self) -> &str {
         match self {
-            Self::Request(verified) => verified.request_id().as_str(),
+            Self::Request { verified, .. } => verified.request_id().as_str(),
             Self::Upkeep(upkeep) => &upkeep.id,
         }
     }
 
-    /// What a proposal names.
+    /// What a proposal names: so the signers of a session have the same policy, or none.
     pub(crate) fn digest(&self) -> [u8; 32] {
         match self {
-            Self::Request(verified) => verified.request().digest(),
+            Self::Request { verified, policy: None } => verified.request().digest(),
+            Self::Request { verified, policy: Some(policy) } => Transcript::new(b"quorate/cause/v1")
+                .field("request", &verified.request().digest())
+                .field("policy", policy)
+                .digest(),
             Self::Upkeep(upkeep) => upkeep.digest,
         }
     }
@@ -140,7 +149,7 @@ impl Cause {
     /// What tells two apart that have one id.
     pub(crate) fn fingerprint(&self) -> [u8; 32] {
         match self {
-            Self::Request(verified) => verified.request().fingerprint(),
+            Self::Request { verified, .. } => verified.request().fingerprint(),
             Self::Upkeep(upkeep) => upkeep.digest,
         }
     }
@@ -148,7 +157,7 @@ impl Cause {
     /// What members are shown.
     pub(crate) fn order(&self) -> Order {
         match self {
-            Self::Request(verified) => Order::Request(verified.request().encode()),
+            Self::Request { verified, .. } => Order::Request(verified.request().encode()),
             Self::Upkeep(upkeep) => Order::Upkeep(upkeep.provision.clone(), upkeep.unique),
         }
     }

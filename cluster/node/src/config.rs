@@ -18,6 +18,8 @@ use crate::store::Passphrase;
 use layer::Layers;
 use quorate_identity::peers::{NodeName, Peers};
 use quorate_keys::Identity;
+use quorate_policy::{Policy, PolicyError};
+use quorate_request::ClusterId;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
@@ -76,6 +78,8 @@ pub struct Config {
     pub identity_path: PathBuf,
     /// The peers file.
     pub peers_path: PathBuf,
+    /// What the cluster signs, and for whom. Without one, whatever an initiator signs.
+    pub policy_path: Option<PathBuf>,
     /// Where to listen for peers.
     pub listen: SocketAddr,
     /// Where to serve the API.
@@ -258,6 +262,38 @@ pub enum ConfigError {
         /// As listed.
         found: usize,
     },
+    /// The policy is not accepted.
+    #[error("{}: {source}", .path.display())]
+    Policy {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: PolicyError,
+    },
+    /// The policy is another cluster's.
+    #[error("{} is the policy of cluster {asked}, and the peers file is of {this}", .path.display())]
+    OtherClustersPolicy {
+        /// The file.
+        path: PathBuf,
+        /// The cluster that it names.
+        asked: ClusterId,
+        /// This one.
+        this: ClusterId,
+    },
+    /// Initiators in two places.
+    #[error("initiators is set, but {} names the initiators: keep one of the two", .path.display())]
+    InitiatorsTwice {
+        /// The policy.
+        path: PathBuf,
+    },
+    /// The policy asks for what is not there.
+    #[error("{} asks for {feature}, which this release does not have: nothing would be signed by it", .path.display())]
+    PolicyNotServed {
+        /// The policy.
+        path: PathBuf,
+        /// What it asks for.
+        feature: &'static str,
+    },
     /// A threshold that is not allowed.
     #[error("threshold: {0}")]
     Threshold(#[from] ThresholdRefused),
@@ -322,6 +358,43 @@ impl Config {
             self.check_threshold(threshold, peers.len())?;
         }
         Ok(())
+    }
+
+    /// Reads the policy, if one is named, and checks it against the rest.
+    ///
+    /// # Errors
+    /// What is wrong with it, with the place to correct it.
+    pub fn read_policy(&self, peers: &Peers) -> Result<Option<Policy>, ConfigError> {
+        let Some(path) = self.policy_path.clone() else { return Ok(None) };
+        let failed = |source| ConfigError::File { path: path.clone(), source };
+        let size = std::fs::metadata(&path).map_err(failed)?.len();
+        if size > Policy::MAX_BYTES as u64 {
+            let got = usize::try_from(size).unwrap_or(usize::MAX);
+            let source = PolicyError::TooLarge { got, limit: Policy::MAX_BYTES };
+            return Err(ConfigError::Policy { path, source });
+        }
+        let yaml = std::fs::read(&path).map_err(failed)?;
+        let policy = match Policy::read(&yaml) {
+            Ok(policy) => policy,
+            Err(source) => return Err(ConfigError::Policy { path, source }),
+        };
+        let this = *peers.cluster();
+        match policy.cluster() {
+            Some(asked) if *asked != this => {
+                return Err(ConfigError::OtherClustersPolicy { path, asked: *asked, this });
+            }
+            _ => {}
+        }
+        if !self.initiators.is_empty() {
+            return Err(ConfigError::InitiatorsTwice { path });
+        }
+        if policy.longest_window().is_some() {
+            return Err(ConfigError::PolicyNotServed { path, feature: "limits over time (windows)" });
+        }
+        if policy.asks_for_approvals() {
+            return Err(ConfigError::PolicyNotServed { path, feature: "approvals by authorizers" });
+        }
+        Ok(Some(policy))
     }
 
     /// Whether this operator allows `threshold` of `total`.

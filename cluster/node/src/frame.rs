@@ -125,6 +125,8 @@ impl Sought {
 pub(crate) struct Invite {
     pub(crate) proposal: SignedProposal,
     pub(crate) order: Order,
+    /// Digest of the proposer's policy, if it has one.
+    pub(crate) policy: Option<[u8; 32]>,
     /// The presignatures to use up, if the signatures need some.
     pub(crate) presignatures: Vec<PresignatureId>,
     /// The session that made the pairs to use, if the signatures need some.
@@ -171,6 +173,8 @@ pub(crate) enum Reason {
     Replaced { session: SessionId },
     /// This member does not sign with another, which it has caught cheating.
     NotWith { node: Identity },
+    /// This member signs under another policy, of this digest, or under none.
+    OtherPolicy { digest: Option<[u8; 32]> },
 }
 
 impl fmt::Display for Reason {
@@ -185,6 +189,10 @@ impl fmt::Display for Reason {
                 f.write_str("has other auxiliary information or pairs of these nodes; let them be made anew")
             }
             Self::NotWith { node } => write!(f, "does not sign with {node}, which it has caught cheating"),
+            Self::OtherPolicy { digest: Some(digest) } => {
+                write!(f, "signs under another policy, whose SHA-256 hash is {}", hex::encode(digest))
+            }
+            Self::OtherPolicy { digest: None } => f.write_str("has no policy; give all nodes the same"),
             Self::Behind { epoch } => write!(f, "there is what was made for the {epoch}th time already"),
         }
     }

@@ -259,9 +259,11 @@ impl Ledger {
         // Of a request without a result this node has taken part in an attempt, or was asked for it in an earlier life. It
         // may be running elsewhere, or have its result there: nothing to be called failed.
         let Some(result) = self.store.get(Table::Results, id.as_str())? else { return Ok(None) };
-        let Ok(result) = serde_json::from_slice(result.value.expose()) else { return Ok(None) };
+        let Ok(result) = serde_json::from_slice::<SessionResult>(result.value.expose()) else {
+            return Ok(None);
+        };
         let view = SessionView::new(id.clone(), operation, RequestStatus::Completed);
-        Ok(Some(SessionView { result: Some(result), ..view }))
+        Ok(Some(SessionView { wallet_id: result.wallet_id().cloned(), result: Some(result), ..view }))
     }
 
     /// Forgets requests whose time is over. Their results go with them.

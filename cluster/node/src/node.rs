@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::api;
+use crate::authority::Authority;
 use crate::auxiliary::Auxiliaries;
 use crate::barrier::{Barrier, NoBarrier};
 use crate::config::{Config, ConfigError};
@@ -113,6 +114,7 @@ impl Node {
                 peers: config.peers_path.display().to_string(),
             });
         }
+        let authority = Authority::load(&config, &peers)?;
         let store = Arc::new(Store::open(&config.db_path, &passphrase)?);
         let wallets = Wallets::load(Arc::clone(&store))?;
         let auxiliaries = Auxiliaries::load(Arc::clone(&store))?;
@@ -137,6 +139,7 @@ impl Node {
             identity,
             config,
             peers,
+            authority,
             registry: joints.registry,
             barrier: joints.barrier,
             transport: Arc::clone(&transport),

@@ -160,6 +160,10 @@ error_codes! {
     OtherOperation = "other_operation", UNAUTHORIZED;
     /// The caller may not do this.
     Forbidden = "forbidden", FORBIDDEN;
+    /// The initiator may not ask for this operation, wallet or chain.
+    OutOfScope = "out_of_scope", FORBIDDEN;
+    /// The cluster's policy does not let this be signed.
+    PolicyDenied = "policy_denied", FORBIDDEN;
     /// There is no wallet of this id or public key.
     UnknownWallet = "unknown_wallet", NOT_FOUND;
     /// There is no session of this id.

@@ -290,6 +290,18 @@ pub enum SessionResult {
     Auxiliary(AuxiliaryResponse),
 }
 
+impl SessionResult {
+    /// The wallet that it is about, if it is about one.
+    pub const fn wallet_id(&self) -> Option<&WalletId> {
+        match self {
+            Self::Keygen(made) => Some(&made.wallet_id),
+            Self::Sign(made) => Some(&made.wallet_id),
+            Self::Presign(made) => Some(&made.wallet_id),
+            Self::Auxiliary(made) => made.wallet_id.as_ref(),
+        }
+    }
+}
+
 /// A node of the cluster, as the answering node sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeView {

@@ -67,6 +67,7 @@ pub(super) static SETTINGS: &[Setting] = &[
     setting("db_path", &[], &["DB_PATH"]),
     setting("identity_path", &[], &[]),
     setting("peers_path", &[], &[]),
+    setting("policy_path", &[], &[]),
     setting("listen", &[], &[]),
     setting("api_listen", &[], &[]),
     special("passphrase", &["badger_password"], &["BADGER_PASSWORD"], Kind::Passphrase),
@@ -131,6 +132,7 @@ pub(super) fn resolve(mut layers: Layers) -> Result<Config, ConfigError> {
     Ok(Config {
         node_id: parsed(layers, "node_id")?.ok_or(ConfigError::Missing { key: "node_id" })?,
         identity_path: path(layers, "identity_path")?.unwrap_or_else(|| data_dir.join("identity.json")),
+        policy_path: path(layers, "policy_path")?,
         peers_path: path(layers, "peers_path")?.unwrap_or_else(|| data_dir.join("peers.yaml")),
         db_path,
         data_dir,

@@ -286,7 +286,8 @@ impl Engine {
         };
         let proposal = SignedProposal::sign(proposal, &self.own()).map_err(|error| error.to_string())?;
         let presignatures = presignatures.iter().map(|public| public.id).collect();
-        Ok(Invite { proposal, order: cause.order(), presignatures, pairs: job.pairs() })
+        let policy = self.authority.policy_digest().copied();
+        Ok(Invite { proposal, order: cause.order(), policy, presignatures, pairs: job.pairs() })
     }
 
     fn invite(self: &Arc<Self>, invite: &Invite, cause: &Cause, job: &Job, chosen: &BTreeSet<Identity>) {
@@ -393,7 +394,7 @@ impl Engine {
         let ours = signed.fingerprint == cause.fingerprint();
         let response = match (checked, job, cause) {
             (Some(response), Job::Sign(_), _) if ours => Some(response),
-            (None, Job::Sign(job), Cause::Request(verified)) => {
+            (None, Job::Sign(job), Cause::Request { verified, .. }) => {
                 self.sign_response(verified, job, &signed).ok()
             }
             _ => None,

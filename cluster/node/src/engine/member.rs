@@ -137,6 +137,10 @@ impl Engine {
         let (cause, job) = match &invite.order {
             Order::Request(request) => {
                 let verified = self.verified(request)?;
+                let policy = self.authority.policy_digest();
+                if invite.policy.as_ref() != policy {
+                    return Err(Reason::OtherPolicy { digest: policy.copied() });
+                }
                 let mut job = Job::new(&verified, &self.wallets, &self.peers, &self.config)
                     .map_err(|error| refused(error.code.as_str(), error.message))?;
                 if let Job::Sign(sign) = &mut job
@@ -144,7 +148,10 @@ impl Engine {
                 {
                     sign.pairs = Some(self.pairs_proposed(&sign.wallet, invite.pairs)?);
                 }
-                (Cause::request(&verified), job)
+                self.authority
+                    .judge(&verified, &job, SystemTime::now())
+                    .map_err(|error| refused(error.code.as_str(), error.message))?;
+                (Cause::request(&verified, policy), job)
             }
             Order::Upkeep(provision, unique) => {
                 let job = self.provision(from, provision)?;
@@ -232,7 +239,7 @@ impl Engine {
         let setup = self.check_proposal(from, &invite, &cause, &job).map_err(|message| {
             refused("aborted", format!("the proposal is not what the request says: {message}"))
         })?;
-        if let Cause::Request(verified) = &cause {
+        if let Cause::Request { verified, .. } = &cause {
             self.check_request(from, verified, &job)?;
         }
         self.check_ability(from, &invite, &job)?;

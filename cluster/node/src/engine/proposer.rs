@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use quorate_frost::Task;
 use quorate_keys::{Identity, PublicKey, Signature, Transcript, ecdsa};
@@ -104,7 +104,8 @@ impl Engine {
             ErrorBody::new(ErrorCode::TooManySessions, message)
         })?;
         self.ledger.update(verified.request_id(), |view| view.wallet_id = job.wallet_id().cloned());
-        let cause = Cause::request(verified);
+        self.authority.judge(verified, &job, SystemTime::now())?;
+        let cause = Cause::request(verified, self.authority.policy_digest());
         if let Job::Sign(sign) = &job
             && sign.is_presigned()
         {
@@ -480,6 +481,10 @@ impl Engine {
                 let code = usual.find(|known| known.as_str() == code.as_str());
                 let message = format!("node {} refuses: {message}", self.name(node));
                 ErrorBody::new(code.copied().unwrap_or(ErrorCode::Aborted), message)
+            }
+            Reason::OtherPolicy { .. } => {
+                let message = format!("node {}: {reason}", self.name(node));
+                ErrorBody::new(ErrorCode::NotEnoughSigners, message)
             }
             Reason::Busy(why) | Reason::Unable(why) => {
                 ErrorBody::new(ErrorCode::NotEnoughSigners, format!("node {}: {why}", self.name(node)))

@@ -78,6 +78,7 @@ impl Engine {
             .wallets
             .find(reference)?
             .ok_or_else(|| refuse(ErrorCode::UnknownWallet, "this node knows no such wallet"))?;
+        self.authority.check_scope(verified, Some(&wallet.id))?;
         if protocols::presigning(wallet.scheme, wallet.method).is_none() {
             let message = format!("a wallet that signs by {} needs no presignatures", wallet.method.name());
             return Err(refuse(ErrorCode::UnsupportedProtocol, message));
@@ -220,11 +221,17 @@ impl Engine {
         Ok(result)
     }
 
-    /// What a client asks to have made anew.
+    /// What a client asks to have made anew, and may.
     ///
     /// # Errors
     /// What is wrong with the request.
     pub(super) fn wanted_anew(&self, verified: &Verified) -> Result<Anew, ErrorBody> {
+        let anew = self.named_anew(verified)?;
+        self.authority.check_scope(verified, anew.wallet().map(|wallet| &wallet.id))?;
+        Ok(anew)
+    }
+
+    fn named_anew(&self, verified: &Verified) -> Result<Anew, ErrorBody> {
         if *verified.operation() != Operation::Auxiliary {
             return Err(refuse(ErrorCode::OtherOperation, "the request is for something else"));
         }

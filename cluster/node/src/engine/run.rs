@@ -348,7 +348,7 @@ impl Engine {
             remembered.map_err(|error| Unstored::Fault(error.message))
         };
         match (&*part.job, &*part.cause) {
-            (Job::Sign(_), Cause::Request(verified)) => {
+            (Job::Sign(_), Cause::Request { verified, .. }) => {
                 self.store.commit(remember(verified)?).await.map_err(|error| fault(&error))
             }
             (Job::Auxiliary(job), _) => {
@@ -356,7 +356,7 @@ impl Engine {
                 let stored = self.auxiliaries.store_pending(part.session(), made, job.request).await;
                 stored.map_err(|error| fault(&error))
             }
-            (Job::Keygen(job), Cause::Request(verified)) => {
+            (Job::Keygen(job), Cause::Request { verified, .. }) => {
                 let share = KeyShare::from_wire(checkpoint.expose()).map_err(|error| fault(&error))?;
                 let mine = |envelope: &Arc<Envelope>| envelope.header.sender == part.context.me();
                 let acknowledgement = acknowledgements.into_iter().find(mine);

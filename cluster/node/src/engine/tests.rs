@@ -11,6 +11,7 @@ mod names;
 mod pairs;
 mod places;
 mod play;
+mod policies;
 mod refusals;
 mod rivals;
 mod samples;
@@ -40,9 +41,10 @@ use tokio::task::JoinHandle;
 use super::attempt::unix_millis;
 use super::proposer::rank;
 use super::{Engine, Parts};
+use crate::authority::Authority;
 use crate::auxiliary::Auxiliaries;
 use crate::barrier::{Barrier, Step};
-use crate::cause::Order;
+use crate::cause::{Cause, Order};
 use crate::config::{Config, Overrides};
 use crate::frame::{Frame, Invite};
 use crate::job::Job;
@@ -93,11 +95,19 @@ struct Settings {
     request: Duration,
     keygens: usize,
     waiting: usize,
+    /// The rules of a policy, in YAML, if there is one: an initiator `client` may ask for everything.
+    rules: Option<&'static str>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { round: Duration::from_secs(2), request: Duration::from_secs(20), keygens: 4, waiting: 256 }
+        Self {
+            round: Duration::from_secs(2),
+            request: Duration::from_secs(20),
+            keygens: 4,
+            waiting: 256,
+            rules: None,
+        }
     }
 }
 
@@ -145,11 +155,22 @@ impl Cluster {
         let overrides = Overrides::new()
             .set("node_id", format!("node{place}"))
             .set("data_dir", data_dir.display())
-            .set("initiators", initiator)
             .set("round_timeout", format!("{}ms", settings.round.as_millis()))
             .set("request_timeout", format!("{}ms", settings.request.as_millis()))
             .set("max_concurrent_keygen", settings.keygens)
             .set("max_waiting", settings.waiting);
+        let overrides = match settings.rules {
+            None => overrides.set("initiators", initiator),
+            Some(rules) => {
+                let file = data_dir.join("policy.yaml");
+                let operations = "[keygen, sign, presign, auxiliary, read]";
+                let yaml = format!(
+                    "version: 1\ninitiators:\n  client: {{key: \"{initiator}\", operations: {operations}}}\n{rules}"
+                );
+                std::fs::write(&file, yaml).unwrap();
+                overrides.set("policy_path", file.display())
+            }
+        };
         let config = Config::load(None, Vec::new(), &overrides).unwrap();
         let passphrase = Passphrase::new(b"open sesame".to_vec()).unwrap();
         let path = data_dir.join("node.db");
@@ -163,6 +184,7 @@ impl Cluster {
         let deed = Arc::new(Deed::default());
         let parts = Parts {
             identity: Arc::clone(&identity),
+            authority: Authority::load(&config, &self.peers).unwrap(),
             config,
             peers: self.peers.clone(),
             registry: protocols::registry(),
@@ -382,7 +404,7 @@ impl Hand {
         let setup = job.setup(&committee, &self.identity(), presignatures).unwrap();
         let proposal = Proposal {
             cluster: *asked.authority.cluster().as_bytes(),
-            request: request.digest(),
+            request: Cause::request(&verified, asked.authority.policy_digest()).digest(),
             operation: job.operation().into(),
             protocol: job.protocol().clone(),
             setup: setup_digest(&setup),
@@ -394,7 +416,13 @@ impl Hand {
         };
         let proposal = SignedProposal::sign(proposal, &*self.identity).unwrap();
         let presignatures = presignatures.iter().map(|public| public.id).collect();
-        Invite { proposal, order: Order::Request(request.encode()), presignatures, pairs: job.pairs() }
+        Invite {
+            proposal,
+            order: Order::Request(request.encode()),
+            policy: asked.authority.policy_digest().copied(),
+            presignatures,
+            pairs: job.pairs(),
+        }
     }
 
     /// Invites the others, accepts itself if it is a member, and puts the start together without sending it.

@@ -2,7 +2,9 @@
 //!
 //! Every signer reads the transaction itself, with the adapter of its chain, and signs only what it has found there.
 
-use quorate_chains::{Chain, Context, ForeignInputs, Payload, Prepared, Sighashes, Signed, WalletRoot};
+use quorate_chains::{
+    Chain, Context, Explain, ForeignInputs, Payload, Prepared, Sighashes, Signed, WalletRoot,
+};
 use quorate_frost::{MAX_SIGNATURES, TaprootTweak, Task};
 use quorate_keys::{DerivationPath, Signature};
 use quorate_request::{Allowance, ErrorBody, ErrorCode};
@@ -85,6 +87,11 @@ impl Transaction {
             Ok(Task { message, path: request.path.clone(), tweak })
         };
         requests.map(task).collect()
+    }
+
+    /// What the transaction does.
+    pub(crate) const fn explain(&self) -> &Explain {
+        self.prepared.explain()
     }
 
     /// The signed transaction. Verifies every signature again.

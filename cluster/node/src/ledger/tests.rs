@@ -27,7 +27,7 @@ impl Scene {
         let expires = now + Duration::from_secs(60);
         let signed =
             SignedRequest::sign(&self.initiator, cluster, Operation::Sign, id, now, expires, "{}").unwrap();
-        Authority::new(cluster, vec![self.initiator.identity()]).verify(&signed).unwrap()
+        Authority::without_policy(cluster, &[self.initiator.identity()]).verify(&signed).unwrap()
     }
 }
 

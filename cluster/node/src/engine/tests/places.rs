@@ -5,8 +5,13 @@ use quorate_request::ErrorCode;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn requests_beyond_those_that_run_and_wait_are_refused_at_once() {
-    let settings =
-        Settings { round: Duration::from_secs(15), request: Duration::from_secs(60), keygens: 1, waiting: 2 };
+    let settings = Settings {
+        round: Duration::from_secs(15),
+        request: Duration::from_secs(60),
+        keygens: 1,
+        waiting: 2,
+        rules: None,
+    };
     let cluster = Arc::new(Cluster::new(2, settings).await);
     // Who may refuse is node 0 alone: its peer takes part in as many as it is asked to.
     let (release, released) = std::sync::mpsc::channel::<()>();

@@ -23,7 +23,7 @@ fn transfer(wallet: &[u8], lamports: u64) -> (Vec<u8>, Vec<u8>) {
 
 impl Cluster {
     /// A request to sign a transfer, and the bytes that its signature is for.
-    fn payment(&self, id: &str, lamports: u64, extra: &str) -> (SignedRequest, Vec<u8>) {
+    pub(super) fn payment(&self, id: &str, lamports: u64, extra: &str) -> (SignedRequest, Vec<u8>) {
         let wallet = &self.engine(0).wallets.named(&"w".parse().unwrap())[0];
         let (transaction, message) = transfer(wallet.public_key.as_bytes(), lamports);
         let transaction = hex::encode(transaction);
@@ -77,6 +77,7 @@ async fn a_proposal_to_sign_another_transaction_is_declined_by_every_member() {
             let invite = Invite {
                 proposal,
                 order: Order::Request(asked.encode()),
+                policy: None,
                 presignatures: Vec::new(),
                 pairs: None,
             };

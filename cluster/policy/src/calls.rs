@@ -1,0 +1,106 @@
+//! Which functions of which contracts and programs a rule is about.
+
+use quorate_chains::{Call, Explain, Opaque};
+
+/// Programs of Solana whose instructions move nothing that a policy counts: fees are counted elsewhere.
+const NEUTRAL: [&str; 3] = [
+    "ComputeBudget111111111111111111111111111111",
+    "MemoSq4gqABAXKb96qnH8TysNcWxMyWCqXgDLGmfcHr",
+    "Memo1UhkJRfHyvLMcVucJwxXeuD728EqVDDwQDxFMNo",
+];
+/// The instruction that makes a durable nonce: without an effect besides.
+const ADVANCE_NONCE: &str = "advance nonce";
+
+/// Functions of one contract or program.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Functions {
+    /// CAIP-2 id of the network.
+    pub(crate) chain: &'static str,
+    pub(crate) contract: String,
+    pub(crate) functions: Vec<Function>,
+}
+
+/// A function.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Function {
+    Any,
+    /// By the name that the chain adapter gives it.
+    Named(String),
+    /// By the bytes with which its data begins, in hexadecimal digits.
+    Selector(String),
+}
+
+impl Function {
+    /// From `*`, `0x` and hexadecimal digits, or a name.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        if text == "*" {
+            return Ok(Self::Any);
+        }
+        match text.strip_prefix("0x") {
+            Some(digits) => match hex::decode(digits) {
+                Ok(bytes) if (1..=32).contains(&bytes.len()) => Ok(Self::Selector(hex::encode(bytes))),
+                _ => Err(format!("{text:?} is no selector: expected 0x and the digits of 1 to 32 bytes")),
+            },
+            None if text.is_empty() || text.len() > 64 => {
+                Err("a function is named by its selector (0x…), the adapter's name for it, or *".to_owned())
+            }
+            None => Ok(Self::Named(text.to_owned())),
+        }
+    }
+}
+
+/// Something that a transaction does besides transfers.
+#[derive(Clone, Copy)]
+pub(crate) enum Doing<'a> {
+    Call(&'a Call),
+    Opaque(&'a Opaque),
+}
+
+impl Doing<'_> {
+    /// Whether it moves nothing, so that no rule need allow it.
+    pub(crate) fn is_neutral(&self) -> bool {
+        match self {
+            Self::Call(call) => NEUTRAL.contains(&call.program.as_str()) || call.name == ADVANCE_NONCE,
+            Self::Opaque(_) => false,
+        }
+    }
+
+    pub(crate) fn is_among(&self, chain: &str, allowed: &[Functions]) -> bool {
+        allowed.iter().any(|functions| functions.has(chain, *self))
+    }
+
+    /// In words, for a refusal.
+    pub(crate) fn describe(&self) -> String {
+        match self {
+            Self::Call(call) => format!("a call of {:?} of {}", call.name, call.program),
+            Self::Opaque(part) => match &part.program {
+                Some(program) => format!("{} ({program}: {})", part.place, part.reason),
+                None => format!("{} ({})", part.place, part.reason),
+            },
+        }
+    }
+}
+
+/// All that a transaction does besides transfers.
+pub(crate) fn doings(explain: &Explain) -> impl Iterator<Item = Doing<'_>> {
+    explain.calls.iter().map(Doing::Call).chain(explain.opaque.iter().map(Doing::Opaque))
+}
+
+impl Functions {
+    fn has(&self, chain: &str, doing: Doing<'_>) -> bool {
+        if self.chain != chain {
+            return false;
+        }
+        let is = |function: &Function| match (function, doing) {
+            (Function::Any, _) => true,
+            (Function::Named(name), Doing::Call(call)) => *name == call.name,
+            (Function::Selector(selector), Doing::Opaque(part)) => part.data.starts_with(selector.as_str()),
+            _ => false,
+        };
+        let contract = match doing {
+            Doing::Call(call) => Some(&call.program),
+            Doing::Opaque(part) => part.program.as_ref(),
+        };
+        contract == Some(&self.contract) && self.functions.iter().any(is)
+    }
+}

@@ -1,0 +1,298 @@
+//! One rule: its conditions, and whether they hold.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use quorate_chains::{Bound, Explain, WarningKind};
+use quorate_request::WalletId;
+
+use crate::amount::Named;
+use crate::calls::{Doing, Functions, doings};
+use crate::document::WindowOf;
+use crate::hours::Hours;
+use crate::judgement::{Question, Subject};
+use crate::pattern::Pattern;
+use crate::policy::Approvals;
+use crate::spending::{Outgoing, Place, Spend, fee, outgoing, spends};
+
+/// A rule. Absent conditions hold.
+#[derive(Debug)]
+pub(crate) struct Rule {
+    pub(crate) name: String,
+    pub(crate) deny: bool,
+    pub(crate) wallets: Option<Vec<Pattern>>,
+    pub(crate) initiators: Option<BTreeSet<String>>,
+    /// CAIP-2 ids.
+    pub(crate) chains: Option<BTreeSet<&'static str>>,
+    /// Whether it is about digests and messages, and not about transactions.
+    pub(crate) raw: bool,
+    /// Places in the list of assets.
+    pub(crate) assets: Option<BTreeSet<usize>>,
+    /// Places in the list of address lists.
+    pub(crate) destinations: Option<Vec<usize>>,
+    pub(crate) calls: Vec<Functions>,
+    pub(crate) at_most: Vec<Limit>,
+    pub(crate) windows: Vec<Window>,
+    pub(crate) fee_at_most: Vec<Limit>,
+    pub(crate) open_fees: bool,
+    pub(crate) weak_sighashes: bool,
+    pub(crate) hours: Vec<Hours>,
+    pub(crate) approvals: Option<Approvals>,
+}
+
+/// An amount of an asset: its place in the list of assets, and how much.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Limit {
+    pub(crate) asset: usize,
+    pub(crate) amount: u128,
+}
+
+/// What may be spent in a length of time.
+#[derive(Debug)]
+pub(crate) struct Window {
+    pub(crate) limit: Limit,
+    pub(crate) seconds: u64,
+    /// The length as it is written.
+    pub(crate) length: String,
+    pub(crate) of: WindowOf,
+}
+
+/// Addresses with a name, by the CAIP-2 id of their network.
+#[derive(Debug)]
+pub(crate) struct AddressList {
+    pub(crate) name: String,
+    pub(crate) addresses: HashMap<&'static str, HashSet<String>>,
+}
+
+/// What rules refer to by its place.
+pub(crate) struct Lists<'a> {
+    pub(crate) assets: &'a [Named],
+    pub(crate) addresses: &'a [AddressList],
+    /// Seconds that the policy's clocks are ahead of UTC.
+    pub(crate) ahead: i32,
+}
+
+/// Why a rule does not decide.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Unmet {
+    /// It is about something else.
+    Elsewhere,
+    /// A condition fails.
+    Condition(String),
+}
+
+impl Lists<'_> {
+    fn is_listed(&self, lists: &[usize], chain: &str, address: &str) -> bool {
+        lists
+            .iter()
+            .filter_map(|list| self.addresses.get(*list))
+            .any(|list| list.addresses.get(chain).is_some_and(|addresses| addresses.contains(address)))
+    }
+
+    /// Names of these assets.
+    fn names(&self, assets: &BTreeSet<usize>) -> String {
+        let names = assets.iter().filter_map(|asset| self.assets.get(*asset));
+        names.map(|asset| asset.name.as_str()).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Which of these assets is kept at a place.
+    fn asset_at(&self, assets: &BTreeSet<usize>, place: &Place) -> Option<&Named> {
+        let named = assets.iter().filter_map(|asset| self.assets.get(*asset));
+        named.into_iter().find(|asset| asset.amount_at(place, 0).is_some())
+    }
+}
+
+fn unmet<T>(reason: impl Into<String>) -> Result<T, Unmet> {
+    Err(Unmet::Condition(reason.into()))
+}
+
+impl Rule {
+    /// Whether all conditions hold, but for approvals.
+    ///
+    /// # Errors
+    /// Why it does not decide.
+    pub(crate) fn holds(&self, question: &Question<'_>, lists: &Lists<'_>) -> Result<(), Unmet> {
+        let concerns =
+            |patterns: &Vec<Pattern>| patterns.iter().any(|one| one.matches(question.wallet.as_str()));
+        let asks = |names: &BTreeSet<String>| names.contains(question.initiator);
+        if !self.wallets.as_ref().is_none_or(concerns) || !self.initiators.as_ref().is_none_or(asks) {
+            return Err(Unmet::Elsewhere);
+        }
+        if !self.hours.is_empty() && !self.hours.iter().any(|hours| hours.hold_at(question.at, lists.ahead)) {
+            let hours: Vec<_> = self.hours.iter().map(ToString::to_string).collect();
+            return unmet(format!("it holds at {}", hours.join(" and ")));
+        }
+        match question.subject {
+            // One that denies, and says nothing of what is signed, is about everything.
+            Subject::Raw if self.raw || self.denies_all() => Ok(()),
+            Subject::Raw => unmet("it is about transactions, and this is a digest or message"),
+            Subject::Transaction(_) if self.raw => unmet("it is about digests and messages"),
+            Subject::Transaction(explain) => {
+                if let Some(chains) = &self.chains
+                    && !chains.contains(explain.chain.as_str())
+                {
+                    let chains: Vec<_> = chains.iter().copied().collect();
+                    return unmet(format!("it is for {}", chains.join(", ")));
+                }
+                if self.deny { self.applies(explain, lists) } else { self.covers(explain, question, lists) }
+            }
+        }
+    }
+
+    /// Whether it denies whatever is signed.
+    fn denies_all(&self) -> bool {
+        self.deny && !self.raw && self.chains.is_none() && !self.is_about_parts()
+    }
+
+    fn is_about_parts(&self) -> bool {
+        self.assets.is_some() || self.destinations.is_some() || !self.calls.is_empty()
+    }
+
+    /// Whether a rule that denies applies: to any part of the transaction.
+    fn applies(&self, explain: &Explain, lists: &Lists<'_>) -> Result<(), Unmet> {
+        let chain = explain.chain.as_str();
+        let goes = |out: &Outgoing<'_>| {
+            (self.assets.is_some() || self.destinations.is_some())
+                && self.destinations.as_ref().is_none_or(|names| lists.is_listed(names, chain, out.to))
+                && self.assets.as_ref().is_none_or(|assets| {
+                    out.place.as_ref().is_some_and(|place| lists.asset_at(assets, place).is_some())
+                })
+        };
+        let applies = !self.is_about_parts()
+            || outgoing(explain).iter().any(goes)
+            || doings(explain).any(|doing| doing.is_among(chain, &self.calls));
+        if applies { Ok(()) } else { Err(Unmet::Elsewhere) }
+    }
+
+    /// Whether a rule that allows covers all of the transaction.
+    fn covers(&self, explain: &Explain, question: &Question<'_>, lists: &Lists<'_>) -> Result<(), Unmet> {
+        let chain = explain.chain.as_str();
+        let refused =
+            doings(explain).find(|doing| !doing.is_neutral() && !doing.is_among(chain, &self.calls));
+        if let Some(doing) = refused {
+            let what = match doing {
+                Doing::Opaque(_) => "what can't be explained is refused",
+                Doing::Call(_) => "no calls entry allows it",
+            };
+            return unmet(format!("{}: {what}", doing.describe()));
+        }
+        if !self.calls.is_empty() && !doings(explain).any(|doing| doing.is_among(chain, &self.calls)) {
+            return unmet("it is for certain calls, and the transaction makes none of them");
+        }
+        if !self.weak_sighashes
+            && explain.warnings.iter().any(|warning| warning.kind == WarningKind::WeakSighash)
+        {
+            return unmet("others can change what is signed (weak_sighashes is not set)");
+        }
+        for out in outgoing(explain) {
+            self.covers_outgoing(chain, &out, lists)?;
+        }
+        self.covers_fee(explain, lists)?;
+        let spends = spends(explain);
+        for limit in &self.at_most {
+            let Some(asset) = lists.assets.get(limit.asset) else { continue };
+            let amount = amount_of(asset, &spends);
+            if amount > limit.amount {
+                let (asked, most) = (asset.show(amount), asset.show(limit.amount));
+                return unmet(format!("{asked} are more than {most} at once, fee included"));
+            }
+        }
+        self.windows.iter().try_for_each(|window| self.within(window, question, &spends, lists))
+    }
+
+    fn covers_outgoing(&self, chain: &str, out: &Outgoing<'_>, lists: &Lists<'_>) -> Result<(), Unmet> {
+        if let Some(names) = &self.destinations
+            && !lists.is_listed(names, chain, out.to)
+        {
+            let names = names.iter().filter_map(|list| lists.addresses.get(*list));
+            let names: Vec<_> = names.map(|list| list.name.as_str()).collect();
+            return unmet(format!("{} is not among {}", out.to, names.join(", ")));
+        }
+        let Some(assets) = &self.assets else { return Ok(()) };
+        let Some(place) = &out.place else {
+            return unmet(format!("the transaction does not say which token goes to {}", out.to));
+        };
+        let Some(asset) = lists.asset_at(assets, place) else {
+            let what = place
+                .token
+                .as_deref()
+                .map_or_else(|| "the coin".to_owned(), |token| format!("token {token}"));
+            return unmet(format!("{what} of {chain} is not among {}", lists.names(assets)));
+        };
+        let counted = asset.places.iter().find(|counted| counted.place == *place);
+        if let Some((said, counted)) = out.decimals.zip(counted)
+            && said != counted.decimals
+        {
+            let (name, policy) = (&asset.name, counted.decimals);
+            return unmet(format!(
+                "{name} has {said} decimal places by the transaction, {policy} by the policy"
+            ));
+        }
+        Ok(())
+    }
+
+    fn covers_fee(&self, explain: &Explain, lists: &Lists<'_>) -> Result<(), Unmet> {
+        let is_open =
+            explain.fee.as_ref().is_some_and(|fee| !matches!(fee.bound, Bound::Exact | Bound::AtMost));
+        if is_open && !self.open_fees {
+            return unmet("the transaction does not limit its fee (open_fees is not set)");
+        }
+        if self.fee_at_most.is_empty() {
+            return Ok(());
+        }
+        if explain.fee.is_none() {
+            return unmet("nobody can tell its fee");
+        }
+        let coin = Place::coin(&explain.chain);
+        let limit = self.fee_at_most.iter().find_map(|limit| {
+            let asset = lists.assets.get(limit.asset)?;
+            asset.amount_at(&coin, fee(explain)).map(|fee| (asset, fee, limit.amount))
+        });
+        match limit {
+            None => unmet(format!("fee_at_most says nothing about the coin of {}", explain.chain)),
+            Some((asset, fee, most)) if fee > most => {
+                unmet(format!("a fee of {} is more than {}", asset.show(fee), asset.show(most)))
+            }
+            Some(_) => Ok(()),
+        }
+    }
+
+    fn within(
+        &self,
+        window: &Window,
+        question: &Question<'_>,
+        spends: &[Spend],
+        lists: &Lists<'_>,
+    ) -> Result<(), Unmet> {
+        let Some(asset) = lists.assets.get(window.limit.asset) else { return Ok(()) };
+        let amount = amount_of(asset, spends);
+        if amount == 0 {
+            return Ok(());
+        }
+        let counts = |wallet: &WalletId| match window.of {
+            WindowOf::EachWallet => wallet == question.wallet,
+            WindowOf::AllWallets => {
+                let patterns = self.wallets.as_ref();
+                patterns.is_none_or(|patterns| patterns.iter().any(|one| one.matches(wallet.as_str())))
+            }
+        };
+        let since = question.at.saturating_sub(window.seconds);
+        let before = asset.places.iter().map(|counted| {
+            let units = question.spent.spent(&counts, &counted.place, since);
+            asset.amount_at(&counted.place, units).unwrap_or(u128::MAX)
+        });
+        let before = before.fold(0_u128, u128::saturating_add);
+        let most = window.limit.amount;
+        if before.saturating_add(amount) <= most {
+            return Ok(());
+        }
+        let left = asset.show(most.saturating_sub(before));
+        let (asked, most, length) = (asset.show(amount), asset.show(most), &window.length);
+        unmet(format!("{asked} are more than the {left} that are left of {most} in {length}, fee included"))
+    }
+}
+
+/// How much of an asset is spent.
+fn amount_of(asset: &Named, spends: &[Spend]) -> u128 {
+    let amounts = spends.iter().filter_map(|spend| asset.amount_at(&spend.place, spend.units));
+    amounts.fold(0, u128::saturating_add)
+}

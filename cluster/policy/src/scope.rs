@@ -1,0 +1,178 @@
+//! What an initiator may ask for.
+
+use std::collections::BTreeSet;
+
+use quorate_keys::Identity as Principal;
+use quorate_request::{Operation, WalletId};
+
+use crate::pattern::Pattern;
+
+/// A kind of request, as scopes and approvals name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum ScopedOperation {
+    /// Make wallets.
+    Keygen,
+    /// Sign.
+    Sign,
+    /// Have presignatures made.
+    Presign,
+    /// Have auxiliary information or pairs made anew.
+    Auxiliary,
+    /// Read wallets, sessions and nodes.
+    Read,
+}
+
+impl ScopedOperation {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Keygen, Self::Sign, Self::Presign, Self::Auxiliary, Self::Read];
+
+    /// Its name in a policy.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Keygen => "keygen",
+            Self::Sign => "sign",
+            Self::Presign => "presign",
+            Self::Auxiliary => "auxiliary",
+            Self::Read => "read",
+        }
+    }
+
+    /// What a signed request is for; none if it is of a later version.
+    #[must_use]
+    pub const fn of(operation: &Operation) -> Option<Self> {
+        Some(match operation {
+            Operation::Keygen => Self::Keygen,
+            Operation::Sign => Self::Sign,
+            Operation::Presign => Self::Presign,
+            Operation::Auxiliary => Self::Auxiliary,
+            Operation::Read(_) => Self::Read,
+            _ => return None,
+        })
+    }
+
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let found = Self::ALL.into_iter().find(|operation| operation.name() == text);
+        found.ok_or_else(|| {
+            let names = Self::ALL.map(Self::name).join(", ");
+            format!("{text:?} is no operation: known are {names}")
+        })
+    }
+}
+
+/// A key that may ask, and for what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Initiator {
+    pub(crate) name: String,
+    pub(crate) key: Principal,
+    pub(crate) operations: BTreeSet<ScopedOperation>,
+    pub(crate) wallets: Option<Vec<Pattern>>,
+    /// CAIP-2 ids.
+    pub(crate) chains: Option<BTreeSet<&'static str>>,
+}
+
+/// Why an initiator may not ask for something.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum OutOfScope {
+    /// The operation.
+    #[error("initiator {initiator} may not ask for {operation}")]
+    Operation {
+        /// Its name.
+        initiator: String,
+        /// What was asked.
+        operation: String,
+    },
+    /// The wallet.
+    #[error("initiator {initiator} may not ask for wallet {wallet}")]
+    Wallet {
+        /// Its name.
+        initiator: String,
+        /// The wallet.
+        wallet: WalletId,
+    },
+    /// The chain.
+    #[error("initiator {initiator} may not ask for transactions of {chain}")]
+    Chain {
+        /// Its name.
+        initiator: String,
+        /// CAIP-2 id of the network.
+        chain: String,
+    },
+    /// What has no chain.
+    #[error(
+        "initiator {initiator} may ask for transactions of certain chains alone, not for digests or messages"
+    )]
+    Raw {
+        /// Its name.
+        initiator: String,
+    },
+}
+
+impl Initiator {
+    /// An initiator that may ask for everything.
+    #[must_use]
+    pub fn unlimited(key: Principal) -> Self {
+        Self {
+            name: key.to_string(),
+            key,
+            operations: ScopedOperation::ALL.into(),
+            wallets: None,
+            chains: None,
+        }
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its public key.
+    #[must_use]
+    pub const fn key(&self) -> &Principal {
+        &self.key
+    }
+
+    /// Whether it may ask for this.
+    ///
+    /// # Errors
+    /// It may not.
+    pub fn may_ask(&self, operation: &Operation) -> Result<(), OutOfScope> {
+        if ScopedOperation::of(operation).is_some_and(|scoped| self.operations.contains(&scoped)) {
+            return Ok(());
+        }
+        let (initiator, operation) = (self.name.clone(), operation.to_string());
+        Err(OutOfScope::Operation { initiator, operation })
+    }
+
+    /// Whether it may ask for something about this wallet.
+    ///
+    /// # Errors
+    /// It may not.
+    pub fn may_use(&self, wallet: &WalletId) -> Result<(), OutOfScope> {
+        let matches =
+            |patterns: &Vec<Pattern>| patterns.iter().any(|pattern| pattern.matches(wallet.as_str()));
+        if self.wallets.as_ref().is_none_or(matches) {
+            return Ok(());
+        }
+        Err(OutOfScope::Wallet { initiator: self.name.clone(), wallet: wallet.clone() })
+    }
+
+    /// Whether it may ask for a signature on a transaction of this chain (its CAIP-2 id), or without one on what has no chain.
+    ///
+    /// # Errors
+    /// It may not.
+    pub fn may_sign_for(&self, chain: Option<&str>) -> Result<(), OutOfScope> {
+        let initiator = || self.name.clone();
+        match (&self.chains, chain) {
+            (None, _) => Ok(()),
+            (Some(chains), Some(chain)) if chains.contains(chain) => Ok(()),
+            (Some(_), Some(chain)) => {
+                Err(OutOfScope::Chain { initiator: initiator(), chain: chain.to_owned() })
+            }
+            (Some(_), None) => Err(OutOfScope::Raw { initiator: initiator() }),
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! What leaves a wallet.
+
+use quorate_chains::{Account, Explain};
+use quorate_request::WalletId;
+use serde::{Deserialize, Serialize};
+
+use crate::amount::place_of;
+
+/// A coin or token: the chain, and the token if it is one.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Place {
+    /// CAIP-2 id of the network.
+    pub chain: String,
+    /// The token's address, in the chain's usual spelling; none for the coin.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
+}
+
+impl Place {
+    /// The coin of a chain, by its CAIP-2 id.
+    #[must_use]
+    pub fn coin(chain: &str) -> Self {
+        Self { chain: chain.to_owned(), token: None }
+    }
+
+    /// A token of a chain.
+    #[must_use]
+    pub fn token(chain: &str, token: &str) -> Self {
+        Self { chain: chain.to_owned(), token: Some(token.to_owned()) }
+    }
+}
+
+/// What a transaction takes out of a wallet, of one coin or token.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spend {
+    /// Of what.
+    pub place: Place,
+    /// In the smallest units. Too large a number is the largest.
+    pub units: u128,
+}
+
+/// What was spent before, as the node knows it that asks.
+pub trait SpendingBefore {
+    /// How many of the smallest units of a coin or token have left those wallets since a time, in seconds since 1970.
+    fn spent(&self, wallets: &dyn Fn(&WalletId) -> bool, place: &Place, since: u64) -> u128;
+}
+
+/// Nothing was.
+impl SpendingBefore for () {
+    fn spent(&self, _: &dyn Fn(&WalletId) -> bool, _: &Place, _: u64) -> u128 {
+        0
+    }
+}
+
+/// The name of the call by which somebody is allowed to take tokens, later and without asking.
+pub(crate) const ALLOWANCE: &str = "approve";
+
+/// What goes to others by a transaction: each recipient with what it gets, or is allowed to take.
+pub(crate) struct Outgoing<'a> {
+    pub(crate) to: &'a str,
+    /// None of a token that the transaction does not name.
+    pub(crate) place: Option<Place>,
+    /// The decimal places that the transaction says the asset has.
+    pub(crate) decimals: Option<u8>,
+    pub(crate) units: u128,
+}
+
+/// All that goes to others.
+pub(crate) fn outgoing(explain: &Explain) -> Vec<Outgoing<'_>> {
+    let transfers = explain.outgoing().map(|transfer| {
+        let place = place_of(&explain.chain, &transfer.asset);
+        let (place, decimals) = place.map_or((None, None), |(place, decimals)| (Some(place), decimals));
+        Outgoing { to: &transfer.to.address, place, decimals, units: transfer.amount.0 }
+    });
+    // An allowance is as good as a transfer to whom it is given.
+    let allowances = explain.calls.iter().filter(|call| call.name == ALLOWANCE).map(|call| {
+        let argument = |name: &str| call.arguments.get(name).map(String::as_str);
+        Outgoing {
+            to: argument("spender").unwrap_or_default(),
+            place: Some(Place::token(&explain.chain, &call.program)),
+            decimals: None,
+            // An allowance without limit is larger than any number here.
+            units: argument("amount").and_then(|amount| amount.parse().ok()).unwrap_or(u128::MAX),
+        }
+    });
+    transfers.chain(allowances).collect()
+}
+
+/// The most that the wallet pays as a fee.
+pub(crate) fn fee(explain: &Explain) -> u128 {
+    match &explain.fee {
+        Some(fee) if fee.payer.is_empty() || fee.payer.iter().any(is_own) => fee.amount.0,
+        _ => 0,
+    }
+}
+
+fn is_own(account: &Account) -> bool {
+    account.own
+}
+
+/// What leaves the wallet, fee included, each coin and token once.
+pub(crate) fn spends(explain: &Explain) -> Vec<Spend> {
+    let mut spends: Vec<Spend> = Vec::new();
+    let mut add = |place: Place, units: u128| match spends.iter_mut().find(|spend| spend.place == place) {
+        Some(spend) => spend.units = spend.units.saturating_add(units),
+        None => spends.push(Spend { place, units }),
+    };
+    for out in outgoing(explain) {
+        if let Some(place) = out.place {
+            add(place, out.units);
+        }
+    }
+    let fee = fee(explain);
+    if fee > 0 {
+        add(Place::coin(&explain.chain), fee);
+    }
+    spends
+}
