@@ -4,7 +4,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use quorate_keys::Identity;
+use quorate_keys::Principal;
 use quorate_request::{ClusterId, ErrorBody, Operation, RequestError, SignedRequest, Verified, VerifiedHead};
 
 /// How far the clocks of client and node may be apart.
@@ -14,11 +14,11 @@ pub(crate) const CLOCK_SKEW: Duration = Duration::from_secs(30);
 #[derive(Debug, Clone)]
 pub(crate) struct Authority {
     cluster: ClusterId,
-    initiators: Vec<Identity>,
+    initiators: Vec<Principal>,
 }
 
 impl Authority {
-    pub(crate) fn new(cluster: ClusterId, initiators: Vec<Identity>) -> Self {
+    pub(crate) fn new(cluster: ClusterId, initiators: Vec<Principal>) -> Self {
         Self { cluster, initiators }
     }
 
@@ -27,7 +27,7 @@ impl Authority {
     /// # Errors
     /// The sender's fault.
     pub(crate) fn verify(&self, request: &SignedRequest) -> Result<Verified, RequestError> {
-        let known = |identity: &Identity| self.initiators.contains(identity);
+        let known = |initiator: &Principal| self.initiators.contains(initiator);
         request.verify(&self.cluster, known, SystemTime::now(), CLOCK_SKEW)
     }
 
@@ -36,7 +36,7 @@ impl Authority {
     /// # Errors
     /// The sender's fault.
     pub(crate) fn verify_head(&self, request: &SignedRequest) -> Result<VerifiedHead, RequestError> {
-        let known = |identity: &Identity| self.initiators.contains(identity);
+        let known = |initiator: &Principal| self.initiators.contains(initiator);
         request.verify_head(&self.cluster, known, SystemTime::now(), CLOCK_SKEW)
     }
 
@@ -46,7 +46,7 @@ impl Authority {
     /// Why no node should have made it.
     pub(crate) fn verify_made(&self, request: &[u8]) -> Result<(), String> {
         let request = SignedRequest::decode(request).map_err(|error| error.to_string())?;
-        let known = |identity: &Identity| self.initiators.contains(identity);
+        let known = |initiator: &Principal| self.initiators.contains(initiator);
         let verified = request.verify(&self.cluster, known, request.created(), CLOCK_SKEW);
         let verified = verified.map_err(|error| error.to_string())?;
         verified.require(&Operation::Keygen).map_err(|error| error.to_string())

@@ -1,6 +1,6 @@
 use super::*;
 use quorate_identity::peers::Peer;
-use quorate_keys::SigningIdentity;
+use quorate_keys::{Identity, KeyType, SigningIdentity, SigningPrincipal};
 use quorate_request::ClusterId;
 use rand_core::OsRng;
 
@@ -82,7 +82,8 @@ fn flags_win_over_the_environment_and_that_over_the_file() {
 
 #[test]
 fn every_setting_of_the_file_is_read() {
-    let (one, two) = (identity(), identity());
+    let [one, two] =
+        KeyType::ALL.map(|key_type| SigningPrincipal::generate(key_type, &mut OsRng).principal());
     let config = from_file(&format!(
         "data_dir: state\ndb_path: /var/lib/q/shares.redb\nidentity_path: id.json\npeers_path: ../peers.yaml\n\
          listen: '127.0.0.1:7001'\napi_listen: '[::1]:8081'\npassphrase_file: secret\n\
