@@ -162,7 +162,15 @@ fn a_misspelt_variable_is_named_with_the_one_that_is_meant() {
         // An empty one is as if not there.
         assert!(from_environment(&[("NODE_ID", "node1"), (bad, "")]).is_ok());
     }
-    let others = ["QUORATE_INITIATOR", "QUORATE_API", "QUORATE_API_CA", "QUORATE_PEERS", "QUORATE_LOG"];
+    let others = [
+        "QUORATE_INITIATOR",
+        "QUORATE_INITIATOR_COMMAND",
+        "QUORATE_INITIATOR_KEY",
+        "QUORATE_API",
+        "QUORATE_API_CA",
+        "QUORATE_PEERS",
+        "QUORATE_LOG",
+    ];
     for other in others.into_iter().chain(["QUORATE_OF_ANOTHER"]) {
         assert!(from_environment(&[("NODE_ID", "node1"), (other, "1")]).is_ok(), "{other}");
     }
