@@ -176,7 +176,15 @@ pub(crate) fn check(matches: &ArgMatches, command: &mut clap::Command) -> Result
     if matches.get_flag("remote") {
         return Ok(());
     }
-    for option in ["api", "initiator", "peers", "passphrase_file"] {
+    for option in [
+        "api",
+        "initiator",
+        "initiator_command",
+        "initiator_key",
+        "initiator_timeout",
+        "peers",
+        "passphrase_file",
+    ] {
         if matches.value_source(option) == Some(ValueSource::CommandLine) {
             let option = option.replace('_', "-");
             let text = format!("--{option} is for a cluster that is there already: say --remote, too");

@@ -1,21 +1,19 @@
 //! How commands reach a cluster: signed to its nodes, or plainly to a gateway.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
 use quorate_client::{Authorities, Client, ClientBuilder, ClientError};
-use quorate_identity::key_file::IdentityKind;
-use quorate_identity::peers::Peers;
-use quorate_keys::Identity;
 use quorate_node::similar;
-use quorate_request::{ClusterId, ErrorCode, RequestId, WalletId};
+use quorate_request::{ErrorCode, RequestId, WalletId};
 
+use crate::arguments;
 use crate::failure::{Failure, Tip};
 use crate::following::Told;
 use crate::passphrase::Source;
 use crate::progress::Progress;
-use crate::{arguments, identity};
+use crate::signer::{Elsewhere, signing_client};
 
 /// How long a guess at what was meant may take.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -24,6 +22,7 @@ const WALLETS: &str = "`quorate wallet list` shows those that there are";
 /// Which cluster, and as whom.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Cluster")]
+#[command(group = clap::ArgGroup::new("signing").args(["initiator", "initiator_command"]))]
 pub(crate) struct Target {
     /// Address of a gateway or node; may be repeated for nodes of one cluster.
     #[arg(
@@ -41,8 +40,10 @@ pub(crate) struct Target {
     #[arg(long, value_name = "FILE", env = "QUORATE_INITIATOR", requires = "peers")]
     initiator: Option<PathBuf>,
     /// The cluster's peers file, for its id.
-    #[arg(long, value_name = "FILE", env = "QUORATE_PEERS", requires = "initiator")]
+    #[arg(long, value_name = "FILE", env = "QUORATE_PEERS", requires = "signing")]
     peers: Option<PathBuf>,
+    #[command(flatten)]
+    elsewhere: Elsewhere,
     #[command(flatten)]
     passphrase: Source,
 }
@@ -154,13 +155,19 @@ impl Target {
         asked.map_err(|error| repeatable(error, "the same command", id))
     }
 
+    fn signs(&self) -> bool {
+        self.initiator.is_some() || self.elsewhere.initiator_command.is_some()
+    }
+
     fn client(&self) -> anyhow::Result<Client> {
-        match (&self.initiator, &self.peers) {
-            (Some(initiator), Some(peers)) => {
-                let builder = self.trust.client(&self.api)?;
-                signing_client(builder, initiator, peers, &self.passphrase).map(|signing| signing.client)
+        let builder = self.trust.client(&self.api)?;
+        match self.peers.as_deref().filter(|_| self.signs()) {
+            Some(peers) => {
+                let file = self.initiator.as_deref();
+                let signing = signing_client(builder, file, &self.elsewhere, peers, &self.passphrase)?;
+                Ok(signing.client)
             }
-            _ => self.trust.client(&self.api)?.gateway().context("--api"),
+            None => builder.gateway().context("--api"),
         }
     }
 
@@ -183,10 +190,10 @@ impl Target {
     pub(crate) fn explained(&self, error: ClientError) -> anyhow::Error {
         // A gateway would have signed.
         let unsigned = error.api().is_some_and(|body| body.code == ErrorCode::Unsigned);
-        if self.initiator.is_none() && unsigned {
+        if !self.signs() && unsigned {
             let text = format!(
                 "{} is a node, not a gateway, and takes signed requests only: give --initiator with the key to sign \
-                 with, and --peers with the cluster's peers file",
+                 with, or --initiator-command, and --peers with the cluster's peers file",
                 self.addresses().join(", ")
             );
             return Failure::Usage(text).into();
@@ -276,29 +283,6 @@ const fn tip_for(code: ErrorCode) -> Option<&'static str> {
     }
 }
 
-/// A client that signs, and what it signs with.
-pub(crate) struct Signing {
-    pub(crate) cluster: ClusterId,
-    pub(crate) initiator: Identity,
-    pub(crate) client: Client,
-}
-
-/// A client that signs with the key in a file, for the cluster of a peers file.
-pub(crate) fn signing_client(
-    builder: ClientBuilder,
-    initiator: &Path,
-    peers: &Path,
-    passphrase: &Source,
-) -> anyhow::Result<Signing> {
-    let cluster = *Peers::load(peers)?.cluster();
-    // Before anybody is asked for the passphrase of something else.
-    let file = identity::read(initiator, IdentityKind::Initiator)?;
-    let key = file.open(&passphrase.read()?)?;
-    let initiator = key.identity();
-    let client = builder.signing(cluster, key).context("--api")?;
-    Ok(Signing { cluster, initiator, client })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -313,8 +297,14 @@ mod tests {
     fn a_node_that_was_taken_for_a_gateway_is_named() {
         let source = Source { passphrase_file: None };
         let api = vec![http::Uri::from_static("http://10.0.0.1:8080")];
-        let mut target =
-            Target { api, initiator: None, peers: None, passphrase: source, trust: Trust::default() };
+        let mut target = Target {
+            api,
+            initiator: None,
+            peers: None,
+            elsewhere: Elsewhere::default(),
+            passphrase: source,
+            trust: Trust::default(),
+        };
         let told = |target: &Target, code: ErrorCode| target.explained(refused(code, "said")).to_string();
         let text = told(&target, ErrorCode::Unsigned);
         assert!(text.contains("http://10.0.0.1:8080 is a node") && text.contains("--initiator"), "{text}");
@@ -332,6 +322,7 @@ mod tests {
             api: vec![endpoint.clone()],
             initiator: None,
             peers: None,
+            elsewhere: Elsewhere::default(),
             passphrase: source,
             trust: Trust::default(),
         };

@@ -124,6 +124,7 @@ impl Kind {
             let refused = error.api().is_some_and(|body| body.code.status().is_client_error());
             return Some(match error {
                 ClientError::InvalidRequest(_) => Self::Usage,
+                ClientError::Signer(_) => Self::Configuration,
                 ClientError::Unverified(_) | ClientError::InvalidWallet { .. } => Self::NotVerified,
                 _ if refused => Self::Refused,
                 _ => Self::Unreachable,

@@ -6,17 +6,18 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use quorate_client::gateway::{self, DEFAULT_ADDRESS, Exposure};
-use quorate_keys::Identity;
+use quorate_keys::Principal;
 use quorate_request::ClusterId;
 use serde::Serialize;
 use tokio::net::TcpListener;
 
-use crate::cluster::{Signing, Trust};
+use crate::cluster::Trust;
 use crate::failure::{Failure, Tip};
 use crate::node::{Signals, forbid_core_dumps};
 use crate::output::{self, Weight};
 use crate::passphrase::Source;
-use crate::{arguments, cluster};
+use crate::signer::{Elsewhere, Signing};
+use crate::{arguments, signer};
 
 const EXAMPLES: &str = "\
 Example:
@@ -25,6 +26,7 @@ Example:
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
+#[command(group = clap::ArgGroup::new("signing").args(["initiator", "initiator_command"]).required(true))]
 pub(crate) struct Arguments {
     /// Where to serve the API; port 0 for any free one.
     #[arg(long, value_name = "ADDRESS", default_value_t = DEFAULT_ADDRESS, value_parser = arguments::listen)]
@@ -36,7 +38,9 @@ pub(crate) struct Arguments {
     trust: Trust,
     /// Initiator key to sign requests with. Whoever reaches the gateway can ask for whatever this key may.
     #[arg(long, value_name = "FILE", env = "QUORATE_INITIATOR")]
-    initiator: PathBuf,
+    initiator: Option<PathBuf>,
+    #[command(flatten)]
+    elsewhere: Elsewhere,
     /// The cluster's peers file, for its id.
     #[arg(long, value_name = "FILE", env = "QUORATE_PEERS")]
     peers: PathBuf,
@@ -62,7 +66,7 @@ struct Served {
     gateway: String,
     exposure: &'static str,
     cluster: ClusterId,
-    initiator: Identity,
+    initiator: Principal,
     nodes: Vec<String>,
 }
 
@@ -77,9 +81,10 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
         );
         return Err(Failure::Usage(text).into());
     }
-    let Signing { cluster, initiator, client } = cluster::signing_client(
+    let Signing { cluster, initiator, client } = signer::signing_client(
         arguments.trust.client(&arguments.api)?,
-        &arguments.initiator,
+        arguments.initiator.as_deref(),
+        &arguments.elsewhere,
         &arguments.peers,
         &arguments.passphrase,
     )?;

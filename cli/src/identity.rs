@@ -1,11 +1,11 @@
-//! `identity generate|show` and `initiator generate|show`.
+//! `identity`, `initiator` and `authorizer`: `generate|show`.
 
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use quorate_identity::envelope::KdfParams;
 use quorate_identity::key_file::{self, IdentityError, IdentityKind, KeyFile};
-use quorate_keys::Identity;
+use quorate_keys::{Identity, KeyType, Principal};
 use rand_core::OsRng;
 use serde::Serialize;
 
@@ -25,7 +25,15 @@ pub(crate) enum Command {
 #[derive(Debug, Subcommand)]
 pub(crate) enum InitiatorCommand {
     /// Make a key that may request, once nodes are told of it.
-    Generate(Generate),
+    Generate(GenerateKey),
+    /// Show the public key in a file.
+    Show(Show),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuthorizerCommand {
+    /// Make a key that approves requests.
+    Generate(GenerateKey),
     /// Show the public key in a file.
     Show(Show),
 }
@@ -43,6 +51,31 @@ pub(crate) struct Generate {
 }
 
 #[derive(Debug, clap::Args)]
+pub(crate) struct GenerateKey {
+    /// The type of the key.
+    #[arg(long, value_enum, default_value_t = Type::Ed25519)]
+    key_type: Type,
+    #[command(flatten)]
+    file: Generate,
+}
+
+/// As [`KeyType`], for arguments.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Type {
+    Ed25519,
+    P256,
+}
+
+impl From<Type> for KeyType {
+    fn from(key_type: Type) -> Self {
+        match key_type {
+            Type::Ed25519 => Self::Ed25519,
+            Type::P256 => Self::P256,
+        }
+    }
+}
+
+#[derive(Debug, clap::Args)]
 pub(crate) struct Show {
     /// The identity file.
     file: PathBuf,
@@ -53,56 +86,72 @@ pub(crate) struct Show {
 
 #[derive(Serialize)]
 struct Report<'a> {
-    identity: Identity,
+    identity: Principal,
     file: &'a Path,
 }
 
 pub(crate) fn run(command: Command) -> anyhow::Result<()> {
     match command {
-        Command::Generate(arguments) => generate(&arguments, IdentityKind::Node),
+        Command::Generate(arguments) => generate(&arguments, IdentityKind::Node, KeyType::Ed25519),
         Command::Show(arguments) => show(&arguments, IdentityKind::Node),
     }
 }
 
 pub(crate) fn run_initiator(command: InitiatorCommand) -> anyhow::Result<()> {
     match command {
-        InitiatorCommand::Generate(arguments) => generate(&arguments, IdentityKind::Initiator),
+        InitiatorCommand::Generate(GenerateKey { key_type, file }) => {
+            generate(&file, IdentityKind::Initiator, key_type.into())
+        }
         InitiatorCommand::Show(arguments) => show(&arguments, IdentityKind::Initiator),
     }
 }
 
-fn generate(arguments: &Generate, kind: IdentityKind) -> anyhow::Result<()> {
+pub(crate) fn run_authorizer(command: AuthorizerCommand) -> anyhow::Result<()> {
+    match command {
+        AuthorizerCommand::Generate(GenerateKey { key_type, file }) => {
+            generate(&file, IdentityKind::Authorizer, key_type.into())
+        }
+        AuthorizerCommand::Show(arguments) => show(&arguments, IdentityKind::Authorizer),
+    }
+}
+
+fn generate(arguments: &Generate, kind: IdentityKind, key_type: KeyType) -> anyhow::Result<()> {
     let Generate { out, json, passphrase } = arguments;
     // Before a passphrase is thought of, typed, and typed again.
     writable(out)?;
     let passphrase = passphrase.choose()?;
     let sealing = Progress::of(*json, "sealing the key under the passphrase");
-    let made = key_file::generate(out, kind, &passphrase, KdfParams::default(), &mut OsRng)?;
+    let made = key_file::generate(out, kind, key_type, &passphrase, KdfParams::default(), &mut OsRng)?;
     drop(sealing);
-    report(made.identity(), out, *json)
+    report(made.principal(), out, *json)
 }
 
 fn show(arguments: &Show, kind: IdentityKind) -> anyhow::Result<()> {
-    report(stated(&arguments.file, kind)?, &arguments.file, arguments.json)
+    report(read(&arguments.file, kind)?.stated(), &arguments.file, arguments.json)
 }
 
-/// The public identity in a file of this kind.
-pub(crate) fn stated(file: &Path, kind: IdentityKind) -> anyhow::Result<Identity> {
-    Ok(read(file, kind)?.stated_identity())
+/// The public identity in the file of a node.
+pub(crate) fn stated_node(file: &Path) -> anyhow::Result<Identity> {
+    key_file::stated_node(file).map_err(|error| advised(error, IdentityKind::Node))
 }
 
 /// A file of this kind, or what to do about there being none.
 pub(crate) fn read(file: &Path, kind: IdentityKind) -> anyhow::Result<KeyFile> {
+    KeyFile::read(file, kind).map_err(|error| advised(error, kind))
+}
+
+fn advised(error: IdentityError, kind: IdentityKind) -> anyhow::Error {
     let command = match kind {
         IdentityKind::Initiator => "quorate initiator generate",
+        IdentityKind::Authorizer => "quorate authorizer generate",
         _ => "quorate identity generate",
     };
-    KeyFile::read(file, kind).map_err(|error| match error {
+    match error {
         IdentityError::NotFound { .. } | IdentityError::NotAKeyFile { .. } => {
             anyhow::Error::from(error).context(Tip(format!("`{command} --out FILE` makes one")))
         }
         error => error.into(),
-    })
+    }
 }
 
 /// Sees to it that a new file can be made here, as far as that can be told.
@@ -119,6 +168,6 @@ fn writable(file: &Path) -> Result<(), Failure> {
     }
 }
 
-fn report(identity: Identity, file: &Path, json: bool) -> anyhow::Result<()> {
+fn report(identity: Principal, file: &Path, json: bool) -> anyhow::Result<()> {
     output::print(json, &Report { identity, file }, || identity.to_string())
 }

@@ -31,6 +31,7 @@ mod presign;
 mod progress;
 mod session;
 mod sign;
+mod signer;
 mod suggest;
 mod transaction;
 mod verify;
@@ -77,6 +78,9 @@ enum Command {
     /// Keys that may request.
     #[command(subcommand)]
     Initiator(identity::InitiatorCommand),
+    /// Keys that approve.
+    #[command(subcommand)]
+    Authorizer(identity::AuthorizerCommand),
     /// Make and show wallets, and their addresses.
     #[command(subcommand)]
     Wallet(wallet::Command),
@@ -177,6 +181,10 @@ async fn run(arguments: Arguments, joints: Joints) -> anyhow::Result<()> {
         Command::Initiator(command) => {
             output::log(verbose, "warn", Log::Brief);
             identity::run_initiator(command)
+        }
+        Command::Authorizer(command) => {
+            output::log(verbose, "warn", Log::Brief);
+            identity::run_authorizer(command)
         }
         Command::Wallet(command) => {
             output::log(verbose, "warn", Log::Brief);

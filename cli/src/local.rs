@@ -13,9 +13,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow, bail};
 use quorate_client::Client;
-use quorate_identity::key_file::{self, IdentityKind, KeyFile};
+use quorate_identity::key_file::{self, IdentityKind};
 use quorate_identity::peers::{Peer, Peers};
-use quorate_keys::{Identity, SigningIdentity};
+use quorate_keys::{Identity, KeyType, Principal, SigningPrincipal};
 use quorate_node::config::{Config, Overrides};
 use quorate_node::store::{KdfParams, Passphrase, Store};
 use quorate_node::{Joints, Node, Sockets};
@@ -60,7 +60,7 @@ impl LocalCluster {
         let _starting = Progress::of(quiet, format!("{count} nodes start and connect to each other"));
         let mut nodes = Vec::new();
         for ((number, identity), sockets) in (1..=count).zip(identities).zip(sockets) {
-            let config = config(folder, number, initiator.identity(), ahead)?;
+            let config = config(folder, number, initiator.principal(), ahead)?;
             let node = Node::start_on(sockets, config, peers.clone(), joints.clone())?;
             nodes.push(LocalNode { name: format!("node{number}"), identity, node });
         }
@@ -126,7 +126,7 @@ impl Drop for ScratchFolder {
 /// The files of a cluster, and the addresses at which its nodes will be reached.
 struct Prepared {
     identities: Vec<Identity>,
-    initiator: SigningIdentity,
+    initiator: SigningPrincipal,
     sockets: Vec<Sockets>,
     peers: Peers,
 }
@@ -196,9 +196,9 @@ fn open(folder: &Path, number: u16, passphrase: &Passphrase) -> anyhow::Result<I
     let file = folder.join("identity.json");
     // The cheapest allowed: the passphrase is a random key that lies next to the files.
     let identity = if file.exists() {
-        KeyFile::read(&file, IdentityKind::Node)?.stated_identity()
+        key_file::stated_node(&file)?
     } else {
-        key_file::generate(&file, IdentityKind::Node, passphrase, KdfParams::FLOOR, &mut OsRng)?.identity()
+        key_file::generate_node(&file, passphrase, KdfParams::FLOOR, &mut OsRng)?.identity()
     };
     let store = folder.join("store.redb");
     if !store.exists() {
@@ -207,13 +207,14 @@ fn open(folder: &Path, number: u16, passphrase: &Passphrase) -> anyhow::Result<I
     Ok(identity)
 }
 
-fn initiator(folder: &Path, passphrase: &Passphrase) -> anyhow::Result<SigningIdentity> {
+fn initiator(folder: &Path, passphrase: &Passphrase) -> anyhow::Result<SigningPrincipal> {
     let file = folder.join(INITIATOR_FILE);
     let kind = IdentityKind::Initiator;
     if file.exists() {
         Ok(key_file::load(&file, kind, passphrase)?)
     } else {
-        Ok(key_file::generate(&file, kind, passphrase, KdfParams::FLOOR, &mut OsRng)?)
+        let kdf = KdfParams::FLOOR;
+        Ok(key_file::generate(&file, kind, KeyType::Ed25519, passphrase, kdf, &mut OsRng)?)
     }
 }
 
@@ -249,7 +250,7 @@ const NOTHING_AHEAD: [(&str, &str); 3] =
     [("auxiliary_at_start", "false"), ("prime_pool", "0"), ("presign_pool", "0")];
 
 /// The settings of a node, but for where it listens.
-fn settings(folder: &Path, number: u16, initiator: Identity) -> [(&'static str, String); 7] {
+fn settings(folder: &Path, number: u16, initiator: Principal) -> [(&'static str, String); 7] {
     let own = node_folder(folder, number);
     let path = |path: PathBuf| path.display().to_string();
     [
@@ -263,7 +264,7 @@ fn settings(folder: &Path, number: u16, initiator: Identity) -> [(&'static str, 
     ]
 }
 
-fn config(folder: &Path, number: u16, initiator: Identity, ahead: bool) -> anyhow::Result<Config> {
+fn config(folder: &Path, number: u16, initiator: Principal, ahead: bool) -> anyhow::Result<Config> {
     let overrides = Overrides::new().set("listen", "127.0.0.1:0").set("api_listen", "127.0.0.1:0");
     let settings = settings(folder, number, initiator);
     let overrides = settings.into_iter().fold(overrides, |all, (key, value)| all.set(key, value));

@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Subcommand;
-use quorate_identity::key_file::{self, IdentityKind};
+use quorate_identity::key_file;
 use quorate_identity::peers::NodeName;
-use quorate_keys::Identity;
+use quorate_keys::{Identity, Principal};
 use quorate_node::config::{Config, ConfigError, LogFormat, Overrides, PassphraseSource};
 use quorate_node::store::{KdfParams, Store};
 use quorate_node::{Joints, Node};
@@ -66,9 +66,9 @@ pub(crate) struct Init {
     /// Where to serve the API.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080", value_parser = arguments::listen)]
     api_listen: SocketAddr,
-    /// A key that may request; once for each.
-    #[arg(long = "initiator", value_name = "IDENTITY")]
-    initiators: Vec<Identity>,
+    /// The public key of one that may request; once for each.
+    #[arg(long = "initiator", value_name = "KEY")]
+    initiators: Vec<Principal>,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -137,8 +137,8 @@ struct Settings<'a> {
     api_listen: SocketAddr,
     #[serde(skip_serializing_if = "Option::is_none")]
     passphrase_file: Option<PathBuf>,
-    #[serde(skip_serializing_if = "<[Identity]>::is_empty")]
-    initiators: &'a [Identity],
+    #[serde(skip_serializing_if = "<[Principal]>::is_empty")]
+    initiators: &'a [Principal],
 }
 
 fn init(arguments: &Init) -> anyhow::Result<()> {
@@ -169,7 +169,7 @@ fn init(arguments: &Init) -> anyhow::Result<()> {
     let mut files = Files(Vec::new());
     let kdf = KdfParams::default();
     let sealing = Progress::of(arguments.json, "sealing the identity and the store under the passphrase");
-    let identity = key_file::generate(&identity_path, IdentityKind::Node, &passphrase, kdf, &mut OsRng)?;
+    let identity = key_file::generate_node(&identity_path, &passphrase, kdf, &mut OsRng)?;
     files.0.push(identity_path);
     drop(Store::create(&db_path, &passphrase, kdf)?);
     files.0.push(db_path);

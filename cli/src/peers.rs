@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use clap::Subcommand;
-use quorate_identity::key_file::IdentityKind;
 use quorate_identity::peers::{NodeName, Peer, PeerAddress, Peers};
 use quorate_keys::Identity;
 use quorate_request::ClusterId;
@@ -87,7 +86,7 @@ impl Entry {
     fn peer(self) -> anyhow::Result<Peer> {
         let identity = match self.identity {
             Named::Directly(identity) => identity,
-            Named::InFile(file) => identity::stated(&file, IdentityKind::Node)?,
+            Named::InFile(file) => identity::stated_node(&file)?,
         };
         Ok(Peer { name: self.name, identity, address: self.address })
     }

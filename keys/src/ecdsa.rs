@@ -59,6 +59,15 @@ pub fn low_s(scheme: Scheme, signature: &Signature) -> Option<Signature> {
     }
 }
 
+/// The signature r‖s of one in DER (SEC 1, C.5), as key-management services and OpenSSL give it, on P-256.
+///
+/// Nothing when it is not in DER, or r or s not from 1 to n − 1. Whether s is low, and the signature valid, is not looked at.
+#[must_use]
+pub fn p256_from_der(der: &[u8]) -> Option<Signature> {
+    let signature = p256::ecdsa::Signature::from_der(der).ok()?;
+    Some(Signature::from_bytes(signature.to_bytes().into()))
+}
+
 /// Whether a signature is valid, with low s.
 pub(crate) fn verify<C: Weierstrass>(key: &[u8; 65], digest: &[u8; 32], signature: &Signature) -> bool {
     nonce_point::<C>(key, digest, signature).is_some()

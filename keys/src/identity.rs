@@ -1,4 +1,4 @@
-//! Ed25519 identities of nodes and clients.
+//! Ed25519 identities of nodes.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,7 +12,7 @@ use crate::lately;
 use crate::secret::Secret;
 use crate::strict;
 
-/// The secret key of a node or client.
+/// The secret key of a node.
 pub struct SigningIdentity(SigningKey);
 
 impl SigningIdentity {

@@ -1,8 +1,8 @@
-//! Ed25519 keys that this thread has decoded lately.
+//! Keys that this thread has decoded lately.
 //!
-//! A node reads the same few keys thousands of times a second: its peers' identities, its wallets' keys. To decode one
-//! takes a square root and an inversion, and to see that it is of prime order a scalar multiplication. What was found
-//! once needs no second proof. Everything here is public.
+//! A node reads the same few keys thousands of times a second: its peers' identities, its wallets' keys, its initiators'.
+//! To decode one of Ed25519 takes a square root and an inversion, and to see that it is of prime order a scalar
+//! multiplication; one of P-256 takes a square root. What was found once needs no second proof. Everything here is public.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -11,6 +11,7 @@ use curve25519_dalek::edwards::CompressedEdwardsY;
 use ed25519_dalek::VerifyingKey;
 
 use crate::public_key::InvalidPublicKey;
+use crate::weierstrass;
 
 /// A key has its place among one shelf's; the one that came first makes room.
 const SHELVES: usize = 32;
@@ -23,8 +24,13 @@ struct Known {
     prime_order: bool,
 }
 
+/// A point of P-256: compressed, and with both coordinates.
+type KnownP256 = ([u8; 33], [u8; 65]);
+
 thread_local! {
     static LATELY: RefCell<Vec<VecDeque<Known>>> = const { RefCell::new(Vec::new()) };
+    /// Far fewer than those: one for each initiator. So one shelf is enough.
+    static LATELY_P256: RefCell<VecDeque<KnownP256>> = const { RefCell::new(VecDeque::new()) };
 }
 
 fn shelf(bytes: &[u8; 32]) -> usize {
@@ -73,6 +79,22 @@ pub(crate) fn decode_prime_order(bytes: &[u8; 32]) -> Result<VerifyingKey, Inval
     Ok(key)
 }
 
+/// The uncompressed form of the point of P-256 with this compressed one.
+pub(crate) fn decode_p256(compressed: &[u8; 33]) -> Option<[u8; 65]> {
+    LATELY_P256.with_borrow_mut(|lately| {
+        if let Some((_, known)) = lately.iter().find(|(known, _)| known == compressed) {
+            return Some(*known);
+        }
+        let point = weierstrass::decode::<p256::NistP256>(compressed)?;
+        let uncompressed = weierstrass::uncompress::<p256::NistP256>(&point)?;
+        if lately.len() >= SHELVES {
+            lately.pop_front();
+        }
+        lately.push_back((*compressed, uncompressed));
+        Some(uncompressed)
+    })
+}
+
 fn decode_afresh(bytes: &[u8; 32]) -> Result<VerifyingKey, InvalidPublicKey> {
     let point = CompressedEdwardsY(*bytes).decompress().ok_or(InvalidPublicKey::NotAPoint)?;
     // Only compressing the point again tells whether y was reduced. One key with two encodings would be two keys.
@@ -113,6 +135,24 @@ mod tests {
                 assert_eq!(decode_prime_order(bytes).unwrap().to_edwards(), *point);
                 assert_eq!(decode(bytes).unwrap().as_bytes(), bytes);
             }
+        }
+    }
+
+    #[test]
+    fn a_point_of_p256_is_the_same_again_when_others_have_pushed_it_out() {
+        use p256::{ProjectivePoint, Scalar};
+        let encoded = |scalar: u64| {
+            let point = (ProjectivePoint::GENERATOR * Scalar::from(scalar)).to_affine();
+            let compressed = weierstrass::compress::<p256::NistP256>(&point).unwrap();
+            (compressed, weierstrass::uncompress::<p256::NistP256>(&point).unwrap())
+        };
+        let points: Vec<_> = (1..100).map(encoded).collect();
+        for _ in 0..2 {
+            for (compressed, uncompressed) in &points {
+                assert_eq!(decode_p256(compressed).as_ref(), Some(uncompressed));
+                assert_eq!(decode_p256(compressed).as_ref(), Some(uncompressed));
+            }
+            assert_eq!(decode_p256(&[0; 33]), None);
         }
     }
 

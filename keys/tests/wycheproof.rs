@@ -1,9 +1,10 @@
-//! Wycheproof's vectors: for Ed25519 through public keys and through identities, for ECDSA through public keys.
+//! Wycheproof's vectors: for Ed25519 through public keys and through identities, for ECDSA through public keys, on P-256
+//! through principals, too.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests")]
 
 use der::{Decode, Reader, SliceReader, asn1::UintRef};
-use quorate_keys::{Identity, PublicKey, Scheme, Signature, ecdsa};
+use quorate_keys::{Identity, Principal, PublicKey, Scheme, Signature, ecdsa};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -80,6 +81,13 @@ fn judge(scheme: Scheme, vectors: &str) -> Count {
             let is_low = given == low;
             assert_eq!(accepted(low), valid, "{told}");
             assert_eq!(accepted(given), valid && is_low, "{told}");
+            if scheme == Scheme::EcdsaP256 {
+                let principal = Principal::from_bytes(&key.compressed().unwrap()).unwrap();
+                let given = ecdsa::p256_from_der(&bytes(&test["sig"]));
+                let accepted = given
+                    .is_some_and(|signature| principal.verify(&bytes(&test["msg"]), signature.as_bytes()));
+                assert_eq!(accepted, valid, "{told}");
+            }
             count.judged += 1;
             count.valid += u64::from(valid);
             count.high_s += u64::from(valid && !is_low);

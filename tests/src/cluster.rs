@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use quorate_client::{Client, RetryPolicy};
 use quorate_identity::key_file::{self, IdentityKind};
 use quorate_identity::peers::Peers;
-use quorate_keys::SigningIdentity;
+use quorate_keys::SigningPrincipal;
 use quorate_node::config::PassphraseSource;
 use quorate_request::{ClusterId, KeygenRequest, KeygenResponse, SignRequest, WalletId, WalletView};
 use tempfile::TempDir;
@@ -105,7 +105,7 @@ impl Setup {
 
         let peers_file = path.join("peers.yaml");
         let nodes: Vec<_> = (1..=self.count).map(|number| self.node(path, number)).collect();
-        let initiator_id = initiator.identity().to_string();
+        let initiator_id = initiator.principal().to_string();
         let inits = nodes.iter().map(|node| init(node, &peers_file, &initiator_id));
         futures_in_order(inits).await;
         let mut arguments = vec!["peers".to_owned(), "generate".to_owned()];
@@ -189,7 +189,7 @@ pub struct Cluster {
     /// Its id.
     pub id: ClusterId,
     /// The key that all nodes take requests from.
-    pub initiator: SigningIdentity,
+    pub initiator: SigningPrincipal,
     /// Its peers file.
     pub peers_file: PathBuf,
     /// The initiator's file; its passphrase is in `initiator.passphrase` next to it.
@@ -234,8 +234,9 @@ impl Cluster {
 
     /// The initiator's key once more.
     #[must_use]
-    pub fn initiator(&self) -> SigningIdentity {
-        SigningIdentity::from_seed(&self.initiator.seed())
+    pub fn initiator(&self) -> SigningPrincipal {
+        let key_type = self.initiator.principal().key_type();
+        SigningPrincipal::from_secret(key_type, &self.initiator.secret()).unwrap()
     }
 
     /// A client that asks these nodes, in this order, with usual patience.

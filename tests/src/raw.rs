@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use http::HeaderMap;
-use quorate_keys::SigningIdentity;
+use quorate_keys::SigningPrincipal;
 use quorate_request::{ClusterId, ErrorBody, Operation, RequestId, SignedRequest};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub struct Raw {
     address: String,
     cluster: ClusterId,
-    initiator: SigningIdentity,
+    initiator: SigningPrincipal,
 }
 
 /// What a node answered.
@@ -89,7 +89,7 @@ impl Draft {
     /// # Panics
     /// When nobody could sign it.
     #[must_use]
-    pub fn sign(&self, initiator: &SigningIdentity, cluster: ClusterId) -> SignedRequest {
+    pub fn sign(&self, initiator: &SigningPrincipal, cluster: ClusterId) -> SignedRequest {
         let time = |seconds: i64| {
             let span = Duration::from_secs(seconds.unsigned_abs());
             let now = SystemTime::now();
@@ -114,7 +114,7 @@ pub fn path_of(operation: &Operation) -> String {
 }
 
 impl Raw {
-    pub(crate) fn new(address: &str, cluster: ClusterId, initiator: SigningIdentity) -> Self {
+    pub(crate) fn new(address: &str, cluster: ClusterId, initiator: SigningPrincipal) -> Self {
         Self { address: address.to_owned(), cluster, initiator }
     }
 

@@ -43,7 +43,7 @@ impl ProcessCluster {
             let log = File::create(&log).with_context(|| log.display().to_string())?;
             let mut command = Command::new(&program);
             command.args(["node", "start"]);
-            for (key, value) in settings(folder, number, initiator.identity()) {
+            for (key, value) in settings(folder, number, initiator.principal()) {
                 command.arg("--set").arg(format!("{key}={value}"));
             }
             for (key, value) in NOTHING_AHEAD {

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use quorate_identity::envelope::Passphrase;
-use quorate_identity::key_file::{self, IdentityKind};
+use quorate_identity::key_file;
 use quorate_identity::peers::Peers;
 use quorate_keys::Identity;
 use quorate_node::config::{Config, Overrides, PassphraseSource};
@@ -130,7 +130,7 @@ fn checks(config: &Config, source: PassphraseSource) -> Vec<Check> {
         }
     }
 
-    let stated = crate::identity::stated(&config.identity_path, IdentityKind::Node);
+    let stated = crate::identity::stated_node(&config.identity_path);
     let listed = peers.as_ref().and_then(|peers| peers.by_name(config.node_id.as_str()));
     match (&stated, listed.map(|peer| peer.identity)) {
         (Err(error), _) => add("identity", State::Error, with_causes(error)),
@@ -197,7 +197,7 @@ fn passphrase(config: &Config, identity: Option<Identity>, source: PassphraseSou
     if identity.is_none() {
         return (State::Ok, format!("{place}: not tried, without an identity"));
     }
-    match key_file::load(&config.identity_path, IdentityKind::Node, &passphrase) {
+    match key_file::load_node(&config.identity_path, &passphrase) {
         Ok(_) => (State::Ok, format!("{place}: opens the identity")),
         Err(error) => (State::Error, format!("{place}: {error}")),
     }

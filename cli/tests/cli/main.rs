@@ -6,6 +6,7 @@ mod commands;
 mod golden;
 mod node;
 mod output;
+mod signer;
 mod terminal;
 
 use std::process::{Command, Stdio};

@@ -6,13 +6,13 @@ use http::Uri;
 use quorate_identity::envelope::Passphrase;
 use quorate_identity::key_file::{self, IdentityKind};
 use quorate_identity::peers::Peers;
-use quorate_keys::SigningIdentity;
 use quorate_request::ClusterId;
 
 use crate::client::{Client, Signer};
 use crate::error::SetupError;
 use crate::exchange::Exchange;
 use crate::retry::RetryPolicy;
+use crate::signer::RequestSigner;
 use crate::tls::Authorities;
 
 /// A client to be made.
@@ -54,12 +54,15 @@ impl ClientBuilder {
         self
     }
 
-    /// A client that signs with this initiator key, for the nodes of this cluster.
+    /// A client that signs with this initiator key, for the nodes of this cluster: a [`SigningPrincipal`] in memory, or one that
+    /// is held elsewhere.
+    ///
+    /// [`SigningPrincipal`]: quorate_keys::SigningPrincipal
     ///
     /// # Errors
     /// The caller's misuse: no endpoint, or one that is none. For `https://`, that no authorities are found.
-    pub fn signing(self, cluster: ClusterId, initiator: SigningIdentity) -> Result<Client, SetupError> {
-        self.build(Some(Signer { cluster, initiator }))
+    pub fn signing(self, cluster: ClusterId, initiator: impl RequestSigner) -> Result<Client, SetupError> {
+        self.build(Some(Signer { cluster, initiator: Box::new(initiator) }))
     }
 
     /// A client that signs with the initiator key in a file, for the nodes of the cluster in a peers file.

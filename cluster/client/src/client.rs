@@ -10,10 +10,10 @@ use std::time::{Duration, Instant, SystemTime};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use quorate_identity::envelope::Passphrase;
-use quorate_keys::{Identity, SigningIdentity};
+use quorate_keys::Principal;
 use quorate_request::{
     ClusterId, ErrorBody, ErrorCode, Health, KeygenRequest, KeygenResponse, NodeView, Operation, Readiness,
-    RequestId, SessionView, SignRequest, SignResponse, SignedRequest, Taken, WalletId, WalletView, paths,
+    RequestId, SessionView, SignRequest, SignResponse, Taken, UnsignedRequest, WalletId, WalletView, paths,
 };
 use rand_core::OsRng;
 use serde::Serialize;
@@ -23,6 +23,7 @@ use crate::builder::ClientBuilder;
 use crate::error::{ClientError, SetupError};
 use crate::events::SessionEvents;
 use crate::exchange::{Answer, Exchange, Opened, Outgoing};
+use crate::signer::{RequestSigner, SignerError};
 use crate::verification::{InvalidWallet, PinnedWallet};
 
 /// How long nodes may take to hear of a wallet that was made, until it is said that they don't confirm it.
@@ -49,7 +50,7 @@ struct Inner {
 /// Whose requests these are, and for which cluster.
 pub(crate) struct Signer {
     pub(crate) cluster: ClusterId,
-    pub(crate) initiator: SigningIdentity,
+    pub(crate) initiator: Box<dyn RequestSigner>,
 }
 
 impl Client {
@@ -60,7 +61,7 @@ impl Client {
     pub fn new(
         endpoints: Vec<Uri>,
         cluster: ClusterId,
-        initiator: SigningIdentity,
+        initiator: impl RequestSigner,
     ) -> Result<Self, SetupError> {
         Self::builder(endpoints).signing(cluster, initiator)
     }
@@ -109,8 +110,8 @@ impl Client {
     }
 
     /// The public key with which this client signs its requests; none if a gateway signs them.
-    pub fn initiator(&self) -> Option<Identity> {
-        self.inner.signer.as_ref().map(|signer| signer.initiator.identity())
+    pub fn initiator(&self) -> Option<Principal> {
+        self.inner.signer.as_ref().map(|signer| signer.initiator.principal())
     }
 
     /// Makes a wallet. Without `session_id` the request gets a fresh one. The answer is held against the request; that the
@@ -139,7 +140,8 @@ impl Client {
         let invalid = |reason| ClientError::InvalidWallet { wallet: made.wallet_id.clone(), reason };
         let until = Instant::now() + CONFIRMATION;
         loop {
-            let answers = self.inner.exchange.ask_each(&self.reading(&paths::wallet(&made.wallet_id))?).await;
+            let reading = self.reading(&paths::wallet(&made.wallet_id)).await?;
+            let answers = self.inner.exchange.ask_each(&reading).await;
             let of = answers.len();
             let (mut pinned, mut by, mut unknown, mut failed) = (None, 0, 0, None);
             for answer in answers {
@@ -349,7 +351,7 @@ impl Client {
         let outgoing = Outgoing {
             method: Method::POST,
             target: target.to_owned(),
-            headers: self.signature(operation, id, &body, deadline)?,
+            headers: self.signature(operation, id, &body, deadline).await?,
             body,
             timeout,
             deadline,
@@ -362,7 +364,7 @@ impl Client {
     /// # Errors
     /// Any answer of a node is `Ok`, whatever its status.
     pub async fn read(&self, target: &str) -> Result<Answer, ClientError> {
-        self.inner.exchange.ask(&self.reading(target)?).await
+        self.inner.exchange.ask(&self.reading(target).await?).await
     }
 
     /// Reads a path that needs no signature.
@@ -375,17 +377,18 @@ impl Client {
 
     /// Reads a path of the API, signed, as events.
     pub(crate) async fn open(&self, target: &str) -> Result<Opened, ClientError> {
-        let mut outgoing = self.reading(target)?;
+        let mut outgoing = self.reading(target).await?;
         outgoing.headers.insert(http::header::ACCEPT, HeaderValue::from_static(paths::EVENTS));
         self.inner.exchange.open(&outgoing).await
     }
 
     /// A signed read.
-    fn reading(&self, target: &str) -> Result<Outgoing, ClientError> {
+    async fn reading(&self, target: &str) -> Result<Outgoing, ClientError> {
         let operation =
             Operation::read(target).map_err(|_| ClientError::InvalidRequest(format!("path {target:?}")))?;
         let deadline = self.inner.exchange.policy().deadline;
-        Ok(self.getting(target, self.signature(operation, fresh_id(), &Bytes::new(), deadline)?))
+        let headers = self.signature(operation, fresh_id(), &Bytes::new(), deadline).await?;
+        Ok(self.getting(target, headers))
     }
 
     fn getting(&self, target: &str, headers: HeaderMap) -> Outgoing {
@@ -396,7 +399,7 @@ impl Client {
     }
 
     /// Signs once; what is repeated is the identical request. Nothing for a gateway, which signs itself.
-    fn signature(
+    async fn signature(
         &self,
         operation: Operation,
         id: RequestId,
@@ -409,8 +412,13 @@ impl Client {
         let now = SystemTime::now();
         let lifetime = deadline.saturating_add(MARGIN).min(quorate_request::MAX_LIFETIME);
         let expires = now + lifetime;
-        let signed = SignedRequest::sign(initiator, *cluster, operation, id, now, expires, body.clone())?;
-        Ok(signed.to_http())
+        let principal = initiator.principal();
+        let unsigned = UnsignedRequest::new(principal, *cluster, operation, id, now, expires, body.clone())?;
+        let signature = initiator.sign(unsigned.signature_base()).await?;
+        if initiator.is_verified() && !principal.verify(unsigned.signature_base(), &signature) {
+            return Err(SignerError::OtherKey { principal }.into());
+        }
+        Ok(unsigned.with_signature(signature).to_http())
     }
 }
 

@@ -5,6 +5,7 @@ use quorate_identity::key_file::IdentityError;
 use quorate_identity::peers::PeersError;
 use quorate_request::{ErrorBody, SignError, WalletId};
 
+use crate::signer::SignerError;
 use crate::tls::AuthoritiesError;
 use crate::verification::{InvalidWallet, Unverified};
 
@@ -52,6 +53,9 @@ pub enum ClientError {
         /// What is wrong with it.
         reason: InvalidWallet,
     },
+    /// The request was not signed, and not sent.
+    #[error(transparent)]
+    Signer(#[from] SignerError),
     /// The request can't be made: misuse by the caller.
     #[error("the request can't be made: {0}")]
     InvalidRequest(String),

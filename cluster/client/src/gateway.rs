@@ -205,6 +205,12 @@ fn respond(result: Result<Answer, ClientError>, id: Option<RequestId>) -> Respon
     let error = match result {
         Ok(answer) => return api::json_bytes(answer.status, answer.body),
         Err(ClientError::InvalidRequest(reason)) => ErrorBody::new(ErrorCode::MalformedRequest, reason),
+        Err(ClientError::Signer(error)) => {
+            // What it is run with is no caller's business.
+            tracing::error!(%error, "a request was not signed");
+            let text = "the gateway could not sign the request with its initiator key: its log says why";
+            ErrorBody::new(ErrorCode::ClusterUnreachable, text)
+        }
         Err(error) => ErrorBody::new(ErrorCode::ClusterUnreachable, error.to_string()),
     };
     refuse(&match id {

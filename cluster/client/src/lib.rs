@@ -2,6 +2,7 @@
 //!
 //! - [`Client`] is the library for back ends: typed calls, signed with an initiator key, repeated over
 //!   several nodes under one request id, so that a repetition never makes a second wallet or signature.
+//! - [`RequestSigner`] is what signs: a key in memory, a program ([`SignerCommand`]), or a back end's own way to its key.
 //! - [`verification`] holds answers against a wallet that the caller has pinned.
 //! - [`gateway`] is a proxy that holds such a client and serves the plain HTTP API to callers who can't sign.
 //!
@@ -37,6 +38,7 @@ mod events;
 mod exchange;
 pub mod gateway;
 mod retry;
+mod signer;
 mod tls;
 pub mod verification;
 
@@ -46,6 +48,7 @@ pub use error::{ClientError, InvalidEndpoint, SetupError};
 pub use events::SessionEvents;
 pub use exchange::{Answer, is_endpoint};
 pub use retry::RetryPolicy;
+pub use signer::{RequestSigner, SignatureFuture, SignerCommand, SignerError};
 pub use tls::{Authorities, AuthoritiesError};
 pub use verification::PinnedWallet;
 
@@ -57,8 +60,8 @@ pub use quorate_identity::envelope::{EmptyPassphrase, Passphrase};
 pub use quorate_identity::key_file::IdentityError;
 pub use quorate_identity::peers::{PeersError, PeersFault};
 pub use quorate_keys::{
-    ChainCode, Curve, DerivationPath, GroupKey, Identity, PublicKey, Scheme, Secret, Signature,
-    SigningIdentity,
+    ChainCode, Curve, DerivationPath, GroupKey, Identity, InvalidPrincipal, KeyType, Principal, PublicKey,
+    Scheme, Secret, Signature, SigningIdentity, SigningPrincipal,
 };
 pub use quorate_request::{
     AddressView, Allowance, AuxiliaryRequest, AuxiliaryResponse, CaughtView, ClusterId, ErrorBody, ErrorCode,

@@ -152,9 +152,9 @@ async fn a_client_of_files_signs_with_the_key_in_them() {
     let in_folder = |name: &str| folder.path().join(name);
     let passphrase = |text: &str| Passphrase::new(text.into()).unwrap();
     for (file, kind) in [("initiator", IdentityKind::Initiator), ("node", IdentityKind::Node)] {
-        let key = initiator();
         let right = passphrase("right");
-        key_file::save_new(&in_folder(file), kind, &key, &right, KdfParams::FLOOR, &mut OsRng).unwrap();
+        key_file::save_new(&in_folder(file), kind, &initiator().into(), &right, KdfParams::FLOOR, &mut OsRng)
+            .unwrap();
     }
     let (name, address) = ("node1".parse().unwrap(), "10.0.0.1:7000".parse().unwrap());
     let peers = vec![Peer { name, identity: initiator().identity(), address }];
@@ -165,7 +165,7 @@ async fn a_client_of_files_signs_with_the_key_in_them() {
         Client::from_files(endpoints, in_folder(initiator), in_folder(peers), &passphrase(secret))
     };
     let client = open("initiator", "peers", "right").unwrap();
-    assert_eq!(client.initiator(), Some(initiator().identity()));
+    assert_eq!(client.initiator(), Some(initiator().identity().into()));
     assert_eq!(client.wallets().await.unwrap().len(), 1);
     let wrong = open("initiator", "peers", "wrong").unwrap_err();
     assert!(matches!(wrong, SetupError::Initiator(IdentityError::WrongPassphrase { .. })), "{wrong}");

@@ -1,15 +1,16 @@
-//! The key of a node or an initiator on disk: an Ed25519 secret, sealed under the passphrase.
+//! The key of a node, an initiator or an authorizer on disk, sealed under the passphrase.
 //!
 //! ```json
 //! {"format": 1, "kind": "node identity", "identity": "0x…", "sealed": "0x…"}
 //! ```
-//! The public identity is beside the sealed secret, so that it can be shown without the passphrase; on loading it must
-//! be the one that the secret gives. `sealed` is the envelope that also guards the store's data key
-//! ([`crate::envelope`]), under another kind, so that neither can be taken for the other.
+//! The public key is beside the sealed secret, so that it can be shown without the passphrase; on loading it must
+//! be the one that the secret gives. Its length says which type of key this is: 64 digits are Ed25519, 66 are P-256, which no
+//! node has. `sealed` is the envelope that also guards the store's data key ([`crate::envelope`]), under another kind, so that
+//! neither can be taken for the other.
 
 use crate::envelope::{EnvelopeError, KdfParams, Passphrase, open as open_envelope, seal as seal_envelope};
 use crate::files;
-use quorate_keys::{Identity, Secret, SigningIdentity};
+use quorate_keys::{Identity, KeyType, Principal, Secret, SigningIdentity, SigningPrincipal};
 use rand_core::{CryptoRng, RngCore};
 use serde::{Deserialize, Serialize};
 use std::io::{self, Read as _};
@@ -18,23 +19,26 @@ use std::path::{Path, PathBuf};
 const FORMAT: u32 = 1;
 const MAX_FILE: u64 = 64 * 1024;
 
-/// Whose identity a file holds. Bound to the secret: an initiator's key is not accepted as a node's.
+/// Whose key a file holds. Bound to the secret: an initiator's key is not accepted as a node's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum IdentityKind {
-    /// A node's: its TLS key and the key of its envelopes.
+    /// A node's: its TLS key and the key of its envelopes. Always Ed25519.
     Node,
     /// A client's, allowed to request.
     Initiator,
+    /// That of somebody who approves what others request.
+    Authorizer,
 }
 
 impl IdentityKind {
-    const ALL: [Self; 2] = [Self::Node, Self::Initiator];
+    const ALL: [Self; 3] = [Self::Node, Self::Initiator, Self::Authorizer];
 
     const fn name(self) -> &'static str {
         match self {
             Self::Node => "node identity",
             Self::Initiator => "initiator identity",
+            Self::Authorizer => "authorizer identity",
         }
     }
 
@@ -44,6 +48,7 @@ impl IdentityKind {
         match self {
             Self::Node => "a node's identity",
             Self::Initiator => "an initiator's key",
+            Self::Authorizer => "an authorizer's key",
         }
     }
 }
@@ -130,6 +135,12 @@ pub enum IdentityError {
         /// The newest understood here.
         supported: u32,
     },
+    /// Nodes have another type of key.
+    #[error("identity file {}: a node's identity is an Ed25519 key", .path.display())]
+    NotForNodes {
+        /// The file.
+        path: PathBuf,
+    },
     /// Key derivation parameters that are not accepted, or a failing primitive.
     #[error("identity file {}: {detail}", .path.display())]
     Sealing {
@@ -149,41 +160,60 @@ struct IdentityFile {
     sealed: String,
 }
 
-/// Makes a new identity and writes it to `path`.
+/// Makes a new key and writes it to `path`.
 ///
 /// # Errors
-/// When the file is there already or cannot be written.
+/// When the file is there already or cannot be written, or no such type of key is for a node.
 pub fn generate(
     path: &Path,
     kind: IdentityKind,
+    key_type: KeyType,
+    passphrase: &Passphrase,
+    kdf: KdfParams,
+    rng: &mut (impl RngCore + CryptoRng),
+) -> Result<SigningPrincipal, IdentityError> {
+    let key = SigningPrincipal::generate(key_type, rng);
+    save_new(path, kind, &key, passphrase, kdf, rng)?;
+    Ok(key)
+}
+
+/// Makes the identity of a new node and writes it to `path`.
+///
+/// # Errors
+/// When the file is there already or cannot be written.
+pub fn generate_node(
+    path: &Path,
     passphrase: &Passphrase,
     kdf: KdfParams,
     rng: &mut (impl RngCore + CryptoRng),
 ) -> Result<SigningIdentity, IdentityError> {
-    let identity = SigningIdentity::generate(rng);
-    save_new(path, kind, &identity, passphrase, kdf, rng)?;
-    Ok(identity)
+    let key = generate(path, IdentityKind::Node, KeyType::Ed25519, passphrase, kdf, rng)?;
+    key.into_identity().ok_or_else(|| IdentityError::NotForNodes { path: path.to_path_buf() })
 }
 
-/// Writes an identity to a new file.
+/// Writes a key to a new file.
 ///
 /// # Errors
-/// When the file is there already or cannot be written.
+/// When the file is there already or cannot be written, or no such type of key is for a node.
 pub fn save_new(
     path: &Path,
     kind: IdentityKind,
-    identity: &SigningIdentity,
+    key: &SigningPrincipal,
     passphrase: &Passphrase,
     kdf: KdfParams,
     rng: &mut (impl RngCore + CryptoRng),
 ) -> Result<(), IdentityError> {
-    let seed = identity.seed();
-    let sealed = seal_envelope(kind.name(), passphrase, kdf, seed.expose().as_slice(), rng)
+    let principal = key.principal();
+    if kind == IdentityKind::Node && principal.identity().is_none() {
+        return Err(IdentityError::NotForNodes { path: path.to_path_buf() });
+    }
+    let secret = key.secret();
+    let sealed = seal_envelope(kind.name(), passphrase, kdf, secret.expose().as_slice(), rng)
         .map_err(|error| envelope_error(path, error))?;
     let file = IdentityFile {
         format: FORMAT,
         kind: kind.name().to_owned(),
-        identity: identity.identity().to_string(),
+        identity: principal.to_string(),
         sealed: format!("0x{}", hex::encode(sealed)),
     };
     let mut text = serde_json::to_string_pretty(&file)
@@ -195,7 +225,7 @@ pub fn save_new(
     })
 }
 
-/// Loads the identity at `path`.
+/// Loads the key at `path`.
 ///
 /// Derives a key from the passphrase: a tenth of a second of one core, not for an async worker thread.
 ///
@@ -205,8 +235,26 @@ pub fn load(
     path: &Path,
     kind: IdentityKind,
     passphrase: &Passphrase,
-) -> Result<SigningIdentity, IdentityError> {
+) -> Result<SigningPrincipal, IdentityError> {
     KeyFile::read(path, kind)?.open(passphrase)
+}
+
+/// Loads the identity of a node at `path`, as [`load`] does.
+///
+/// # Errors
+/// Names the file and tells damage from a wrong passphrase.
+pub fn load_node(path: &Path, passphrase: &Passphrase) -> Result<SigningIdentity, IdentityError> {
+    let key = load(path, IdentityKind::Node, passphrase)?;
+    key.into_identity().ok_or_else(|| IdentityError::NotForNodes { path: path.to_path_buf() })
+}
+
+/// Reads the public identity that the file of a node states. Without the passphrase nothing vouches for it.
+///
+/// # Errors
+/// As [`KeyFile::read`].
+pub fn stated_node(path: &Path) -> Result<Identity, IdentityError> {
+    let stated = KeyFile::read(path, IdentityKind::Node)?.stated();
+    stated.identity().ok_or_else(|| IdentityError::NotForNodes { path: path.to_path_buf() })
 }
 
 /// A file that was read and is one of its kind. Its secret is still sealed, so that a passphrase need not be asked for what
@@ -215,7 +263,7 @@ pub fn load(
 pub struct KeyFile {
     path: PathBuf,
     kind: IdentityKind,
-    stated: Identity,
+    stated: Principal,
     sealed: Vec<u8>,
 }
 
@@ -253,9 +301,9 @@ impl KeyFile {
         Ok(Self { path: path.to_path_buf(), kind, stated, sealed })
     }
 
-    /// The public identity that the file states. Without the passphrase nothing vouches for it.
+    /// The public key that the file states. Without the passphrase nothing vouches for it.
     #[must_use]
-    pub const fn stated_identity(&self) -> Identity {
+    pub const fn stated(&self) -> Principal {
         self.stated
     }
 
@@ -263,23 +311,24 @@ impl KeyFile {
     ///
     /// # Errors
     /// Names the file and tells damage from a wrong passphrase.
-    pub fn open(&self, passphrase: &Passphrase) -> Result<SigningIdentity, IdentityError> {
+    pub fn open(&self, passphrase: &Passphrase) -> Result<SigningPrincipal, IdentityError> {
         let damaged =
             |detail: &str| IdentityError::Damaged { path: self.path.clone(), detail: detail.to_owned() };
-        let seed = open_envelope(self.kind.name(), passphrase, &self.sealed)
+        let secret = open_envelope(self.kind.name(), passphrase, &self.sealed)
             .map_err(|error| envelope_error(&self.path, error))?;
-        let seed = <[u8; 32]>::try_from(seed.expose().as_slice())
+        let secret = <[u8; 32]>::try_from(secret.expose().as_slice())
             .map(Secret::new)
             .map_err(|_| damaged("the sealed secret has the wrong length"))?;
-        let identity = SigningIdentity::from_seed(&seed);
-        if identity.identity() != self.stated {
+        let key = SigningPrincipal::from_secret(self.stated.key_type(), &secret)
+            .map_err(|_| damaged("the sealed secret is no key"))?;
+        if key.principal() != self.stated {
             return Err(damaged("the identity it states is not the one of its secret"));
         }
-        Ok(identity)
+        Ok(key)
     }
 }
 
-fn parse(path: &Path, kind: IdentityKind, bytes: &[u8]) -> Result<(IdentityFile, Identity), IdentityError> {
+fn parse(path: &Path, kind: IdentityKind, bytes: &[u8]) -> Result<(IdentityFile, Principal), IdentityError> {
     let damaged = |detail: String| IdentityError::Damaged { path: path.to_path_buf(), detail };
     if bytes.is_empty() {
         return Err(IdentityError::Empty { path: path.to_path_buf(), expected: kind });
@@ -308,9 +357,12 @@ fn parse(path: &Path, kind: IdentityKind, bytes: &[u8]) -> Result<(IdentityFile,
         let found = found.ok_or_else(|| damaged(format!("it is of no known kind, {:?}", file.kind)))?;
         return Err(IdentityError::WrongKind { path: path.to_path_buf(), found, expected: kind });
     }
-    let identity =
+    let stated: Principal =
         file.identity.parse().map_err(|error| damaged(format!("the identity it states is none: {error}")))?;
-    Ok((file, identity))
+    if kind == IdentityKind::Node && stated.identity().is_none() {
+        return Err(damaged("the identity it states is no Ed25519 key".to_owned()));
+    }
+    Ok((file, stated))
 }
 
 fn envelope_error(path: &Path, error: EnvelopeError) -> IdentityError {
@@ -345,14 +397,12 @@ mod tests {
     fn home() -> Home {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("identity.json");
-        let identity =
-            generate(&path, IdentityKind::Node, &passphrase("correct"), KdfParams::FLOOR, &mut OsRng)
-                .unwrap();
+        let identity = generate_node(&path, &passphrase("correct"), KdfParams::FLOOR, &mut OsRng).unwrap();
         Home { _folder: folder, path, identity }
     }
 
     fn reload(path: &Path) -> Result<SigningIdentity, IdentityError> {
-        load(path, IdentityKind::Node, &passphrase("correct"))
+        load_node(path, &passphrase("correct"))
     }
 
     #[test]
@@ -361,8 +411,7 @@ mod tests {
         let loaded = reload(&home.path).unwrap();
         assert_eq!(loaded.identity(), home.identity.identity());
         assert!(home.identity.identity().verify(b"message", &loaded.sign(b"message")));
-        let file = KeyFile::read(&home.path, IdentityKind::Node).unwrap();
-        assert_eq!(file.stated_identity(), loaded.identity());
+        assert_eq!(stated_node(&home.path).unwrap(), loaded.identity());
         let mode = || fs::metadata(&home.path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(), 0o600);
         fs::set_permissions(&home.path, fs::Permissions::from_mode(0o640)).unwrap();
@@ -381,8 +430,7 @@ mod tests {
     #[test]
     fn it_is_never_overwritten() {
         let home = home();
-        let error =
-            generate(&home.path, IdentityKind::Node, &passphrase("other"), KdfParams::FLOOR, &mut OsRng);
+        let error = generate_node(&home.path, &passphrase("other"), KdfParams::FLOOR, &mut OsRng);
         assert!(matches!(error, Err(IdentityError::AlreadyExists { .. })));
         assert_eq!(reload(&home.path).unwrap().identity(), home.identity.identity());
     }
@@ -390,7 +438,7 @@ mod tests {
     #[test]
     fn a_wrong_passphrase_is_told_from_damage_and_both_name_the_file() {
         let home = home();
-        let error = load(&home.path, IdentityKind::Node, &passphrase("wrong")).unwrap_err();
+        let error = load_node(&home.path, &passphrase("wrong")).unwrap_err();
         assert!(matches!(error, IdentityError::WrongPassphrase { .. }));
         assert!(error.to_string().contains("identity.json"), "{error}");
 
@@ -411,6 +459,55 @@ mod tests {
             let error = reload(&home.path).unwrap_err();
             assert!(matches!(error, IdentityError::Damaged { .. }), "{error}");
             assert!(error.to_string().contains("identity.json"), "{error}");
+        }
+    }
+
+    #[test]
+    fn initiators_and_authorizers_have_keys_of_either_type_and_nodes_have_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let (right, kdf) = (passphrase("correct"), KdfParams::FLOOR);
+        for kind in [IdentityKind::Initiator, IdentityKind::Authorizer] {
+            for key_type in KeyType::ALL {
+                let path = folder.path().join(format!("{} {}", kind.name(), key_type.algorithm()));
+                let made = generate(&path, kind, key_type, &right, kdf, &mut OsRng).unwrap();
+                assert_eq!(made.principal().key_type(), key_type);
+                assert_eq!(KeyFile::read(&path, kind).unwrap().stated(), made.principal());
+                let loaded = load(&path, kind, &right).unwrap();
+                assert!(made.principal().verify(b"message", &loaded.sign(b"message")));
+                let error = load_node(&path, &right).unwrap_err();
+                assert!(matches!(error, IdentityError::WrongKind { .. }), "{error}");
+
+                // Relabelled by hand: the other key's name, and that of another kind.
+                let good = fs::read_to_string(&path).unwrap();
+                let stranger = SigningPrincipal::generate(key_type, &mut OsRng).principal().to_string();
+                let renamed = good.replace(&made.principal().to_string(), &stranger);
+                fs::write(&path, &renamed).unwrap();
+                assert!(matches!(load(&path, kind, &right), Err(IdentityError::Damaged { .. })));
+                fs::write(&path, good.replace(kind.name(), "node identity")).unwrap();
+                assert!(matches!(load_node(&path, &right), Err(IdentityError::Damaged { .. })));
+            }
+        }
+        let path = folder.path().join("node");
+        let refused = generate(&path, IdentityKind::Node, KeyType::P256, &right, kdf, &mut OsRng);
+        assert!(matches!(refused, Err(IdentityError::NotForNodes { .. })));
+        assert!(!path.exists());
+    }
+
+    /// Their passphrase is "correct".
+    #[test]
+    fn files_written_before_there_was_p256_keep_loading() {
+        let folder = tempfile::tempdir().unwrap();
+        for (kind, text) in [
+            (IdentityKind::Node, include_str!("../tests/data/node.json")),
+            (IdentityKind::Initiator, include_str!("../tests/data/initiator.json")),
+        ] {
+            let path = folder.path().join("saved.json");
+            fs::write(&path, text).unwrap();
+            let loaded = load(&path, kind, &passphrase("correct")).unwrap();
+            assert_eq!(
+                loaded.principal(),
+                Principal::from(SigningIdentity::from_seed(&Secret::new([7; 32])).identity())
+            );
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Nodes and clients read the same files, and neither needs the other for that.
 //!
-//! - [`key_file`]: the key of a node or an initiator, sealed under a passphrase.
+//! - [`key_file`]: the key of a node, an initiator or an authorizer, sealed under a passphrase.
 //! - [`peers`]: the peers file: which cluster this is, and who its nodes are.
 //! - [`envelope`]: a secret sealed under a passphrase, as in key files and in front of a node's store.
 //! - [`files`]: files that are whole or not there at all, and private where they hold secrets.

@@ -6,7 +6,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use quorate_keys::Identity as Principal;
+use quorate_keys::Principal;
 use quorate_policy::{Initiator, Judgement, OutOfScope, Policy, Question, Subject};
 use quorate_request::{
     ClusterId, ErrorBody, ErrorCode, Operation, RequestError, SignedRequest, Verified, VerifiedHead, WalletId,
@@ -67,14 +67,14 @@ impl Authority {
         request.verify_head(&self.cluster, known, SystemTime::now(), CLOCK_SKEW)
     }
 
-    /// Checks the request that a wallet is said to have been made by: all but its times, and whether its initiator may ask
-    /// today. All holders have said that they accepted it then.
+    /// Checks the request that a wallet is said to have been made by: all but its times.
     ///
     /// # Errors
     /// Why no node should have made it.
     pub(crate) fn verify_made(&self, request: &[u8]) -> Result<(), String> {
         let request = SignedRequest::decode(request).map_err(|error| error.to_string())?;
-        let verified = request.verify(&self.cluster, |_| true, request.created(), CLOCK_SKEW);
+        let known = |initiator: &Principal| self.initiators.contains_key(initiator);
+        let verified = request.verify(&self.cluster, known, request.created(), CLOCK_SKEW);
         let verified = verified.map_err(|error| error.to_string())?;
         verified.require(&Operation::Keygen).map_err(|error| error.to_string())
     }

@@ -17,7 +17,7 @@ mod tests;
 use crate::store::Passphrase;
 use layer::Layers;
 use quorate_identity::peers::{NodeName, Peers};
-use quorate_keys::Identity;
+use quorate_keys::Principal;
 use quorate_policy::{Policy, PolicyError};
 use quorate_request::ClusterId;
 use std::collections::BTreeMap;
@@ -86,8 +86,8 @@ pub struct Config {
     pub api_listen: SocketAddr,
     /// Opens the store and the identity file.
     pub passphrase: PassphraseSource,
-    /// Keys that may request.
-    pub initiators: Vec<Identity>,
+    /// Keys that may request, of Ed25519 or P-256.
+    pub initiators: Vec<Principal>,
     /// The threshold that the cluster is meant for, checked at start against the number of nodes.
     pub threshold: Option<u16>,
     /// How many nodes the operator counts on; checked against the peers file.

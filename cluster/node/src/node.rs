@@ -22,7 +22,7 @@ use crate::protocols;
 use crate::store::{Store, StoreError};
 use crate::wallets::Wallets;
 use crate::work::Workers;
-use quorate_identity::key_file::{self, IdentityError, IdentityKind};
+use quorate_identity::key_file::{self, IdentityError};
 use quorate_identity::peers::{Peers, PeersError};
 
 /// How long requests in progress may take to end when the node stops.
@@ -105,7 +105,7 @@ impl Node {
         config.check_peers(&peers)?;
         let source = std::mem::replace(&mut config.passphrase, crate::config::PassphraseSource::Unset);
         let passphrase = source.read()?;
-        let identity = Arc::new(key_file::load(&config.identity_path, IdentityKind::Node, &passphrase)?);
+        let identity = Arc::new(key_file::load_node(&config.identity_path, &passphrase)?);
         let listed = peers.by_name(config.node_id.as_str()).map(|peer| peer.identity);
         if listed != Some(identity.identity()) {
             return Err(NodeError::OtherIdentity {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use quorate_keys::Identity as Principal;
+use quorate_keys::Principal;
 use quorate_request::ClusterId;
 use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};

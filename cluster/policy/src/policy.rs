@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use quorate_chains::Explain;
-use quorate_keys::Identity as Principal;
+use quorate_keys::Principal;
 use quorate_request::ClusterId;
 
 use crate::amount::Named;

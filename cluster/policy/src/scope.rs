@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use quorate_keys::Identity as Principal;
+use quorate_keys::Principal;
 use quorate_request::{Operation, WalletId};
 
 use crate::pattern::Pattern;

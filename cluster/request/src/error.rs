@@ -1,6 +1,6 @@
 //! Why a request is not made, not read, or not accepted.
 
-use quorate_keys::Identity;
+use quorate_keys::Principal;
 
 use crate::error_body::ErrorCode;
 use crate::id::ClusterId;
@@ -39,7 +39,7 @@ pub enum RequestError {
     },
     /// The key that signed is not known as an initiator.
     #[error("{0} is not an initiator of this cluster")]
-    UnknownInitiator(Identity),
+    UnknownInitiator(Principal),
     /// The body is not the one that was signed.
     #[error("the body does not match its content-digest")]
     DigestMismatch,

@@ -3,6 +3,7 @@
 pub mod fields;
 mod forward;
 mod parameters;
+mod unsigned;
 mod verified;
 
 use std::fmt;
@@ -10,8 +11,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use http::HeaderMap;
-use quorate_keys::{Identity, SigningIdentity, Transcript};
-use sha2::{Digest as _, Sha256};
+use quorate_keys::{Principal, SigningPrincipal, Transcript};
 
 use crate::error::{DecodeError, RequestError, SignError};
 use crate::id::{ClusterId, RequestId};
@@ -19,6 +19,7 @@ use crate::operation::Operation;
 use parameters::Parameters;
 
 pub use fields::LABEL;
+pub use unsigned::UnsignedRequest;
 pub use verified::{Verified, VerifiedHead};
 
 /// The largest body of a request. Leaves room for fields and envelope within a frame of 1 MiB.
@@ -41,13 +42,12 @@ pub struct SignedRequest {
 }
 
 impl SignedRequest {
-    /// Signs a request. The times are cut to whole seconds.
+    /// Signs a request. The times are cut to whole seconds. For a key that is held elsewhere: [`UnsignedRequest`].
     ///
     /// # Errors
-    /// The caller's misuse: the body is larger than [`MAX_BODY_BYTES`], or the times are before 1970, not in
-    /// order, or more than [`MAX_LIFETIME`] apart.
+    /// The caller's misuse: see [`UnsignedRequest::new`].
     pub fn sign(
-        initiator: &SigningIdentity,
+        initiator: &SigningPrincipal,
         cluster: ClusterId,
         operation: Operation,
         request_id: RequestId,
@@ -55,22 +55,11 @@ impl SignedRequest {
         expires: SystemTime,
         body: impl Into<Bytes>,
     ) -> Result<Self, SignError> {
-        let body = body.into();
-        if body.len() > MAX_BODY_BYTES {
-            return Err(SignError::BodyTooLarge { got: body.len(), limit: MAX_BODY_BYTES });
-        }
-        let times = SignError::Times { limit: MAX_LIFETIME.as_secs() };
-        let (Some(created), Some(expires)) = (unix_seconds(created), unix_seconds(expires)) else {
-            return Err(times);
-        };
-        if !expires.checked_sub(created).is_some_and(|life| (1..=MAX_LIFETIME.as_secs()).contains(&life)) {
-            return Err(times);
-        }
-        let parameters = Parameters::new(created, expires, initiator.identity(), request_id);
-        let content_digest = Sha256::digest(&body).into();
-        let base = fields::signature_base(&content_digest, &cluster, &operation, &parameters);
-        let signature = initiator.sign(base.as_bytes());
-        Ok(Self { cluster, operation, parameters, content_digest, signature, body })
+        let principal = initiator.principal();
+        let unsigned =
+            UnsignedRequest::new(principal, cluster, operation, request_id, created, expires, body)?;
+        let signature = initiator.sign(unsigned.signature_base());
+        Ok(unsigned.with_signature(signature))
     }
 
     /// Reads a request from the header fields and the body of an HTTP request.
@@ -115,7 +104,7 @@ impl SignedRequest {
     pub fn verify(
         &self,
         cluster: &ClusterId,
-        initiators: impl Fn(&Identity) -> bool,
+        initiators: impl Fn(&Principal) -> bool,
         now: SystemTime,
         skew: Duration,
     ) -> Result<Verified, RequestError> {
@@ -130,7 +119,7 @@ impl SignedRequest {
     pub fn verify_head(
         &self,
         cluster: &ClusterId,
-        initiators: impl Fn(&Identity) -> bool,
+        initiators: impl Fn(&Principal) -> bool,
         now: SystemTime,
         skew: Duration,
     ) -> Result<VerifiedHead, RequestError> {
@@ -159,7 +148,7 @@ impl SignedRequest {
     }
 
     /// The key that the request names as its initiator.
-    pub fn initiator(&self) -> &Identity {
+    pub fn initiator(&self) -> &Principal {
         self.parameters.initiator()
     }
 

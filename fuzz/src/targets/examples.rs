@@ -2,7 +2,7 @@
 //!
 //! Each is `None` when it can't be made any more; a target without seeds fails the tests.
 
-use quorate_keys::{ChainCode, GroupKey, Secret, SigningIdentity};
+use quorate_keys::{ChainCode, GroupKey, KeyType, Secret, SigningIdentity, SigningPrincipal};
 use quorate_request::{ClusterId, Operation, SignedRequest};
 use quorate_session::{
     Acceptance, Accepted, Envelope, Header, IdentityVerifier, Kind, Part, Proposal, Proposing, ProtocolId,
@@ -107,10 +107,15 @@ pub(super) fn now() -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(1_800_000_000)
 }
 
-pub(super) fn request(operation: Operation, body: &'static str) -> Option<SignedRequest> {
+/// The one who signs the requests.
+pub(super) fn initiator(key_type: KeyType) -> Option<SigningPrincipal> {
+    SigningPrincipal::from_secret(key_type, &Secret::new([8; 32])).ok()
+}
+
+pub(super) fn request(key_type: KeyType, operation: Operation, body: &'static str) -> Option<SignedRequest> {
     let id = "payment-17".parse().ok()?;
     let expires = now() + Duration::from_secs(60);
-    SignedRequest::sign(&identity(8), cluster(), operation, id, now(), expires, body).ok()
+    SignedRequest::sign(&initiator(key_type)?, cluster(), operation, id, now(), expires, body).ok()
 }
 
 pub(super) const KEYGEN_BODY: &str = r#"{"threshold": 2, "total": 3, "curve": "ed25519"}"#;

@@ -2,6 +2,7 @@
 
 use std::{fmt::Display, time::Duration};
 
+use quorate_keys::KeyType;
 use quorate_request::{Operation, SignedRequest};
 
 use super::examples;
@@ -10,15 +11,26 @@ use crate::{Outcome, Target};
 pub(super) const TARGET: Target = Target {
     name: "forwarded_request",
     seeds,
-    words: &["keygen", "sign", "read:/api/v1/wallets", ";created=", ";nonce=\"", "\"", "alg"],
+    words: &[
+        "keygen",
+        "sign",
+        "read:/api/v1/wallets",
+        ";created=",
+        ";nonce=\"",
+        "\"",
+        "alg",
+        "ecdsa-p256-sha256",
+    ],
     run,
 };
 
 fn seeds() -> Vec<Vec<u8>> {
     let requests = [
-        examples::request(Operation::Keygen, examples::KEYGEN_BODY),
-        examples::request(Operation::Sign, examples::SIGN_BODY),
-        Operation::read("/api/v1/wallets").ok().and_then(|read| examples::request(read, "")),
+        examples::request(KeyType::Ed25519, Operation::Keygen, examples::KEYGEN_BODY),
+        examples::request(KeyType::P256, Operation::Sign, examples::SIGN_BODY),
+        Operation::read("/api/v1/wallets")
+            .ok()
+            .and_then(|read| examples::request(KeyType::Ed25519, read, "")),
     ];
     requests.iter().flatten().map(SignedRequest::encode).collect()
 }
@@ -43,7 +55,8 @@ pub(super) fn refused(error: &dyn Display) -> Outcome {
 pub(super) fn check(request: &SignedRequest) -> Outcome {
     match request.verify(&examples::cluster(), |_| true, examples::now(), Duration::from_secs(5)) {
         Ok(verified) => {
-            assert_eq!(verified.initiator(), &examples::identity(8).identity(), "nobody else has signed");
+            let initiators = KeyType::ALL.map(|key_type| Some(examples::initiator(key_type)?.principal()));
+            assert!(initiators.contains(&Some(*verified.initiator())), "nobody else has signed");
             Outcome::accepted()
         }
         Err(error) => Outcome::refused(&error),

@@ -1,6 +1,7 @@
 //! Requests as clients send them: header fields, an empty line, the body.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
+use quorate_keys::KeyType;
 use quorate_request::{Operation, SignedRequest};
 
 use super::{examples, forwarded_request};
@@ -20,6 +21,7 @@ pub(super) const TARGET: Target = Target {
         ";created=1800000000",
         ";nonce=\"",
         ";alg=\"ed25519\"",
+        ";alg=\"ecdsa-p256-sha256\"",
         "\n",
         ", ",
         ":",
@@ -29,8 +31,8 @@ pub(super) const TARGET: Target = Target {
 
 fn seeds() -> Vec<Vec<u8>> {
     let requests = [
-        examples::request(Operation::Keygen, examples::KEYGEN_BODY),
-        examples::request(Operation::Sign, examples::SIGN_BODY),
+        examples::request(KeyType::Ed25519, Operation::Keygen, examples::KEYGEN_BODY),
+        examples::request(KeyType::P256, Operation::Sign, examples::SIGN_BODY),
     ];
     requests.iter().flatten().map(text).collect()
 }

@@ -3,7 +3,7 @@
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
-use quorate_keys::SigningIdentity;
+use quorate_keys::{KeyType, SigningPrincipal};
 use quorate_request::{ClusterId, Operation, SignedRequest, paths};
 use quorate_tests::raw::{Draft, Reply};
 use quorate_tests::{Cluster, report};
@@ -22,7 +22,7 @@ fn draft(id: &str, wallet: &str, message: &str) -> Draft {
 
 /// The fields of a request that is valid for a second more, signed as another program would sign it: ours does not sign what
 /// no node takes.
-fn prolonged(request: &SignedRequest, initiator: &SigningIdentity) -> HeaderMap {
+fn prolonged(request: &SignedRequest, initiator: &SigningPrincipal) -> HeaderMap {
     let mut fields = request.to_http();
     let text = |fields: &HeaderMap, name: &str| fields[name].to_str().unwrap().to_owned();
     let input = text(&fields, "signature-input");
@@ -93,7 +93,7 @@ async fn what_no_initiator_signed_is_refused_by_every_node() {
     observed(SECTION, &["body changed", "every node", "401 digest_mismatch"]);
     observed(SECTION, &["body and digest, operation, or id changed", "every node", "401 bad_signature"]);
 
-    let stranger = SigningIdentity::generate(&mut OsRng);
+    let stranger = SigningPrincipal::generate(KeyType::P256, &mut OsRng);
     let message = wallet.as_str();
     let sign_at =
         |name: &str, created, expires| draft(name, message, "0x01").at(created, expires).sign(&initiator, id);

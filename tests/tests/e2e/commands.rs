@@ -58,7 +58,7 @@ async fn an_operator_runs_a_cluster_from_the_command_line() {
     let shown = json(&cluster, &["identity", "show", file.to_str().unwrap()]).await;
     assert_eq!(shown["identity"], listed["nodes"][0]["identity"]);
     let shown = json(&cluster, &["initiator", "show", cluster.initiator_file.to_str().unwrap()]).await;
-    assert_eq!(shown["identity"], cluster.initiator().identity().to_string());
+    assert_eq!(shown["identity"], cluster.initiator().principal().to_string());
 
     let create = ["wallet", "create", "--threshold", "2", "--total", "3", "--id", "treasury"];
     let made = json(&cluster, &create).await;

@@ -62,7 +62,7 @@ async fn a_gateway_signs_for_those_who_can_reach_it_and_ends_gracefully() {
     let (gateway, served) = start(&cluster, &["--listen", "127.0.0.1:0"]);
     assert_eq!(served["exposure"], "loopback", "{served}");
     assert_eq!(served["cluster"], cluster.id.to_string());
-    assert_eq!(served["initiator"], cluster.initiator().identity().to_string());
+    assert_eq!(served["initiator"], cluster.initiator().principal().to_string());
     assert_eq!(served["nodes"].as_array().unwrap().len(), 3);
     let url = served["gateway"].as_str().unwrap();
     let create = ["wallet", "create", "--threshold", "2", "--total", "3", "--id", "w", "--api", url];

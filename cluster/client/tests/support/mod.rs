@@ -17,7 +17,7 @@ use axum::routing::{get, post};
 use futures_util::{StreamExt as _, stream};
 use http::{HeaderMap, StatusCode, Uri};
 use quorate_client::{Client, RetryPolicy};
-use quorate_keys::{Secret, SigningIdentity};
+use quorate_keys::{KeyType, Principal, Secret, SigningIdentity, SigningPrincipal};
 use quorate_request::{
     AuxiliaryRequest, AuxiliaryResponse, Body, ClusterId, ErrorBody, ErrorCode, Health, Hex, KeygenRequest,
     KeygenResponse, MAX_BODY_BYTES, NodeView, Operation, Phase, PresignRequest, PresignResponse, Progress,
@@ -35,6 +35,11 @@ pub const CLUSTER: ClusterId = ClusterId::from_bytes([0xc1; 32]);
 /// The initiator that the node knows.
 pub fn initiator() -> SigningIdentity {
     SigningIdentity::from_seed(&Secret::new([7; 32]))
+}
+
+/// Another initiator of the cluster.
+pub fn initiator_on_p256() -> SigningPrincipal {
+    SigningPrincipal::from_secret(KeyType::P256, &Secret::new([7; 32])).unwrap()
 }
 
 /// The wallet's key: this cluster is made for tests.
@@ -214,10 +219,10 @@ fn ok(value: &impl Serialize) -> Response {
 impl NodeState {
     /// Verifies a request as a node does.
     fn admit(&self, headers: &HeaderMap, body: Bytes, wanted: &Operation) -> Result<Verified, Refusal> {
-        let known = initiator().identity();
+        let known = [Principal::from(initiator().identity()), initiator_on_p256().principal()];
         let verified = SignedRequest::from_http(headers, body)
             .and_then(|request| {
-                request.verify(&CLUSTER, |id| *id == known, SystemTime::now(), Duration::from_secs(30))
+                request.verify(&CLUSTER, |id| known.contains(id), SystemTime::now(), Duration::from_secs(30))
             })
             .and_then(|verified| verified.require(wanted).map(|()| verified))
             .map_err(|error| refuse(&ErrorBody::from(&error)))?;

@@ -14,8 +14,16 @@ const MAX_FILE: u64 = 1024 * 1024;
 /// Variables that differ from a setting's by no more than this are meant for it.
 const MISSPELT: usize = 2;
 /// Variables of commands and programs, which are no settings of a node.
-const NO_SETTINGS: &[&str] =
-    &["QUORATE_API", "QUORATE_API_CA", "QUORATE_CONFIG", "QUORATE_INITIATOR", "QUORATE_LOG", "QUORATE_PEERS"];
+const NO_SETTINGS: &[&str] = &[
+    "QUORATE_API",
+    "QUORATE_API_CA",
+    "QUORATE_CONFIG",
+    "QUORATE_INITIATOR",
+    "QUORATE_INITIATOR_COMMAND",
+    "QUORATE_INITIATOR_KEY",
+    "QUORATE_LOG",
+    "QUORATE_PEERS",
+];
 
 /// A value as text, with the place it was found in.
 pub(super) struct Found {

@@ -1,6 +1,6 @@
 use super::*;
 use quorate_identity::peers::Peer;
-use quorate_keys::SigningIdentity;
+use quorate_keys::{Identity, KeyType, SigningIdentity, SigningPrincipal};
 use quorate_request::ClusterId;
 use rand_core::OsRng;
 
@@ -82,7 +82,8 @@ fn flags_win_over_the_environment_and_that_over_the_file() {
 
 #[test]
 fn every_setting_of_the_file_is_read() {
-    let (one, two) = (identity(), identity());
+    let [one, two] =
+        KeyType::ALL.map(|key_type| SigningPrincipal::generate(key_type, &mut OsRng).principal());
     let config = from_file(&format!(
         "data_dir: state\ndb_path: /var/lib/q/shares.redb\nidentity_path: id.json\npeers_path: ../peers.yaml\n\
          listen: '127.0.0.1:7001'\napi_listen: '[::1]:8081'\npassphrase_file: secret\n\
@@ -161,7 +162,15 @@ fn a_misspelt_variable_is_named_with_the_one_that_is_meant() {
         // An empty one is as if not there.
         assert!(from_environment(&[("NODE_ID", "node1"), (bad, "")]).is_ok());
     }
-    let others = ["QUORATE_INITIATOR", "QUORATE_API", "QUORATE_API_CA", "QUORATE_PEERS", "QUORATE_LOG"];
+    let others = [
+        "QUORATE_INITIATOR",
+        "QUORATE_INITIATOR_COMMAND",
+        "QUORATE_INITIATOR_KEY",
+        "QUORATE_API",
+        "QUORATE_API_CA",
+        "QUORATE_PEERS",
+        "QUORATE_LOG",
+    ];
     for other in others.into_iter().chain(["QUORATE_OF_ANOTHER"]) {
         assert!(from_environment(&[("NODE_ID", "node1"), (other, "1")]).is_ok(), "{other}");
     }

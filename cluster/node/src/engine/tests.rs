@@ -26,7 +26,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use quorate_cggmp21::PublicPresignature;
-use quorate_keys::{Identity, SigningIdentity};
+use quorate_keys::{Identity, KeyType, Principal, SigningIdentity, SigningPrincipal};
 use quorate_request::{
     ClusterId, ErrorBody, KeygenResponse, Operation, SessionResult, SignResponse, SignedRequest, WalletRef,
 };
@@ -83,7 +83,7 @@ struct Member {
 struct Cluster {
     hub: Hub,
     peers: Peers,
-    initiator: Arc<SigningIdentity>,
+    initiator: Arc<SigningPrincipal>,
     members: Vec<Member>,
     _folder: tempfile::TempDir,
 }
@@ -120,6 +120,11 @@ impl Settings {
 
 impl Cluster {
     async fn new(nodes: usize, settings: Settings) -> Self {
+        Self::asked_by(KeyType::Ed25519, nodes, settings).await
+    }
+
+    /// With an initiator that has such a key.
+    async fn asked_by(key_type: KeyType, nodes: usize, settings: Settings) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let identities: Vec<_> =
             (0..nodes).map(|_| Arc::new(SigningIdentity::generate(&mut OsRng))).collect();
@@ -130,12 +135,12 @@ impl Cluster {
         });
         let peers = Peers::new(ClusterId::generate(&mut OsRng), peers.collect()).unwrap();
         let hub = Hub::new(peers.identity_set(), Limits::default(), 1).unwrap();
-        let initiator = Arc::new(SigningIdentity::generate(&mut OsRng));
+        let initiator = Arc::new(SigningPrincipal::generate(key_type, &mut OsRng));
         let mut cluster = Self { hub, peers, initiator, members: Vec::new(), _folder: folder };
         for (place, identity) in identities.into_iter().enumerate() {
             let data_dir = cluster._folder.path().join(place.to_string());
             std::fs::create_dir(&data_dir).unwrap();
-            let trusted = cluster.initiator.identity();
+            let trusted = cluster.initiator.principal();
             let member = cluster.member(place, identity, data_dir, settings, trusted);
             cluster.members.push(member);
         }
@@ -150,7 +155,7 @@ impl Cluster {
         identity: Arc<SigningIdentity>,
         data_dir: PathBuf,
         settings: Settings,
-        initiator: Identity,
+        initiator: Principal,
     ) -> Member {
         let overrides = Overrides::new()
             .set("node_id", format!("node{place}"))
@@ -231,7 +236,7 @@ impl Cluster {
     }
 
     /// Starts a stopped node again on what it had stored, trusting another initiator if one is given.
-    async fn restart(&mut self, place: usize, settings: Settings, initiator: Option<Identity>) {
+    async fn restart(&mut self, place: usize, settings: Settings, initiator: Option<Principal>) {
         self.restart_on(place, settings, initiator, |_| ()).await;
     }
 
@@ -240,7 +245,7 @@ impl Cluster {
         &mut self,
         place: usize,
         settings: Settings,
-        initiator: Option<Identity>,
+        initiator: Option<Principal>,
         happens: impl FnOnce(&Path),
     ) {
         let member = self.members.remove(place);
@@ -249,7 +254,7 @@ impl Cluster {
         member.engine.store.close().await;
         let Member { identity, data_dir, .. } = member;
         happens(&data_dir.join("node.db"));
-        let trusted = initiator.unwrap_or_else(|| self.initiator.identity());
+        let trusted = initiator.unwrap_or_else(|| self.initiator.principal());
         let member = self.member(place, identity, data_dir, settings, trusted);
         self.members.insert(place, member);
     }

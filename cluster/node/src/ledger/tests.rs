@@ -3,12 +3,12 @@
 use super::*;
 use crate::authority::Authority;
 use crate::store::{KdfParams, Passphrase};
-use quorate_keys::SigningIdentity;
+use quorate_keys::{KeyType, SigningPrincipal};
 use quorate_request::{ClusterId, Operation, SignResponse, SignedRequest};
 
 struct Scene {
     ledger: Ledger,
-    initiator: SigningIdentity,
+    initiator: SigningPrincipal,
     _folder: tempfile::TempDir,
 }
 
@@ -17,7 +17,7 @@ impl Scene {
         let folder = tempfile::tempdir().unwrap();
         let passphrase = Passphrase::new(b"open sesame".to_vec()).unwrap();
         let store = Store::create(&folder.path().join("node.db"), &passphrase, KdfParams::FLOOR).unwrap();
-        let initiator = SigningIdentity::from_seed(&Secret::new([1; 32]));
+        let initiator = SigningPrincipal::from_secret(KeyType::Ed25519, &Secret::new([1; 32])).unwrap();
         Self { ledger: Ledger::new(Arc::new(store)), initiator, _folder: folder }
     }
 
@@ -27,7 +27,7 @@ impl Scene {
         let expires = now + Duration::from_secs(60);
         let signed =
             SignedRequest::sign(&self.initiator, cluster, Operation::Sign, id, now, expires, "{}").unwrap();
-        Authority::without_policy(cluster, &[self.initiator.identity()]).verify(&signed).unwrap()
+        Authority::without_policy(cluster, &[self.initiator.principal()]).verify(&signed).unwrap()
     }
 }
 

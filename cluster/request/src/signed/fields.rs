@@ -75,7 +75,7 @@ pub(super) fn read(headers: &HeaderMap, body: Bytes) -> Result<SignedRequest, Re
         cluster: read_cluster(single(headers, CLUSTER)?)?,
         operation: read_operation(single(headers, OPERATION)?)?,
         parameters: Parameters::read(single(headers, SIGNATURE_INPUT)?)?,
-        signature: read_byte_sequence(SIGNATURE, single(headers, SIGNATURE)?, LABEL_KEY)?,
+        signature: read_signature(single(headers, SIGNATURE)?)?,
         body,
     })
 }
@@ -128,6 +128,15 @@ fn read_cluster(value: &str) -> Result<ClusterId, RequestError> {
         value.parse().map_err(|error: InvalidId| malformed(CLUSTER, error.to_string()))?;
     // The signature covers the canonical spelling; another one would be covered by accident only.
     if cluster.to_string() == value { Ok(cluster) } else { Err(malformed(CLUSTER, "not in lower case")) }
+}
+
+fn read_signature(value: &str) -> Result<[u8; 64], RequestError> {
+    read_byte_sequence(SIGNATURE, value, LABEL_KEY).map_err(|error| match error {
+        RequestError::Malformed { field, reason } => {
+            malformed(field, format!("{reason}; of ECDSA r and s, 32 bytes each, not DER"))
+        }
+        error => error,
+    })
 }
 
 fn read_byte_sequence<const N: usize>(

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use quorate_keys::Identity;
+use quorate_keys::{InvalidPrincipal, KeyType, Principal};
 use sfv::{BareItem, InnerList, Item, ListEntry, key_ref};
 
 use super::fields::{COMPONENTS, LABEL, SIGNATURE_INPUT, malformed, read_sole_member};
@@ -10,28 +10,26 @@ use super::{MAX_LIFETIME, unix_seconds};
 use crate::error::RequestError;
 use crate::id::{InvalidId, RequestId};
 
-/// The only signature algorithm so far (RFC 9421, section 3.3.6).
-const ALGORITHM: &str = "ed25519";
-
 /// The value of `signature-input`, checked. Its text is kept since the signature covers the parameters in
 /// the order in which the initiator wrote them.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Parameters {
     created: u64,
     expires: u64,
-    initiator: Identity,
+    initiator: Principal,
     request_id: RequestId,
     text: String,
 }
 
 impl Parameters {
-    pub(super) fn new(created: u64, expires: u64, initiator: Identity, request_id: RequestId) -> Self {
+    pub(super) fn new(created: u64, expires: u64, initiator: Principal, request_id: RequestId) -> Self {
         let components = COMPONENTS.map(|name| format!("\"{name}\"")).join(" ");
         // The only characters of a request id that a structured string escapes.
         let nonce = request_id.as_str().replace('\\', "\\\\").replace('"', "\\\"");
         let text = format!(
             "({components});created={created};expires={expires};keyid=\"{initiator}\";nonce=\"{nonce}\";\
-             alg=\"{ALGORITHM}\""
+             alg=\"{}\"",
+            initiator.algorithm()
         );
         Self { created, expires, initiator, request_id, text }
     }
@@ -65,14 +63,21 @@ impl Parameters {
                 other => return Err(malformed(SIGNATURE_INPUT, format!("unknown parameter {other}"))),
             }
         }
-        if alg != Some(ALGORITHM) {
-            return Err(refuse("alg must be \"ed25519\""));
-        }
+        let [ed25519, p256] = KeyType::ALL.map(KeyType::algorithm);
+        let alg = alg
+            .filter(|alg| [ed25519, p256].contains(alg))
+            .ok_or_else(|| malformed(SIGNATURE_INPUT, format!("alg must be \"{ed25519}\" or \"{p256}\"")))?;
         let keyid = keyid.ok_or_else(|| refuse("keyid must be a string"))?;
-        let initiator: Identity =
-            keyid.parse().map_err(|_| refuse("keyid must be an Ed25519 public key, 0x and 64 digits"))?;
+        let initiator: Principal = keyid.parse().map_err(|error: InvalidPrincipal| {
+            malformed(SIGNATURE_INPUT, format!("keyid must be a public key: {error}"))
+        })?;
         if initiator.to_string() != keyid {
             return Err(refuse("keyid is not in lower case"));
+        }
+        // RFC 9421, section 3.2: a key is used with its own algorithm, whatever a signature says.
+        if alg != initiator.algorithm() {
+            let wanted = initiator.algorithm();
+            return Err(malformed(SIGNATURE_INPUT, format!("alg is not that of keyid, \"{wanted}\"")));
         }
         let nonce = nonce.ok_or_else(|| refuse("nonce must be a string"))?;
         let request_id =
@@ -97,7 +102,7 @@ impl Parameters {
         &self.text
     }
 
-    pub(super) fn initiator(&self) -> &Identity {
+    pub(super) fn initiator(&self) -> &Principal {
         &self.initiator
     }
 

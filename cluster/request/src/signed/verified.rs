@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use quorate_keys::Identity;
+use quorate_keys::Principal;
 use sha2::{Digest, Sha256};
 
 use super::{MAX_BODY_BYTES, SignedRequest};
@@ -65,7 +65,7 @@ impl Verified {
     }
 
     /// Who asks.
-    pub fn initiator(&self) -> &Identity {
+    pub fn initiator(&self) -> &Principal {
         self.request.initiator()
     }
 

@@ -46,7 +46,7 @@ impl Scene {
     /// A request like the right one, but for who signed it for which cluster, and when.
     fn signed(
         &self,
-        initiator: &SigningIdentity,
+        initiator: &SigningPrincipal,
         cluster: ClusterId,
         created: SystemTime,
         life: u64,
@@ -81,7 +81,7 @@ async fn a_member_checks_the_request_itself() {
     let (now, cluster) = (SystemTime::now(), *scene.cluster.peers.cluster());
     let minutes = |n: u64| Duration::from_secs(60 * n);
     let initiator = Arc::clone(&scene.cluster.initiator);
-    let stranger = SigningIdentity::generate(&mut OsRng);
+    let stranger = SigningPrincipal::generate(KeyType::P256, &mut OsRng);
     let encoded = scene.request.encode();
     let mut tampered = encoded.clone();
     let place = tampered.windows(4).position(|bytes| bytes == b"abab").unwrap();

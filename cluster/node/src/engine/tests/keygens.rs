@@ -143,9 +143,17 @@ async fn a_request_for_a_wallet_made_elsewhere_a_moment_ago_finds_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_initiator_with_a_key_on_p256_has_wallets_made_and_used() {
+    let cluster = Cluster::asked_by(KeyType::P256, 3, Settings::default()).await;
+    cluster.keygen(0, "k", "w", &[0, 1, 2]).await.unwrap();
+    eventually("all know it", || (0..3).all(|place| cluster.knows(place, "w") == 1)).await;
+    cluster.sign(1, "s", "w").await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_wallet_that_no_initiator_of_this_node_asked_for_is_refused() {
     let mut cluster = Cluster::new(3, Settings::default()).await;
-    let stranger = SigningIdentity::generate(&mut OsRng).identity();
+    let stranger = SigningPrincipal::generate(KeyType::P256, &mut OsRng).principal();
     cluster.restart(2, Settings::default(), Some(stranger)).await;
     eventually("connected", || cluster.engine(2).reachable().len() == 3).await;
     cluster.keygen(0, "k", "w", &[0, 1]).await.unwrap();
@@ -171,7 +179,7 @@ async fn a_share_becomes_active_even_if_its_initiator_has_gone_since() {
         async move { engine.submit(&request).await }
     });
     eventually("a share waits", || !cluster.engine(1).wallets.waiting().is_empty()).await;
-    let stranger = SigningIdentity::generate(&mut OsRng).identity();
+    let stranger = SigningPrincipal::generate(KeyType::P256, &mut OsRng).principal();
     cluster.restart(1, Settings::default(), Some(stranger)).await;
     assert_eq!(cluster.engine(1).wallets.waiting().len(), 1);
     cluster.hub.heal_all();

@@ -247,7 +247,7 @@ async fn new_pairs_are_made_for_who_may_ask_for_them_and_for_wallets_that_have_s
         let new = crate::cause::NewPairs { wallet: session, number: crate::pairings::now(), request };
         cluster.engine(0).provision(cluster.identity(1), &crate::cause::Provision::Pairs(new)).map(|_| ())
     };
-    let stranger = SigningIdentity::generate(&mut OsRng);
+    let stranger = SigningPrincipal::generate(KeyType::Ed25519, &mut OsRng);
     let now = SystemTime::now();
     let forged = SignedRequest::sign(
         &stranger,

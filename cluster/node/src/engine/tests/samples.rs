@@ -31,7 +31,7 @@ async fn what_every_release_wrote_is_read() {
     let releases: Vec<_> = fs::read_dir(data()).unwrap().map(|entry| entry.unwrap().path()).collect();
     assert!(releases.iter().any(|release| release.ends_with("0.1.0")));
     for release in releases {
-        let own = key_file::load(&release.join("identity.json"), IdentityKind::Node, &passphrase()).unwrap();
+        let own = key_file::load_node(&release.join("identity.json"), &passphrase()).unwrap();
         let peers = Peers::load(&release.join("peers.yaml")).unwrap();
         assert_eq!(peers.len(), 3);
         assert_eq!(peers.by_name("node0").unwrap().identity, own.identity());
@@ -88,7 +88,7 @@ async fn the_samples_of_this_release_are_written() {
     key_file::save_new(
         &release.join("identity.json"),
         IdentityKind::Node,
-        &cluster.members[0].identity,
+        &SigningIdentity::from_seed(&cluster.members[0].identity.seed()).into(),
         &passphrase(),
         KdfParams::FLOOR,
         &mut OsRng,

@@ -2,6 +2,18 @@
 
 use super::*;
 
+for_both_key_types!(
+    every_field_is_needed_and_may_not_be_repeated,
+    fields_that_the_signature_does_not_cover_change_nothing,
+    components_other_than_ours_in_our_order_are_refused_even_if_signed,
+    parameters_are_exactly_ours_even_if_signed,
+    parameters_may_come_in_any_order_since_the_signature_covers_it,
+    spellings_that_mean_the_same_are_refused,
+    there_is_exactly_one_signature_under_our_label,
+    the_digest_is_sha_256_and_nothing_else_even_if_signed,
+    an_operation_that_is_not_known_is_refused_even_if_signed,
+);
+
 fn malformed_field(result: Result<Verified, RequestError>) -> &'static str {
     match result {
         Err(RequestError::Malformed { field, .. }) => field,
@@ -9,10 +21,9 @@ fn malformed_field(result: Result<Verified, RequestError>) -> &'static str {
     }
 }
 
-#[test]
-fn every_field_is_needed_and_may_not_be_repeated() {
+fn every_field_is_needed_and_may_not_be_repeated(key_type: KeyType) {
     for name in [CONTENT_DIGEST, CLUSTER, OPERATION, SIGNATURE_INPUT, SIGNATURE] {
-        let whole = keygen().to_http();
+        let whole = keygen(key_type).to_http();
         let mut without = whole.clone();
         without.remove(name);
         assert_eq!(malformed_field(check_http(&without, BODY.as_bytes())), name);
@@ -32,16 +43,14 @@ fn every_field_is_needed_and_may_not_be_repeated() {
     }
 }
 
-#[test]
-fn fields_that_the_signature_does_not_cover_change_nothing() {
-    let mut headers = keygen().to_http();
+fn fields_that_the_signature_does_not_cover_change_nothing(key_type: KeyType) {
+    let mut headers = keygen(key_type).to_http();
     replace(&mut headers, "x-forwarded-for", "10.0.0.1");
     assert!(check_http(&headers, BODY.as_bytes()).is_ok());
 }
 
-#[test]
-fn components_other_than_ours_in_our_order_are_refused_even_if_signed() {
-    let usual = usual_parameters();
+fn components_other_than_ours_in_our_order_are_refused_even_if_signed(key_type: KeyType) {
+    let usual = usual_parameters(key_type);
     for components in [
         r#"("quorate-cluster" "content-digest" "quorate-operation")"#,
         r#"("content-digest" "quorate-cluster")"#,
@@ -53,28 +62,28 @@ fn components_other_than_ours_in_our_order_are_refused_even_if_signed() {
         "()",
         r#""content-digest""#,
     ] {
-        let headers = sign_parameters(&usual.replace(COMPONENTS, components));
+        let headers = sign_parameters(key_type, &usual.replace(COMPONENTS, components));
         assert_eq!(malformed_field(check_http(&headers, BODY.as_bytes())), SIGNATURE_INPUT, "{components}");
     }
 }
 
-#[test]
-fn parameters_are_exactly_ours_even_if_signed() {
-    let usual = usual_parameters();
-    let keyid = format!("keyid=\"{}\"", key().identity());
+fn parameters_are_exactly_ours_even_if_signed(key_type: KeyType) {
+    let usual = usual_parameters(key_type);
+    let keyid = format!("keyid=\"{}\"", key(key_type).principal());
     let expires = format!("expires={}", NOW + 60);
     let created = format!("created={NOW}");
+    let alg = format!("alg=\"{}\"", key_type.algorithm());
     let upper = keyid.to_uppercase().replace("KEYID", "keyid").replace("\"0X", "\"0x");
     let bad = [
         // Missing.
-        usual.replace(";alg=\"ed25519\"", ""),
+        usual.replace(&format!(";{alg}"), ""),
         usual.replace(";nonce=\"s1\"", ""),
         usual.replace(&format!(";{keyid}"), ""),
         usual.replace(&format!(";{created}"), ""),
         usual.replace(&format!(";{expires}"), ""),
         // Of another type or value.
-        usual.replace("alg=\"ed25519\"", "alg=ed25519"),
-        usual.replace("alg=\"ed25519\"", "alg=\"hmac-sha256\""),
+        usual.replace(&alg, &alg.replace('"', "")),
+        usual.replace(&alg, "alg=\"hmac-sha256\""),
         usual.replace("nonce=\"s1\"", "nonce=s1"),
         usual.replace("nonce=\"s1\"", "nonce=\"\""),
         usual.replace("nonce=\"s1\"", "nonce=\"a b\""),
@@ -95,30 +104,28 @@ fn parameters_are_exactly_ours_even_if_signed() {
     ];
     for parameters in &bad {
         assert_ne!(parameters, &usual, "a case that changes nothing");
-        let headers = sign_parameters(parameters);
+        let headers = sign_parameters(key_type, parameters);
         assert_eq!(malformed_field(check_http(&headers, BODY.as_bytes())), SIGNATURE_INPUT, "{parameters}");
     }
 }
 
-#[test]
-fn parameters_may_come_in_any_order_since_the_signature_covers_it() {
-    let keyid = key().identity();
+fn parameters_may_come_in_any_order_since_the_signature_covers_it(key_type: KeyType) {
+    let (keyid, alg) = (key(key_type).principal(), key_type.algorithm());
     let parameters = format!(
-        "{COMPONENTS};alg=\"ed25519\";keyid=\"{keyid}\";expires={};nonce=\"s1\";created={NOW}",
+        "{COMPONENTS};alg=\"{alg}\";keyid=\"{keyid}\";expires={};nonce=\"s1\";created={NOW}",
         NOW + 60
     );
-    let headers = sign_parameters(&parameters);
+    let headers = sign_parameters(key_type, &parameters);
     let verified = check_http(&headers, BODY.as_bytes()).unwrap();
     assert_eq!(verified.request().to_http(), headers);
     let forwarded = SignedRequest::decode(&verified.request().encode()).unwrap();
     assert_eq!(check(&forwarded), Ok(verified.clone()));
-    assert_eq!(verified.request().fingerprint(), keygen().fingerprint());
-    assert_ne!(verified.request().digest(), keygen().digest());
+    assert_eq!(verified.request().fingerprint(), keygen(key_type).fingerprint());
+    assert_ne!(verified.request().digest(), keygen(key_type).digest());
 }
 
-#[test]
-fn spellings_that_mean_the_same_are_refused() {
-    let usual = usual_parameters();
+fn spellings_that_mean_the_same_are_refused(key_type: KeyType) {
+    let usual = usual_parameters(key_type);
     for parameters in [
         usual.replace(";created", "; created"),
         usual.replace("\" \"", "\"  \""),
@@ -127,19 +134,18 @@ fn spellings_that_mean_the_same_are_refused() {
         format!("{usual} "),
         usual.replace("(\"", "( \""),
     ] {
-        let mut headers = sign_parameters(&usual);
+        let mut headers = sign_parameters(key_type, &usual);
         replace(&mut headers, SIGNATURE_INPUT, format!("initiator={parameters}"));
         assert_eq!(malformed_field(check_http(&headers, BODY.as_bytes())), SIGNATURE_INPUT, "{parameters}");
     }
-    let mut headers = keygen().to_http();
+    let mut headers = keygen(key_type).to_http();
     let upper = cluster().to_string().to_uppercase().replace("0X", "0x");
     replace(&mut headers, CLUSTER, upper);
     assert_eq!(malformed_field(check_http(&headers, BODY.as_bytes())), CLUSTER);
 }
 
-#[test]
-fn there_is_exactly_one_signature_under_our_label() {
-    let whole = keygen().to_http();
+fn there_is_exactly_one_signature_under_our_label(key_type: KeyType) {
+    let whole = keygen(key_type).to_http();
     let input = whole[SIGNATURE_INPUT].to_str().unwrap();
     let signature = whole[SIGNATURE].to_str().unwrap();
     let other_input = input.replace("initiator=", "other=");
@@ -164,8 +170,7 @@ fn there_is_exactly_one_signature_under_our_label() {
     }
 }
 
-#[test]
-fn the_digest_is_sha_256_and_nothing_else_even_if_signed() {
+fn the_digest_is_sha_256_and_nothing_else_even_if_signed(key_type: KeyType) {
     let digest = digest_of(BODY.as_bytes());
     for bad in [
         digest.replace("sha-256", "sha-512"),
@@ -174,16 +179,17 @@ fn the_digest_is_sha_256_and_nothing_else_even_if_signed() {
         "sha-256=:AAAA:".to_owned(),
         digest.replace(':', ""),
     ] {
-        let headers = sign_fields(&usual_parameters(), &bad, &cluster().to_string(), "keygen");
+        let headers =
+            sign_fields(key_type, &usual_parameters(key_type), &bad, &cluster().to_string(), "keygen");
         assert_eq!(malformed_field(check_http(&headers, BODY.as_bytes())), CONTENT_DIGEST, "{bad}");
     }
 }
 
-#[test]
-fn an_operation_that_is_not_known_is_refused_even_if_signed() {
+fn an_operation_that_is_not_known_is_refused_even_if_signed(key_type: KeyType) {
     let digest = digest_of(BODY.as_bytes());
     for bad in ["Keygen", "reshare", "read:", "keygen, sign"] {
-        let headers = sign_fields(&usual_parameters(), &digest, &cluster().to_string(), bad);
+        let headers =
+            sign_fields(key_type, &usual_parameters(key_type), &digest, &cluster().to_string(), bad);
         assert_eq!(malformed_field(check_http(&headers, BODY.as_bytes())), OPERATION, "{bad}");
     }
 }

@@ -4,14 +4,20 @@ use proptest::prelude::*;
 
 use super::*;
 
+for_both_key_types!(
+    every_single_flipped_bit_of_a_request_is_refused,
+    forwarded_bytes_that_are_no_request_are_refused,
+);
+
 fn any_request() -> impl Strategy<Value = SignedRequest> {
     let operation = prop_oneof![
         Just(Operation::Keygen),
         Just(Operation::Sign),
         "/[!-~]{0,511}".prop_map(|path| Operation::read(&path).unwrap()),
     ];
-    (operation, "[!-~]{1,128}", prop::collection::vec(any::<u8>(), 0..200))
-        .prop_map(|(operation, id, body)| make(operation, &id, &body))
+    let key_type = prop::sample::select(&KeyType::ALL);
+    (key_type, operation, "[!-~]{1,128}", prop::collection::vec(any::<u8>(), 0..200))
+        .prop_map(|(key_type, operation, id, body)| make(key_type, operation, &id, &body))
 }
 
 proptest! {
@@ -80,9 +86,8 @@ proptest! {
 }
 
 /// Flipping at random places may miss a few; here is every bit of one request.
-#[test]
-fn every_single_flipped_bit_of_a_request_is_refused() {
-    let request = make(Operation::Sign, "a\"b\\c", b"{\"message\": \"0x01\"}");
+fn every_single_flipped_bit_of_a_request_is_refused(key_type: KeyType) {
+    let request = make(key_type, Operation::Sign, "a\"b\\c", b"{\"message\": \"0x01\"}");
     let bytes = request.encode();
     for position in 0..bytes.len() * 8 {
         let mut flipped = bytes.clone();
@@ -104,9 +109,8 @@ fn every_single_flipped_bit_of_a_request_is_refused() {
     }
 }
 
-#[test]
-fn forwarded_bytes_that_are_no_request_are_refused() {
-    let bytes = keygen().encode();
+fn forwarded_bytes_that_are_no_request_are_refused(key_type: KeyType) {
+    let bytes = keygen(key_type).encode();
     assert_eq!(SignedRequest::decode(&[]), Err(DecodeError::Truncated));
     for cut in 1..bytes.len() {
         assert_eq!(SignedRequest::decode(&bytes[..cut]), Err(DecodeError::Truncated), "cut at {cut}");
