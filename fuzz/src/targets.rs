@@ -19,6 +19,7 @@ mod keygen_message;
 mod oblivious_message;
 mod peer_frame;
 mod peers_file;
+mod policy;
 mod presign_body;
 mod proposal;
 mod psbt;
@@ -62,6 +63,7 @@ pub const ALL: &[Target] = &[
     oblivious_message::TARGET,
     peer_frame::TARGET,
     peers_file::TARGET,
+    policy::TARGET,
     presign_body::TARGET,
     proposal::TARGET,
     psbt::TARGET,

@@ -43,6 +43,7 @@ const KEYGEN: &str = "threshold/keygen";
 const FROST: &str = "threshold/frost";
 const CHAINS: &str = "chains";
 const REQUEST: &str = "cluster/request";
+const POLICY: &str = "cluster/policy";
 const IDENTITY: &str = "cluster/identity";
 const TRANSPORT: &str = "cluster/transport";
 const HTTP: &str = "cluster/http";
@@ -75,7 +76,7 @@ const ROOMS: &[Room] = &[
     room(CLIENT,    &[KEYS, CHAINS, REQUEST, IDENTITY, HTTP],                         &[]),
     room(CLI,       &[KEYS, SHARING, SESSION, KEYGEN, FROST, CHAINS, REQUEST, POLICY, IDENTITY, TRANSPORT, NODE, CLIENT], &[]),
     // What is never shipped looks at everything.
-    room("fuzz",    &[KEYS, SHARING, SESSION, SIMULATOR, KEYGEN, FROST, CGGMP21, DKLS23, CHAINS, REQUEST, IDENTITY, TRANSPORT, NODE, CLIENT, CLI], &[]),
+    room("fuzz",    &[KEYS, SHARING, SESSION, SIMULATOR, KEYGEN, FROST, CGGMP21, DKLS23, CHAINS, REQUEST, POLICY, IDENTITY, TRANSPORT, NODE, CLIENT, CLI], &[]),
     room("tests",   &[KEYS, SHARING, SESSION, SIMULATOR, KEYGEN, FROST, DKLS23, CHAINS, REQUEST, IDENTITY, TRANSPORT, NODE, CLIENT, CLI], &[]),
 ];
 

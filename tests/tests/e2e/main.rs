@@ -24,6 +24,7 @@ mod happy;
 mod library;
 mod local;
 mod payment;
+mod policy;
 mod refusals;
 mod secrecy;
 mod silent;
