@@ -164,7 +164,8 @@ fn checks(config: &Config, source: PassphraseSource) -> Vec<Check> {
         }
         (Some(Err(error)), _) => add("policy", State::Error, error.to_string()),
         (None, Some(path)) => {
-            add("policy", State::Warning, format!("{}: not read, without peers", path.display()))
+            let detail = format!("{}: not read, without peers", path.display());
+            add("policy", State::Warning, detail);
         }
         _ => {
             let detail = "none: whatever an initiator asks for is signed (policy_path names one)";
