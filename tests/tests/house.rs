@@ -30,6 +30,7 @@ const fn room(
 }
 
 const KEYS: &str = "keys";
+const AUDIT: &str = "audit";
 const SHARING: &str = "threshold/sharing";
 const SESSION: &str = "threshold/session";
 const SIMULATOR: &str = "threshold/simulator";
@@ -54,6 +55,7 @@ const CLI: &str = "cli";
 #[rustfmt::skip]
 const ROOMS: &[Room] = &[
     room(KEYS,      &[],                                                              &[]),
+    room(AUDIT,     &[KEYS],                                                          &[]),
     room(SHARING,   &[KEYS],                                                          &[]),
     room(SESSION,   &[KEYS, SHARING],                                                 &[]),
     room(SIMULATOR, &[KEYS, SHARING, SESSION],                                        &[]),
@@ -74,7 +76,7 @@ const ROOMS: &[Room] = &[
     room(CLIENT,    &[KEYS, CHAINS, REQUEST, IDENTITY, HTTP],                         &[]),
     room(CLI,       &[KEYS, SHARING, SESSION, KEYGEN, FROST, CHAINS, REQUEST, IDENTITY, TRANSPORT, NODE, CLIENT], &[]),
     // What is never shipped looks at everything.
-    room("fuzz",    &[KEYS, SHARING, SESSION, SIMULATOR, KEYGEN, FROST, CGGMP21, DKLS23, CHAINS, REQUEST, IDENTITY, TRANSPORT, NODE, CLIENT, CLI], &[]),
+    room("fuzz",    &[KEYS, AUDIT, SHARING, SESSION, SIMULATOR, KEYGEN, FROST, CGGMP21, DKLS23, CHAINS, REQUEST, IDENTITY, TRANSPORT, NODE, CLIENT, CLI], &[]),
     room("tests",   &[KEYS, SHARING, SESSION, SIMULATOR, KEYGEN, FROST, DKLS23, CHAINS, REQUEST, IDENTITY, TRANSPORT, NODE, CLIENT, CLI], &[]),
 ];
 
