@@ -9,7 +9,8 @@ pub const MAX_FIELDS: usize = 64;
 /// Longest name of an event or a field.
 const MAX_NAME: usize = 64;
 /// What a line has besides the event's name and fields, at most.
-const FRAME: usize = r#"{"seq":18446744073709551615,"time":"","event":"","hash":""}"#.len() + crate::time::TEXT + 64;
+const FRAME: usize =
+    r#"{"seq":18446744073709551615,"time":"","event":"","hash":""}"#.len() + crate::time::TEXT + 64;
 
 /// The fields that every entry has.
 pub(crate) const RESERVED_FIELDS: [&str; 4] = ["seq", "time", "event", "hash"];
@@ -246,10 +247,7 @@ mod tests {
             Event::new("a").integer("b", i128::from(u64::MAX) + 1).check(),
             Err(EventError::Integer("b".to_owned()))
         );
-        assert_eq!(
-            Event::new("a").text("b", "x".repeat(MAX_ENTRY_BYTES)).check(),
-            Err(EventError::TooLarge)
-        );
+        assert_eq!(Event::new("a").text("b", "x".repeat(MAX_ENTRY_BYTES)).check(), Err(EventError::TooLarge));
         let many = (0..=MAX_FIELDS).fold(Event::new("a"), |event, n| event.flag(&format!("f{n}"), true));
         assert_eq!(many.check(), Err(EventError::TooManyFields));
     }

@@ -166,10 +166,8 @@ impl<'a> Line<'a> {
     pub fn fields(&self) -> impl Iterator<Item = Field<'a>> + use<'a> {
         let text = self.text;
         let end = self.layout.fields.end;
-        let mut scanner = Scanner {
-            line: text.as_bytes().get(..end).unwrap_or_default(),
-            at: self.layout.fields.start,
-        };
+        let mut scanner =
+            Scanner { line: text.as_bytes().get(..end).unwrap_or_default(), at: self.layout.fields.start };
         // The line was read before, so each of these is there.
         std::iter::from_fn(move || {
             scanner.literal(br#",""#)?;
@@ -377,7 +375,8 @@ mod tests {
 
     #[test]
     fn an_entry_is_the_line_that_the_format_says() {
-        let event = Event::new("signed").text("wallet", "w\"1").list("signers", ["a", "b"]).flag("late", false);
+        let event =
+            Event::new("signed").text("wallet", "w\"1").list("signers", ["a", "b"]).flag("late", false);
         let bytes = line(&event);
         let body = concat!(
             r#"{"seq":7,"time":"2027-01-15T08:00:00.123Z","event":"signed","wallet":"w\"1","#,
@@ -405,19 +404,38 @@ mod tests {
     fn a_second_form_of_an_entry_is_refused() {
         let hash = "0".repeat(64);
         let with = |fields: &str| {
-            format!(
-                r#"{{"seq":7,"time":"2027-01-15T08:00:00.123Z","event":"a"{fields},"hash":"{hash}"}}"#
-            )
+            format!(r#"{{"seq":7,"time":"2027-01-15T08:00:00.123Z","event":"a"{fields},"hash":"{hash}"}}"#)
         };
         for fields in ["", r#","a":1"#, r#","a":-1"#, r#","a":[],"b":["x"]"#, r#","a":"\u0001\u001f\n""#] {
             assert!(Line::parse(with(fields).as_bytes()).is_ok(), "{fields}");
         }
         for fields in [
-            r#", "a":1"#, r#","a": 1"#, r#","a":01"#, r#","a":-0"#, r#","a":1.0"#, r#","a":1e3"#, r#","a":null"#,
-            r#","a":{}"#, r#","a":[1]"#, r#","a":["x",]"#, r#","a":"\/""#, r#","a":"\u000a""#, r#","a":"\u001F""#,
-            r#","a":"\u0041""#, r#","a":"\ud800""#, r#","a":1,"a":2"#, r#","seq":8"#, r#","hash":"x""#, r#","A":1"#,
-            r#","a":18446744073709551616"#, r#","a":-9223372036854775809"#, r#","a":+1"#, r#","a":"#, ",",
-            "}", ",\"a\":\"\t\"",
+            r#", "a":1"#,
+            r#","a": 1"#,
+            r#","a":01"#,
+            r#","a":-0"#,
+            r#","a":1.0"#,
+            r#","a":1e3"#,
+            r#","a":null"#,
+            r#","a":{}"#,
+            r#","a":[1]"#,
+            r#","a":["x",]"#,
+            r#","a":"\/""#,
+            r#","a":"\u000a""#,
+            r#","a":"\u001F""#,
+            r#","a":"\u0041""#,
+            r#","a":"\ud800""#,
+            r#","a":1,"a":2"#,
+            r#","seq":8"#,
+            r#","hash":"x""#,
+            r#","A":1"#,
+            r#","a":18446744073709551616"#,
+            r#","a":-9223372036854775809"#,
+            r#","a":+1"#,
+            r#","a":"#,
+            ",",
+            "}",
+            ",\"a\":\"\t\"",
         ] {
             assert_eq!(Line::parse(with(fields).as_bytes()).unwrap_err(), LineError::Field, "{fields}");
         }

@@ -100,7 +100,8 @@ impl Entries {
             let number = lines.number().saturating_add(1);
             match lines.next().map_err(|error| AuditError::io(&segment.path, "reading", error))? {
                 Next::Line(bytes) => {
-                    let damaged = |error: LineError| AuditError::damaged(&segment.path, number, error.to_string());
+                    let damaged =
+                        |error: LineError| AuditError::damaged(&segment.path, number, error.to_string());
                     let line = Line::parse(bytes).map_err(damaged)?;
                     if self.filter.admits(&line) {
                         let text = line.as_str().to_owned();
@@ -108,7 +109,11 @@ impl Entries {
                     }
                 }
                 Next::TooLong => {
-                    return Err(AuditError::damaged(&segment.path, number, "the line is longer than any entry"));
+                    return Err(AuditError::damaged(
+                        &segment.path,
+                        number,
+                        "the line is longer than any entry",
+                    ));
                 }
                 // It is being written, or was when the log's owner stopped.
                 Next::Torn(_) | Next::End => self.open = None,

@@ -35,8 +35,30 @@ impl Timestamp {
     /// The moment that is written in these bytes, in the one form that [`fmt::Display`] has.
     pub(crate) fn parse(text: &[u8]) -> Option<Self> {
         let &[
-            y0, y1, y2, y3, b'-', m0, m1, b'-', d0, d1, b'T', //
-            h0, h1, b':', n0, n1, b':', s0, s1, b'.', f0, f1, f2, b'Z',
+            y0,
+            y1,
+            y2,
+            y3,
+            b'-',
+            m0,
+            m1,
+            b'-',
+            d0,
+            d1,
+            b'T', //
+            h0,
+            h1,
+            b':',
+            n0,
+            n1,
+            b':',
+            s0,
+            s1,
+            b'.',
+            f0,
+            f1,
+            f2,
+            b'Z',
         ] = text
         else {
             return None;
@@ -98,9 +120,9 @@ impl BorshDeserialize for Timestamp {
 pub struct InvalidTimestamp;
 
 fn number(digits: &[u8]) -> Option<u64> {
-    digits.iter().try_fold(0, |number, digit| {
-        digit.is_ascii_digit().then(|| number * 10 + u64::from(digit - b'0'))
-    })
+    digits
+        .iter()
+        .try_fold(0, |number, digit| digit.is_ascii_digit().then(|| number * 10 + u64::from(digit - b'0')))
 }
 
 const fn is_leap(year: u64) -> bool {

@@ -171,7 +171,10 @@ impl<'a> Verifier<'a> {
         if let Some(first) = first_of(path)
             && first > self.expected
         {
-            self.found(Some(first), ProblemKind::MissingSegment { from: self.expected, to: first.saturating_sub(1) });
+            self.found(
+                Some(first),
+                ProblemKind::MissingSegment { from: self.expected, to: first.saturating_sub(1) },
+            );
             self.expected = first;
             self.before = None;
             self.or_before = None;
@@ -355,7 +358,8 @@ impl<'a> Verifier<'a> {
         }
         let head = signed.head;
         if head.seq >= seq {
-            return self.found(Some(seq), ProblemKind::Truncated { known: head.seq, last: seq.saturating_sub(1) });
+            return self
+                .found(Some(seq), ProblemKind::Truncated { known: head.seq, last: seq.saturating_sub(1) });
         }
         match self.recent.get(head.seq) {
             Some(hash) if hash == head.hash => {}

@@ -52,11 +52,7 @@ pub(super) struct Queue {
 
 impl Default for Queue {
     fn default() -> Self {
-        Self {
-            state: Mutex::default(),
-            arrived: Condvar::new(),
-            room: Arc::new(Semaphore::new(WAITING)),
-        }
+        Self { state: Mutex::default(), arrived: Condvar::new(), room: Arc::new(Semaphore::new(WAITING)) }
     }
 }
 

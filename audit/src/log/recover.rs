@@ -164,12 +164,13 @@ fn previous_hash(
     let mut end = Vec::new();
     file.read_to_end(&mut end).map_err(failed)?;
     let damaged = |reason: String| AuditError::damaged(&segment.path, 1, reason);
-    let whole = end.strip_suffix(b"\n").ok_or_else(|| {
-        damaged(format!("the segment before it, {}, ends within a line", path.display()))
-    })?;
+    let whole = end
+        .strip_suffix(b"\n")
+        .ok_or_else(|| damaged(format!("the segment before it, {}, ends within a line", path.display())))?;
     let line = whole.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
-    let line = Line::parse(line)
-        .map_err(|error| damaged(format!("the last line of the segment before it, {}: {error}", path.display())))?;
+    let line = Line::parse(line).map_err(|error| {
+        damaged(format!("the last line of the segment before it, {}: {error}", path.display()))
+    })?;
     if line.seq().checked_add(1) != Some(segment.first) {
         return Err(damaged(format!(
             "the segment before it, {}, ends with entry {}",
@@ -192,7 +193,8 @@ fn check_opening(path: &Path, first: u64, owner: &Identity, scope: Scope) -> Res
         return Err(damaged("the first entry is not there"));
     };
     let line = Line::parse(line).map_err(|error| damaged(&error.to_string()))?;
-    let (found_owner, found_scope) = read_opening(&line).ok_or_else(|| damaged("the log does not begin with its opening"))?;
+    let (found_owner, found_scope) =
+        read_opening(&line).ok_or_else(|| damaged("the log does not begin with its opening"))?;
     if found_owner != *owner {
         return Err(AuditError::OtherOwner { path: path.to_path_buf(), found: found_owner });
     }

@@ -53,7 +53,9 @@ pub enum ProblemKind {
         expected: u64,
     },
     /// There was an entry of this number already.
-    #[error("the entry was inserted: it stands where entry {expected} should, and there is another of its number")]
+    #[error(
+        "the entry was inserted: it stands where entry {expected} should, and there is another of its number"
+    )]
     Inserted {
         /// The number that should come there.
         expected: u64,
@@ -71,7 +73,9 @@ pub enum ProblemKind {
         bytes: u64,
     },
     /// A signed head names an entry beyond the end: entries were cut off, or an older copy was put back.
-    #[error("the log ends with entry {last}, but its owner signed entry {known}: it was cut, or an older copy put back")]
+    #[error(
+        "the log ends with entry {last}, but its owner signed entry {known}: it was cut, or an older copy put back"
+    )]
     Truncated {
         /// The entry that was signed.
         known: u64,
@@ -91,7 +95,9 @@ pub enum ProblemKind {
     KnownHead,
     /// A checkpoint matches the owner's signature, but not the log: what is between it and the one before may have been
     /// rewritten by somebody who computed all hashes anew.
-    #[error("the history was rewritten: entries {from} to {to}, or some of them, are not those that the owner signed")]
+    #[error(
+        "the history was rewritten: entries {from} to {to}, or some of them, are not those that the owner signed"
+    )]
     Rewritten {
         /// The first entry that may be another.
         from: u64,

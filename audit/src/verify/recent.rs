@@ -22,12 +22,20 @@ impl Recent {
         self.0.push_back((seq, hash));
     }
 
-    /// Puts one in its place; one of the same number stays.
+    /// Puts one in its place, and in that of another with its number.
     pub(super) fn insert(&mut self, seq: u64, hash: EntryHash) {
-        if let Err(at) = self.0.binary_search_by_key(&seq, |(seq, _)| *seq)
-            && self.0.len() < KEPT
-        {
-            self.0.insert(at, (seq, hash));
+        match self.0.binary_search_by_key(&seq, |(seq, _)| *seq) {
+            Ok(at) => {
+                if let Some(place) = self.0.get_mut(at) {
+                    place.1 = hash;
+                }
+            }
+            Err(at) => {
+                self.0.insert(at, (seq, hash));
+                if self.0.len() > KEPT {
+                    self.0.pop_front();
+                }
+            }
         }
     }
 

@@ -31,7 +31,8 @@ fn line_of(lines: &[String], seq: u64) -> usize {
 async fn a_log_that_nobody_touched_has_no_problems() {
     let home = Home::filled(100).await;
     assert!(home.files().len() > 2);
-    let report = home.verify(&Expect { owner: Some(identity(1).identity()), scope: Some(SCOPE), ..Expect::default() });
+    let report =
+        home.verify(&Expect { owner: Some(identity(1).identity()), scope: Some(SCOPE), ..Expect::default() });
     assert!(report.is_sound(), "{:?}", report.problems);
     assert_eq!((report.entries, report.first, report.last), (100, Some(1), Some(100)));
     assert_eq!((report.checkpoints, report.signed, report.countersigned), (10, Some(99), None));
@@ -46,7 +47,7 @@ async fn an_edited_entry_is_found_at_its_line() {
     let home = Home::filled(100).await;
     let file = home.segment(1);
     let mut all = lines(&file);
-    all[4] = all[4].replace("node2", "node9");
+    all[4] = edited(&all[4]);
     let seq = Line::parse(all[4].as_bytes()).unwrap().seq();
     write(&file, &all);
     let problem = home.problem();
@@ -56,7 +57,9 @@ async fn an_edited_entry_is_found_at_its_line() {
 
 #[tokio::test]
 async fn an_edited_hash_and_an_edited_number_are_one_problem_each() {
-    for (from, to) in [("\"hash\":\"", "hash"), ("\"seq\":25,", "\"seq\":29,"), ("\"seq\":25,", "\"seq\":21,")] {
+    for (from, to) in
+        [("\"hash\":\"", "hash"), ("\"seq\":25,", "\"seq\":29,"), ("\"seq\":25,", "\"seq\":21,")]
+    {
         let home = Home::filled(40).await;
         let mut all = home.lines();
         all[24] = if to == "hash" {
@@ -217,7 +220,8 @@ async fn a_missing_segment_is_named_with_its_entries() {
     assert_eq!(problem.kind, ProblemKind::MissingSegment { from, to });
 
     fs::remove_file(&files[0]).unwrap();
-    let report = home.verify(&Expect { owner: Some(identity(1).identity()), scope: Some(SCOPE), ..Expect::default() });
+    let report =
+        home.verify(&Expect { owner: Some(identity(1).identity()), scope: Some(SCOPE), ..Expect::default() });
     assert_eq!(only(report.problems).kind, ProblemKind::MissingSegment { from: 1, to });
     assert!(report.checkpoints > 0);
 }

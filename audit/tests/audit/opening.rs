@@ -77,8 +77,8 @@ async fn a_segment_that_was_only_begun_is_gone_on_with() {
 async fn a_damaged_tail_is_named_and_left_as_it_is() {
     let damages: [fn(&mut Vec<String>); 5] = [
         |lines| *lines.last_mut().unwrap() = "garbage".to_owned(),
-        |lines| *lines.last_mut().unwrap() = lines.last().unwrap().replace("node2", "node9"),
-        |lines| lines[1] = lines[1].replace("node2", "node9"),
+        |lines| *lines.last_mut().unwrap() = edited(lines.last().unwrap()),
+        |lines| lines[1] = edited(&lines[1]),
         |lines| lines.swap(1, 2),
         |lines| drop(lines.remove(2)),
     ];
