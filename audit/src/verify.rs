@@ -27,10 +27,13 @@ use recent::Recent;
 /// How many problems a report lists. More are only counted.
 pub const MAX_PROBLEMS: usize = 10_000;
 
+/// How many of the last problems may be the gap that an entry was moved from.
+const GAPS: usize = 256;
+
 /// What a log is compared with.
 #[derive(Debug, Clone, Default)]
 pub struct Expect {
-    /// Whose log it must be; if not given, whose it says that it is.
+    /// Whose log it must be. If not given, whose it says that it is: anybody can write a sound log of their own.
     pub owner: Option<Identity>,
     /// What it must be about; if not given, what it says that it is about.
     pub scope: Option<Scope>,
@@ -61,8 +64,8 @@ pub struct Report {
     /// The last entry that a signed head in the log or known from elsewhere covers. Who has the files, but not the
     /// owner's key, can change what comes after it and not be found out.
     pub signed: Option<u64>,
-    /// The last entry that a countersigned head in the log covers. Not even the owner can change what comes before it
-    /// together with all who countersigned it being honest.
+    /// The last entry that a countersigned head in the log covers. Not even the owner can change what is up to there and
+    /// keep the countersignature; that there was one is what the peers' own memory shows.
     pub countersigned: Option<u64>,
     /// What is wrong, in the order in which it was found.
     pub problems: Vec<Problem>,
@@ -306,7 +309,9 @@ impl<'a> Verifier<'a> {
     fn out_of_order(&mut self, line: &Line<'_>) {
         let (seq, hash, expected) = (line.seq(), line.hash(), self.expected);
         let kind = ProblemKind::OutOfOrder { expected };
-        let gap = self.report.problems.iter().rposition(|problem| problem.misses(seq));
+        // Not looked for further back, for a log of nothing but gaps would take forever.
+        let mut latest = self.report.problems.iter().enumerate().rev().take(GAPS);
+        let gap = latest.find(|(_, problem)| problem.misses(seq)).map(|(at, _)| at);
         let mut problem = self.problems();
         match gap.and_then(|at| self.report.problems.get_mut(at).map(|gap| (at, gap))) {
             // It was not removed, only moved.
@@ -402,7 +407,7 @@ impl<'a> Verifier<'a> {
             problem.seq = Some(suspect.expected);
             problem.kind = ProblemKind::Edited;
         }
-        self.recent.insert(suspect.expected, suspect.hash);
+        self.recent.renumber(suspect.expected, suspect.hash);
         self.compare_with_known(suspect.expected, suspect.hash);
     }
 

@@ -17,6 +17,12 @@ fn recent_hashes_are_found_in_any_order_of_coming() {
         assert_eq!(recent.get(seq), Some(hash(seq as u8)));
     }
     assert_eq!((recent.get(6), recent.get(9)), (None, Some(hash(90))));
+    let mut recent = Recent::default();
+    recent.push(1, hash(1));
+    recent.push(900, hash(2));
+    recent.renumber(2, hash(2));
+    recent.push(3, hash(3));
+    assert_eq!((recent.get(900), recent.get(2), recent.get(3)), (None, Some(hash(2)), Some(hash(3))));
 }
 
 #[test]
