@@ -129,6 +129,8 @@ pub struct Verifier<'a> {
     trusted: u64,
     /// Where the problem of a rewritten history is.
     rewritten: Option<usize>,
+    /// It is another log than was asked for, so no signature in it can be right.
+    is_foreign: bool,
 }
 
 /// An entry of another number than was expected.
@@ -160,6 +162,7 @@ impl<'a> Verifier<'a> {
             heads: BTreeMap::new(),
             trusted: 0,
             rewritten: None,
+            is_foreign: false,
         }
         .with_known_heads()
     }
@@ -213,6 +216,9 @@ impl<'a> Verifier<'a> {
             && known > last
         {
             self.found(Some(last), ProblemKind::Truncated { known, last });
+        }
+        if self.report.entries == 0 && self.report.problems.is_empty() {
+            self.found(None, ProblemKind::NotOpened);
         }
         self.report
     }
@@ -344,15 +350,20 @@ impl<'a> Verifier<'a> {
             return self.found(Some(1), ProblemKind::NotOpened);
         };
         if *self.report.owner.get_or_insert(owner) != owner {
+            self.is_foreign = true;
             self.found(Some(1), ProblemKind::OtherOwner { found: owner });
         }
         if *self.report.scope.get_or_insert(scope) != scope {
+            self.is_foreign = true;
             self.found(Some(1), ProblemKind::OtherScope { found: scope });
         }
     }
 
     fn checkpoint(&mut self, line: &Line<'_>) {
         let seq = line.seq();
+        if self.is_foreign {
+            return;
+        }
         // Without its beginning nobody says whose log it is, unless the caller does.
         let (Some(owner), Some(scope)) = (self.report.owner, self.report.scope) else { return };
         let Some((signed, countersignatures)) = read_checkpoint(line, owner, scope) else {

@@ -194,6 +194,8 @@ async fn an_older_copy_and_an_emptied_log_are_found_by_a_head_from_elsewhere() {
 
     fs::remove_file(home.segment(0)).unwrap();
     assert!(is_truncated(&only(home.verify(&expecting(&[head])).problems), 22, 0));
+    // A log always has its first entry.
+    assert_eq!(home.problem().kind, ProblemKind::NotOpened);
 }
 
 #[tokio::test]
@@ -281,10 +283,11 @@ async fn another_owner_or_scope_is_named() {
     let problem = |expect: Expect| home.verify(&expect).problems;
     let other = identity(9).identity();
     let found = problem(Expect { owner: Some(other), ..Expect::default() });
-    assert_eq!(found[0].kind, ProblemKind::OtherOwner { found: identity(1).identity() });
-    assert_eq!(found[0].seq, Some(1));
+    let found = only(found);
+    assert_eq!(found.kind, ProblemKind::OtherOwner { found: identity(1).identity() });
+    assert_eq!((found.line, found.seq), (1, Some(1)));
     let found = problem(Expect { scope: Some(Scope([9; 32])), ..Expect::default() });
-    assert_eq!(found[0].kind, ProblemKind::OtherScope { found: SCOPE });
+    assert_eq!(only(found).kind, ProblemKind::OtherScope { found: SCOPE });
     let mut all = home.lines();
     all.remove(0);
     let renumbered: Vec<_> = all
