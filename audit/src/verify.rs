@@ -287,12 +287,16 @@ impl<'a> Verifier<'a> {
         let (seq, hash) = (line.seq(), line.hash());
         let or_before = self.or_before.take();
         let mut is_intact = true;
-        if let Some(before) = self.before {
-            let computed = line.hash_after(&before);
-            if computed != hash && or_before.is_none_or(|before| line.hash_after(&before) != hash) {
+        let follows = |before: EntryHash| line.hash_after(&before) == hash;
+        match (self.before, or_before) {
+            (None, _) => {}
+            (Some(before), _) if follows(before) => {}
+            // The one before was changed, or stood where another should: this is its hash.
+            (_, Some(other)) if follows(other) => self.recent.insert(seq.saturating_sub(1), other),
+            (Some(before), _) => {
                 self.found(Some(seq), ProblemKind::Edited);
                 // What was changed may be the entry, or the hash in it.
-                self.or_before = Some(computed);
+                self.or_before = Some(line.hash_after(&before));
                 is_intact = false;
             }
         }
@@ -380,7 +384,11 @@ impl<'a> Verifier<'a> {
         match self.recent.get(head.seq) {
             Some(hash) if hash == head.hash => {}
             Some(_) => return self.rewritten(seq, head.seq),
-            None => return self.found(Some(seq), ProblemKind::Unmatched { head: head.seq }),
+            None if self.recent.has_forgotten(head.seq) => {
+                return self.found(Some(seq), ProblemKind::Unmatched { head: head.seq });
+            }
+            // It is missing or can't be read, which was told already.
+            None => return,
         }
         self.report.checkpoints = self.report.checkpoints.saturating_add(1);
         self.trusted = self.trusted.max(head.seq);

@@ -116,8 +116,8 @@ pub enum ProblemKind {
         /// Who is said to have made it.
         peer: Identity,
     },
-    /// A checkpoint is about an entry that is not there, or too far back to be compared.
-    #[error("the checkpoint is about entry {head}, which is not there or more than a million entries back")]
+    /// A checkpoint is about an entry that is too far back to be compared.
+    #[error("the checkpoint is about entry {head}, too far back to be compared with it")]
     Unmatched {
         /// The entry.
         head: u64,

@@ -13,6 +13,8 @@ pub(super) struct Recent {
     in_order: VecDeque<(u64, EntryHash)>,
     /// Of entries that stood after later ones.
     moved: BTreeMap<u64, EntryHash>,
+    /// The last one that had to make room.
+    forgotten: u64,
 }
 
 impl Recent {
@@ -21,7 +23,8 @@ impl Recent {
             return self.insert(seq, hash);
         }
         if self.in_order.len() >= KEPT {
-            self.in_order.pop_front();
+            let forgotten = self.in_order.pop_front();
+            self.forgotten = self.forgotten.max(forgotten.map_or(0, |(seq, _)| seq));
         }
         self.in_order.push_back((seq, hash));
     }
@@ -29,7 +32,8 @@ impl Recent {
     /// One that stands after later ones.
     pub(super) fn insert(&mut self, seq: u64, hash: EntryHash) {
         if self.moved.len() >= KEPT {
-            self.moved.pop_first();
+            let forgotten = self.moved.pop_first();
+            self.forgotten = self.forgotten.max(forgotten.map_or(0, |(seq, _)| seq));
         }
         self.moved.insert(seq, hash);
     }
@@ -40,6 +44,11 @@ impl Recent {
             self.in_order.pop_back();
         }
         self.push(seq, hash);
+    }
+
+    /// Whether this one may have been known, but is not any more.
+    pub(super) const fn has_forgotten(&self, seq: u64) -> bool {
+        seq <= self.forgotten
     }
 
     pub(super) fn get(&self, seq: u64) -> Option<EntryHash> {

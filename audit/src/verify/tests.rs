@@ -17,6 +17,7 @@ fn recent_hashes_are_found_in_any_order_of_coming() {
         assert_eq!(recent.get(seq), Some(hash(seq as u8)));
     }
     assert_eq!((recent.get(6), recent.get(9)), (None, Some(hash(90))));
+    assert!(!recent.has_forgotten(1));
     let mut recent = Recent::default();
     recent.push(1, hash(1));
     recent.push(900, hash(2));

@@ -57,22 +57,24 @@ async fn an_edited_entry_is_found_at_its_line() {
 
 #[tokio::test]
 async fn an_edited_hash_and_an_edited_number_are_one_problem_each() {
-    for (from, to) in
-        [("\"hash\":\"", "hash"), ("\"seq\":25,", "\"seq\":29,"), ("\"seq\":25,", "\"seq\":21,")]
-    {
-        let home = Home::filled(40).await;
-        let mut all = home.lines();
-        all[24] = if to == "hash" {
-            let at = all[24].find(from).unwrap() + from.len();
-            let digit = if &all[24][at..=at] == "0" { "1" } else { "0" };
-            format!("{}{digit}{}", &all[24][..at], &all[24][at + 1..])
-        } else {
-            all[24].replace(from, to)
-        };
-        home.replace(&all);
-        let problem = home.problem();
-        assert_eq!((problem.line, problem.seq), (25, Some(25)), "{to}");
-        assert_eq!(problem.kind, ProblemKind::Edited, "{to}");
+    // Entry 29 is the head of the checkpoint after it.
+    for seq in [25, 29] {
+        for (from, to) in [("\"hash\":\"", ""), ("\"seq\":2", "\"seq\":9"), ("\"seq\":2", "\"seq\":1")] {
+            let home = Home::filled(40).await;
+            let mut all = home.lines();
+            let line = &mut all[seq - 1];
+            if to.is_empty() {
+                let at = line.find(from).unwrap() + from.len();
+                let digit = if &line[at..=at] == "0" { "1" } else { "0" };
+                line.replace_range(at..=at, digit);
+            } else {
+                *line = line.replace(from, to);
+            }
+            home.replace(&all);
+            let problem = home.problem();
+            assert_eq!((problem.line, problem.seq), (seq as u64, Some(seq as u64)), "{to}");
+            assert_eq!(problem.kind, ProblemKind::Edited, "{to}");
+        }
     }
 }
 
@@ -131,13 +133,13 @@ async fn an_inserted_entry_is_named() {
 
 #[tokio::test]
 async fn a_garbage_line_is_named_whether_it_replaces_an_entry_or_not() {
-    for replaced in [0, 1] {
+    for (at, replaced) in [(20, 0), (20, 1), (28, 1)] {
         let home = Home::filled(40).await;
         let mut all = home.lines();
-        all.splice(20..20 + replaced, ["garbage".to_owned()]);
+        all.splice(at..at + replaced, ["garbage".to_owned()]);
         home.replace(&all);
         let problem = home.problem();
-        assert_eq!((problem.line, problem.seq), (21, None));
+        assert_eq!((problem.line, problem.seq), (at as u64 + 1, None));
         assert!(matches!(problem.kind, ProblemKind::Unreadable { .. }), "{problem}");
     }
     let home = Home::filled(40).await;

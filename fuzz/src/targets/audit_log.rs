@@ -43,7 +43,7 @@ fn check(line: &Line<'_>) {
     for field in line.fields() {
         let value = serde_json::from_str::<serde_json::Value>(field.json).ok();
         assert!(value.is_some() && json.get(field.name) == value.as_ref(), "a field of another value");
-        let name = if field.name.is_empty() { "none" } else { field.name };
+        let name = field.name;
         let event = Event::new("test");
         let event = match field.value() {
             quorate_audit::Value::Text(text) => event.text(name, text),
