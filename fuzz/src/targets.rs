@@ -1,6 +1,8 @@
 //! The targets: one file each in `targets/`, one line each here.
 
 mod acceptance;
+mod audit_head;
+mod audit_log;
 mod certificate;
 mod chain_name;
 mod committee;
@@ -46,6 +48,8 @@ use crate::{Outcome, Target};
 /// Every target that is run.
 pub const ALL: &[Target] = &[
     acceptance::TARGET,
+    audit_head::TARGET,
+    audit_log::TARGET,
     certificate::TARGET,
     chain_name::TARGET,
     committee::TARGET,

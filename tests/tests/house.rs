@@ -30,6 +30,7 @@ const fn room(
 }
 
 const KEYS: &str = "keys";
+const AUDIT: &str = "audit";
 const SHARING: &str = "threshold/sharing";
 const SESSION: &str = "threshold/session";
 const SIMULATOR: &str = "threshold/simulator";
@@ -55,6 +56,7 @@ const CLI: &str = "cli";
 #[rustfmt::skip]
 const ROOMS: &[Room] = &[
     room(KEYS,      &[],                                                              &[]),
+    room(AUDIT,     &[KEYS],                                                          &[]),
     room(SHARING,   &[KEYS],                                                          &[]),
     room(SESSION,   &[KEYS, SHARING],                                                 &[]),
     room(SIMULATOR, &[KEYS, SHARING, SESSION],                                        &[]),
@@ -72,12 +74,12 @@ const ROOMS: &[Room] = &[
     room(IDENTITY,  &[KEYS, REQUEST],                                                 &[]),
     room(TRANSPORT, &[KEYS],                                                          &[]),
     room(HTTP,      &[REQUEST],                                                       &[]),
-    room(NODE,      &[KEYS, SHARING, SESSION, KEYGEN, FROST, PAILLIER, CGGMP21, DKLS23, CHAINS, REQUEST, POLICY, IDENTITY, TRANSPORT, HTTP], &[SIMULATOR]),
+    room(NODE,      &[KEYS, AUDIT, SHARING, SESSION, KEYGEN, FROST, PAILLIER, CGGMP21, DKLS23, CHAINS, REQUEST, POLICY, IDENTITY, TRANSPORT, HTTP], &[SIMULATOR]),
     room(CLIENT,    &[KEYS, CHAINS, REQUEST, IDENTITY, HTTP],                         &[]),
-    room(CLI,       &[KEYS, SHARING, SESSION, KEYGEN, FROST, CHAINS, REQUEST, POLICY, IDENTITY, TRANSPORT, NODE, CLIENT], &[]),
+    room(CLI,       &[KEYS, AUDIT, SHARING, SESSION, KEYGEN, FROST, CHAINS, REQUEST, POLICY, IDENTITY, TRANSPORT, NODE, CLIENT], &[]),
     // What is never shipped looks at everything.
-    room("fuzz",    &[KEYS, SHARING, SESSION, SIMULATOR, KEYGEN, FROST, CGGMP21, DKLS23, CHAINS, REQUEST, POLICY, IDENTITY, TRANSPORT, NODE, CLIENT, CLI], &[]),
-    room("tests",   &[KEYS, SHARING, SESSION, SIMULATOR, KEYGEN, FROST, DKLS23, CHAINS, REQUEST, IDENTITY, TRANSPORT, NODE, CLIENT, CLI], &[]),
+    room("fuzz",    &[KEYS, AUDIT, SHARING, SESSION, SIMULATOR, KEYGEN, FROST, CGGMP21, DKLS23, CHAINS, REQUEST, POLICY, IDENTITY, TRANSPORT, NODE, CLIENT, CLI], &[]),
+    room("tests",   &[KEYS, AUDIT, SHARING, SESSION, SIMULATOR, KEYGEN, FROST, DKLS23, CHAINS, REQUEST, IDENTITY, TRANSPORT, NODE, CLIENT, CLI], &[]),
 ];
 
 /// Development only: no shipped crate may have these in its code.
