@@ -26,7 +26,7 @@ Example:
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-#[command(group = clap::ArgGroup::new("signing").args(["initiator", "initiator_command"]).required(true))]
+#[command(group = clap::ArgGroup::new("signing").args(["initiator", "initiator_command"]))]
 pub(crate) struct Arguments {
     /// Where to serve the API; port 0 for any free one.
     #[arg(long, value_name = "ADDRESS", default_value_t = DEFAULT_ADDRESS, value_parser = arguments::listen)]
@@ -37,7 +37,12 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     trust: Trust,
     /// Initiator key to sign requests with. Whoever reaches the gateway can ask for whatever this key may.
-    #[arg(long, value_name = "FILE", env = "QUORATE_INITIATOR")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "QUORATE_INITIATOR",
+        required_unless_present = "initiator_command"
+    )]
     initiator: Option<PathBuf>,
     #[command(flatten)]
     elsewhere: Elsewhere,

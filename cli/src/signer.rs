@@ -27,7 +27,13 @@ pub(crate) struct Elsewhere {
     )]
     pub(crate) initiator_command: Option<String>,
     /// The public key of the key that --initiator-command signs with.
-    #[arg(long, value_name = "KEY", env = "QUORATE_INITIATOR_KEY", requires = "initiator_command")]
+    #[arg(
+        long,
+        value_name = "KEY",
+        env = "QUORATE_INITIATOR_KEY",
+        requires = "initiator_command",
+        conflicts_with = "initiator"
+    )]
     initiator_key: Option<Principal>,
     /// How long --initiator-command may take.
     #[arg(

@@ -215,6 +215,8 @@ async fn every_command_has_help() {
         "identity show",
         "initiator generate",
         "initiator show",
+        "authorizer generate",
+        "authorizer show",
         "wallet create",
         "wallet list",
         "wallet show",
