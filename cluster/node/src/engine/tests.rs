@@ -471,7 +471,7 @@ impl Hand {
 }
 
 async fn eventually(what: &str, holds: impl Fn() -> bool) {
-    for _ in 0..1500 {
+    for _ in 0..6000 {
         if holds() {
             return;
         }
