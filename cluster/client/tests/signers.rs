@@ -1,5 +1,5 @@
 //! Clients whose key is elsewhere: programs that sign, with OpenSSL as the one that has the keys.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "helpers of tests")]
 
 mod support;
