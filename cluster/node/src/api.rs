@@ -114,6 +114,7 @@ async fn submit(engine: &Arc<Engine>, wanted: &Operation, uri: &Uri, request: Re
     query.end()?;
     let verified = read(engine, request).await?;
     verified.require(wanted)?;
+    engine.authority.check_scope(&verified, None)?;
     let session_id = verified.request_id().clone();
     let result = if wait {
         Some(engine.submit_verified(verified).await?)

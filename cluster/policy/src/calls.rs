@@ -1,6 +1,8 @@
 //! Which functions of which contracts and programs a rule is about.
 
-use quorate_chains::{Call, Explain, Opaque};
+use quorate_chains::{Asset, Call, Explain, Opaque, Transfer};
+
+use crate::spending::ALLOWANCE;
 
 /// Programs of Solana whose instructions move nothing that a policy counts: fees are counted elsewhere.
 const NEUTRAL: [&str; 3] = [
@@ -10,6 +12,13 @@ const NEUTRAL: [&str; 3] = [
 ];
 /// The instruction that makes a durable nonce: without an effect besides.
 const ADVANCE_NONCE: &str = "advance nonce";
+
+/// Functions of Ethereum's tokens that the adapter explains, by their names and selectors. Data that begins with such a selector and
+/// is not explained was made to look like something else: contracts read over bytes at its end.
+const EXPLAINED: [(&str, &str); 3] =
+    [("transfer", "a9059cbb"), ("transferFrom", "23b872dd"), (ALLOWANCE, "095ea7b3")];
+/// The prefix of Ethereum's networks.
+const ETHEREUM: &str = "eip155:";
 
 /// Functions of one contract or program.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +63,8 @@ impl Function {
 pub(crate) enum Doing<'a> {
     Call(&'a Call),
     Opaque(&'a Opaque),
+    /// A transfer of a token, which calls the token's contract.
+    Token(&'a Transfer, &'a str),
 }
 
 impl Doing<'_> {
@@ -62,6 +73,29 @@ impl Doing<'_> {
         match self {
             Self::Call(call) => NEUTRAL.contains(&call.program.as_str()) || call.name == ADVANCE_NONCE,
             Self::Opaque(_) => false,
+            // What it does is in the transfer, all of it.
+            Self::Token(..) => true,
+        }
+    }
+
+    /// Whether it looks like something that is always explained, and is not explained.
+    pub(crate) fn is_disguised(&self, chain: &str) -> bool {
+        let Self::Opaque(part) = self else { return false };
+        chain.starts_with(ETHEREUM) && EXPLAINED.iter().any(|(_, selector)| part.data.starts_with(selector))
+    }
+
+    /// The name and the selector by which it can be named.
+    fn function(&self) -> (&str, &str) {
+        let selector = |name: &str| {
+            EXPLAINED.iter().find(|(known, _)| *known == name).map_or("", |(_, selector)| *selector)
+        };
+        match self {
+            Self::Call(call) => (&call.name, selector(&call.name)),
+            Self::Opaque(part) => ("", &part.data),
+            Self::Token(transfer, _) => {
+                let name = if transfer.authority.is_some() { "transferFrom" } else { "transfer" };
+                (name, selector(name))
+            }
         }
     }
 
@@ -77,8 +111,17 @@ impl Doing<'_> {
                 Some(program) => format!("{} ({program}: {})", part.place, part.reason),
                 None => format!("{} ({})", part.place, part.reason),
             },
+            Self::Token(_, token) => format!("a transfer of {token}"),
         }
     }
+}
+
+/// The calls of token contracts that a transaction makes to transfer tokens.
+pub(crate) fn token_transfers(explain: &Explain) -> impl Iterator<Item = Doing<'_>> {
+    explain.transfers.iter().filter_map(|transfer| match &transfer.asset {
+        Asset::Token { mint: Some(token), .. } => Some(Doing::Token(transfer, token)),
+        _ => None,
+    })
 }
 
 /// All that a transaction does besides transfers.
@@ -91,16 +134,17 @@ impl Functions {
         if self.chain != chain {
             return false;
         }
-        let is = |function: &Function| match (function, doing) {
-            (Function::Any, _) => true,
-            (Function::Named(name), Doing::Call(call)) => *name == call.name,
-            (Function::Selector(selector), Doing::Opaque(part)) => part.data.starts_with(selector.as_str()),
-            _ => false,
+        let (known_as, data) = doing.function();
+        let is = |function: &Function| match function {
+            Function::Any => true,
+            Function::Named(name) => name == known_as,
+            Function::Selector(selector) => data.starts_with(selector.as_str()),
         };
         let contract = match doing {
-            Doing::Call(call) => Some(&call.program),
-            Doing::Opaque(part) => part.program.as_ref(),
+            Doing::Call(call) => Some(call.program.as_str()),
+            Doing::Opaque(part) => part.program.as_deref(),
+            Doing::Token(_, token) => Some(token),
         };
-        contract == Some(&self.contract) && self.functions.iter().any(is)
+        contract == Some(self.contract.as_str()) && self.functions.iter().any(is)
     }
 }

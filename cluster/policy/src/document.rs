@@ -1,5 +1,6 @@
 //! The policy as it is written.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -56,8 +57,9 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Named<T> {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Named<T>, A::Error> {
                 let mut entries: Vec<(String, T)> = Vec::new();
+                let mut names = HashSet::new();
                 while let Some((name, value)) = map.next_entry::<String, T>()? {
-                    if entries.iter().any(|(before, _)| *before == name) {
+                    if !names.insert(name.clone()) {
                         return Err(A::Error::custom(format!("{name} is there twice")));
                     }
                     entries.push((name, value));
@@ -70,11 +72,30 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Named<T> {
     }
 }
 
+/// A list with something in it: nobody knows whether an empty one means none or all.
+fn filled<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
+    let list = Vec::deserialize(deserializer)?;
+    if list.is_empty() {
+        Err(D::Error::custom("a list is empty: leave it out, or say what is in it"))
+    } else {
+        Ok(list)
+    }
+}
+
+/// The same, of one that may be left out.
+fn filled_if_given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Vec<T>>, D::Error> {
+    filled(deserializer).map(Some)
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Document {
     pub(crate) version: u64,
     pub(crate) cluster: Option<ClusterId>,
+    #[serde(default)]
+    pub(crate) test_networks: bool,
     pub(crate) utc_offset: Option<String>,
     pub(crate) initiators: Named<InitiatorEntry>,
     #[serde(default)]
@@ -94,7 +115,9 @@ pub(crate) struct Document {
 pub(crate) struct InitiatorEntry {
     pub(crate) key: Principal,
     pub(crate) operations: Vec<String>,
+    #[serde(default, deserialize_with = "filled_if_given")]
     pub(crate) wallets: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "filled_if_given")]
     pub(crate) chains: Option<Vec<String>>,
 }
 
@@ -126,26 +149,31 @@ pub(crate) struct RuleEntry {
     pub(crate) name: String,
     #[serde(default)]
     pub(crate) deny: bool,
+    #[serde(default, deserialize_with = "filled_if_given")]
     pub(crate) wallets: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "filled_if_given")]
     pub(crate) initiators: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "filled_if_given")]
     pub(crate) chains: Option<Vec<String>>,
     #[serde(default)]
     pub(crate) raw: bool,
+    #[serde(default, deserialize_with = "filled_if_given")]
     pub(crate) assets: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "filled_if_given")]
     pub(crate) destinations: Option<Vec<String>>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "filled")]
     pub(crate) calls: Vec<CallEntry>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "filled")]
     pub(crate) at_most: Vec<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "filled")]
     pub(crate) windows: Vec<WindowEntry>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "filled")]
     pub(crate) fee_at_most: Vec<String>,
     #[serde(default)]
     pub(crate) open_fees: bool,
     #[serde(default)]
     pub(crate) weak_sighashes: bool,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "filled")]
     pub(crate) hours: Vec<HoursEntry>,
     pub(crate) approvals: Option<ApprovalsEntry>,
 }

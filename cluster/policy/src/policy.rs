@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use quorate_chains::Explain;
+use quorate_chains::{Explain, Parameters};
 use quorate_keys::Principal;
 use quorate_request::ClusterId;
 
 use crate::amount::Named;
 use crate::document::PolicyError;
-use crate::judgement::{Judgement, Question};
+use crate::judgement::{Judgement, Question, Subject};
 use crate::reading;
 use crate::rule::{AddressList, Lists, Rule, Unmet};
 use crate::scope::{Initiator, ScopedOperation};
@@ -24,6 +24,7 @@ pub struct Policy {
     pub(crate) digest: [u8; 32],
     pub(crate) cluster: Option<ClusterId>,
     pub(crate) ahead: i32,
+    pub(crate) test_networks: bool,
     pub(crate) initiators: Vec<Initiator>,
     pub(crate) authorizers: Vec<(String, Principal)>,
     pub(crate) approvals: BTreeMap<ScopedOperation, Approvals>,
@@ -153,6 +154,12 @@ impl Policy {
     /// Whether something may be signed: the first rule of which every condition holds decides.
     #[must_use]
     pub fn judge(&self, question: &Question<'_>) -> Judgement {
+        if let Subject::Transaction(explain) = question.subject
+            && !self.test_networks
+            && let Some(reason) = borderless_test(&explain.chain)
+        {
+            return Judgement::Denied { rule: None, reason };
+        }
         let lists = Lists { assets: &self.assets, addresses: &self.addresses, ahead: self.ahead };
         let mut reasons = Vec::new();
         for rule in &self.rules {
@@ -179,6 +186,18 @@ impl Policy {
         }
         Judgement::Denied { rule: None, reason }
     }
+}
+
+/// Why a transaction of this network is not judged: it is a test network, and its transactions do not say so.
+pub(crate) fn borderless_test(chain: &str) -> Option<String> {
+    let net = quorate_chains::find(chain).ok()?.net();
+    let says_so = matches!(net.parameters, Parameters::Ethereum { .. });
+    (net.test && !says_so).then(|| {
+        format!(
+            "{} is a test network whose transactions can be used on others, too (test_networks is not set)",
+            net.name
+        )
+    })
 }
 
 /// What a rule decides whose conditions hold.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use quorate_chains::Chain;
+use quorate_chains::{Chain, Parameters};
 use sha2::{Digest as _, Sha256};
 
 use crate::amount::{Counted, Named as Asset, coin_of};
@@ -13,7 +13,7 @@ use crate::document::{
 };
 use crate::hours::{self, Hours};
 use crate::pattern::Pattern;
-use crate::policy::{Approvals, Policy};
+use crate::policy::{Approvals, Policy, borderless_test};
 use crate::rule::{AddressList, Limit, Rule, Window};
 use crate::scope::{Initiator, ScopedOperation};
 use crate::spending::Place;
@@ -47,6 +47,9 @@ pub(crate) fn read(yaml: &[u8]) -> Result<Policy> {
     }
     let document: Document =
         serde_norway::from_slice(yaml).map_err(|error| PolicyError::Form(error.to_string()))?;
+    for (place, name) in named_chains(&document) {
+        judged_chain(name, document.test_networks).at(|| place)?;
+    }
     let reading = Reading::begin(&document)?;
     let mut rules: Vec<Rule> = Vec::new();
     for entry in document.rules {
@@ -72,6 +75,7 @@ pub(crate) fn read(yaml: &[u8]) -> Result<Policy> {
         digest: Sha256::digest(yaml).into(),
         cluster: document.cluster,
         ahead,
+        test_networks: document.test_networks,
         initiators: names.initiators,
         authorizers: document.authorizers.0,
         approvals,
@@ -79,6 +83,32 @@ pub(crate) fn read(yaml: &[u8]) -> Result<Policy> {
         addresses,
         rules,
     })
+}
+
+/// Every chain that is named, and where.
+fn named_chains(document: &Document) -> Vec<(String, &String)> {
+    let mut named = Vec::new();
+    for (name, entry) in &document.initiators.0 {
+        named.extend(
+            entry.chains.iter().flatten().map(|chain| (format!("initiators: {name}: chains"), chain)),
+        );
+    }
+    for (name, entry) in &document.assets.0 {
+        let entries = match entry {
+            OneOrMany::One(entry) => std::slice::from_ref(entry),
+            OneOrMany::Many(entries) => entries.as_slice(),
+        };
+        named.extend(entries.iter().map(|entry| (format!("assets: {name}"), &entry.chain)));
+    }
+    for (name, by_chain) in &document.addresses.0 {
+        named.extend(by_chain.0.iter().map(|(chain, _)| (format!("addresses: {name}"), chain)));
+    }
+    for entry in &document.rules {
+        let place = |part: &str| format!("rules: {}: {part}", entry.name);
+        named.extend(entry.chains.iter().flatten().map(|chain| (place("chains"), chain)));
+        named.extend(entry.calls.iter().map(|call| (place("calls"), &call.chain)));
+    }
+    named
 }
 
 /// Who there is.
@@ -96,6 +126,15 @@ struct Reading {
 
 fn chain(name: &str) -> std::result::Result<Chain, String> {
     quorate_chains::find(name).map_err(|error| error.to_string())
+}
+
+/// A chain that a policy may name.
+fn judged_chain(name: &str, test_networks: bool) -> std::result::Result<Chain, String> {
+    let chain = chain(name)?;
+    match borderless_test(chain.net().id) {
+        Some(reason) if !test_networks => Err(reason),
+        _ => Ok(chain),
+    }
 }
 
 fn chains(names: &[String]) -> std::result::Result<BTreeSet<&'static str>, String> {
@@ -307,9 +346,13 @@ fn check(rule: &Rule, entry: &RuleEntry) -> std::result::Result<(), String> {
     if rule.deny && allowing {
         return Err("deny: a rule that denies has no limits, fees or approvals".into());
     }
-    if limits && rule.fee_at_most.is_empty() {
+    if !rule.deny && !rule.raw && rule.fee_at_most.is_empty() {
+        return Err("a fee can be all that there is: add fee_at_most, such as [0.01 ETH]".into());
+    }
+    if rule.weak_sighashes && (rule.assets.is_some() || rule.destinations.is_some()) {
         return Err(
-            "it limits amounts, but not what is paid as a fee: add fee_at_most, such as [0.01 ETH]".into()
+            "weak_sighashes: others could change recipients and amounts, so leave out what limits them"
+                .into(),
         );
     }
     Ok(())
@@ -365,6 +408,10 @@ fn functions(entry: &CallEntry) -> std::result::Result<Functions, String> {
         entry.functions.iter().map(|text| Function::parse(text)).collect::<std::result::Result<_, _>>()?;
     if functions.is_empty() {
         return Err("functions is empty: name them by selector or name, or all by \"*\"".to_owned());
+    }
+    let is_short = |function: &Function| matches!(function, Function::Selector(digits) if digits.len() < 8);
+    if matches!(chain.net().parameters, Parameters::Ethereum { .. }) && functions.iter().any(is_short) {
+        return Err("a selector of Ethereum has 4 bytes".to_owned());
     }
     Ok(Functions { chain: chain.net().id, contract: address(chain, &entry.contract)?, functions })
 }

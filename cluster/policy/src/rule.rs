@@ -5,8 +5,8 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use quorate_chains::{Bound, Explain, WarningKind};
 use quorate_request::WalletId;
 
-use crate::amount::Named;
-use crate::calls::{Doing, Functions, doings};
+use crate::amount::{Named, place_of};
+use crate::calls::{Doing, Functions, doings, token_transfers};
 use crate::document::WindowOf;
 use crate::hours::Hours;
 use crate::judgement::{Question, Subject};
@@ -159,19 +159,24 @@ impl Rule {
         };
         let applies = !self.is_about_parts()
             || outgoing(explain).iter().any(goes)
-            || doings(explain).any(|doing| doing.is_among(chain, &self.calls));
+            || doings(explain)
+                .chain(token_transfers(explain))
+                .any(|doing| doing.is_among(chain, &self.calls));
         if applies { Ok(()) } else { Err(Unmet::Elsewhere) }
     }
 
     /// Whether a rule that allows covers all of the transaction.
     fn covers(&self, explain: &Explain, question: &Question<'_>, lists: &Lists<'_>) -> Result<(), Unmet> {
         let chain = explain.chain.as_str();
+        if let Some(doing) = doings(explain).find(|doing| doing.is_disguised(chain)) {
+            return unmet(format!("{}: it looks like a token call, and is none", doing.describe()));
+        }
         let refused =
             doings(explain).find(|doing| !doing.is_neutral() && !doing.is_among(chain, &self.calls));
         if let Some(doing) = refused {
             let what = match doing {
                 Doing::Opaque(_) => "what can't be explained is refused",
-                Doing::Call(_) => "no calls entry allows it",
+                Doing::Call(_) | Doing::Token(..) => "no calls entry allows it",
             };
             return unmet(format!("{}: {what}", doing.describe()));
         }
@@ -185,6 +190,11 @@ impl Rule {
         }
         for out in outgoing(explain) {
             self.covers_outgoing(chain, &out, lists)?;
+        }
+        // Also those to the wallet itself: they call the token's contract.
+        for transfer in &explain.transfers {
+            let place = place_of(chain, &transfer.asset).map(|(place, _)| place);
+            self.covers_asset(chain, &transfer.to.address, place.as_ref(), lists)?;
         }
         self.covers_fee(explain, lists)?;
         let spends = spends(explain);
@@ -207,16 +217,9 @@ impl Rule {
             let names: Vec<_> = names.map(|list| list.name.as_str()).collect();
             return unmet(format!("{} is not among {}", out.to, names.join(", ")));
         }
-        let Some(assets) = &self.assets else { return Ok(()) };
-        let Some(place) = &out.place else {
-            return unmet(format!("the transaction does not say which token goes to {}", out.to));
-        };
-        let Some(asset) = lists.asset_at(assets, place) else {
-            let what = place
-                .token
-                .as_deref()
-                .map_or_else(|| "the coin".to_owned(), |token| format!("token {token}"));
-            return unmet(format!("{what} of {chain} is not among {}", lists.names(assets)));
+        let Some(place) = &out.place else { return Ok(()) };
+        let Some(asset) = self.assets.as_ref().and_then(|assets| lists.asset_at(assets, place)) else {
+            return Ok(());
         };
         let counted = asset.places.iter().find(|counted| counted.place == *place);
         if let Some((said, counted)) = out.decimals.zip(counted)
@@ -228,6 +231,29 @@ impl Rule {
             ));
         }
         Ok(())
+    }
+
+    /// Whether an asset may be transferred: one that is named, or the coin where none is.
+    fn covers_asset(
+        &self,
+        chain: &str,
+        to: &str,
+        place: Option<&Place>,
+        lists: &Lists<'_>,
+    ) -> Result<(), Unmet> {
+        let Some(place) = place else {
+            return unmet(format!("the transaction does not say which token goes to {to}"));
+        };
+        let named =
+            self.assets.as_ref().map(|assets| (lists.asset_at(assets, place).is_some(), lists.names(assets)));
+        match (named, &place.token) {
+            (Some((true, _)), _) | (None, None) => Ok(()),
+            (Some((false, names)), None) => unmet(format!("the coin of {chain} is not among {names}")),
+            (Some((false, names)), Some(token)) => {
+                unmet(format!("token {token} of {chain} is not among {names}"))
+            }
+            (None, Some(token)) => unmet(format!("token {token} of {chain}: tokens must be named (assets)")),
+        }
     }
 
     fn covers_fee(&self, explain: &Explain, lists: &Lists<'_>) -> Result<(), Unmet> {

@@ -1,6 +1,6 @@
 //! What leaves a wallet.
 
-use quorate_chains::{Account, Explain};
+use quorate_chains::{Account, Asset, Explain, Transfer};
 use quorate_request::WalletId;
 use serde::{Deserialize, Serialize};
 
@@ -66,9 +66,15 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) units: u128,
 }
 
-/// All that goes to others.
+/// Whether a transfer takes something out of the wallet, or out of another one that lets it: tokens of others are not change.
+fn goes_out(transfer: &Transfer) -> bool {
+    let of_others = matches!(transfer.asset, Asset::Token { .. }) && !transfer.from.iter().all(is_own);
+    !transfer.to.own || of_others
+}
+
+/// All that goes to others, and tokens that are taken from others.
 pub(crate) fn outgoing(explain: &Explain) -> Vec<Outgoing<'_>> {
-    let transfers = explain.outgoing().map(|transfer| {
+    let transfers = explain.transfers.iter().filter(|transfer| goes_out(transfer)).map(|transfer| {
         let place = place_of(&explain.chain, &transfer.asset);
         let (place, decimals) = place.map_or((None, None), |(place, decimals)| (Some(place), decimals));
         Outgoing { to: &transfer.to.address, place, decimals, units: transfer.amount.0 }

@@ -392,3 +392,112 @@ fn a_policy_without_rules_signs_nothing() {
     );
     denied(&Asked::default().judge(&policy, Subject::Raw), "no rule");
 }
+
+const DEVNET: &str = "solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1";
+
+#[test]
+fn a_test_network_whose_transactions_are_good_elsewhere_is_judged_only_where_the_policy_says_so() {
+    let policy_of = |flag: &str, chain: &str| {
+        format!(
+            "version: 1\n{flag}initiators:\n  backend: {{key: \"0xd75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a\", operations: [sign]}}\n\
+             assets:\n  SOL: {{chain: {chain}}}\nrules:\n  - {{name: any, fee_at_most: [1 SOL]}}\n"
+        )
+    };
+    let tx = Tx::on(DEVNET).coin(1, SOLANA_EXCHANGE);
+    let asked = Asked::default();
+    denied(
+        &asked.of(&policy(&policy_of("", "solana")), &tx),
+        "Solana devnet is a test network whose transactions can be used on others",
+    );
+    let error = Policy::read(policy_of("", "devnet").as_bytes()).unwrap_err().to_string();
+    assert!(error.starts_with("assets: SOL: Solana devnet is a test network"), "{error}");
+    let error = Policy::read(policy_of("", "bitcoin-testnet4").as_bytes()).unwrap_err().to_string();
+    assert!(error.contains("is a test network"), "{error}");
+    allowed(&asked.of(&policy(&policy_of("test_networks: true\n", "devnet")), &tx), "any");
+    // Transactions of Ethereum's test networks name them.
+    assert!(Policy::read(policy_of("", "sepolia").as_bytes()).is_ok());
+}
+
+/// The example, with rules of one's own.
+fn with_rules(rules: &str) -> Policy {
+    let at = EXAMPLE.find("rules:").unwrap();
+    policy(&format!("{}rules:\n{rules}", &EXAMPLE[..at]))
+}
+
+#[test]
+fn a_call_that_is_made_to_look_like_another_one_is_allowed_by_nothing() {
+    let rules = format!(
+        "  - {{name: no allowances, deny: true, calls: [{{chain: ethereum, contract: \"{USDC}\", functions: [approve]}}]}}\n  \
+         - {{name: all else, fee_at_most: [1 ETH], calls: [{{chain: ethereum, contract: \"{USDC}\", functions: [\"*\"]}}]}}\n"
+    );
+    let policy = with_rules(&rules);
+    let asked = Asked::default();
+    let approve = Tx::on(ETHEREUM).call(USDC, "approve", &[("spender", STRANGER), ("amount", "1")]);
+    assert_eq!(asked.of(&policy, &approve).rule(), Some("no allowances"));
+    // The same with a byte at its end, which contracts read over.
+    for selector in ["095ea7b3", "a9059cbb", "23b872dd"] {
+        let disguised = Tx::on(ETHEREUM).opaque(Some(USDC), &format!("{selector}00"));
+        denied(&asked.of(&policy, &disguised), "it looks like a token call, and is none");
+    }
+    allowed(&asked.of(&policy, &Tx::on(ETHEREUM).opaque(Some(USDC), "d0e30db0")), "all else");
+}
+
+#[test]
+fn calls_of_tokens_are_denied_by_name_and_by_selector() {
+    let transfers = [
+        (Tx::on(ETHEREUM).usdc(1, EXCHANGE), "a9059cbb", "transfer"),
+        (Tx::on(ETHEREUM).taken(USDC, 1, STRANGER, EXCHANGE), "23b872dd", "transferFrom"),
+        (
+            Tx::on(ETHEREUM).call(USDC, "approve", &[("spender", EXCHANGE), ("amount", "1")]),
+            "095ea7b3",
+            "approve",
+        ),
+        (Tx::on(ETHEREUM).opaque(Some(USDC), "40c10f1900"), "40c10f19", "*"),
+    ];
+    for (tx, selector, name) in &transfers {
+        for function in [&format!("0x{selector}"), *name, "*"] {
+            let policy = with_rules(&format!(
+                "  - {{name: none of it, deny: true, calls: [{{chain: ethereum, contract: \"{USDC}\", functions: [\"{function}\"]}}]}}\n"
+            ));
+            assert_eq!(Asked::default().of(&policy, tx).rule(), Some("none of it"), "{function}");
+        }
+        let other = with_rules(&format!(
+            "  - {{name: none of it, deny: true, calls: [{{chain: ethereum, contract: \"{USDC}\", functions: [\"0x12345678\"]}}]}}\n"
+        ));
+        assert_eq!(Asked::default().of(&other, tx).rule(), None);
+    }
+}
+
+#[test]
+fn tokens_must_be_named_also_those_that_go_to_the_wallet_itself_or_come_from_others() {
+    let coins = with_rules("  - {name: coins, destinations: [exchanges], fee_at_most: [1 ETH]}\n");
+    let asked = Asked::default();
+    allowed(&asked.of(&coins, &Tx::on(ETHEREUM).coin(1, EXCHANGE)), "coins");
+    denied(&asked.of(&coins, &Tx::on(ETHEREUM).usdc(1, EXCHANGE)), "tokens must be named");
+    denied(&asked.of(&coins, &Tx::on(ETHEREUM).token(STRANGER, None, 1, WALLET)), "tokens must be named");
+    let dollars =
+        with_rules("  - {name: dollars, destinations: [exchanges], assets: [USDC], fee_at_most: [1 ETH]}\n");
+    allowed(&asked.of(&dollars, &Tx::on(ETHEREUM).usdc(1, WALLET)), "dollars");
+    denied(&asked.of(&dollars, &Tx::on(ETHEREUM).token(STRANGER, None, 1, WALLET)), "is not among USDC");
+    denied(
+        &asked.of(&dollars, &Tx::on(ETHEREUM).coin(1, EXCHANGE)),
+        "the coin of eip155:1 is not among USDC",
+    );
+    allowed(&asked.of(&dollars, &Tx::on(ETHEREUM).taken(USDC, 1, STRANGER, EXCHANGE)), "dollars");
+    denied(&asked.of(&dollars, &Tx::on(ETHEREUM).taken(USDC, 1, STRANGER, WALLET)), "is not among exchanges");
+}
+
+#[test]
+fn conditions_on_initiators_and_on_what_is_left_open_hold_as_they_say() {
+    let rules = "  - {name: theirs, initiators: [operations], fee_at_most: [1 ETH]}\n  - {name: open, open_fees: true, weak_sighashes: true, wallets: [hot-1], fee_at_most: [1 ETH]}\n";
+    let policy = with_rules(rules);
+    let operations = Asked { initiator: "operations", wallet: "cold", ..Asked::default() };
+    allowed(&operations.of(&policy, &Tx::on(ETHEREUM).coin(1, STRANGER)), "theirs");
+    let backend = Asked { wallet: "cold", ..Asked::default() };
+    denied(
+        &backend.of(&policy, &Tx::on(ETHEREUM).coin(1, STRANGER)),
+        "no rule is about wallet cold and initiator backend",
+    );
+    let open = Tx::on(ETHEREUM).coin(1, STRANGER).fee(1, Bound::Open).warned(WarningKind::WeakSighash);
+    allowed(&Asked::default().of(&policy, &open), "open");
+}

@@ -9,14 +9,14 @@ use crate::subjects::{ETHEREUM, Tx};
 /// Ten thousand addresses, and the last of them.
 fn large() -> (String, String) {
     let mut yaml = String::from(
-        "version: 1\ninitiators:\n  a: {key: \"0xd75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a\", operations: [sign]}\naddresses:\n  all:\n    ethereum:\n",
+        "version: 1\ninitiators:\n  a: {key: \"0xd75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a\", operations: [sign]}\nassets:\n  ETH: {chain: ethereum}\naddresses:\n  all:\n    ethereum:\n",
     );
     let mut last = String::new();
     for number in 0..10_000 {
         last = format!("0x{number:040x}");
         yaml.push_str(&format!("      - \"{last}\"\n"));
     }
-    yaml.push_str("rules:\n  - {name: listed, destinations: [all]}\n");
+    yaml.push_str("rules:\n  - {name: listed, destinations: [all], fee_at_most: [1 ETH]}\n");
     (yaml, last)
 }
 

@@ -16,7 +16,7 @@ pub(crate) const OTHER_EXCHANGE: &str = "0x21a31Ee1afC51d94C2eFcCAa2092aD1028285
 pub(crate) const SOLANA_EXCHANGE: &str = "5tzFkiKscXHK5ZXCGbXZxdw7gTjjD1mBwuoFbhUvuAi9";
 pub(crate) const SANCTIONED: &str = "0x8589427373D6D84E98730D7795D8f6f8731FDA16";
 pub(crate) const STRANGER: &str = "0x000000000000000000000000000000000000dEaD";
-const WALLET: &str = "0x1111111111111111111111111111111111111111";
+pub(crate) const WALLET: &str = "0x1111111111111111111111111111111111111111";
 
 /// A thousandth of a coin of Ethereum.
 pub(crate) const MILLI_ETH: u128 = 1_000_000_000_000_000;
@@ -71,6 +71,16 @@ impl Tx {
     pub(crate) fn token(self, token: &str, decimals: Option<u8>, units: u128, to: &str) -> Self {
         let standard = "erc-20".to_owned();
         self.give(Asset::Token { standard, mint: Some(token.to_owned()), decimals }, units, to)
+    }
+
+    /// Tokens that the wallet takes from somebody else, who allowed it.
+    pub(crate) fn taken(mut self, token: &str, units: u128, from: &str, to: &str) -> Self {
+        self = self.token(token, None, units, to);
+        if let Some(transfer) = self.0.transfers.last_mut() {
+            transfer.from = vec![account(from, false)];
+            transfer.authority = Some(account(WALLET, true));
+        }
+        self
     }
 
     pub(crate) fn unnamed_token(self, units: u128, to: &str) -> Self {
