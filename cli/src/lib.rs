@@ -8,6 +8,7 @@
 
 mod address;
 mod arguments;
+mod audit;
 mod auxiliary;
 mod bench;
 mod chains;
@@ -108,6 +109,9 @@ enum Command {
     /// Judge evidence against a node, with no cluster.
     #[command(subcommand)]
     Evidence(evidence::Command),
+    /// What a node has done and decided: show, verify and export its audit log.
+    #[command(subcommand)]
+    Audit(audit::Command),
     /// Print a script for a shell, which then completes commands and options.
     Completions(manual::Completions),
     /// Write the manual pages of all commands.
@@ -214,6 +218,7 @@ async fn run(arguments: Arguments, joints: Joints) -> anyhow::Result<()> {
         Command::Policy(command) => policy::run(command),
         Command::Verify(arguments) => verify::run(&arguments),
         Command::Evidence(command) => evidence::run(&command, &joints.registry),
+        Command::Audit(command) => audit::run(&command),
         Command::Completions(arguments) => manual::completions(&arguments),
         Command::Man(arguments) => manual::man(&arguments),
     }

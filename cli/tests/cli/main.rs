@@ -1,6 +1,7 @@
 //! The command line from outside, without a cluster of several machines.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod audit;
 mod bench;
 mod commands;
 mod golden;

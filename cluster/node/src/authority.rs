@@ -113,17 +113,23 @@ impl Authority {
         Ok(initiator)
     }
 
-    /// Whether what a request asks for may be done: it is in its initiator's scope, and the policy lets it be signed.
+    /// Whether what a request asks for may be done: it is in its initiator's scope, and the policy lets it be signed. Gives the
+    /// rule by which it does.
     ///
     /// # Errors
     /// It may not: why, for the client.
-    pub(crate) fn judge(&self, verified: &Verified, job: &Job, now: SystemTime) -> Result<(), ErrorBody> {
+    pub(crate) fn judge(
+        &self,
+        verified: &Verified,
+        job: &Job,
+        now: SystemTime,
+    ) -> Result<Option<String>, ErrorBody> {
         let initiator = self.scoped(verified, job.wallet_id())?;
-        let Job::Sign(sign) = job else { return Ok(()) };
+        let Job::Sign(sign) = job else { return Ok(None) };
         let explain = sign.transaction.as_ref().map(|transaction| transaction.explain());
         let chain = explain.map(|explain| explain.chain.as_str());
         initiator.may_sign_for(chain).map_err(|error| out_of_scope(&error))?;
-        let Some(policy) = &self.policy else { return Ok(()) };
+        let Some(policy) = &self.policy else { return Ok(None) };
         let judgement = policy.judge(&Question {
             wallet: &sign.wallet.id,
             initiator: initiator.name(),
@@ -133,7 +139,7 @@ impl Authority {
             spent: &(),
         });
         match judgement {
-            Judgement::Allowed { .. } => Ok(()),
+            Judgement::Allowed { rule } => Ok(Some(rule)),
             Judgement::Denied { reason, .. } => Err(ErrorBody::new(ErrorCode::PolicyDenied, reason)),
             other => {
                 let rule = other.rule().unwrap_or_default();

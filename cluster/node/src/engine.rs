@@ -33,6 +33,7 @@ use quorate_session::{IdentityVerifier, Keyring, Registry, SessionId};
 use quorate_transport::Transport;
 use tokio::sync::{Semaphore, mpsc, watch};
 
+use crate::audit::Audit;
 use crate::authority::Authority;
 use crate::auxiliary::Auxiliaries;
 use crate::barrier::Barrier;
@@ -69,6 +70,7 @@ pub(crate) struct Parts {
     pub(crate) config: Config,
     pub(crate) peers: Peers,
     pub(crate) authority: Authority,
+    pub(crate) audit: Arc<Audit>,
     pub(crate) registry: Registry,
     pub(crate) barrier: Arc<dyn Barrier>,
     pub(crate) transport: Arc<dyn Transport>,
@@ -88,6 +90,7 @@ pub(crate) struct Engine {
     pub(crate) config: Config,
     pub(crate) peers: Peers,
     pub(crate) authority: Authority,
+    pub(crate) audit: Arc<Audit>,
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) store: Arc<Store>,
     pub(crate) wallets: Wallets,
@@ -152,6 +155,7 @@ impl Engine {
             config,
             peers,
             authority,
+            audit,
             registry,
             barrier,
             transport,
@@ -175,6 +179,7 @@ impl Engine {
             demand: Demand::new(config.max_concurrent_presign),
             provisions: Places::new(config.max_concurrent_presign, config.max_waiting),
             authority,
+            audit,
             ledger: Ledger::new(Arc::clone(&store)),
             metrics: Metrics::default(),
             exclusions: Exclusions::load(Arc::clone(&store), config.data_dir.join("evidence"))?,

@@ -76,6 +76,8 @@ pub(crate) struct SignJob {
     pub(crate) signers: Option<BTreeSet<PartyIndex>>,
     /// The session that made the pairs to sign with, if it signs with some.
     pub(crate) pairs: Option<SessionId>,
+    /// The rule of the policy by which it is signed, once that was asked.
+    pub(crate) rule: Option<String>,
     protocol: ProtocolId,
 }
 
@@ -440,7 +442,7 @@ impl SignJob {
         }
         let keys = tasks.iter().map(|task| verifying_key(&wallet, task)).collect::<Result<_, _>>();
         let keys = keys.map_err(|error| refuse(ErrorCode::InvalidDerivationPath, error))?;
-        Ok(Self { wallet, tasks, keys, transaction, signers, pairs: None, protocol })
+        Ok(Self { wallet, tasks, keys, transaction, signers, pairs: None, rule: None, protocol })
     }
 
     /// Whether a signature uses up a presignature.

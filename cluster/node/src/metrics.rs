@@ -264,6 +264,14 @@ impl Engine {
             number(self.caught_by_node().len()),
         );
         all.register("quorate_wallets", "Wallets that this node knows", number(self.wallets.all().len()));
+        let audit = self.audit.metrics();
+        all.register("quorate_audit_entries", "Entries of the audit log", ConstCounter::new(audit.entries));
+        all.register(
+            "quorate_audit_failures",
+            "Writes of the audit log that failed",
+            ConstCounter::new(audit.failures),
+        );
+        all.register("quorate_audit_fsyncs", "fsyncs of the audit log", ConstCounter::new(audit.syncs));
         let store = self.store.metrics();
         all.register("quorate_store_commits", "Transactions made durable", ConstCounter::new(store.commits));
         all.register(

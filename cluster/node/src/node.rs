@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::api;
+use crate::audit::Audit;
 use crate::authority::Authority;
 use crate::auxiliary::Auxiliaries;
 use crate::barrier::{Barrier, NoBarrier};
@@ -115,6 +116,7 @@ impl Node {
             });
         }
         let authority = Authority::load(&config, &peers)?;
+        let audit = Arc::new(Audit::open(&config.data_dir, Arc::clone(&identity), peers.cluster())?);
         let store = Arc::new(Store::open(&config.db_path, &passphrase)?);
         let wallets = Wallets::load(Arc::clone(&store))?;
         let auxiliaries = Auxiliaries::load(Arc::clone(&store))?;
@@ -140,6 +142,7 @@ impl Node {
             config,
             peers,
             authority,
+            audit,
             registry: joints.registry,
             barrier: joints.barrier,
             transport: Arc::clone(&transport),
@@ -174,6 +177,7 @@ impl Node {
             tokio::spawn(Arc::clone(&engine).settle_pairs()),
             tokio::spawn(Arc::clone(&engine.primes).fill()),
         ];
+        engine.audit.started(engine.config.node_id.as_str(), engine.authority.policy_digest());
         let api = tokio::spawn(api::serve(api_listener, Arc::clone(&engine), stopped));
         tracing::info!(node = %engine.config.node_id, identity = %engine.me, peers = %peer_address, api = %api_address, "node started");
         Self { engine, transport, peer_address, api_address, stop, api, tasks }
@@ -220,6 +224,8 @@ impl Node {
             tracing::error!(%error, "who was caught cheating was not noted");
         }
         self.engine.store.close().await;
+        self.engine.audit.stopped();
+        self.engine.audit.close().await;
         tracing::info!("node stopped");
     }
 }
@@ -254,6 +260,9 @@ pub enum NodeError {
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The audit log.
+    #[error(transparent)]
+    Audit(#[from] quorate_audit::AuditError),
     /// There are no threads to compute on.
     #[error("threads can't be started: {0}; lower work_threads, or raise the limit of the operating system")]
     Threads(std::io::Error),

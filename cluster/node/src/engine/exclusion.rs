@@ -155,6 +155,7 @@ impl Engine {
             Ok(true) => {
                 let culprit = self.name(&verdict.culprit);
                 tracing::error!(%culprit, session = %verdict.session, "convicted: {}", verdict.finding);
+                self.audit.convicted(&culprit, &verdict.session, &verdict.finding);
                 if Refusal::shown_by(&evidence).is_some() {
                     self.wallets.note_refused(&verdict.session).await;
                 }

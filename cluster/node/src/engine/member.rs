@@ -124,9 +124,21 @@ impl Engine {
     pub(super) fn invited(self: &Arc<Self>, from: Identity, invite: Invite) -> Frame {
         let digest = quorate_session::Proposing::new(&invite.proposal.proposal);
         let proposal = digest.as_ref().map_or([0; 32], |proposing| *proposing.digest());
+        let request = match &invite.order {
+            // Of what can't be read there is no name.
+            Order::Request(request) => SignedRequest::decode(request).ok(),
+            Order::Upkeep(..) => None,
+        };
         match self.accept(from, invite) {
             Ok(acceptance) => Frame::Accept(acceptance),
             Err(reason) => {
+                if let (
+                    Some(request),
+                    Reason::Refused { .. } | Reason::OtherPolicy { .. } | Reason::Conflict,
+                ) = (&request, &reason)
+                {
+                    self.audit.declined(request.request_id().as_str(), &self.name(&from), &reason);
+                }
                 tracing::info!(proposer = %self.name(&from), "declined a proposal: {reason}");
                 Frame::Decline(Decline { proposal, reason })
             }
@@ -148,9 +160,11 @@ impl Engine {
                 {
                     sign.pairs = Some(self.pairs_proposed(&sign.wallet, invite.pairs)?);
                 }
-                self.authority
-                    .judge(&verified, &job, SystemTime::now())
-                    .map_err(|error| refused(error.code.as_str(), error.message))?;
+                let judged = self.authority.judge(&verified, &job, SystemTime::now());
+                let rule = judged.map_err(|error| refused(error.code.as_str(), error.message))?;
+                if let Job::Sign(sign) = &mut job {
+                    sign.rule = rule;
+                }
                 (Cause::request(&verified, policy), job)
             }
             Order::Upkeep(provision, unique) => {

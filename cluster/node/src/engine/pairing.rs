@@ -341,6 +341,7 @@ impl Engine {
     ) -> Result<(), PairsFault> {
         let culprits = self.names(&self.members(part.context.committee(), parties)).join(", ");
         tracing::error!(culprits, session = %part.session(), "caught cheating, which can't be shown to others: {reason}");
+        self.audit.caught(&culprits, &part.session(), reason);
         let Job::Sign(job) = &*part.job else { return Ok(()) };
         let Some(session) = job.pairs else { return Ok(()) };
         self.barrier.reached("sign", Step::Caught);

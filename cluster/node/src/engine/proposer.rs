@@ -104,7 +104,10 @@ impl Engine {
             ErrorBody::new(ErrorCode::TooManySessions, message)
         })?;
         self.ledger.update(verified.request_id(), |view| view.wallet_id = job.wallet_id().cloned());
-        self.authority.judge(verified, &job, SystemTime::now())?;
+        let rule = self.authority.judge(verified, &job, SystemTime::now())?;
+        if let Job::Sign(sign) = &mut job {
+            sign.rule = rule;
+        }
         let cause = Cause::request(verified, self.authority.policy_digest());
         if let Job::Sign(sign) = &job
             && sign.is_presigned()

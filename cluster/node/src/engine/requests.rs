@@ -100,7 +100,7 @@ impl Engine {
         match self.ledger.admit(&verified)? {
             Admission::Done(result) => return Ok(Begun::Done(result)),
             Admission::Running(running) => return Ok(Begun::Running(running)),
-            Admission::New => {}
+            Admission::New => self.audit.requested(&verified),
         }
         let refused = if self.is_draining() {
             Some(ErrorBody::new(ErrorCode::ShuttingDown, "this node is shutting down; ask another"))
@@ -139,6 +139,7 @@ impl Engine {
             if let Err(error) = &ending {
                 tracing::warn!(request = id.as_str(), code = %error.code, "{}", error.message);
             }
+            engine.audit.ended(&verified, &ending);
             engine.metrics.ended(&working, &ending);
             drop(working);
             answered.with(ending);

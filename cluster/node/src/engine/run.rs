@@ -21,6 +21,7 @@ use super::attempt::Answer;
 use super::machine::Machine;
 use super::pace::Pace;
 use super::{Busy, Engine, lock};
+use crate::audit;
 use crate::barrier::Step;
 use crate::cause::Cause;
 use crate::frame::{Decline, Frame, GivenUp, Reason, Signed};
@@ -179,15 +180,22 @@ impl Engine {
         });
     }
 
-    /// Makes a request for a signature durable while round one is under way: it must be before the share leaves, in the
-    /// round after. A key generation's goes with what it stores itself.
+    /// Makes a request for a signature durable, in the store and in the audit log, while round one is under way: it must be
+    /// before the share leaves, in the round after. A key generation's goes with what it stores itself.
     fn begin_to_remember(&self, part: &Part) -> Option<Remembering> {
         let verified = part.cause.verified().filter(|_| matches!(*part.job, Job::Sign(_)))?;
         let remembered = self.ledger.remember(Batch::new(), verified);
-        let store = Arc::clone(&self.store);
+        let (store, log) = (Arc::clone(&self.store), Arc::clone(&self.audit));
+        let signers = self.names(part.context.committee().members().iter().map(|member| &member.identity));
+        let attempt = part.context.agreement().proposal().attempt;
+        let policy = self.authority.policy_digest();
+        let entry = audit::signing(verified, &part.job, &part.session(), attempt, &signers, policy);
         Some(tokio::spawn(async move {
             let remembered = remembered.map_err(|error| Unstored::Fault(error.message))?;
-            store.commit(remembered).await.map_err(|error| Unstored::Fault(error.to_string()))
+            let stored =
+                async { store.commit(remembered).await.map_err(|error| Unstored::Fault(error.to_string())) };
+            let logged = async { log.signing(entry).await.map_err(Unstored::Fault) };
+            tokio::try_join!(stored, logged).map(drop)
         }))
     }
 
@@ -462,6 +470,8 @@ impl Engine {
             None => self.wallets.of_session(&part.session()).ok_or("the pending share is gone")?,
         };
         self.barrier.reached("keygen", Step::Settled);
+        let holders = wallet.record.public.committee.members().iter().map(|member| &member.identity);
+        self.audit.wallet(&wallet, &self.names(holders));
         self.want_pairs(&wallet);
         let speaks = aggregator(agreement.committee(), &agreement.proposal().proposer);
         if speaks == Some(part.context.me()) {

@@ -41,6 +41,7 @@ use tokio::task::JoinHandle;
 use super::attempt::unix_millis;
 use super::proposer::rank;
 use super::{Engine, Parts};
+use crate::audit::Audit;
 use crate::authority::Authority;
 use crate::auxiliary::Auxiliaries;
 use crate::barrier::{Barrier, Step};
@@ -190,6 +191,7 @@ impl Cluster {
         let parts = Parts {
             identity: Arc::clone(&identity),
             authority: Authority::load(&config, &self.peers).unwrap(),
+            audit: Arc::new(Audit::open(&data_dir, Arc::clone(&identity), self.peers.cluster()).unwrap()),
             config,
             peers: self.peers.clone(),
             registry: protocols::registry(),
@@ -252,6 +254,7 @@ impl Cluster {
         member.tasks.iter().for_each(JoinHandle::abort);
         member.engine.transport.close().await;
         member.engine.store.close().await;
+        member.engine.audit.close().await;
         let Member { identity, data_dir, .. } = member;
         happens(&data_dir.join("node.db"));
         let trusted = initiator.unwrap_or_else(|| self.initiator.principal());

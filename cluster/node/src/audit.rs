@@ -1,0 +1,222 @@
+//! What this node writes into its audit log: who asked for what, what was decided about it and by which rule, which
+//! sessions it signed in, what came of them, and who cheated. Never a secret.
+//!
+//! That this node takes part in a signature is durable in the log before its share of the signature leaves. Everything
+//! else follows as soon as can be, and what could not be written is counted there once it can.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use quorate_audit::{AuditError, Event, Log, Metrics, Options, Scope};
+use quorate_chains::Explain;
+use quorate_keys::SigningIdentity;
+use quorate_request::{ClusterId, ErrorBody, SessionResult, Verified};
+use quorate_session::SessionId;
+use rand_core::OsRng;
+
+use crate::job::{Job, SignJob};
+
+/// The log's folder in the node's.
+const FOLDER: &str = "audit";
+/// The most transfers that an entry lists; beyond, their number is told.
+const TRANSFERS: usize = 64;
+
+/// The node's audit log.
+pub(crate) struct Audit(Log);
+
+impl Audit {
+    /// Opens the log in a node's folder, or begins it.
+    ///
+    /// # Errors
+    /// What is wrong with the log's files, or with where they are.
+    pub(crate) fn open(
+        data_dir: &Path,
+        identity: Arc<SigningIdentity>,
+        cluster: &ClusterId,
+    ) -> Result<Self, AuditError> {
+        let scope = Scope(*cluster.as_bytes());
+        Log::open(&data_dir.join(FOLDER), identity, scope, Options::default(), &mut OsRng).map(Self)
+    }
+
+    /// Writes an entry, and returns when it is durable.
+    async fn durable(&self, event: Event) -> Result<(), String> {
+        self.0.append(event).await.map(drop).map_err(|error| error.to_string())
+    }
+
+    /// Writes an entry for which nobody waits.
+    fn soon(&self, event: Event) {
+        let name = event.name().to_owned();
+        if let Err(error) = self.0.append_soon(event) {
+            tracing::error!(event = name, %error, "not written into the audit log");
+        }
+    }
+
+    /// The node has started.
+    pub(crate) fn started(&self, node: &str, policy: Option<&[u8; 32]>) {
+        let event = Event::new("started").text("node", node).text("version", env!("CARGO_PKG_VERSION"));
+        self.soon(under(event, policy));
+    }
+
+    /// The node stops.
+    pub(crate) fn stopped(&self) {
+        self.soon(Event::new("stopped"));
+    }
+
+    /// A client's request was taken that this node had not seen.
+    pub(crate) fn requested(&self, verified: &Verified) {
+        let event = about(Event::new("request"), verified);
+        self.soon(event.text("operation", verified.operation()).text("initiator", verified.initiator()));
+    }
+
+    /// A client's request ended here.
+    pub(crate) fn ended(&self, verified: &Verified, ending: &Result<SessionResult, ErrorBody>) {
+        let event = match ending {
+            Ok(result) => {
+                let event = about(Event::new("completed"), verified);
+                let event = match result.wallet_id() {
+                    Some(wallet) => event.text("wallet", wallet),
+                    None => event,
+                };
+                match result {
+                    SessionResult::Keygen(made) => event.text("public_key", &made.public_key),
+                    SessionResult::Sign(signed) => {
+                        let event =
+                            event.list("signers", &signed.committee).integer("attempt", signed.attempt);
+                        let event = event.list("absent", &signed.absent).list("culprits", &signed.culprits);
+                        match &signed.tx_id {
+                            Some(id) => event.text("tx_id", id),
+                            None => event,
+                        }
+                    }
+                    _ => event,
+                }
+            }
+            Err(error) => about(Event::new("failed"), verified)
+                .text("code", error.code)
+                .text("reason", &error.message)
+                .list("culprits", &error.culprits),
+        };
+        self.soon(event);
+    }
+
+    /// This node declines to take part in what another proposes for a client.
+    pub(crate) fn declined(&self, request: &str, proposer: &str, reason: &dyn std::fmt::Display) {
+        let event = Event::new("declined").text("request", request);
+        self.soon(event.text("proposer", proposer).text("reason", reason));
+    }
+
+    /// This node is about to release its share of a signature. Returns when that is durable.
+    ///
+    /// # Errors
+    /// Why it could not be written: nothing may be released.
+    pub(crate) async fn signing(&self, event: Event) -> Result<(), String> {
+        self.durable(event).await
+    }
+
+    /// A wallet is active at this node.
+    pub(crate) fn wallet(&self, wallet: &crate::wallets::Wallet, holders: &[String]) {
+        let event = Event::new("wallet")
+            .text("wallet", &wallet.id)
+            .text("session", wallet.session())
+            .text("scheme", wallet.scheme)
+            .text("public_key", format_args!("0x{}", hex::encode(wallet.public_key.as_bytes())))
+            .integer("threshold", wallet.record.public.committee.threshold().get());
+        self.soon(event.list("holders", holders));
+    }
+
+    /// A node was convicted of cheating. `evidence`: where the proof is.
+    pub(crate) fn convicted(&self, culprit: &str, session: &SessionId, finding: &dyn std::fmt::Display) {
+        let event = Event::new("convicted").text("culprit", culprit).text("session", session);
+        self.soon(event.text("finding", finding));
+    }
+
+    /// A node was caught cheating, in a way that this one can't prove.
+    pub(crate) fn caught(&self, culprit: &str, session: &SessionId, reason: &str) {
+        let event = Event::new("caught").text("culprit", culprit).text("session", session);
+        self.soon(event.text("reason", reason));
+    }
+
+    /// Counts for the metrics.
+    pub(crate) fn metrics(&self) -> Metrics {
+        self.0.metrics()
+    }
+
+    /// Writes what waits, and closes the log.
+    pub(crate) async fn close(&self) {
+        self.0.close().await;
+    }
+}
+
+/// The request that an entry is about.
+fn about(event: Event, verified: &Verified) -> Event {
+    event.text("request", verified.request_id())
+}
+
+/// The policy under which something is done.
+fn under(event: Event, policy: Option<&[u8; 32]>) -> Event {
+    match policy {
+        Some(policy) => event.text("policy", hex::encode(policy)),
+        None => event,
+    }
+}
+
+/// That this node takes part in a signature: for whom, by which rule, and what is signed.
+pub(crate) fn signing(
+    verified: &Verified,
+    job: &Job,
+    session: &SessionId,
+    attempt: u32,
+    signers: &[String],
+    policy: Option<&[u8; 32]>,
+) -> Event {
+    let event = about(Event::new("signing"), verified)
+        .text("fingerprint", hex::encode(verified.request().fingerprint()))
+        .text("initiator", verified.initiator())
+        .text("session", session)
+        .integer("attempt", attempt)
+        .list("signers", signers);
+    let event = under(event, policy);
+    let Job::Sign(job) = job else { return event };
+    let event = event.text("wallet", &job.wallet.id);
+    let event = match &job.rule {
+        Some(rule) => event.text("rule", rule),
+        None => event,
+    };
+    match &job.transaction {
+        Some(transaction) => explained(event, transaction.explain()),
+        None => raw(event, job),
+    }
+}
+
+/// What a transaction does.
+fn explained(event: Event, explain: &Explain) -> Event {
+    let event = event.text("chain", &explain.chain);
+    let transfers: Vec<String> = explain
+        .outgoing()
+        .take(TRANSFERS)
+        .map(|transfer| {
+            let token = match &transfer.asset {
+                quorate_chains::Asset::Coin { symbol, .. } => symbol.clone(),
+                quorate_chains::Asset::Token { mint, .. } => mint.clone().unwrap_or_else(|| "?".into()),
+                _ => "?".into(),
+            };
+            format!("{} units of {token} to {}", transfer.amount, transfer.to.address)
+        })
+        .collect();
+    let more = explain.outgoing().count().saturating_sub(TRANSFERS);
+    let event = event.list("transfers", transfers);
+    let event = match &explain.fee {
+        Some(fee) => event.text("fee", fee.amount),
+        None => event,
+    };
+    let calls = explain.calls.len().saturating_add(explain.opaque.len());
+    let event = if calls > 0 { event.integer("calls", calls as u64) } else { event };
+    if more > 0 { event.integer("more_transfers", more as u64) } else { event }
+}
+
+/// What is signed where nobody can tell what it does: its hash, as it may be long.
+fn raw(event: Event, job: &SignJob) -> Event {
+    let digests = job.tasks.iter().map(|task| hex::encode(digest(&SHA256, &task.message)));
+    event.list("message_sha256", digests)
+}
