@@ -165,6 +165,7 @@ fn under(event: Event, policy: Option<&[u8; 32]>) -> Event {
 pub(crate) fn signing(
     verified: &Verified,
     job: &Job,
+    rule: Option<&str>,
     session: &SessionId,
     attempt: u32,
     signers: &[String],
@@ -179,7 +180,7 @@ pub(crate) fn signing(
     let event = under(event, policy);
     let Job::Sign(job) = job else { return event };
     let event = event.text("wallet", &job.wallet.id);
-    let event = match &job.rule {
+    let event = match rule {
         Some(rule) => event.text("rule", rule),
         None => event,
     };

@@ -7,13 +7,15 @@ use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use quorate_keys::Principal;
-use quorate_policy::{Initiator, Judgement, OutOfScope, Policy, Question, Subject};
+use quorate_policy::{
+    CountedSpends, Initiator, Judgement, OutOfScope, Policy, Question, SpendingBefore, Subject,
+};
 use quorate_request::{
     ClusterId, ErrorBody, ErrorCode, Operation, RequestError, SignedRequest, Verified, VerifiedHead, WalletId,
 };
 
 use crate::config::{Config, ConfigError};
-use crate::job::Job;
+use crate::job::{Job, SignJob};
 use quorate_identity::peers::Peers;
 
 /// How far the clocks of client and node may be apart.
@@ -67,16 +69,19 @@ impl Authority {
         request.verify_head(&self.cluster, known, SystemTime::now(), CLOCK_SKEW)
     }
 
-    /// Checks the request that a wallet is said to have been made by: all but its times.
+    /// Checks a request that a node is said to have acted on: all but its times.
     ///
     /// # Errors
-    /// Why no node should have made it.
-    pub(crate) fn verify_made(&self, request: &[u8]) -> Result<(), String> {
-        let request = SignedRequest::decode(request).map_err(|error| error.to_string())?;
+    /// Why no node should have.
+    pub(crate) fn verify_past(
+        &self,
+        request: &SignedRequest,
+        operation: &Operation,
+    ) -> Result<Verified, RequestError> {
         let known = |initiator: &Principal| self.initiators.contains_key(initiator);
-        let verified = request.verify(&self.cluster, known, request.created(), CLOCK_SKEW);
-        let verified = verified.map_err(|error| error.to_string())?;
-        verified.require(&Operation::Keygen).map_err(|error| error.to_string())
+        let verified = request.verify(&self.cluster, known, request.created(), CLOCK_SKEW)?;
+        verified.require(operation)?;
+        Ok(verified)
     }
 
     /// The cluster.
@@ -87,6 +92,18 @@ impl Authority {
     /// The hash of the policy, if there is one.
     pub(crate) fn policy_digest(&self) -> Option<&[u8; 32]> {
         self.policy.as_ref().map(Policy::digest)
+    }
+
+    /// For how many seconds what is spent counts at the most; none if the policy has no windows.
+    pub(crate) fn horizon(&self) -> Option<u64> {
+        self.policy.as_ref().and_then(Policy::longest_window)
+    }
+
+    /// What a job spends that windows of the policy count.
+    pub(crate) fn counted(&self, job: &SignJob) -> CountedSpends {
+        let explain = job.transaction.as_ref().map(|transaction| transaction.explain());
+        let counted = self.policy.as_ref().zip(explain);
+        counted.map(|(policy, explain)| policy.counted(&job.wallet.id, explain)).unwrap_or_default()
     }
 
     /// Whether the initiator of a request may ask for this, and about this wallet.
@@ -123,6 +140,7 @@ impl Authority {
         verified: &Verified,
         job: &Job,
         now: SystemTime,
+        spent: &dyn SpendingBefore,
     ) -> Result<Option<String>, ErrorBody> {
         let initiator = self.scoped(verified, job.wallet_id())?;
         let Job::Sign(sign) = job else { return Ok(None) };
@@ -136,7 +154,7 @@ impl Authority {
             subject: explain.map_or(Subject::Raw, Subject::Transaction),
             at: now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
             approved_by: &BTreeSet::new(),
-            spent: &(),
+            spent,
         });
         match judgement {
             Judgement::Allowed { rule } => Ok(Some(rule)),

@@ -388,9 +388,6 @@ impl Config {
         if !self.initiators.is_empty() {
             return Err(ConfigError::InitiatorsTwice { path });
         }
-        if policy.longest_window().is_some() {
-            return Err(ConfigError::PolicyNotServed { path, feature: "limits over time (windows)" });
-        }
         if policy.asks_for_approvals() {
             return Err(ConfigError::PolicyNotServed { path, feature: "approvals by authorizers" });
         }

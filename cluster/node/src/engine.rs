@@ -1,5 +1,6 @@
 //! The node's state.
 
+mod affording;
 mod attempt;
 mod doubts;
 mod early;
@@ -43,9 +44,11 @@ use crate::metrics::Metrics;
 use crate::pairings::Pairings;
 use crate::presignatures::PresignaturePool;
 use crate::primes::PrimePool;
+use crate::spendings::Spendings;
 use crate::store::Store;
 use crate::wallets::Wallets;
 use crate::work::Workers;
+use affording::Hearing;
 use attempt::Answer;
 pub(crate) use attempt::OUTCOMES;
 use doubts::Doubts;
@@ -78,6 +81,7 @@ pub(crate) struct Parts {
     pub(crate) wallets: Wallets,
     pub(crate) auxiliaries: Auxiliaries,
     pub(crate) pairings: Pairings,
+    pub(crate) spendings: Spendings,
     pub(crate) foreground: Workers,
     pub(crate) background: Workers,
     /// For the search of primes.
@@ -99,6 +103,7 @@ pub(crate) struct Engine {
     pub(crate) presignatures: Arc<PresignaturePool>,
     pub(crate) primes: Arc<PrimePool>,
     pub(crate) ledger: Ledger,
+    pub(crate) spendings: Arc<Spendings>,
     pub(crate) metrics: Metrics,
     identity: Arc<SigningIdentity>,
     signatures: Signatures,
@@ -116,6 +121,8 @@ pub(crate) struct Engine {
     /// To be locked after the ones that run.
     lingering: Mutex<Lingering>,
     early: Mutex<EarlyFrames>,
+    /// Sessions that hear their members out about what was spent.
+    hearings: Mutex<HashMap<SessionId, mpsc::Sender<Hearing>>>,
     doubts: Mutex<Doubts>,
     /// Whether the store took a write, and when that was tried.
     pub(crate) probed: tokio::sync::Mutex<Option<(Instant, Option<String>)>>,
@@ -163,6 +170,7 @@ impl Engine {
             wallets,
             auxiliaries,
             pairings,
+            spendings,
             foreground,
             background,
             searchers,
@@ -172,6 +180,7 @@ impl Engine {
             me: identity.identity(),
             auxiliaries,
             pairings,
+            spendings: Arc::new(spendings),
             presignatures: Arc::default(),
             primes: Arc::new(primes),
             foreground,
@@ -203,6 +212,7 @@ impl Engine {
             sessions: Mutex::default(),
             lingering: Mutex::default(),
             early: Mutex::default(),
+            hearings: Mutex::default(),
             doubts: Mutex::default(),
             probed: tokio::sync::Mutex::default(),
             draining: AtomicBool::new(false),

@@ -13,6 +13,7 @@ use quorate_session::{Acceptance, Agreement, Envelope, Evidence, SessionId, Sign
 use quorate_sharing::PublicShares;
 
 use crate::cause::Order;
+use crate::spendings::{Key, Told};
 use crate::wallets::Census;
 
 /// One frame between two nodes.
@@ -65,6 +66,17 @@ pub(crate) enum Frame {
     },
     /// Who knows this wallet?
     Seek(Sought),
+    /// Member to member of a session that all have accepted: what do you know to be reserved and spent?
+    AskSpendings(SessionId),
+    /// In answer, or outside of sessions: what the other is not known to have.
+    Spendings {
+        session: Option<SessionId>,
+        told: Vec<Told>,
+        /// Whether there is more than can be told at a time.
+        more: bool,
+    },
+    /// The sender keeps these spendings. `anew`: and has nothing that it said before.
+    SpendingsHeld { keys: Vec<Key>, anew: bool },
     /// Member to a proposer that is none: the presignatures of this proposal, as all know them.
     Presigned {
         /// Digest of the proposal.
@@ -171,8 +183,8 @@ pub(crate) enum Reason {
     Behind { epoch: u64 },
     /// For these nodes this member has other auxiliary information or pairs, active: those of this session.
     Replaced { session: SessionId },
-    /// This member does not sign with another, which it has caught cheating.
-    NotWith { node: Identity },
+    /// This member does not sign with another, for this reason.
+    NotWith { node: Identity, why: String },
     /// This member signs under another policy, of this digest, or under none.
     OtherPolicy { digest: Option<[u8; 32]> },
 }
@@ -188,7 +200,7 @@ impl fmt::Display for Reason {
             Self::Replaced { .. } => {
                 f.write_str("has other auxiliary information or pairs of these nodes; let them be made anew")
             }
-            Self::NotWith { node } => write!(f, "does not sign with {node}, which it has caught cheating"),
+            Self::NotWith { node, why } => write!(f, "does not sign with {node}, {why}"),
             Self::OtherPolicy { digest: Some(digest) } => {
                 write!(f, "signs under another policy, whose SHA-256 hash is {}", hex::encode(digest))
             }

@@ -25,6 +25,7 @@ mod presignatures;
 mod primes;
 mod protocols;
 pub mod similar;
+mod spendings;
 pub mod store;
 pub mod testing;
 mod wallets;

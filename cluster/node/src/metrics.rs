@@ -216,6 +216,11 @@ impl Engine {
             "Presignatures of which this node has something, its own and those of other owners",
             number(kept),
         );
+        all.register(
+            "quorate_spendings",
+            "Spendings that this node remembers for the windows of the policy",
+            number(self.spendings.count()),
+        );
         let Counts { added, used, dropped } = &self.presignatures.counts;
         all.register("quorate_presignatures_added", "Presignatures made", ConstCounter::new(counted(added)));
         all.register("quorate_presignatures_used", "Presignatures used up", ConstCounter::new(counted(used)));

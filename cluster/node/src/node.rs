@@ -20,6 +20,7 @@ use crate::config::{Config, ConfigError};
 use crate::engine::{Engine, Parts};
 use crate::pairings::Pairings;
 use crate::protocols;
+use crate::spendings::Spendings;
 use crate::store::{Store, StoreError};
 use crate::wallets::Wallets;
 use crate::work::Workers;
@@ -121,6 +122,7 @@ impl Node {
         let wallets = Wallets::load(Arc::clone(&store))?;
         let auxiliaries = Auxiliaries::load(Arc::clone(&store))?;
         let pairings = Pairings::load(Arc::clone(&store))?;
+        let spendings = Spendings::load(Arc::clone(&store), authority.horizon())?;
         let foreground = Workers::foreground(config.work_threads).map_err(NodeError::Threads)?;
         let background = Workers::background(config.work_threads).map_err(NodeError::Threads)?;
         let searchers = Workers::background(config.work_threads.min(2)).map_err(NodeError::Threads)?;
@@ -150,6 +152,7 @@ impl Node {
             wallets,
             auxiliaries,
             pairings,
+            spendings,
             foreground,
             background,
             searchers,
@@ -175,6 +178,7 @@ impl Node {
             tokio::spawn(Arc::clone(&engine).prepare()),
             tokio::spawn(Arc::clone(&engine).keep_pairs()),
             tokio::spawn(Arc::clone(&engine).settle_pairs()),
+            tokio::spawn(Arc::clone(&engine).tell_spendings()),
             tokio::spawn(Arc::clone(&engine.primes).fill()),
         ];
         engine.audit.started(engine.config.node_id.as_str(), engine.authority.policy_digest());

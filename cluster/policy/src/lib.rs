@@ -63,4 +63,4 @@ pub use document::PolicyError;
 pub use judgement::{Judgement, Question, Subject};
 pub use policy::{Approvals, Policy};
 pub use scope::{Initiator, OutOfScope, ScopedOperation};
-pub use spending::{Place, Spend, SpendingBefore};
+pub use spending::{CountedSpends, Place, Spend, SpendingBefore};

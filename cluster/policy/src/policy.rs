@@ -4,15 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use quorate_chains::{Explain, Parameters};
 use quorate_keys::Principal;
-use quorate_request::ClusterId;
+use quorate_request::{ClusterId, WalletId};
 
 use crate::amount::Named;
-use crate::document::PolicyError;
+use crate::document::{PolicyError, WindowOf};
 use crate::judgement::{Judgement, Question, Subject};
 use crate::reading;
-use crate::rule::{AddressList, Lists, Rule, Unmet};
+use crate::rule::{AddressList, Lists, Rule, Unmet, Window};
 use crate::scope::{Initiator, ScopedOperation};
-use crate::spending::{Spend, spends};
+use crate::spending::{CountedSpends, Spend, spends};
 
 /// Reasons of as many rules are given when none allows something.
 const REASONS: usize = 8;
@@ -136,19 +136,24 @@ impl Policy {
         self.rules.iter().flat_map(|rule| &rule.windows).map(|window| window.seconds).max()
     }
 
-    /// What a transaction spends that some window counts.
+    /// What a transaction of a wallet spends that some window counts, by whichever rule it is signed.
     #[must_use]
-    pub fn counted(&self, explain: &Explain) -> Vec<Spend> {
-        let windows = || self.rules.iter().flat_map(|rule| &rule.windows);
-        let assets: BTreeSet<usize> = windows().map(|window| window.limit.asset).collect();
-        let counted = |spend: &Spend| {
-            let mut assets = assets.iter().filter_map(|asset| self.assets.get(*asset));
-            assets.any(|asset| asset.amount_at(&spend.place, 0).is_some())
-        };
-        if assets.is_empty() {
-            return Vec::new();
+    pub fn counted(&self, wallet: &WalletId, explain: &Explain) -> CountedSpends {
+        let rules = || self.rules.iter().filter(|rule| rule.concerns(wallet));
+        let windows = || rules().flat_map(|rule| &rule.windows);
+        if windows().next().is_none() {
+            return CountedSpends::default();
         }
-        spends(explain).into_iter().filter(counted).collect()
+        let counts = |window: &Window, spend: &Spend| {
+            let asset = self.assets.get(window.limit.asset);
+            asset.is_some_and(|asset| asset.amount_at(&spend.place, 0).is_some())
+        };
+        let mut spends = spends(explain);
+        spends.retain(|spend| windows().any(|window| counts(window, spend)));
+        let of_all = |window: &&Window| window.of == WindowOf::AllWallets;
+        let with_others =
+            windows().filter(of_all).any(|window| spends.iter().any(|spend| counts(window, spend)));
+        CountedSpends { spends, with_others }
     }
 
     /// Whether something may be signed: the first rule of which every condition holds decides.

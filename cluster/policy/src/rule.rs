@@ -111,10 +111,8 @@ impl Rule {
     /// # Errors
     /// Why it does not decide.
     pub(crate) fn holds(&self, question: &Question<'_>, lists: &Lists<'_>) -> Result<(), Unmet> {
-        let concerns =
-            |patterns: &Vec<Pattern>| patterns.iter().any(|one| one.matches(question.wallet.as_str()));
         let asks = |names: &BTreeSet<String>| names.contains(question.initiator);
-        if !self.wallets.as_ref().is_none_or(concerns) || !self.initiators.as_ref().is_none_or(asks) {
+        if !self.concerns(question.wallet) || !self.initiators.as_ref().is_none_or(asks) {
             return Err(Unmet::Elsewhere);
         }
         if !self.hours.is_empty() && !self.hours.iter().any(|hours| hours.hold_at(question.at, lists.ahead)) {
@@ -136,6 +134,12 @@ impl Rule {
                 if self.deny { self.applies(explain, lists) } else { self.covers(explain, question, lists) }
             }
         }
+    }
+
+    /// Whether it is about a wallet.
+    pub(crate) fn concerns(&self, wallet: &WalletId) -> bool {
+        let patterns = self.wallets.as_ref();
+        patterns.is_none_or(|patterns| patterns.iter().any(|one| one.matches(wallet.as_str())))
     }
 
     /// Whether it denies whatever is signed.
@@ -296,10 +300,7 @@ impl Rule {
         }
         let counts = |wallet: &WalletId| match window.of {
             WindowOf::EachWallet => wallet == question.wallet,
-            WindowOf::AllWallets => {
-                let patterns = self.wallets.as_ref();
-                patterns.is_none_or(|patterns| patterns.iter().any(|one| one.matches(wallet.as_str())))
-            }
+            WindowOf::AllWallets => self.concerns(wallet),
         };
         let since = question.at.saturating_sub(window.seconds);
         let before = asset.places.iter().map(|counted| {

@@ -40,6 +40,15 @@ pub struct Spend {
     pub units: u128,
 }
 
+/// What a transaction spends that windows count.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CountedSpends {
+    /// Each coin and token once.
+    pub spends: Vec<Spend>,
+    /// Whether some of it counts together with what other wallets spend.
+    pub with_others: bool,
+}
+
 /// What was spent before, as the node knows it that asks.
 pub trait SpendingBefore {
     /// How many of the smallest units of a coin or token have left those wallets since a time, in seconds since 1970.

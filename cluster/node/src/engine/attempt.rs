@@ -408,9 +408,9 @@ impl Engine {
     fn declined_for(&self, from: Identity, reason: Reason) -> Attempted {
         match reason {
             Reason::Busy(why) => Attempted::Busy(from, format!("node {}: {why}", self.name(&from))),
-            Reason::NotWith { node } => {
+            Reason::NotWith { node, why } => {
                 let (name, other) = (self.name(&from), self.name(&node));
-                let why = format!("node {name} does not sign with {other}, which it has caught cheating");
+                let why = format!("node {name} does not sign with {other}, {why}");
                 Attempted::Apart([from, node], why)
             }
             Reason::Unable(why) => Attempted::Absent(BTreeSet::from([from]), why),
@@ -492,6 +492,10 @@ impl Engine {
                     if matches!(job, Job::Keygen(_)) && chosen.contains(&from) =>
                 {
                     return Attempted::SteppedBack(from, why);
+                }
+                // What the signers have heard of each other leaves too little to spend, or too little was heard.
+                Answer::Declined(reason) if matches!(job, Job::Sign(_)) && chosen.contains(&from) => {
+                    return self.declined_for(from, reason);
                 }
                 // Who says so of itself is believed, and the attempt is over: it needs everybody.
                 Answer::GivenUp(silent, reason) if chosen.contains(&from) && silent.contains(&from) => {

@@ -110,6 +110,9 @@ impl Engine {
             Frame::Presigned { proposal, publics } => {
                 self.answer_by_digest(from, proposal, Answer::Presigned(publics));
             }
+            Frame::AskSpendings(session) => self.asked_spendings(&from, session),
+            Frame::Spendings { session, told, more } => self.told_spendings(from, session, told, more).await,
+            Frame::SpendingsHeld { keys, anew } => self.spendings.held_by(from, &keys, anew),
             Frame::Presignatures(ids) => self.told_presignatures(&from, &ids),
             Frame::LacksPresignatures(ids) => self.lacks_presignatures(&from, &ids),
         }

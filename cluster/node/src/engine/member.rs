@@ -20,6 +20,7 @@ use crate::frame::{Decline, Frame, Invite, Reason, Signed};
 use crate::job::{AuxiliaryJob, Job, PairsJob, PresignJob};
 use crate::pairings::Renewal;
 use crate::presignatures::Reservation;
+use crate::spendings::Reserved;
 
 /// How far in the future a proposal may expire.
 const LONGEST_PROPOSAL: Duration = Duration::from_secs(600);
@@ -40,6 +41,8 @@ pub(super) struct Promise {
     pub(super) setup: Vec<u8>,
     /// The presignatures that it will use up.
     pub(super) reserved: Option<Reservation>,
+    /// What it spends, of what windows of the policy count.
+    pub(super) spending: Option<Reserved>,
     pub(super) cancelled: watch::Receiver<bool>,
 }
 
@@ -50,6 +53,7 @@ struct Promised {
     job: Job,
     setup: Vec<u8>,
     reserved: Option<Reservation>,
+    spending: Option<Reserved>,
 }
 
 /// The latest attempt at a request that this node takes part in.
@@ -160,11 +164,6 @@ impl Engine {
                 {
                     sign.pairs = Some(self.pairs_proposed(&sign.wallet, invite.pairs)?);
                 }
-                let judged = self.authority.judge(&verified, &job, SystemTime::now());
-                let rule = judged.map_err(|error| refused(error.code.as_str(), error.message))?;
-                if let Job::Sign(sign) = &mut job {
-                    sign.rule = rule;
-                }
                 (Cause::request(&verified, policy), job)
             }
             Order::Upkeep(provision, unique) => {
@@ -243,7 +242,7 @@ impl Engine {
         from: Identity,
         invite: Invite,
         cause: Cause,
-        job: Job,
+        mut job: Job,
     ) -> Result<Acceptance, Reason> {
         if self.is_draining() {
             return Err(Reason::Unable("is shutting down".into()));
@@ -256,12 +255,17 @@ impl Engine {
         if let Cause::Request { verified, .. } = &cause {
             self.check_request(from, verified, &job)?;
         }
+        // Last of all, as it takes from what others may spend.
         self.check_ability(from, &invite, &job)?;
+        let spending = match &cause {
+            Cause::Request { verified, .. } => self.judge_and_reserve(verified, &mut job)?,
+            Cause::Upkeep(_) => None,
+        };
 
         let (accepted, acceptance) =
             Accepted::accept(invite.proposal, &self.me, &self.own(), &self.signatures, &mut OsRng)
                 .map_err(|error| refused("aborted", error.to_string()))?;
-        let promise = Promised { accepted, cause, job, setup, reserved };
+        let promise = Promised { accepted, cause, job, setup, reserved, spending };
         self.promise(from, promise)?;
         self.barrier.reached(operation, Step::Accepted);
         Ok(acceptance)
@@ -396,7 +400,7 @@ impl Engine {
 
     /// Notes the attempt as the only live one of its request, and keeps the promise until it starts or expires.
     fn promise(self: &Arc<Self>, from: Identity, promised: Promised) -> Result<(), Reason> {
-        let Promised { accepted, cause, job, setup, reserved } = promised;
+        let Promised { accepted, cause, job, setup, reserved, spending } = promised;
         let id = cause.id().to_owned();
         let digest = *accepted.digest();
         let proposal = accepted.proposal();
@@ -448,7 +452,7 @@ impl Engine {
                 lock(&self.doubts).accepted(*accepted.fresh());
             }
             // While the attempt can't be replaced: a promise without its attempt would have nobody to end it.
-            let promise = Promise { accepted, cause, job, setup, reserved, cancelled };
+            let promise = Promise { accepted, cause, job, setup, reserved, spending, cancelled };
             lock(&self.promises).insert(digest, promise);
         }
         let engine = Arc::clone(self);
@@ -508,11 +512,14 @@ impl Engine {
                 }
             }
         };
-        let Some(Promise { accepted, cause, job, setup, reserved, cancelled }) = promise else { return };
+        let Some(Promise { accepted, cause, job, setup, reserved, spending, cancelled }) = promise else {
+            return;
+        };
         let digest = *accepted.digest();
         match accepted.start(start, &self.signatures) {
             Ok(context) => {
-                let part = super::run::Part { context, digest, cause, job, setup, cancelled };
+                let spending = spending.map(Arc::new);
+                let part = super::run::Part { context, digest, cause, job, setup, spending, cancelled };
                 // At once, before they can be taken for anything else.
                 let halves = reserved.and_then(Reservation::take);
                 self.run(part, halves);

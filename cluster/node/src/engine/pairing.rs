@@ -285,7 +285,10 @@ impl Engine {
             Some((_, false)) => Err(unable("can't use the pairs")),
             // Not unable: it signs with others.
             Some((party, true)) => match signers.member(party) {
-                Some(member) => Err(Reason::NotWith { node: member.identity }),
+                Some(member) => {
+                    let why = "which it has caught cheating".into();
+                    Err(Reason::NotWith { node: member.identity, why })
+                }
                 None => Err(unable("can't use the pairs")),
             },
         }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use quorate_frost::Task;
 use quorate_keys::{Identity, PublicKey, Signature, Transcript, ecdsa};
@@ -104,10 +104,7 @@ impl Engine {
             ErrorBody::new(ErrorCode::TooManySessions, message)
         })?;
         self.ledger.update(verified.request_id(), |view| view.wallet_id = job.wallet_id().cloned());
-        let rule = self.authority.judge(verified, &job, SystemTime::now())?;
-        if let Job::Sign(sign) = &mut job {
-            sign.rule = rule;
-        }
+        self.judge_first(verified, &job)?;
         let cause = Cause::request(verified, self.authority.policy_digest());
         if let Job::Sign(sign) = &job
             && sign.is_presigned()

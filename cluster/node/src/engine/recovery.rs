@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use quorate_keygen::{Certificate, Refusal, acknowledged_key, is_complaint};
 use quorate_keys::Identity;
-use quorate_request::SignedRequest;
+use quorate_request::{Operation, SignedRequest};
 use quorate_session::{Agreement, Envelope, Proposing, SessionId};
 use quorate_sharing::Member;
 use tokio::sync::watch;
@@ -226,17 +226,17 @@ impl Engine {
         }
         // This node checked the request of a share that it holds before it took part: the initiator may have gone since.
         let waiting = self.wallets.waiting_of(&session);
-        let verified = match waiting.is_some_and(|waiting| waiting.is_for(&certified.request)) {
-            true => Ok(()),
-            false => self.authority.verify_made(&certified.request),
-        };
+        let is_known = waiting.is_some_and(|waiting| waiting.is_for(&certified.request));
         let refused = |error: &dyn std::fmt::Display| {
             tracing::warn!(peer = %self.name(&from), %error, "refused a certificate");
         };
-        if let Err(error) = verified {
+        let request = match SignedRequest::decode(&certified.request) {
+            Ok(request) => request,
+            Err(error) => return refused(&error),
+        };
+        if !is_known && let Err(error) = self.authority.verify_past(&request, &Operation::Keygen) {
             return refused(&error);
         }
-        let request = SignedRequest::decode(&certified.request).map(|made| made.request_id().to_string());
         match self.wallets.activate(certified, &self.me).await {
             Ok(wallet) => {
                 self.settle_doubts(&session).await;
@@ -245,9 +245,8 @@ impl Engine {
             }
             Err(error @ WalletError::Store(_)) => {
                 tracing::error!(%session, %error, "this node could not keep a wallet that others have certified");
-                if let Ok(request) = request {
-                    self.answer_by_request(from, &request, Answer::NotKept(session, error.to_string()));
-                }
+                let answer = Answer::NotKept(session, error.to_string());
+                self.answer_by_request(from, request.request_id().as_str(), answer);
             }
             Err(error) => refused(&error),
         }

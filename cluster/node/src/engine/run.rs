@@ -26,6 +26,7 @@ use crate::barrier::Step;
 use crate::cause::Cause;
 use crate::frame::{Decline, Frame, GivenUp, Reason, Signed};
 use crate::job::{Job, SignJob, aggregator};
+use crate::spendings::Reserved;
 use crate::store::Batch;
 use crate::wallets::{PendingShare, WalletError};
 
@@ -88,6 +89,7 @@ impl Drop for Clearing {
 }
 
 /// This node's part in one attempt.
+#[derive(Clone)]
 pub(super) struct Part {
     pub(super) context: Arc<SessionContext>,
     /// Digest of the proposal.
@@ -95,11 +97,25 @@ pub(super) struct Part {
     pub(super) cause: Arc<Cause>,
     pub(super) job: Arc<Job>,
     pub(super) setup: Vec<u8>,
+    /// What it spends, of what windows of the policy count.
+    pub(super) spending: Option<Arc<Reserved>>,
     pub(super) cancelled: watch::Receiver<bool>,
 }
 
-/// A request that is being made durable.
-type Remembering = tokio::task::JoinHandle<Result<(), Unstored>>;
+/// A request that is being made durable, unless that is not waited for any more.
+struct Remembering(tokio::task::JoinHandle<Result<(), Unstored>>);
+
+impl Remembering {
+    async fn done(&mut self) -> Result<(), Unstored> {
+        (&mut self.0).await.unwrap_or_else(|error| Err(Unstored::Fault(error.to_string())))
+    }
+}
+
+impl Drop for Remembering {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
 
 /// Why a checkpoint is not durable.
 enum Unstored {
@@ -107,6 +123,8 @@ enum Unstored {
     Fault(String),
     /// It is not to be any more, for what was decided meanwhile.
     TooLate(String),
+    /// This node does not go on, for what it has heard from the others.
+    Declined(Reason),
 }
 
 impl From<WalletError> for Unstored {
@@ -118,11 +136,22 @@ impl From<WalletError> for Unstored {
     }
 }
 
+impl From<Unstored> for Ended {
+    fn from(unstored: Unstored) -> Self {
+        match unstored {
+            Unstored::Fault(reason) => Self::Abort(Abort::Local { reason }),
+            Unstored::TooLate(why) => Self::SteppedBack(Reason::Busy(why)),
+            Unstored::Declined(reason) => Self::SteppedBack(reason),
+        }
+    }
+}
+
 /// How a session ended.
 enum Ended {
     Done(Secret<Vec<u8>>),
     Abort(Abort),
-    TooLate(String),
+    /// This node does not go on: nobody's fault.
+    SteppedBack(Reason),
     Cancelled,
 }
 
@@ -182,21 +211,46 @@ impl Engine {
 
     /// Makes a request for a signature durable, in the store and in the audit log, while round one is under way: it must be
     /// before the share leaves, in the round after. A key generation's goes with what it stores itself.
-    fn begin_to_remember(&self, part: &Part) -> Option<Remembering> {
-        let verified = part.cause.verified().filter(|_| matches!(*part.job, Job::Sign(_)))?;
-        let remembered = self.ledger.remember(Batch::new(), verified);
-        let (store, log) = (Arc::clone(&self.store), Arc::clone(&self.audit));
+    fn begin_to_remember(self: &Arc<Self>, part: &Part) -> Option<Remembering> {
+        part.cause.verified().filter(|_| matches!(*part.job, Job::Sign(_)))?;
+        let (engine, part) = (Arc::clone(self), part.clone());
+        Some(Remembering(tokio::spawn(async move { engine.remember_signing(&part).await })))
+    }
+
+    async fn remember_signing(&self, part: &Part) -> Result<(), Unstored> {
+        let fault = |error: &dyn std::fmt::Display| Unstored::Fault(error.to_string());
+        let (Some(verified), Job::Sign(job)) = (part.cause.verified(), &*part.job) else { return Ok(()) };
+        let mut rule = job.rule.clone();
+        let mut batch =
+            self.ledger.remember(Batch::new(), verified).map_err(|error| fault(&error.message))?;
+        let mut settling = None;
+        if let Some(spending) = &part.spending {
+            if spending.limited {
+                let heard = self.hear_out(part, verified.request().fingerprint()).await;
+                rule = heard.map_err(Unstored::Declined)?;
+            }
+            let (with, at) = self.spendings.settling(batch, spending).map_err(Unstored::Fault)?;
+            (batch, settling) = (with, Some((spending, at)));
+        }
+        let entry = self.signing_entry(part, verified, rule.as_deref());
+        let stored = async { self.store.commit(batch).await.map_err(|error| fault(&error)) };
+        let logged = async { self.audit.signing(entry).await.map_err(Unstored::Fault) };
+        tokio::try_join!(stored, logged)?;
+        if let Some((spending, at)) = settling {
+            let members = part.context.committee().members().iter().map(|member| member.identity);
+            let signers: Vec<_> = members.filter(|member| *member != self.me).collect();
+            let speaks = signers.iter().all(|other| self.me < *other);
+            self.spendings.settled(spending, at, &signers, speaks);
+        }
+        Ok(())
+    }
+
+    /// What the audit log says of this node's part in a signature.
+    fn signing_entry(&self, part: &Part, verified: &Verified, rule: Option<&str>) -> quorate_audit::Event {
         let signers = self.names(part.context.committee().members().iter().map(|member| &member.identity));
         let attempt = part.context.agreement().proposal().attempt;
         let policy = self.authority.policy_digest();
-        let entry = audit::signing(verified, &part.job, &part.session(), attempt, &signers, policy);
-        Some(tokio::spawn(async move {
-            let remembered = remembered.map_err(|error| Unstored::Fault(error.message))?;
-            let stored =
-                async { store.commit(remembered).await.map_err(|error| Unstored::Fault(error.to_string())) };
-            let logged = async { log.signing(entry).await.map_err(Unstored::Fault) };
-            tokio::try_join!(stored, logged).map(drop)
-        }))
+        audit::signing(verified, &part.job, rule, &part.session(), attempt, &signers, policy)
     }
 
     /// Sees a session through, then lets it linger for the sake of the others.
@@ -239,7 +293,7 @@ impl Engine {
                 }
                 self.give_up(part, abort).await;
             }
-            Ended::TooLate(why) => self.step_back(part, why),
+            Ended::SteppedBack(reason) => self.step_back(part, reason),
             Ended::Cancelled => {
                 return tracing::debug!(session = %part.session(), "cancelled by a newer attempt");
             }
@@ -278,6 +332,7 @@ impl Engine {
         let mut cancellable = true;
         let mut pace = Pace::new(self, part);
         let mut repeat = Instant::now() + RETRANSMIT;
+        let mut is_remembered = false;
         loop {
             let Some(session) = machine.session.as_deref_mut() else {
                 return Ended::Abort(Abort::Local { reason: "its work broke off".into() });
@@ -291,15 +346,12 @@ impl Engine {
                     ErasedAction::Persist(checkpoint) => {
                         self.barrier.reached(part.job.operation(), Step::Storing);
                         let stored = match remembering.take() {
-                            Some(remembering) => remembering
-                                .await
-                                .unwrap_or_else(|error| Err(Unstored::Fault(error.to_string()))),
+                            Some(mut remembering) => remembering.done().await,
+                            None if is_remembered => Ok(()),
                             None => self.persist(part, session.envelopes(ACKNOWLEDGE), &checkpoint).await,
                         };
-                        match stored {
-                            Ok(()) => {}
-                            Err(Unstored::Fault(reason)) => return Ended::Abort(Abort::Local { reason }),
-                            Err(Unstored::TooLate(why)) => return Ended::TooLate(why),
+                        if let Err(unstored) = stored {
+                            return unstored.into();
                         }
                         self.barrier.reached(part.job.operation(), Step::Stored);
                         session.persisted(&mut OsRng);
@@ -327,6 +379,19 @@ impl Engine {
                 () = sleep_until(repeat) => {
                     session.retransmit();
                     repeat = Instant::now() + RETRANSMIT;
+                }
+                // Who does not go on says so at once.
+                remembered = async {
+                    match &mut remembering {
+                        Some(remembering) => remembering.done().await,
+                        None => std::future::pending().await,
+                    }
+                } => {
+                    remembering = None;
+                    is_remembered = true;
+                    if let Err(unstored) = remembered {
+                        return unstored.into();
+                    }
                 }
                 message = inbound.recv() => match message {
                     Some((from, envelope, _)) => machine.receive(part, &from, envelope).await,
@@ -481,12 +546,14 @@ impl Engine {
         Ok(())
     }
 
-    /// Tells the proposer that the session came too late here: nobody's fault, and no word about its members.
-    fn step_back(&self, part: &Part, why: String) {
+    /// Tells the proposer that this node does not go on: nobody's fault.
+    fn step_back(&self, part: &Part, reason: Reason) {
         let session = part.session();
-        tracing::info!(%session, request = part.cause.id(), "stepped back, {why}");
+        tracing::info!(%session, request = part.cause.id(), "stepped back, {reason}");
         let proposer = part.context.agreement().proposal().proposer;
-        let reason = Reason::Busy(why);
+        if matches!(reason, Reason::Refused { .. }) {
+            self.audit.declined(part.cause.id(), &self.name(&proposer), &reason);
+        }
         if proposer == self.me {
             self.answer_by_digest(self.me, part.digest, Answer::Declined(reason));
         } else {

@@ -18,6 +18,7 @@ mod samples;
 mod stores;
 mod told;
 mod transactions;
+mod windows;
 mod words;
 
 use std::collections::BTreeSet;
@@ -51,6 +52,7 @@ use crate::frame::{Frame, Invite};
 use crate::job::Job;
 use crate::pairings::Pairings;
 use crate::protocols;
+use crate::spendings::Spendings;
 use crate::store::{KdfParams, Passphrase, Store};
 use crate::wallets::Wallets;
 use crate::work::Workers;
@@ -98,6 +100,8 @@ struct Settings {
     waiting: usize,
     /// The rules of a policy, in YAML, if there is one: an initiator `client` may ask for everything.
     rules: Option<&'static str>,
+    /// Whether thresholds may be half of the holders and less.
+    minority: bool,
 }
 
 impl Default for Settings {
@@ -108,6 +112,7 @@ impl Default for Settings {
             keygens: 4,
             waiting: 256,
             rules: None,
+            minority: false,
         }
     }
 }
@@ -164,7 +169,8 @@ impl Cluster {
             .set("round_timeout", format!("{}ms", settings.round.as_millis()))
             .set("request_timeout", format!("{}ms", settings.request.as_millis()))
             .set("max_concurrent_keygen", settings.keygens)
-            .set("max_waiting", settings.waiting);
+            .set("max_waiting", settings.waiting)
+            .set("allow_minority_threshold", settings.minority);
         let overrides = match settings.rules {
             None => overrides.set("initiators", initiator),
             Some(rules) => {
@@ -188,9 +194,9 @@ impl Cluster {
         let store = Arc::new(store.unwrap());
         let (transport, incoming) = self.hub.join(identity.identity()).unwrap();
         let deed = Arc::new(Deed::default());
+        let authority = Authority::load(&config, &self.peers).unwrap();
         let parts = Parts {
             identity: Arc::clone(&identity),
-            authority: Authority::load(&config, &self.peers).unwrap(),
             audit: Arc::new(Audit::open(&data_dir, Arc::clone(&identity), self.peers.cluster()).unwrap()),
             config,
             peers: self.peers.clone(),
@@ -200,6 +206,8 @@ impl Cluster {
             wallets: Wallets::load(Arc::clone(&store)).unwrap(),
             auxiliaries: Auxiliaries::load(Arc::clone(&store)).unwrap(),
             pairings: Pairings::load(Arc::clone(&store)).unwrap(),
+            spendings: Spendings::load(Arc::clone(&store), authority.horizon()).unwrap(),
+            authority,
             foreground: Workers::foreground(1).unwrap(),
             background: Workers::background(1).unwrap(),
             searchers: Workers::background(1).unwrap(),
@@ -212,6 +220,7 @@ impl Cluster {
             tokio::spawn(Arc::clone(&engine).compare()),
             tokio::spawn(Arc::clone(&engine).keep_pairs()),
             tokio::spawn(Arc::clone(&engine).settle_pairs()),
+            tokio::spawn(Arc::clone(&engine).tell_spendings()),
         ];
         Member { identity, engine, deed, tasks, data_dir }
     }

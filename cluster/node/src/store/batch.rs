@@ -24,6 +24,8 @@ pub enum Table {
     Pairs,
     /// Peers that were caught cheating with such seeds, by wallet and party.
     Caught,
+    /// What was spent, by fingerprint of the request that it was signed for.
+    Spendings,
     /// Proof against peers.
     Evidence,
     /// Facts of the node itself.
@@ -32,7 +34,7 @@ pub enum Table {
 
 impl Table {
     /// Every table.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Wallets,
         Self::Shares,
         Self::Pending,
@@ -41,6 +43,7 @@ impl Table {
         Self::Auxiliary,
         Self::Pairs,
         Self::Caught,
+        Self::Spendings,
         Self::Evidence,
         Self::Meta,
     ];
@@ -57,6 +60,7 @@ impl Table {
             Self::Auxiliary => "auxiliary",
             Self::Pairs => "pairs",
             Self::Caught => "caught",
+            Self::Spendings => "spendings",
             Self::Evidence => "evidence",
             Self::Meta => "meta",
         }

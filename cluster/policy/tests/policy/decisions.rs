@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use quorate_chains::{Bound, WarningKind};
-use quorate_policy::{Judgement, Place, Policy, Question, SpendingBefore, Subject};
+use quorate_policy::{CountedSpends, Judgement, Place, Policy, Question, SpendingBefore, Subject};
 use quorate_request::{Operation, WalletId};
 
 use crate::subjects::*;
@@ -275,12 +275,18 @@ fn what_is_counted_is_what_some_window_limits() {
         .coin(5, EXCHANGE)
         .usdc(4, STRANGER)
         .token(STRANGER, None, 9, EXCHANGE);
-    let mut counted: Vec<_> =
-        policy.counted(&tx.0).into_iter().map(|spend| (spend.place.token, spend.units)).collect();
-    counted.sort();
-    assert_eq!(counted, [(None, MILLI_ETH + 5), (Some(USDC.to_owned()), 7)]);
-    // No window limits SOL.
-    assert_eq!(policy.counted(&Tx::on(SOLANA).coin(1, SOLANA_EXCHANGE).0), []);
+    let hot = "hot-1".parse().unwrap();
+    let counted = policy.counted(&hot, &tx.0);
+    // The window over a week is of all wallets.
+    assert!(counted.with_others);
+    let mut spends: Vec<_> =
+        counted.spends.into_iter().map(|spend| (spend.place.token, spend.units)).collect();
+    spends.sort();
+    assert_eq!(spends, [(None, MILLI_ETH + 5), (Some(USDC.to_owned()), 7)]);
+    assert!(!policy.counted(&hot, &Tx::on(ETHEREUM).coin(5, EXCHANGE).0).with_others);
+    // No window limits SOL, and none is about the treasury.
+    assert_eq!(policy.counted(&hot, &Tx::on(SOLANA).coin(1, SOLANA_EXCHANGE).0), CountedSpends::default());
+    assert_eq!(policy.counted(&"treasury".parse().unwrap(), &tx.0), CountedSpends::default());
 }
 
 #[test]
@@ -299,7 +305,10 @@ fn allowances_are_as_good_as_transfers() {
     denied(&night.of(&policy, &approve(STRANGER, "1")), "is not among exchanges");
     let unlimited = "115792089237316195423570985008687907853269984665640564039457584007913129639935";
     denied(&night.of(&policy, &approve(EXCHANGE, unlimited)), "are more than 1000 USDC at once");
-    assert_eq!(policy.counted(&approve(EXCHANGE, unlimited).0)[0].units, u128::MAX);
+    assert_eq!(
+        policy.counted(&"hot-1".parse().unwrap(), &approve(EXCHANGE, unlimited).0).spends[0].units,
+        u128::MAX
+    );
 }
 
 #[test]

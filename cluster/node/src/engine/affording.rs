@@ -1,0 +1,325 @@
+//! Whether a wallet can afford what it is to sign: the windows of the policy, over all that the signers know was spent.
+//!
+//! A member reserves what a request spends when it accepts a proposal. When all have accepted, each asks every other one for
+//! what that one knows to be reserved and spent, and judges again, before its share may leave. Whatever else two
+//! requests were signed by, some member of both then knows of the one when it speaks about the other.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use quorate_keys::Identity;
+use quorate_policy::SpendingBefore;
+use quorate_request::{ErrorBody, ErrorCode, Operation, SignedRequest, Verified};
+use quorate_session::SessionId;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
+
+use super::member::refused;
+use super::run::Part;
+use super::{Engine, lock};
+use crate::frame::{Frame, Reason};
+use crate::job::{Job, SignJob, sought};
+use crate::spendings::{Key, Recalled, Reserved, Spending, Told, Unaffordable};
+
+/// How often a member is asked again that has not told what it knows.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
+/// How often nodes tell each other what was spent, outside of sessions.
+const TELL_EVERY: Duration = Duration::from_secs(1);
+/// Keys in one frame.
+const KEYS: usize = 8192;
+
+/// What a member told: its name for it, and whether there is more.
+pub(super) type Hearing = (Identity, Vec<Told>, bool);
+
+/// Where the answers of a session's members go, until it has heard them.
+struct Listening<'a> {
+    engine: &'a Engine,
+    session: SessionId,
+}
+
+impl<'a> Listening<'a> {
+    fn new(engine: &'a Engine, session: SessionId, members: usize) -> (Self, mpsc::Receiver<Hearing>) {
+        let (sender, answers) = mpsc::channel(members.saturating_mul(4).max(1));
+        lock(&engine.hearings).insert(session, sender);
+        (Self { engine, session }, answers)
+    }
+}
+
+impl Drop for Listening<'_> {
+    fn drop(&mut self) {
+        lock(&self.engine.hearings).remove(&self.session);
+    }
+}
+
+impl Engine {
+    /// Judges a request before anything is done about it: so that its client learns at once what can't be signed. What is held
+    /// by other requests may be there a moment later.
+    ///
+    /// # Errors
+    /// Why it is not signed.
+    pub(super) fn judge_first(&self, verified: &Verified, job: &Job) -> Result<(), ErrorBody> {
+        let key = verified.request().fingerprint();
+        match self
+            .spendings
+            .weigh(key, &[], |before| self.authority.judge(verified, job, SystemTime::now(), before))
+        {
+            Ok(_) | Err(Unaffordable::Held(_)) => Ok(()),
+            Err(Unaffordable::Denied(error)) => Err(error),
+        }
+    }
+
+    /// Judges a request that this node is about to promise to take part in: notes the rule in the job, and reserves what it
+    /// spends.
+    ///
+    /// # Errors
+    /// Why this node does not take part.
+    pub(super) fn judge_and_reserve(
+        &self,
+        verified: &Verified,
+        job: &mut Job,
+    ) -> Result<Option<Reserved>, Reason> {
+        let judge =
+            |before: &dyn SpendingBefore| self.authority.judge(verified, job, SystemTime::now(), before);
+        let spending = match &*job {
+            Job::Sign(sign) if self.spendings.counts() => {
+                let counted = self.authority.counted(sign);
+                let spends = !counted.spends.is_empty();
+                if spends {
+                    self.check_overlap(sign, counted.with_others)?;
+                }
+                spends.then(|| Spending::new(verified, sign.wallet.id.clone(), counted.spends))
+            }
+            _ => None,
+        };
+        let (rule, reserved) = match spending {
+            Some(spending) => {
+                let (rule, reserved) = self.spendings.reserve(spending, judge).map_err(unaffordable)?;
+                if reserved.limited && self.spendings.is_incomplete() {
+                    return Err(Reason::Unable("has lost some of what it knew to be spent".into()));
+                }
+                (rule, Some(reserved))
+            }
+            None => {
+                let key = verified.request().fingerprint();
+                (self.spendings.weigh(key, &[], judge).map_err(unaffordable)?.rule, None)
+            }
+        };
+        if let Job::Sign(sign) = job {
+            sign.rule = rule;
+        }
+        Ok(reserved)
+    }
+
+    /// Whether any two committees that spend what a window counts have a member in common.
+    fn check_overlap(&self, job: &SignJob, with_others: bool) -> Result<(), Reason> {
+        let committee = &job.wallet.record.public.committee;
+        let threshold = usize::from(committee.threshold().get());
+        let (nodes, of) = match with_others {
+            false => (committee.len(), "holders"),
+            true => (self.peers.all().len(), "nodes of the cluster"),
+        };
+        if threshold.saturating_mul(2) > nodes {
+            return Ok(());
+        }
+        let message = format!(
+            "windows count what wallet {} spends, whose threshold of {threshold} is not more than half of the {nodes} {of}: signers could miss what others have signed",
+            job.wallet.id
+        );
+        Err(refused(ErrorCode::PolicyDenied.as_str(), message))
+    }
+
+    /// Hears out the other members of a session, and judges its request by what all of them know. Gives the rule.
+    ///
+    /// # Errors
+    /// Why this node does not go on.
+    pub(super) async fn hear_out(&self, part: &Part, key: Key) -> Result<Option<String>, Reason> {
+        let verified = part.cause.verified().ok_or_else(|| Reason::Unable("nobody asked for it".into()))?;
+        let members = part.context.committee().members().iter().map(|member| member.identity);
+        let mut awaited: BTreeSet<Identity> = members.filter(|member| *member != self.me).collect();
+        let session = part.session();
+        let (_listening, mut answers) = Listening::new(self, session, awaited.len());
+        // Before the round is over, so that it is known what a member has not done.
+        let patience = self.config.round_timeout.mul_f64(0.75);
+        let (mut ask_at, deadline) = (Instant::now(), Instant::now() + patience);
+        // Each spending once, whoever told it.
+        let mut heard: BTreeMap<Key, Spending> = BTreeMap::new();
+        while let Some(waiting) = awaited.first().copied() {
+            tokio::select! {
+                () = sleep_until(ask_at) => {
+                    for member in &awaited {
+                        self.send(member, &Frame::AskSpendings(session));
+                    }
+                    ask_at = Instant::now() + ASK_AGAIN;
+                }
+                () = sleep_until(deadline) => {
+                    let why = "which has not told what was spent".into();
+                    return Err(Reason::NotWith { node: waiting, why });
+                }
+                Some((from, told, more)) = answers.recv() => {
+                    if !awaited.contains(&from) {
+                        continue;
+                    }
+                    if more {
+                        let name = self.name(&from);
+                        return Err(Reason::Busy(format!("node {name} is still telling what was spent")));
+                    }
+                    let reserved = self.believe(from, told).await?;
+                    heard.extend(reserved.into_iter().map(|spending| (spending.key, spending)));
+                    awaited.remove(&from);
+                }
+            }
+        }
+        let heard: Vec<_> = heard.into_values().collect();
+        let judge = |before: &dyn SpendingBefore| {
+            self.authority.judge(verified, &part.job, SystemTime::now(), before)
+        };
+        self.spendings.weigh(key, &heard, judge).map(|weighed| weighed.rule).map_err(unaffordable)
+    }
+
+    /// Takes what a member has told in a session: counts what is settled, and gives what is reserved. What no client has signed is left
+    /// out.
+    ///
+    /// # Errors
+    /// It is about a wallet of which this node can't learn.
+    async fn believe(&self, from: Identity, told: Vec<Told>) -> Result<Vec<Spending>, Reason> {
+        let (mut settled, mut reserved) = (Vec::new(), Vec::new());
+        for told in told {
+            match self.read_told(&told).await {
+                Ok(None) => {}
+                Ok(Some(spending)) => match told.settled {
+                    Some(at) => settled.push((spending, at)),
+                    None => reserved.push(spending),
+                },
+                Err(NotRead::UnknownWallet) => {
+                    let why = "which has told of a wallet that it does not show".into();
+                    return Err(Reason::NotWith { node: from, why });
+                }
+                Err(NotRead::Faulty(why)) => {
+                    tracing::warn!(peer = %self.name(&from), "told of a spending that is none: {why}");
+                }
+            }
+        }
+        let keys = self.spendings.count_settled(&settled);
+        if !keys.is_empty() {
+            let spendings = Arc::clone(&self.spendings);
+            // It is durable elsewhere; nobody waits for that here.
+            tokio::spawn(async move { spendings.keep(&settled, keys).await });
+        }
+        Ok(reserved)
+    }
+
+    /// Makes out what a request spends of which another node has told; none if that is known here, or nothing that counts.
+    async fn read_told(&self, told: &Told) -> Result<Option<Spending>, NotRead> {
+        let faulty = |error: &dyn std::fmt::Display| NotRead::Faulty(error.to_string());
+        let request = SignedRequest::decode(&told.request).map_err(|error| faulty(&error))?;
+        match self.spendings.recall(&request.fingerprint(), told.settled) {
+            Recalled::Unknown => {}
+            Recalled::Counted => return Ok(None),
+            Recalled::Reserved(spending) => return Ok(Some(spending)),
+        }
+        let verified =
+            self.authority.verify_past(&request, &Operation::Sign).map_err(|error| faulty(&error))?;
+        let make = || Job::new(&verified, &self.wallets, &self.peers, &self.config);
+        let job = match make() {
+            Err(error) if error.code == ErrorCode::UnknownWallet => {
+                if let Some(sought) = sought(&verified) {
+                    self.seek(&sought).await;
+                }
+                make()
+            }
+            job => job,
+        };
+        let job = job.map_err(|error| match error.code {
+            ErrorCode::UnknownWallet => NotRead::UnknownWallet,
+            _ => NotRead::Faulty(error.message),
+        })?;
+        let Job::Sign(job) = job else { return Ok(None) };
+        let counted = self.authority.counted(&job);
+        if counted.spends.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(Spending::new(&verified, job.wallet.id.clone(), counted.spends)))
+    }
+
+    /// Tells a member of a session what this node knows to be reserved and spent.
+    pub(super) fn asked_spendings(&self, from: &Identity, session: SessionId) {
+        let (told, more) = self.spendings.unknown_to(from);
+        self.send(from, &Frame::Spendings { session: Some(session), told, more });
+    }
+
+    /// Takes what a peer has told: as an answer in a session, or as it comes.
+    pub(super) async fn told_spendings(
+        &self,
+        from: Identity,
+        session: Option<SessionId>,
+        told: Vec<Told>,
+        more: bool,
+    ) {
+        if !self.spendings.counts() {
+            return;
+        }
+        let Some(session) = session else {
+            if let Err(reason) = self.believe(from, told).await {
+                tracing::warn!(peer = %self.name(&from), "could not take what was spent: {reason}");
+            }
+            return;
+        };
+        let listening = lock(&self.hearings).get(&session).cloned();
+        if let Some(listening) = listening {
+            // A full queue belongs to a member that answers more often than it is asked.
+            listening.try_send((from, told, more)).ok();
+        }
+    }
+
+    /// Tells the others what was spent, until the node stops: each that connects which spendings are kept here, and then
+    /// each what it lacks.
+    pub(crate) async fn tell_spendings(self: Arc<Self>) {
+        if !self.spendings.counts() {
+            return;
+        }
+        let mut greeted: BTreeSet<Identity> = BTreeSet::new();
+        loop {
+            tokio::time::sleep(TELL_EVERY).await;
+            let reachable: BTreeSet<_> =
+                self.reachable().into_iter().filter(|node| *node != self.me).collect();
+            let fresh = self.spendings.newly_kept();
+            for peer in &reachable {
+                let first = !greeted.contains(peer);
+                let keys = if first { self.spendings.held() } else { fresh.clone() };
+                self.tell_held(peer, &keys, first);
+                let told = self.spendings.due_for(peer, SystemTime::now());
+                if !told.is_empty() {
+                    self.send(peer, &Frame::Spendings { session: None, told, more: false });
+                }
+            }
+            greeted = reachable;
+        }
+    }
+
+    /// `first`: the peer has just connected, and may have lost what it knew of this node.
+    fn tell_held(&self, peer: &Identity, keys: &[Key], first: bool) {
+        if first && keys.is_empty() {
+            self.send(peer, &Frame::SpendingsHeld { keys: Vec::new(), anew: true });
+        }
+        for (place, keys) in keys.chunks(KEYS).enumerate() {
+            let anew = first && place == 0;
+            self.send(peer, &Frame::SpendingsHeld { keys: keys.to_vec(), anew });
+        }
+    }
+}
+
+/// Why a spending could not be made out.
+enum NotRead {
+    UnknownWallet,
+    Faulty(String),
+}
+
+fn unaffordable(why: Unaffordable) -> Reason {
+    match why {
+        Unaffordable::Denied(error) => refused(error.code.as_str(), error.message),
+        Unaffordable::Held(error) => {
+            Reason::Busy(format!("{}; some of it is held by requests under way", error.message))
+        }
+    }
+}

@@ -1,0 +1,423 @@
+//! What wallets have spent, for the windows of the policy: each spending with the client's request that it was signed for.
+//!
+//! A node remembers what it helped to sign, durably before its share of the signature leaves, and learns the rest from
+//! the others. Any two committees of `threshold` signers have members in common, 2 · threshold − n at the least. So who
+//! hears every member of a committee out, after all of them have set aside what they are about to spend, has heard of
+//! all that was spent before: nobody gets around a window by asking other signers, or several at a time.
+//!
+//! - A spending is *reserved* from the moment a member promises to take part in it. That lasts as long as the promise.
+//! - It is *settled* once it is durable, which it is before a share leaves. It counts from then on, whatever becomes of
+//!   the signature, for as long as any window reaches back.
+//!
+//! Attempts at one request, and its repetitions, spend once.
+
+#[cfg(test)]
+mod tests;
+mod told;
+
+use std::cell::Cell;
+use std::collections::{BTreeMap, HashMap, HashSet, hash_map};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use borsh::{BorshDeserialize, BorshSerialize};
+use quorate_keys::{Identity, Secret};
+use quorate_policy::{Place, Spend, SpendingBefore};
+use quorate_request::{ErrorBody, Verified, WalletId};
+use quorate_session::Wire;
+
+use crate::authority::CLOCK_SKEW;
+use crate::store::{Batch, Store, StoreError, Table};
+pub(crate) use told::{Recalled, Told};
+
+/// A request's fingerprint.
+pub(crate) type Key = [u8; 32];
+
+/// How much longer than its length a window reaches back, in seconds: clocks differ.
+const MARGIN: u64 = 2 * CLOCK_SKEW.as_secs();
+
+/// What a request spends, of that which some window counts.
+#[derive(Debug, Clone)]
+pub(crate) struct Spending {
+    pub(crate) key: Key,
+    pub(crate) wallet: WalletId,
+    pub(crate) spends: Vec<Spend>,
+    /// The client's request as it was signed.
+    request: Arc<[u8]>,
+    /// Unix seconds between which it can have been signed, by what the client says.
+    between: (u64, u64),
+}
+
+impl Spending {
+    pub(crate) fn new(verified: &Verified, wallet: WalletId, spends: Vec<Spend>) -> Self {
+        let request = verified.request();
+        let skew = CLOCK_SKEW;
+        Self {
+            key: request.fingerprint(),
+            wallet,
+            spends,
+            request: request.encode().into(),
+            between: (seconds(request.created() - skew), seconds(request.expires() + skew)),
+        }
+    }
+}
+
+/// A spending in the store.
+#[derive(Debug, BorshSerialize, BorshDeserialize)]
+struct Row {
+    wallet: String,
+    /// Chain, token if it is one, and units.
+    spends: Vec<(String, Option<String>, u128)>,
+    request: Vec<u8>,
+    between: (u64, u64),
+    at: u64,
+}
+
+impl Wire for Row {
+    const MAX_BYTES: usize = 4 * 1024 * 1024;
+}
+
+/// What this node knows of one request.
+struct Entry {
+    spending: Spending,
+    /// How many promises and sessions hold it.
+    reserved: usize,
+    /// When it was settled, in Unix seconds.
+    settled: Option<u64>,
+    /// Whether this node is the one of its signers that tells the others.
+    speaks: bool,
+}
+
+#[derive(Default)]
+struct State {
+    entries: HashMap<Key, Entry>,
+    /// The settled ones, by what they spend, who, and when.
+    lines: HashMap<Place, HashMap<WalletId, BTreeMap<(u64, Key), u128>>>,
+    /// Those of them that each peer has.
+    known: HashMap<Identity, HashSet<Key>>,
+    /// When each peer was last told of those that it does not have.
+    told: HashMap<Identity, HashMap<Key, u64>>,
+    /// Those that were settled since the others were last told which are kept here.
+    fresh: Vec<Key>,
+}
+
+/// All spendings that this node knows of.
+pub(crate) struct Spendings {
+    store: Arc<Store>,
+    /// For how many seconds a spending counts at the most; none where no window counts anything.
+    horizon: Option<u64>,
+    state: Mutex<State>,
+    /// Whether some of what this node knew can't be read any more.
+    incomplete: bool,
+}
+
+/// Why something may not be spent now.
+#[derive(Debug)]
+pub(crate) enum Unaffordable {
+    /// The policy denies it.
+    Denied(ErrorBody),
+    /// It would be allowed if what is reserved for other requests were not: some of it may be released.
+    Held(ErrorBody),
+}
+
+/// A judgement that took windows into account, or did not have to.
+#[derive(Debug)]
+pub(crate) struct Weighed {
+    /// The rule that allows it.
+    pub(crate) rule: Option<String>,
+    /// Whether that depends on what was spent before.
+    pub(crate) limited: bool,
+}
+
+/// A request's place among the spendings, from the promise to the end of the session.
+pub(crate) struct Reserved {
+    spendings: Arc<Spendings>,
+    key: Key,
+    /// Whether the policy lets it be signed on account of what was spent before.
+    pub(crate) limited: bool,
+}
+
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        let mut state = self.spendings.lock();
+        let Some(entry) = state.entries.get_mut(&self.key) else { return };
+        entry.reserved = entry.reserved.saturating_sub(1);
+        if entry.reserved == 0 && entry.settled.is_none() {
+            state.entries.remove(&self.key);
+        }
+    }
+}
+
+impl std::fmt::Debug for Reserved {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reserved").field("limited", &self.limited).finish_non_exhaustive()
+    }
+}
+
+/// What was spent before a request, as the policy asks.
+struct Before<'a> {
+    state: &'a State,
+    /// The request itself, which is not counted.
+    but: Key,
+    /// What others have reserved.
+    heard: &'a [Spending],
+    with_reserved: bool,
+    asked: Cell<bool>,
+}
+
+impl Before<'_> {
+    fn reserved<'a>(&'a self) -> impl Iterator<Item = &'a Spending> {
+        let own = self.state.entries.values().filter(|entry| entry.settled.is_none());
+        let heard = self.heard.iter().filter(|heard| !self.state.entries.contains_key(&heard.key));
+        let all = own.map(|entry| &entry.spending).chain(heard);
+        all.filter(|spending| self.with_reserved && spending.key != self.but)
+    }
+}
+
+impl SpendingBefore for Before<'_> {
+    fn spent(&self, wallets: &dyn Fn(&WalletId) -> bool, place: &Place, since: u64) -> u128 {
+        self.asked.set(true);
+        let since = since.saturating_sub(MARGIN);
+        let lines = self.state.lines.get(place).into_iter().flatten();
+        let settled = lines
+            .filter(|(wallet, _)| wallets(wallet))
+            .flat_map(|(_, line)| line.range((since, [0; 32])..))
+            .filter(|((_, key), _)| *key != self.but)
+            .map(|(_, units)| *units);
+        let reserved = self
+            .reserved()
+            .filter(|spending| wallets(&spending.wallet))
+            .flat_map(|spending| &spending.spends)
+            .filter(|spend| spend.place == *place)
+            .map(|spend| spend.units);
+        settled.chain(reserved).fold(0, u128::saturating_add)
+    }
+}
+
+impl Spendings {
+    /// Those in the store. `horizon`: how far back the policy's windows reach, in seconds; none if it has none.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) fn load(store: Arc<Store>, horizon: Option<u64>) -> Result<Self, StoreError> {
+        let horizon = horizon.map(|seconds| seconds.saturating_add(2 * MARGIN));
+        let mut state = State::default();
+        let mut incomplete = false;
+        if horizon.is_some() {
+            let scan = store.scan(Table::Spendings, "")?;
+            for name in scan.damaged {
+                tracing::error!(%name, "what was spent can't be read");
+                incomplete = true;
+            }
+            for (key, record) in scan.records {
+                match Key::try_from(key.as_slice()).ok().and_then(|key| restored(key, record.value.expose()))
+                {
+                    Some((spending, at)) => state.settle(spending, at, false),
+                    None => {
+                        tracing::error!(key = hex::encode(&key), "what was spent can't be understood");
+                        incomplete = true;
+                    }
+                }
+            }
+        }
+        Ok(Self { store, horizon, state: Mutex::new(state), incomplete })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether some window counts anything.
+    pub(crate) fn counts(&self) -> bool {
+        self.horizon.is_some()
+    }
+
+    /// Whether this node has lost some of what it knew: it can't tell then what may be spent.
+    pub(crate) fn is_incomplete(&self) -> bool {
+        self.incomplete
+    }
+
+    /// Judges what would be spent. `heard`: what others have reserved.
+    ///
+    /// # Errors
+    /// It may not be spent now.
+    pub(crate) fn weigh(
+        &self,
+        key: Key,
+        heard: &[Spending],
+        judge: impl Fn(&dyn SpendingBefore) -> Result<Option<String>, ErrorBody>,
+    ) -> Result<Weighed, Unaffordable> {
+        self.lock().weigh(key, heard, judge)
+    }
+
+    /// Judges what would be spent, and sets it aside if it may be. In one step: of two requests that don't fit together
+    /// one is denied.
+    ///
+    /// # Errors
+    /// It may not be spent now.
+    pub(crate) fn reserve(
+        self: &Arc<Self>,
+        spending: Spending,
+        judge: impl Fn(&dyn SpendingBefore) -> Result<Option<String>, ErrorBody>,
+    ) -> Result<(Option<String>, Reserved), Unaffordable> {
+        let mut state = self.lock();
+        let key = spending.key;
+        let Weighed { rule, limited } = state.weigh(key, &[], judge)?;
+        let entry = state.entered(spending);
+        entry.reserved = entry.reserved.saturating_add(1);
+        drop(state);
+        Ok((rule, Reserved { spendings: Arc::clone(self), key, limited }))
+    }
+
+    /// Adds to a batch that a reserved spending is settled now. Gives the time for [`Spendings::settled`].
+    ///
+    /// # Errors
+    /// It is too large for a record.
+    pub(crate) fn settling(&self, batch: Batch, reserved: &Reserved) -> Result<(Batch, u64), String> {
+        let state = self.lock();
+        let entry = state.entries.get(&reserved.key).ok_or("nothing is reserved")?;
+        let at = seconds(SystemTime::now());
+        Ok((written(batch, &entry.spending, at)?, at))
+    }
+
+    /// The batch is durable. `signers`: who else has it, as it signed, too. `speaks`: whether this node tells the others.
+    pub(crate) fn settled(&self, reserved: &Reserved, at: u64, signers: &[Identity], speaks: bool) {
+        let mut state = self.lock();
+        let Some(spending) = state.entries.get(&reserved.key).map(|entry| entry.spending.clone()) else {
+            return;
+        };
+        state.settle(spending, at, speaks);
+        state.fresh.push(reserved.key);
+        for signer in signers {
+            state.known.entry(*signer).or_default().insert(reserved.key);
+        }
+    }
+
+    /// Forgets what no window reaches back to.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn forget(&self, now: SystemTime) -> Result<usize, StoreError> {
+        let Some(horizon) = self.horizon else { return Ok(0) };
+        let before = seconds(now).saturating_sub(horizon);
+        let over: Vec<Key> = {
+            let state = self.lock();
+            let over = state
+                .entries
+                .iter()
+                .filter(|(_, entry)| entry.reserved == 0 && entry.settled.is_some_and(|at| at < before));
+            over.map(|(key, _)| *key).collect()
+        };
+        for some in over.chunks(256) {
+            let batch = some.iter().fold(Batch::new(), |batch, key| batch.delete(Table::Spendings, key));
+            self.store.commit_soon(batch).await?;
+            let mut state = self.lock();
+            some.iter().for_each(|key| state.forget(key));
+        }
+        Ok(over.len())
+    }
+
+    /// How many are known.
+    pub(crate) fn count(&self) -> usize {
+        self.lock().entries.len()
+    }
+}
+
+impl State {
+    fn weigh(
+        &self,
+        key: Key,
+        heard: &[Spending],
+        judge: impl Fn(&dyn SpendingBefore) -> Result<Option<String>, ErrorBody>,
+    ) -> Result<Weighed, Unaffordable> {
+        let before =
+            |with_reserved| Before { state: self, but: key, heard, with_reserved, asked: Cell::default() };
+        let all = before(true);
+        match judge(&all) {
+            Ok(rule) => Ok(Weighed { rule, limited: all.asked.get() }),
+            Err(error) if all.asked.get() && judge(&before(false)).is_ok() => Err(Unaffordable::Held(error)),
+            Err(error) => Err(Unaffordable::Denied(error)),
+        }
+    }
+
+    /// Takes down that a spending is settled; at the latest of the times that are said of it.
+    fn settle(&mut self, spending: Spending, at: u64, speaks: bool) {
+        let key = spending.key;
+        let entry = self.entered(spending);
+        let (from, until) = entry.spending.between;
+        entry.speaks |= speaks;
+        let before = entry.settled;
+        let at = at.clamp(from, until.max(from)).max(before.unwrap_or_default());
+        entry.settled = Some(at);
+        let spending = entry.spending.clone();
+        for spend in spending.spends {
+            let line = self.lines.entry(spend.place).or_default().entry(spending.wallet.clone()).or_default();
+            if let Some(before) = before {
+                line.remove(&(before, key));
+            }
+            line.insert((at, key), spend.units);
+        }
+    }
+
+    /// The entry of a spending. What the client has signed last stands in it, as that can be used for longest.
+    fn entered(&mut self, spending: Spending) -> &mut Entry {
+        let new = |spending| Entry { spending, reserved: 0, settled: None, speaks: false };
+        match self.entries.entry(spending.key) {
+            hash_map::Entry::Occupied(entry) => {
+                let entry = entry.into_mut();
+                if entry.spending.between.1 < spending.between.1 {
+                    let from = entry.spending.between.0.min(spending.between.0);
+                    entry.spending = Spending { between: (from, spending.between.1), ..spending };
+                }
+                entry
+            }
+            hash_map::Entry::Vacant(entry) => entry.insert(new(spending)),
+        }
+    }
+
+    fn forget(&mut self, key: &Key) {
+        let Some(entry) = self.entries.remove(key) else { return };
+        let at = entry.settled.unwrap_or_default();
+        for spend in &entry.spending.spends {
+            let Some(lines) = self.lines.get_mut(&spend.place) else { continue };
+            if let Some(line) = lines.get_mut(&entry.spending.wallet) {
+                line.remove(&(at, *key));
+                if line.is_empty() {
+                    lines.remove(&entry.spending.wallet);
+                }
+            }
+        }
+        self.known.values_mut().for_each(|keys| _ = keys.remove(key));
+        self.told.values_mut().for_each(|keys| _ = keys.remove(key));
+    }
+}
+
+/// Adds a settled spending to a batch.
+fn written(batch: Batch, spending: &Spending, at: u64) -> Result<Batch, String> {
+    let spends = spending.spends.iter();
+    let row = Row {
+        wallet: spending.wallet.as_str().to_owned(),
+        spends: spends
+            .map(|spend| (spend.place.chain.clone(), spend.place.token.clone(), spend.units))
+            .collect(),
+        request: spending.request.to_vec(),
+        between: spending.between,
+        at,
+    };
+    let bytes = row.to_wire().map_err(|error| error.to_string())?;
+    Ok(batch.put(Table::Spendings, spending.key, 0, Secret::new(bytes)))
+}
+
+/// The settled spending that a row says.
+fn restored(key: Key, row: &[u8]) -> Option<(Spending, u64)> {
+    let Row { wallet, spends, request, between, at } = Row::from_wire(row).ok()?;
+    let spends =
+        spends.into_iter().map(|(chain, token, units)| Spend { place: Place { chain, token }, units });
+    let (wallet, spends) = (wallet.parse().ok()?, spends.collect());
+    Some((Spending { key, wallet, spends, request: request.into(), between }, at))
+}
+
+/// Unix seconds.
+pub(crate) fn seconds(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
