@@ -120,6 +120,11 @@ impl Witness {
         })
     }
 
+    /// Forgets an owner: what it shows next is new. For one whose log was put back to an older copy, and says so.
+    pub fn forget(&mut self, owner: &Identity) {
+        self.newest.remove(owner);
+    }
+
     /// The newest head of this owner.
     #[must_use]
     pub fn known(&self, owner: &Identity) -> Option<&SignedHead> {

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
-use quorate_audit::{AuditError, Event, Log, Metrics, Options, Scope};
+use quorate_audit::{AuditError, Countersignature, Event, Log, Metrics, Options, Scope, SignedHead};
 use quorate_chains::Explain;
 use quorate_keys::SigningIdentity;
 use quorate_request::{ClusterId, ErrorBody, SessionResult, Verified};
@@ -137,6 +137,34 @@ impl Audit {
         self.soon(event.text("reason", reason));
     }
 
+    /// Where the log stands.
+    pub(crate) fn signed_head(&self) -> SignedHead {
+        self.0.signed_head()
+    }
+
+    /// Peers have countersigned a head of this log.
+    pub(crate) async fn checkpoint(&self, head: &SignedHead, by: Vec<Countersignature>) {
+        if let Err(error) = self.0.append_checkpoint(head, &by).await {
+            tracing::error!(%error, "a checkpoint was not written into the audit log");
+        }
+    }
+
+    /// A peer's log has come so far.
+    pub(crate) fn witnessed(&self, peer: &str, head: &SignedHead) {
+        self.soon(Event::new("witnessed").text("node", peer).list("heads", [kept(head)]));
+    }
+
+    /// A node, this one or a peer, was put back to an older state, and says so.
+    pub(crate) fn restored(&self, node: &str, before: &SignedHead, now: &SignedHead) {
+        self.soon(Event::new("restored").text("node", node).list("heads", [kept(before), kept(now)]));
+    }
+
+    /// A peer stands behind what it has said before.
+    pub(crate) fn behind(&self, peer: &str, before: &SignedHead, now: &SignedHead, why: &str) {
+        let event = Event::new("behind").text("node", peer).text("reason", why);
+        self.soon(event.list("heads", [kept(before), kept(now)]));
+    }
+
     /// Counts for the metrics.
     pub(crate) fn metrics(&self) -> Metrics {
         self.0.metrics()
@@ -146,6 +174,11 @@ impl Audit {
     pub(crate) async fn close(&self) {
         self.0.close().await;
     }
+}
+
+/// A head as `quorate audit heads` gives it back.
+fn kept(head: &SignedHead) -> String {
+    serde_json::to_string(head).unwrap_or_default()
 }
 
 /// The request that an entry is about.

@@ -104,6 +104,8 @@ pub struct Config {
     pub round_timeout: Duration,
     /// Committees tried for one request.
     pub attempts: u32,
+    /// How often the others are told where this node stands, and countersign the head of its audit log.
+    pub standing_period: Duration,
     /// Allows thresholds below a majority of the holders: fewer than half of them can then sign, and two disjoint
     /// quorums may act without knowing of each other.
     pub allow_minority_threshold: bool,

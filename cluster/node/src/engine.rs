@@ -20,15 +20,17 @@ mod recovery;
 mod requests;
 mod run;
 mod signatures;
+mod standing;
 #[cfg(test)]
 mod tests;
 mod upkeep;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use quorate_audit::{Countersignature, SignedHead};
 use quorate_keys::{Identity, SigningIdentity};
 use quorate_session::{IdentityVerifier, Keyring, Registry, SessionId};
 use quorate_transport::Transport;
@@ -45,6 +47,7 @@ use crate::pairings::Pairings;
 use crate::presignatures::PresignaturePool;
 use crate::primes::PrimePool;
 use crate::spendings::Spendings;
+use crate::standing::Standings;
 use crate::store::Store;
 use crate::wallets::Wallets;
 use crate::work::Workers;
@@ -82,6 +85,7 @@ pub(crate) struct Parts {
     pub(crate) auxiliaries: Auxiliaries,
     pub(crate) pairings: Pairings,
     pub(crate) spendings: Spendings,
+    pub(crate) standings: Standings,
     pub(crate) foreground: Workers,
     pub(crate) background: Workers,
     /// For the search of primes.
@@ -104,6 +108,7 @@ pub(crate) struct Engine {
     pub(crate) primes: Arc<PrimePool>,
     pub(crate) ledger: Ledger,
     pub(crate) spendings: Arc<Spendings>,
+    pub(crate) standings: Standings,
     pub(crate) metrics: Metrics,
     identity: Arc<SigningIdentity>,
     signatures: Signatures,
@@ -124,6 +129,10 @@ pub(crate) struct Engine {
     /// Sessions that hear their members out about what was spent.
     hearings: Mutex<HashMap<SessionId, mpsc::Sender<Hearing>>>,
     doubts: Mutex<Doubts>,
+    /// The head of the audit log that the others were told last, and who has countersigned it.
+    countersigned: Mutex<Option<(SignedHead, BTreeMap<Identity, Countersignature>)>>,
+    /// When each peer's standing was last noted in the audit log.
+    noted: Mutex<HashMap<Identity, Instant>>,
     /// Whether the store took a write, and when that was tried.
     pub(crate) probed: tokio::sync::Mutex<Option<(Instant, Option<String>)>>,
     keygens: Places,
@@ -171,6 +180,7 @@ impl Engine {
             auxiliaries,
             pairings,
             spendings,
+            standings,
             foreground,
             background,
             searchers,
@@ -181,6 +191,7 @@ impl Engine {
             auxiliaries,
             pairings,
             spendings: Arc::new(spendings),
+            standings,
             presignatures: Arc::default(),
             primes: Arc::new(primes),
             foreground,
@@ -214,6 +225,8 @@ impl Engine {
             early: Mutex::default(),
             hearings: Mutex::default(),
             doubts: Mutex::default(),
+            countersigned: Mutex::default(),
+            noted: Mutex::default(),
             probed: tokio::sync::Mutex::default(),
             draining: AtomicBool::new(false),
             busy: AtomicUsize::new(0),

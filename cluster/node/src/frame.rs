@@ -5,6 +5,7 @@
 use std::fmt;
 
 use borsh::{BorshDeserialize, BorshSerialize};
+use quorate_audit::Countersignature;
 use quorate_cggmp21::{PresignatureId, PublicPresignature};
 use quorate_keygen::{Certificate, Refusal};
 use quorate_keys::{Identity, Signature};
@@ -14,6 +15,7 @@ use quorate_sharing::PublicShares;
 
 use crate::cause::Order;
 use crate::spendings::{Key, Told};
+use crate::standing::Standing;
 use crate::wallets::Census;
 
 /// One frame between two nodes.
@@ -68,15 +70,23 @@ pub(crate) enum Frame {
     Seek(Sought),
     /// Member to member of a session that all have accepted: what do you know to be reserved and spent?
     AskSpendings(SessionId),
+    /// From a node that was put back to an older state, and has these alone: what do you know to be spent?
+    LearnSpendings { held: Vec<Key> },
     /// In answer, or outside of sessions: what the other is not known to have.
     Spendings {
         session: Option<SessionId>,
         told: Vec<Told>,
-        /// Whether there is more than can be told at a time.
-        more: bool,
+        /// Whether this is all of it.
+        complete: bool,
     },
     /// The sender keeps these spendings. `anew`: and has nothing that it said before.
     SpendingsHeld { keys: Vec<Key>, anew: bool },
+    /// Where the sender stands.
+    Standing(Box<Standing>),
+    /// What the sender remembers of where the other stood.
+    Remembered(Option<Box<Standing>>),
+    /// In answer to where the other stands: the countersignature of its log's head.
+    Countersigned { seq: u64, countersignature: Countersignature },
     /// Member to a proposer that is none: the presignatures of this proposal, as all know them.
     Presigned {
         /// Digest of the proposal.

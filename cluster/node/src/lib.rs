@@ -26,6 +26,7 @@ mod primes;
 mod protocols;
 pub mod similar;
 mod spendings;
+mod standing;
 pub mod store;
 pub mod testing;
 mod wallets;

@@ -21,11 +21,13 @@ use crate::engine::{Engine, Parts};
 use crate::pairings::Pairings;
 use crate::protocols;
 use crate::spendings::Spendings;
+use crate::standing::Standings;
 use crate::store::{Store, StoreError};
 use crate::wallets::Wallets;
 use crate::work::Workers;
 use quorate_identity::key_file::{self, IdentityError};
 use quorate_identity::peers::{Peers, PeersError};
+use rand_core::OsRng;
 
 /// How long requests in progress may take to end when the node stops.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -123,6 +125,8 @@ impl Node {
         let auxiliaries = Auxiliaries::load(Arc::clone(&store))?;
         let pairings = Pairings::load(Arc::clone(&store))?;
         let spendings = Spendings::load(Arc::clone(&store), authority.horizon())?;
+        let (head, lost) = (audit.signed_head(), spendings.is_incomplete());
+        let standings = Standings::load(Arc::clone(&store), head, lost, &mut OsRng)?;
         let foreground = Workers::foreground(config.work_threads).map_err(NodeError::Threads)?;
         let background = Workers::background(config.work_threads).map_err(NodeError::Threads)?;
         let searchers = Workers::background(config.work_threads.min(2)).map_err(NodeError::Threads)?;
@@ -153,6 +157,7 @@ impl Node {
             auxiliaries,
             pairings,
             spendings,
+            standings,
             foreground,
             background,
             searchers,
@@ -179,6 +184,8 @@ impl Node {
             tokio::spawn(Arc::clone(&engine).keep_pairs()),
             tokio::spawn(Arc::clone(&engine).settle_pairs()),
             tokio::spawn(Arc::clone(&engine).tell_spendings()),
+            tokio::spawn(Arc::clone(&engine).tell_standing()),
+            tokio::spawn(Arc::clone(&engine).learn_spendings()),
             tokio::spawn(Arc::clone(&engine.primes).fill()),
         ];
         engine.audit.started(engine.config.node_id.as_str(), engine.authority.policy_digest());

@@ -12,6 +12,7 @@ use quorate_keys::Identity;
 use quorate_policy::SpendingBefore;
 use quorate_request::{ErrorBody, ErrorCode, Operation, SignedRequest, Verified};
 use quorate_session::SessionId;
+use quorate_sharing::Committee;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
@@ -29,7 +30,7 @@ const TELL_EVERY: Duration = Duration::from_secs(1);
 /// Keys in one frame.
 const KEYS: usize = 8192;
 
-/// What a member told: its name for it, and whether there is more.
+/// What a member told, and whether that is all.
 pub(super) type Hearing = (Identity, Vec<Told>, bool);
 
 /// Where the answers of a session's members go, until it has heard them.
@@ -78,25 +79,22 @@ impl Engine {
         &self,
         verified: &Verified,
         job: &mut Job,
+        members: &Committee,
     ) -> Result<Option<Reserved>, Reason> {
         let judge =
             |before: &dyn SpendingBefore| self.authority.judge(verified, job, SystemTime::now(), before);
-        let spending = match &*job {
-            Job::Sign(sign) if self.spendings.counts() => {
-                let counted = self.authority.counted(sign);
-                let spends = !counted.spends.is_empty();
-                if spends {
-                    self.check_overlap(sign, counted.with_others)?;
-                }
-                spends.then(|| Spending::new(verified, sign.wallet.id.clone(), counted.spends))
-            }
+        let counted = match &*job {
+            Job::Sign(sign) if self.spendings.counts() => Some((sign, self.authority.counted(sign))),
             _ => None,
         };
-        let (rule, reserved) = match spending {
-            Some(spending) => {
+        let (rule, reserved) = match counted.filter(|(_, counted)| !counted.spends.is_empty()) {
+            Some((sign, counted)) => {
+                self.check_overlap(sign, counted.with_others)?;
+                let spending = Spending::new(verified, sign.wallet.id.clone(), counted.spends);
                 let (rule, reserved) = self.spendings.reserve(spending, judge).map_err(unaffordable)?;
-                if reserved.limited && self.spendings.is_incomplete() {
-                    return Err(Reason::Unable("has lost some of what it knew to be spent".into()));
+                if reserved.limited {
+                    let members = members.members().iter().map(|member| member.identity);
+                    self.check_knows_spending(sign, counted.with_others, members)?;
                 }
                 (rule, Some(reserved))
             }
@@ -156,15 +154,18 @@ impl Engine {
                     let why = "which has not told what was spent".into();
                     return Err(Reason::NotWith { node: waiting, why });
                 }
-                Some((from, told, more)) = answers.recv() => {
+                Some((from, told, complete)) = answers.recv() => {
                     if !awaited.contains(&from) {
                         continue;
                     }
-                    if more {
+                    if !complete {
                         let name = self.name(&from);
                         return Err(Reason::Busy(format!("node {name} is still telling what was spent")));
                     }
-                    let reserved = self.believe(from, told).await?;
+                    let (reserved, settled) = self.believe(from, told).await?;
+                    // It is durable elsewhere: nobody waits for that here.
+                    let spendings = Arc::clone(&self.spendings);
+                    tokio::spawn(async move { spendings.keep(&settled).await });
                     heard.extend(reserved.into_iter().map(|spending| (spending.key, spending)));
                     awaited.remove(&from);
                 }
@@ -177,12 +178,16 @@ impl Engine {
         self.spendings.weigh(key, &heard, judge).map(|weighed| weighed.rule).map_err(unaffordable)
     }
 
-    /// Takes what a member has told in a session: counts what is settled, and gives what is reserved. What no client has signed is left
-    /// out.
+    /// Takes what another node has told: counts what is settled, and gives what is reserved and what is to be kept. What no
+    /// client has signed is left out.
     ///
     /// # Errors
     /// It is about a wallet of which this node can't learn.
-    async fn believe(&self, from: Identity, told: Vec<Told>) -> Result<Vec<Spending>, Reason> {
+    async fn believe(
+        &self,
+        from: Identity,
+        told: Vec<Told>,
+    ) -> Result<(Vec<Spending>, Vec<(Spending, u64)>), Reason> {
         let (mut settled, mut reserved) = (Vec::new(), Vec::new());
         for told in told {
             match self.read_told(&told).await {
@@ -200,13 +205,8 @@ impl Engine {
                 }
             }
         }
-        let keys = self.spendings.count_settled(&settled);
-        if !keys.is_empty() {
-            let spendings = Arc::clone(&self.spendings);
-            // It is durable elsewhere; nobody waits for that here.
-            tokio::spawn(async move { spendings.keep(&settled, keys).await });
-        }
-        Ok(reserved)
+        self.spendings.count_settled(&mut settled);
+        Ok((reserved, settled))
     }
 
     /// Makes out what a request spends of which another node has told; none if that is known here, or nothing that counts.
@@ -242,10 +242,10 @@ impl Engine {
         Ok(Some(Spending::new(&verified, job.wallet.id.clone(), counted.spends)))
     }
 
-    /// Tells a member of a session what this node knows to be reserved and spent.
-    pub(super) fn asked_spendings(&self, from: &Identity, session: SessionId) {
-        let (told, more) = self.spendings.unknown_to(from);
-        self.send(from, &Frame::Spendings { session: Some(session), told, more });
+    /// Tells another node what this one knows to be reserved and spent.
+    pub(super) fn asked_spendings(&self, from: &Identity, session: Option<SessionId>) {
+        let (told, complete) = self.spendings.unknown_to(from);
+        self.send(from, &Frame::Spendings { session, told, complete });
     }
 
     /// Takes what a peer has told: as an answer in a session, or as it comes.
@@ -254,21 +254,28 @@ impl Engine {
         from: Identity,
         session: Option<SessionId>,
         told: Vec<Told>,
-        more: bool,
+        complete: bool,
     ) {
         if !self.spendings.counts() {
             return;
         }
         let Some(session) = session else {
-            if let Err(reason) = self.believe(from, told).await {
-                tracing::warn!(peer = %self.name(&from), "could not take what was spent: {reason}");
+            let is_kept = match self.believe(from, told).await {
+                Ok((_, settled)) => self.spendings.keep(&settled).await,
+                Err(reason) => {
+                    tracing::warn!(peer = %self.name(&from), "could not take what was spent: {reason}");
+                    false
+                }
+            };
+            if is_kept && complete {
+                self.learned_from(from).await;
             }
             return;
         };
         let listening = lock(&self.hearings).get(&session).cloned();
         if let Some(listening) = listening {
             // A full queue belongs to a member that answers more often than it is asked.
-            listening.try_send((from, told, more)).ok();
+            listening.try_send((from, told, complete)).ok();
         }
     }
 
@@ -290,8 +297,12 @@ impl Engine {
                 self.tell_held(peer, &keys, first);
                 let told = self.spendings.due_for(peer, SystemTime::now());
                 if !told.is_empty() {
-                    self.send(peer, &Frame::Spendings { session: None, told, more: false });
+                    self.send(peer, &Frame::Spendings { session: None, told, complete: false });
                 }
+            }
+            if !fresh.is_empty() {
+                // So that others know that this node has come so far.
+                self.tell_where_i_stand(&reachable);
             }
             greeted = reachable;
         }

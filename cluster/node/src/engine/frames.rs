@@ -110,9 +110,18 @@ impl Engine {
             Frame::Presigned { proposal, publics } => {
                 self.answer_by_digest(from, proposal, Answer::Presigned(publics));
             }
-            Frame::AskSpendings(session) => self.asked_spendings(&from, session),
-            Frame::Spendings { session, told, more } => self.told_spendings(from, session, told, more).await,
+            Frame::AskSpendings(session) => self.asked_spendings(&from, Some(session)),
+            Frame::LearnSpendings { held } => {
+                self.spendings.held_by(from, &held, true);
+                self.asked_spendings(&from, None);
+            }
+            Frame::Spendings { session, told, complete } => {
+                self.told_spendings(from, session, told, complete).await;
+            }
             Frame::SpendingsHeld { keys, anew } => self.spendings.held_by(from, &keys, anew),
+            Frame::Standing(standing) => self.stands(from, *standing).await,
+            Frame::Remembered(standing) => self.remembered(from, standing.map(|standing| *standing)).await,
+            Frame::Countersigned { seq, countersignature } => self.countersigned(from, seq, countersignature),
             Frame::Presignatures(ids) => self.told_presignatures(&from, &ids),
             Frame::LacksPresignatures(ids) => self.lacks_presignatures(&from, &ids),
         }

@@ -254,11 +254,15 @@ impl Engine {
         })?;
         if let Cause::Request { verified, .. } = &cause {
             self.check_request(from, verified, &job)?;
+            self.check_remembers(verified.request()).map_err(|error| Reason::Unable(error.message))?;
         }
         // Last of all, as it takes from what others may spend.
         self.check_ability(from, &invite, &job)?;
         let spending = match &cause {
-            Cause::Request { verified, .. } => self.judge_and_reserve(verified, &mut job)?,
+            Cause::Request { verified, .. } => {
+                let members = &invite.proposal.proposal.committee;
+                self.judge_and_reserve(verified, &mut job, members)?
+            }
             Cause::Upkeep(_) => None,
         };
 

@@ -102,7 +102,9 @@ impl Engine {
             Admission::Running(running) => return Ok(Begun::Running(running)),
             Admission::New => self.audit.requested(&verified),
         }
-        let refused = if self.is_draining() {
+        let refused = if let Err(error) = self.check_remembers(verified.request()) {
+            Some(error)
+        } else if self.is_draining() {
             Some(ErrorBody::new(ErrorCode::ShuttingDown, "this node is shutting down; ask another"))
         } else if matches!(unwaited, Some(None)) {
             let message = "as many requests as allowed are in progress for which nobody waits";

@@ -13,6 +13,7 @@ mod places;
 mod play;
 mod policies;
 mod refusals;
+mod restored;
 mod rivals;
 mod samples;
 mod stores;
@@ -53,6 +54,7 @@ use crate::job::Job;
 use crate::pairings::Pairings;
 use crate::protocols;
 use crate::spendings::Spendings;
+use crate::standing::Standings;
 use crate::store::{KdfParams, Passphrase, Store};
 use crate::wallets::Wallets;
 use crate::work::Workers;
@@ -102,6 +104,8 @@ struct Settings {
     rules: Option<&'static str>,
     /// Whether thresholds may be half of the holders and less.
     minority: bool,
+    /// How often nodes tell each other where they stand.
+    standing: Duration,
 }
 
 impl Default for Settings {
@@ -113,6 +117,7 @@ impl Default for Settings {
             waiting: 256,
             rules: None,
             minority: false,
+            standing: Duration::from_secs(60),
         }
     }
 }
@@ -170,7 +175,8 @@ impl Cluster {
             .set("request_timeout", format!("{}ms", settings.request.as_millis()))
             .set("max_concurrent_keygen", settings.keygens)
             .set("max_waiting", settings.waiting)
-            .set("allow_minority_threshold", settings.minority);
+            .set("allow_minority_threshold", settings.minority)
+            .set("standing_period", format!("{}ms", settings.standing.as_millis()));
         let overrides = match settings.rules {
             None => overrides.set("initiators", initiator),
             Some(rules) => {
@@ -195,9 +201,9 @@ impl Cluster {
         let (transport, incoming) = self.hub.join(identity.identity()).unwrap();
         let deed = Arc::new(Deed::default());
         let authority = Authority::load(&config, &self.peers).unwrap();
+        let audit = Audit::open(&data_dir, Arc::clone(&identity), self.peers.cluster()).unwrap();
         let parts = Parts {
             identity: Arc::clone(&identity),
-            audit: Arc::new(Audit::open(&data_dir, Arc::clone(&identity), self.peers.cluster()).unwrap()),
             config,
             peers: self.peers.clone(),
             registry: protocols::registry(),
@@ -207,6 +213,8 @@ impl Cluster {
             auxiliaries: Auxiliaries::load(Arc::clone(&store)).unwrap(),
             pairings: Pairings::load(Arc::clone(&store)).unwrap(),
             spendings: Spendings::load(Arc::clone(&store), authority.horizon()).unwrap(),
+            standings: Standings::load(Arc::clone(&store), audit.signed_head(), false, &mut OsRng).unwrap(),
+            audit: Arc::new(audit),
             authority,
             foreground: Workers::foreground(1).unwrap(),
             background: Workers::background(1).unwrap(),
@@ -221,6 +229,8 @@ impl Cluster {
             tokio::spawn(Arc::clone(&engine).keep_pairs()),
             tokio::spawn(Arc::clone(&engine).settle_pairs()),
             tokio::spawn(Arc::clone(&engine).tell_spendings()),
+            tokio::spawn(Arc::clone(&engine).tell_standing()),
+            tokio::spawn(Arc::clone(&engine).learn_spendings()),
         ];
         Member { identity, engine, deed, tasks, data_dir }
     }

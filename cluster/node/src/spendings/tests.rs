@@ -102,13 +102,13 @@ fn a_request_that_was_signed_anew_counts_when_it_was_used_last() {
     let old = seconds(SystemTime::now()) - LENGTH - 100;
     let mut early = spending(1, 10);
     early.between = (old, old + 20);
-    spendings.count_settled(&[(early.clone(), old)]);
+    spendings.count_settled(&mut vec![(early.clone(), old)]);
     // Whoever says so of the old signature is not believed…
     assert!(matches!(spendings.recall(&early.key, Some(old + 60)), Recalled::Unknown));
-    spendings.count_settled(&[(early, old + 60)]);
+    spendings.count_settled(&mut vec![(early, old + 60)]);
     assert_eq!(spendings.lock().entries.values().next().unwrap().settled, Some(old + 20));
     // … and with the new one it counts again.
-    spendings.count_settled(&[(spending(1, 10), seconds(SystemTime::now()))]);
+    spendings.count_settled(&mut vec![(spending(1, 10), seconds(SystemTime::now()))]);
     assert!(matches!(spendings.reserve(spending(2, 1), at_most(10, 1)), Err(Unaffordable::Denied(_))));
     assert_eq!(spendings.count(), 1);
 }
@@ -188,15 +188,17 @@ impl Cluster {
             {
                 let partner = session.members[partner];
                 if heard.insert(partner) {
-                    let (told, more) = self.nodes[partner].unknown_to(&self.identities[node]);
-                    assert!(!more);
+                    let (told, complete) = self.nodes[partner].unknown_to(&self.identities[node]);
+                    assert!(complete);
                     for told in told {
                         let number = usize::from_be_bytes(told.request.as_slice().try_into().unwrap());
                         match self.nodes[node].recall(&spending(number, 1).key, told.settled) {
                             Recalled::Counted => {}
                             Recalled::Reserved(reserved) => reservations.push(reserved),
                             Recalled::Unknown => match told.settled {
-                                Some(at) => _ = self.nodes[node].count_settled(&[(spending(number, 1), at)]),
+                                Some(at) => {
+                                    _ = self.nodes[node].count_settled(&mut vec![(spending(number, 1), at)])
+                                }
                                 None => reservations.push(spending(number, 1)),
                             },
                         }

@@ -36,8 +36,8 @@ pub(crate) enum Recalled {
 }
 
 impl Spendings {
-    /// All that a peer is not known to have, for a session that it waits in: reserved and settled. And whether there is more
-    /// than can be told at a time.
+    /// All that a peer is not known to have, for a session that it waits in: reserved and settled. And whether that is
+    /// all: a frame has room for so much.
     pub(crate) fn unknown_to(&self, peer: &Identity) -> (Vec<Told>, bool) {
         let state = self.lock();
         let known = state.known.get(peer);
@@ -48,11 +48,11 @@ impl Spendings {
         for (_, entry) in unknown {
             bytes = bytes.saturating_add(entry.spending.request.len());
             if bytes > TOLD_BYTES {
-                return (told, true);
+                return (told, false);
             }
             told.push(Told { request: entry.spending.request.to_vec(), settled: entry.settled });
         }
-        (told, false)
+        (told, true)
     }
 
     /// Settled spendings that it is time to tell a peer.
@@ -129,32 +129,40 @@ impl Spendings {
         }
     }
 
-    /// Counts what others have told to be settled, from now on, but for what is too old for any window. Gives the keys.
-    pub(crate) fn count_settled(&self, told: &[(Spending, u64)]) -> Vec<Key> {
-        let Some(horizon) = self.horizon else { return Vec::new() };
+    /// Counts what others have told to be settled, from now on. What is too old for any window is left out.
+    pub(crate) fn count_settled(&self, told: &mut Vec<(Spending, u64)>) {
+        let Some(horizon) = self.horizon else { return told.clear() };
         let since = seconds(SystemTime::now()).saturating_sub(horizon);
+        told.retain(|(_, at)| *at >= since);
         let mut state = self.lock();
-        let young = told.iter().filter(|(_, at)| *at >= since);
-        let counted = young.map(|(spending, at)| {
+        for (spending, at) in told {
             state.settle(spending.clone(), *at, false);
-            spending.key
-        });
-        counted.collect()
+        }
     }
 
-    /// Makes durable what others have told, of these keys; then this node says that it has it.
-    pub(crate) async fn keep(&self, told: &[(Spending, u64)], keys: Vec<Key>) {
+    /// Makes durable what others have told; then this node says that it has it. Whether it is.
+    pub(crate) async fn keep(&self, told: &[(Spending, u64)]) -> bool {
+        if told.is_empty() {
+            return true;
+        }
         let mut batch = Batch::new();
-        for (spending, at) in told.iter().filter(|(spending, _)| keys.contains(&spending.key)) {
+        for (spending, at) in told {
             batch = match written(batch, spending, *at) {
                 Ok(batch) => batch,
-                Err(error) => return tracing::error!(%error, "what was spent could not be kept"),
+                Err(error) => {
+                    tracing::error!(%error, "what was spent could not be kept");
+                    return false;
+                }
             };
         }
         match self.store.commit_soon(batch).await {
-            Ok(()) => self.lock().fresh.extend(keys),
-            Err(error) => tracing::warn!(%error, "what was spent could not be kept; it is told again"),
+            Ok(()) => self.lock().fresh.extend(told.iter().map(|(spending, _)| spending.key)),
+            Err(error) => {
+                tracing::warn!(%error, "what was spent could not be kept; it is told again");
+                return false;
+            }
         }
+        true
     }
 
     /// The keys of what was kept since this was asked last.

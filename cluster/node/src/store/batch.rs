@@ -26,6 +26,8 @@ pub enum Table {
     Caught,
     /// What was spent, by fingerprint of the request that it was signed for.
     Spendings,
+    /// How far each peer has come, by its own word.
+    Standings,
     /// Proof against peers.
     Evidence,
     /// Facts of the node itself.
@@ -34,7 +36,7 @@ pub enum Table {
 
 impl Table {
     /// Every table.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Wallets,
         Self::Shares,
         Self::Pending,
@@ -44,6 +46,7 @@ impl Table {
         Self::Pairs,
         Self::Caught,
         Self::Spendings,
+        Self::Standings,
         Self::Evidence,
         Self::Meta,
     ];
@@ -61,6 +64,7 @@ impl Table {
             Self::Pairs => "pairs",
             Self::Caught => "caught",
             Self::Spendings => "spendings",
+            Self::Standings => "standings",
             Self::Evidence => "evidence",
             Self::Meta => "meta",
         }

@@ -10,8 +10,7 @@ async fn requests_beyond_those_that_run_and_wait_are_refused_at_once() {
         request: Duration::from_secs(60),
         keygens: 1,
         waiting: 2,
-        rules: None,
-        minority: false,
+        ..Settings::default()
     };
     let cluster = Arc::new(Cluster::new(2, settings).await);
     // Who may refuse is node 0 alone: its peer takes part in as many as it is asked to.

@@ -143,6 +143,7 @@ async fn lies_about_spending_change_nothing_and_silence_ends_the_attempt() {
     let mut hand = cluster.hand(2).await;
     let engine = cluster.engine(0);
     eventually("connected", || engine.reachable().len() == 3).await;
+    hand.send(&engine.me, &Frame::Remembered(None));
     let (request, _) = cluster.payment("lied", PAID, &by(&[0, 2]));
 
     // It accepts, starts, and is asked. What no client has signed, and what is no transaction, counts for nothing.
@@ -162,7 +163,7 @@ async fn lies_about_spending_change_nothing_and_silence_ends_the_attempt() {
         .flat_map(|request| [settled, None].map(|settled| Told { request: request.clone(), settled }))
         .collect();
     for _ in 0..3 {
-        hand.send(&engine.me, &Frame::Spendings { session: None, told: lies.clone(), more: false });
+        hand.send(&engine.me, &Frame::Spendings { session: None, told: lies.clone(), complete: false });
     }
     let invite = hand.invitation(engine, &request, &[engine.me, hand.identity()], 1);
     let start = hand.gather(&invite).await;
@@ -173,7 +174,7 @@ async fn lies_about_spending_change_nothing_and_silence_ends_the_attempt() {
             _ => None,
         })
         .await;
-    hand.send(&engine.me, &Frame::Spendings { session: Some(session), told: lies, more: false });
+    hand.send(&engine.me, &Frame::Spendings { session: Some(session), told: lies, complete: true });
     // It has heard everybody out, and counts what is true.
     eventually("settled", || engine.spendings.held().len() == 2).await;
 
@@ -203,6 +204,7 @@ async fn what_a_member_tells_of_others_payments_counts() {
     let mut hand = cluster.hand(2).await;
     let engine = cluster.engine(0);
     eventually("connected", || engine.reachable().len() == 3).await;
+    hand.send(&engine.me, &Frame::Remembered(None));
     // All but a tenth was spent, says the hand, by payments that the client has asked for.
     let told: Vec<_> = (0..FIT)
         .map(|number| cluster.payment(&format!("spent-{number}"), PAID, "").0.encode())
@@ -218,7 +220,7 @@ async fn what_a_member_tells_of_others_payments_counts() {
             _ => None,
         })
         .await;
-    hand.send(&engine.me, &Frame::Spendings { session: Some(session), told, more: false });
+    hand.send(&engine.me, &Frame::Spendings { session: Some(session), told, complete: true });
     let reason = hand
         .next(|_, frame| match frame {
             Frame::Decline(decline) => Some(decline.reason),
