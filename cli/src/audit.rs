@@ -1,15 +1,16 @@
-//! `audit show|verify|export`: the audit log of a node, read from its files.
+//! `audit show|verify|export|heads`: the audit log of a node, read from its files.
+
+mod heads;
 
 use std::collections::VecDeque;
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, BufWriter, ErrorKind, Read, Write};
+use std::io::{self, BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use clap::{Subcommand, ValueEnum};
 use quorate_audit::{
-    AuditError, Csv, Entries, Entry, Expect, Field, Filter, Line, Report, Scope, SignedHead, Timestamp,
-    Value, verify_files, verify_folder,
+    AuditError, Csv, Entries, Entry, Expect, Field, Filter, Line, Report, Scope, Timestamp, Value,
+    verify_files, verify_folder,
 };
 use quorate_identity::peers::Peers;
 use quorate_keys::Identity;
@@ -18,13 +19,10 @@ use serde::Serialize;
 use crate::arguments::number;
 use crate::failure::{Failure, Tip};
 use crate::output;
+use heads::Heads;
 
 /// Where a log is in a node's data folder.
 const FOLDER: &str = "audit";
-/// The longest line of a file of heads; a head has some 450 bytes.
-const MAX_HEAD: u64 = 4096;
-/// The most heads that are compared with.
-const MAX_HEADS: usize = 100_000;
 /// The most entries that --last keeps in memory.
 const MAX_LAST: usize = 100_000;
 
@@ -39,7 +37,8 @@ Examples:
 const VERIFY_EXAMPLES: &str = "\
 Anybody can write a sound log of their own: --peers and --node say whose log it must be, and whose
 countersignatures count. A log that was cut, or replaced by an older copy, shows only by heads that
-others have kept: --heads names files with one signed head in JSON on each line.
+others have kept: --heads names files with one signed head in JSON on each line, which
+`quorate audit heads` prints.
 
 Examples:
   quorate audit verify /var/lib/quorate/audit --peers peers.yaml --node node1
@@ -64,6 +63,8 @@ pub(crate) enum Command {
     Verify(Verify),
     /// Write entries to a file.
     Export(Export),
+    /// Print the heads of another node's log that this one has kept.
+    Heads(Heads),
 }
 
 #[derive(Debug, clap::Args)]
@@ -184,6 +185,7 @@ pub(crate) fn run(command: &Command) -> anyhow::Result<()> {
         Command::Show(arguments) => show(arguments),
         Command::Verify(arguments) => verify(arguments),
         Command::Export(arguments) => export(arguments),
+        Command::Heads(arguments) => heads::print(arguments),
     }
 }
 
@@ -417,7 +419,7 @@ fn verify(arguments: &Verify) -> anyhow::Result<()> {
 fn known(arguments: &Verify) -> anyhow::Result<Known> {
     let mut expect = Expect::default();
     for file in &arguments.heads {
-        read_heads(file, &mut expect.heads)?;
+        heads::read(file, &mut expect.heads)?;
     }
     let (Some(file), Some(name)) = (&arguments.peers, &arguments.node) else {
         return Ok(Known { expect, peers: None });
@@ -430,32 +432,6 @@ fn known(arguments: &Verify) -> anyhow::Result<Known> {
     expect.scope = Some(Scope(*peers.cluster().as_bytes()));
     expect.peers = Some(others.collect());
     Ok(Known { expect, peers: Some(peers) })
-}
-
-/// Reads signed heads, one on each line.
-fn read_heads(file: &Path, heads: &mut Vec<SignedHead>) -> anyhow::Result<()> {
-    let shown = file.display();
-    let failed = |error: io::Error| Failure::Setting(format!("{shown}: {error}"));
-    let mut reader = BufReader::new(File::open(file).map_err(failed)?);
-    let mut line = Vec::new();
-    for number in 1_u64.. {
-        line.clear();
-        if (&mut reader).take(MAX_HEAD).read_until(b'\n', &mut line).map_err(failed)? == 0 {
-            break;
-        }
-        let text = line.trim_ascii();
-        if text.is_empty() {
-            continue;
-        }
-        let head = serde_json::from_slice(text);
-        heads.push(head.map_err(|error| {
-            Failure::Setting(format!("{shown} line {number}: not a signed head: {error}"))
-        })?);
-        if heads.len() > MAX_HEADS {
-            return Err(Failure::Setting(format!("{shown}: more than {MAX_HEADS} heads")).into());
-        }
-    }
-    Ok(())
 }
 
 const fn problems(report: &Report) -> u64 {

@@ -268,6 +268,11 @@ impl Engine {
             "Nodes with which this one does not sign in some wallet, as it has caught them cheating",
             number(self.caught_by_node().len()),
         );
+        all.register(
+            "quorate_restored",
+            "1 for an hour after this node has found itself put back to an older state",
+            number(self.standings.put_back_lately().into_iter().count()),
+        );
         all.register("quorate_wallets", "Wallets that this node knows", number(self.wallets.all().len()));
         let audit = self.audit.metrics();
         all.register("quorate_audit_entries", "Entries of the audit log", ConstCounter::new(audit.entries));

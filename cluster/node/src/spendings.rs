@@ -88,11 +88,14 @@ struct Entry {
     speaks: bool,
 }
 
+/// Units of one coin or token that one wallet has spent, by when.
+type Line = BTreeMap<(u64, Key), u128>;
+
 #[derive(Default)]
 struct State {
     entries: HashMap<Key, Entry>,
     /// The settled ones, by what they spend, who, and when.
-    lines: HashMap<Place, HashMap<WalletId, BTreeMap<(u64, Key), u128>>>,
+    lines: HashMap<Place, HashMap<WalletId, Line>>,
     /// Those of them that each peer has.
     known: HashMap<Identity, HashSet<Key>>,
     /// When each peer was last told of those that it does not have.
@@ -166,7 +169,7 @@ struct Before<'a> {
 }
 
 impl Before<'_> {
-    fn reserved<'a>(&'a self) -> impl Iterator<Item = &'a Spending> {
+    fn reserved(&self) -> impl Iterator<Item = &Spending> {
         let own = self.state.entries.values().filter(|entry| entry.settled.is_none());
         let heard = self.heard.iter().filter(|heard| !self.state.entries.contains_key(&heard.key));
         let all = own.map(|entry| &entry.spending).chain(heard);

@@ -287,7 +287,7 @@ impl Standings {
         state.life.number > 0 && state.life.learned.len() < others
     }
 
-    /// Whether this node has ever been put back.
+    /// How often this node has found itself put back.
     pub(crate) fn life(&self) -> u64 {
         self.lock().life.number
     }
@@ -316,11 +316,14 @@ impl Standings {
     /// Whether this node knows of all requests that it has acted on and that were signed at that time: not if it was put back
     /// since then.
     pub(crate) fn knows_requests_of(&self, created: SystemTime) -> bool {
+        self.put_back_lately().is_none_or(|began| created >= began)
+    }
+
+    /// When this node found itself put back, for as long as requests that were signed before can be valid.
+    pub(crate) fn put_back_lately(&self) -> Option<SystemTime> {
         let state = self.lock();
         let began = UNIX_EPOCH + Duration::from_millis(state.life.began);
-        state.life.number == 0
-            || created >= began
-            // What was signed before is not valid any more.
-            || SystemTime::now() > began + MAX_LIFETIME + 2 * CLOCK_SKEW
+        let is_over = SystemTime::now() > began + MAX_LIFETIME + 2 * CLOCK_SKEW;
+        (state.life.number > 0 && !is_over).then_some(began)
     }
 }

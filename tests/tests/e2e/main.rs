@@ -35,6 +35,7 @@ mod tls;
 #[path = "../../../cluster/client/tests/support/tls_proxy.rs"]
 mod tls_proxy;
 mod transactions;
+mod windows;
 
 use quorate_tests::{Program, Setup};
 

@@ -21,7 +21,7 @@ use crate::{cluster, observed as noted};
 const SECTION: &str = "Policy (3 nodes, 2 of 3)";
 const COLUMNS: &[&str] = &["asked", "observed", "message"];
 /// Who gets the payments, and who must not.
-const PAYEE: [u8; 32] = [9; 32];
+pub(crate) const PAYEE: [u8; 32] = [9; 32];
 const STRANGER: [u8; 32] = [8; 32];
 
 fn observed(cells: &[&str]) {
@@ -31,7 +31,7 @@ fn observed(cells: &[&str]) {
     noted(SECTION, &cells);
 }
 
-fn solana_address(key: &[u8]) -> String {
+pub(crate) fn solana_address(key: &[u8]) -> String {
     run::<String>("make.js", &[json!({ "make": "solana-address", "key": hex::encode(key) })]).remove(0)
 }
 
@@ -49,7 +49,7 @@ fn policy(cluster: &Cluster, second: &Principal, limit: &str) -> String {
 }
 
 /// Gives a node this policy, in place of what it had.
-fn give(node: &NodeProcess, yaml: &str) {
+pub(crate) fn give(node: &NodeProcess, yaml: &str) {
     fs::write(node.folder.join("policy.yaml"), yaml).unwrap();
     let config = fs::read_to_string(node.config()).unwrap();
     let mut kept: Vec<&str> = Vec::new();
@@ -64,7 +64,7 @@ fn give(node: &NodeProcess, yaml: &str) {
 }
 
 /// A transfer as @solana/web3.js makes it.
-fn payment(wallet: &WalletView, to: &[u8], lamports: u64) -> SignRequest {
+pub(crate) fn payment(wallet: &WalletView, to: &[u8], lamports: u64) -> SignRequest {
     let element = json!({
         "make": "solana", "version": 0, "payer": hex::encode(wallet.public_key.as_bytes()), "lamports": lamports,
         "to": hex::encode(to),
@@ -73,7 +73,7 @@ fn payment(wallet: &WalletView, to: &[u8], lamports: u64) -> SignRequest {
     SignRequest::transaction(wallet.wallet_id.clone(), "solana", transaction)
 }
 
-async fn wallet(cluster: &Cluster, name: &str) -> WalletView {
+pub(crate) async fn wallet(cluster: &Cluster, name: &str) -> WalletView {
     let request = KeygenRequest {
         wallet_id: Some(name.parse().unwrap()),
         ..KeygenRequest::new(2, 3, quorate_keys::Curve::Ed25519)
