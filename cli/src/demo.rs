@@ -10,7 +10,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use quorate_keys::{Identity, Scheme};
 use quorate_node::Joints;
 use quorate_request::{
-    Hex, HexArray, KeygenRequest, PresignRequest, RequestId, SignRequest, SignResponse, WalletId,
+    ErrorCode, Hex, HexArray, KeygenRequest, PresignRequest, RequestId, SignRequest, SignResponse, WalletId,
 };
 use rand_core::OsRng;
 use serde::Serialize;
@@ -46,6 +46,24 @@ pub(crate) struct Arguments {
     json: bool,
 }
 
+/// What the nodes of the demonstration sign: messages, and payments as long as they are small, also together.
+const RULES: &str = "\
+assets:
+  SOL: {chain: solana}
+  BTC: {chain: bitcoin}
+  ETH: {chain: ethereum}
+
+rules:
+  - name: messages
+    raw: true
+  - name: pocket money
+    windows:
+      - {at_most: 0.75 SOL, in: 24h}
+      - {at_most: 0.0015 BTC, in: 24h}
+      - {at_most: 0.075 ETH, in: 24h}
+    fee_at_most: [0.001 SOL, 0.0001 BTC, 0.001 ETH]
+";
+
 /// What was done, for programs.
 #[derive(Serialize)]
 struct Report {
@@ -80,6 +98,16 @@ struct WalletReport {
     #[serde(skip_serializing_if = "Option::is_none")]
     presigned_after_ms: Option<u64>,
     signatures: Vec<SignatureReport>,
+    /// What the nodes' policy denied.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refusal: Option<RefusalReport>,
+}
+
+#[derive(Serialize)]
+struct RefusalReport {
+    chain: &'static str,
+    code: ErrorCode,
+    message: String,
 }
 
 /// What a wallet is for, and how it is asked for.
@@ -159,7 +187,7 @@ pub(crate) async fn run(arguments: Arguments, joints: Joints) -> anyhow::Result<
     let scratch = ScratchFolder::new()?;
     say(json, &format!("Starting {total} nodes, each with an identity and an encrypted store of its own …"))?;
     let started = Instant::now();
-    let cluster = LocalCluster::start(scratch.path(), total, &joints, false, json).await?;
+    let cluster = LocalCluster::start(scratch.path(), total, &joints, false, Some(RULES), json).await?;
     let connected_after_ms = millis(started);
     let nodes: Vec<_> = (cluster.nodes.iter())
         .map(|node| NodeReport {
@@ -233,7 +261,11 @@ impl Stage {
         for path in PATHS {
             signatures.push(self.sign(scheme, &wallet.wallet_id, &message, path).await?);
         }
-        signatures.extend(self.pay(scheme, &wallet.wallet_id).await?);
+        let mut refusal = None;
+        if let Some((paid, denied)) = self.pay(scheme, &wallet.wallet_id).await? {
+            signatures.push(paid);
+            refusal = Some(denied);
+        }
         Ok(WalletReport {
             wallet_id: wallet.wallet_id,
             scheme,
@@ -245,6 +277,7 @@ impl Stage {
             presigned: presigned.map(|(count, _)| count),
             presigned_after_ms: presigned.map(|(_, took)| took),
             signatures,
+            refusal,
         })
     }
 
@@ -282,8 +315,13 @@ impl Stage {
         self.say(&format!("  {verdict} by {}", judge::name(scheme)))
     }
 
-    /// Signs a transaction on the chain for a scheme, after saying what it does.
-    async fn pay(&self, scheme: Scheme, wallet: &WalletId) -> anyhow::Result<Option<SignatureReport>> {
+    /// Signs a transaction on the chain for a scheme, after saying what it does. Then asks for as much again, which is more than
+    /// the policy of the nodes allows.
+    async fn pay(
+        &self,
+        scheme: Scheme,
+        wallet: &WalletId,
+    ) -> anyhow::Result<Option<(SignatureReport, RefusalReport)>> {
         let wallet = self.cluster.client.wallet(wallet).await?;
         let Some(payment) = Payment::from(&wallet, scheme)? else { return Ok(None) };
         let chain = transaction::chain(payment.chain)?;
@@ -294,7 +332,7 @@ impl Stage {
         for line in read.explained().lines() {
             self.say(&format!("    {line}"))?;
         }
-        let (signed, took) = self.ask(request).await?;
+        let (signed, took) = self.ask(request.clone()).await?;
         read.check(&signed)?;
         let inputs = match signed.signatures.len() {
             1 => String::new(),
@@ -310,7 +348,8 @@ impl Stage {
         let verified =
             transaction.as_ref().is_some_and(|transaction| payment.is_accepted(transaction.as_bytes()));
         self.judged(scheme, verified)?;
-        Ok(Some(SignatureReport {
+        let refusal = self.refused(chain.net().id, request).await?;
+        let report = SignatureReport {
             chain: Some(chain.net().id),
             recovery_id: signed.recovery_id,
             signed_transaction: transaction,
@@ -320,7 +359,21 @@ impl Stage {
             judge: judge::name(scheme),
             verified,
             ..SignatureReport::default()
-        }))
+        };
+        Ok(Some((report, refusal)))
+    }
+
+    /// Asks for the same payment in another request.
+    async fn refused(&self, chain: &'static str, request: SignRequest) -> anyhow::Result<RefusalReport> {
+        self.say("  the same again, in another request:")?;
+        let Err(error) = self.cluster.client.sign(request).await else {
+            bail!("the nodes signed what their policy denies");
+        };
+        let Some(denied) = error.api().filter(|body| body.code == ErrorCode::PolicyDenied) else {
+            return Err(error).context("signing");
+        };
+        self.say(&format!("  refused  {}", denied.message))?;
+        Ok(RefusalReport { chain, code: denied.code, message: denied.message.clone() })
     }
 
     async fn sign(

@@ -64,7 +64,7 @@ pub(crate) async fn run(arguments: Arguments, joints: Joints) -> anyhow::Result<
         (None, Some(scratch)) => scratch.path().to_owned(),
         (None, None) => anyhow::bail!("no folder"),
     };
-    let starting = LocalCluster::start(&folder, arguments.nodes, &joints, true, arguments.json);
+    let starting = LocalCluster::start(&folder, arguments.nodes, &joints, true, None, arguments.json);
     let cluster = interruptible(&mut signals, starting).await?;
     let gateway = format!("http://{}", listener.local_addr()?);
     let (stop, stopped) = oneshot::channel::<()>();

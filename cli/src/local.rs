@@ -30,6 +30,7 @@ pub(crate) use processes::ProcessCluster;
 const READY: Duration = Duration::from_secs(30);
 const PEERS_FILE: &str = "peers.yaml";
 const PASSPHRASE_FILE: &str = "passphrase";
+const POLICY_FILE: &str = "policy.yaml";
 const INITIATOR_FILE: &str = "initiator.json";
 
 /// Running nodes and a client that may ask them.
@@ -48,19 +49,22 @@ pub(crate) struct LocalNode {
 
 impl LocalCluster {
     /// Starts `count` nodes with their files in `folder`: those of an earlier run, or new ones. `ahead`: whether they make things before they
-    /// are needed, as nodes do.
+    /// are needed, as nodes do. `rules`: those of a policy, in YAML, by which they sign; without them they sign whatever the client
+    /// asks for.
     pub(crate) async fn start(
         folder: &Path,
         count: u16,
         joints: &Joints,
         ahead: bool,
+        rules: Option<&str>,
         quiet: bool,
     ) -> anyhow::Result<Self> {
         let Prepared { identities, initiator, sockets, peers } = prepare(folder, count, quiet).await?;
         let _starting = Progress::of(quiet, format!("{count} nodes start and connect to each other"));
+        let authority = authority(folder, initiator.principal(), rules)?;
         let mut nodes = Vec::new();
         for ((number, identity), sockets) in (1..=count).zip(identities).zip(sockets) {
-            let config = config(folder, number, initiator.principal(), ahead)?;
+            let config = config(folder, number, authority.clone(), ahead)?;
             let node = Node::start_on(sockets, config, peers.clone(), joints.clone())?;
             nodes.push(LocalNode { name: format!("node{number}"), identity, node });
         }
@@ -249,8 +253,24 @@ fn peers(folder: &Path, identities: &[Identity], sockets: &[Sockets]) -> anyhow:
 const NOTHING_AHEAD: [(&str, &str); 3] =
     [("auxiliary_at_start", "false"), ("prime_pool", "0"), ("presign_pool", "0")];
 
+/// The setting that says who may ask for what: an initiator for everything, or for what a policy of these rules allows.
+fn authority(
+    folder: &Path,
+    initiator: Principal,
+    rules: Option<&str>,
+) -> anyhow::Result<(&'static str, String)> {
+    let Some(rules) = rules else { return Ok(("initiators", initiator.to_string())) };
+    let file = folder.join(POLICY_FILE);
+    let operations = "[keygen, sign, presign, auxiliary, read]";
+    let head = format!(
+        "version: 1\n\ninitiators:\n  client:\n    key: \"{initiator}\"\n    operations: {operations}\n\n"
+    );
+    std::fs::write(&file, head + rules).with_context(|| file.display().to_string())?;
+    Ok(("policy_path", file.display().to_string()))
+}
+
 /// The settings of a node, but for where it listens.
-fn settings(folder: &Path, number: u16, initiator: Principal) -> [(&'static str, String); 7] {
+fn settings(folder: &Path, number: u16, authority: (&'static str, String)) -> [(&'static str, String); 7] {
     let own = node_folder(folder, number);
     let path = |path: PathBuf| path.display().to_string();
     [
@@ -260,13 +280,18 @@ fn settings(folder: &Path, number: u16, initiator: Principal) -> [(&'static str,
         ("data_dir", path(own)),
         ("peers_path", path(folder.join(PEERS_FILE))),
         ("passphrase_file", path(folder.join(PASSPHRASE_FILE))),
-        ("initiators", initiator.to_string()),
+        authority,
     ]
 }
 
-fn config(folder: &Path, number: u16, initiator: Principal, ahead: bool) -> anyhow::Result<Config> {
+fn config(
+    folder: &Path,
+    number: u16,
+    authority: (&'static str, String),
+    ahead: bool,
+) -> anyhow::Result<Config> {
     let overrides = Overrides::new().set("listen", "127.0.0.1:0").set("api_listen", "127.0.0.1:0");
-    let settings = settings(folder, number, initiator);
+    let settings = settings(folder, number, authority);
     let overrides = settings.into_iter().fold(overrides, |all, (key, value)| all.set(key, value));
     let nothing_ahead = NOTHING_AHEAD.iter().filter(|_| !ahead);
     let overrides = nothing_ahead.fold(overrides, |all, (key, value)| all.set(key, value));

@@ -12,7 +12,9 @@ use tokio::process::{Child, Command};
 
 use crate::progress::Progress;
 
-use super::{INITIATOR_FILE, NOTHING_AHEAD, Prepared, READY, node_folder, passphrase, prepare, settings};
+use super::{
+    INITIATOR_FILE, NOTHING_AHEAD, Prepared, READY, authority, node_folder, passphrase, prepare, settings,
+};
 
 /// Running processes. They are killed when it is dropped without having been stopped.
 pub(crate) struct ProcessCluster {
@@ -43,7 +45,7 @@ impl ProcessCluster {
             let log = File::create(&log).with_context(|| log.display().to_string())?;
             let mut command = Command::new(&program);
             command.args(["node", "start"]);
-            for (key, value) in settings(folder, number, initiator.principal()) {
+            for (key, value) in settings(folder, number, authority(folder, initiator.principal(), None)?) {
                 command.arg("--set").arg(format!("{key}={value}"));
             }
             for (key, value) in NOTHING_AHEAD {

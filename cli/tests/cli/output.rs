@@ -99,6 +99,10 @@ fn demonstrated(schemes: &str) -> serde_json::Value {
         let signatures = wallet["signatures"].as_array().unwrap();
         assert_eq!(signatures.len(), 3, "{wallet}");
         assert!(signatures.iter().all(|made| made["verified"] == true), "{wallet}");
+        let refusal = &wallet["refusal"];
+        assert_eq!(refusal["code"], "policy_denied", "{wallet}");
+        let message = refusal["message"].as_str().unwrap();
+        assert!(message.contains("pocket money: ") && message.contains("in 24h"), "{message}");
         assert!(signatures[0]["signature"].is_string() && signatures[2]["tx_id"].is_string(), "{wallet}");
     }
     report

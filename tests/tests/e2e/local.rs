@@ -101,6 +101,9 @@ async fn demo_ends_with_verified_signatures() {
         for shown in ["on Ethereum,", "0.05 ETH", "presigned 3 signatures", "to send  0x02f8"] {
             assert_eq!(ended.stdout.contains(shown), signatures == 9, "{shown}: {}", ended.stdout);
         }
+        let refused = ended.stdout.lines().filter(|line| line.trim_start().starts_with("refused ")).count();
+        assert_eq!(refused, signatures / 3, "{}", ended.stdout);
+        assert!(ended.stdout.contains("are left of 0.75 SOL in 24h"), "{}", ended.stdout);
         assert!(ended.stdout.contains("AWS-LC") && ended.stdout.contains("libsecp256k1"), "{}", ended.stdout);
         assert_eq!(ended.stderr, "");
         assert!(is_empty(scratch.path()), "demo left files behind");
