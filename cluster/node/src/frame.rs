@@ -81,9 +81,9 @@ pub(crate) enum Frame {
     },
     /// The sender keeps these spendings. `anew`: and has nothing that it said before.
     SpendingsHeld { keys: Vec<Key>, anew: bool },
-    /// Where the sender stands.
-    Standing(Box<Standing>),
-    /// What the sender remembers of where the other stood.
+    /// Where the sender stands. `ask`: and what does the other remember of that?
+    Standing { standing: Box<Standing>, ask: bool },
+    /// In answer: what the sender remembers of where the other stood.
     Remembered(Option<Box<Standing>>),
     /// In answer to where the other stands: the countersignature of its log's head.
     Countersigned { seq: u64, countersignature: Countersignature },

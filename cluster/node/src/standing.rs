@@ -1,10 +1,10 @@
 //! How far this node has come, as it tells its peers, and how far they have: so that a node which was put back to an older
 //! state, by a restored disk or a copied one, finds out from those who remember.
 //!
-//! A [`Standing`] is signed: the number of commits of the node's store, and the head of its audit log. Peers keep the
-//! newest of each node and show a node its own when it connects. One that is ahead of where the node began, and not of
-//! this run of it, means that the node has lost what it did in between. It then begins another *life*, which it tells everybody,
-//! takes no requests that were signed before, and spends nothing that windows count until the others have told it what was
+//! A [`Standing`] is signed: the number of commits of the node's store, and the head of its audit log, now and when this run of
+//! the node began. Peers keep the newest of each node, and show it to a node that asks. One that is ahead of where
+//! the node began, and not of this run, means that the node has lost what it did in between. It then begins another *life*, which it
+//! tells everybody, takes no requests that were signed before, and spends nothing that windows count until the others have told it what was
 //! spent.
 
 #[cfg(test)]
@@ -34,6 +34,8 @@ pub(crate) struct Standing {
     pub(crate) life: u64,
     /// Random for each run of the node.
     pub(crate) run: [u8; 16],
+    /// Commits of its store, and entries of its audit log, when this run began.
+    began: (u64, u64),
     /// Commits of its store.
     pub(crate) sequence: u64,
     /// Where its audit log stands.
@@ -46,29 +48,41 @@ impl Wire for Standing {
 }
 
 impl Standing {
-    fn digest(life: u64, run: &[u8; 16], sequence: u64, head: &SignedHead) -> [u8; 32] {
+    fn digest(&self) -> [u8; 32] {
+        let (store, log) = self.began;
+        let head = &self.head.head;
         Transcript::new(b"quorate/standing/v1")
-            .field("cluster", &head.head.scope.0)
-            .field("node", head.head.owner.as_bytes())
-            .field("life", &life.to_le_bytes())
-            .field("run", run)
-            .field("sequence", &sequence.to_le_bytes())
-            .field("log", &head.head.seq.to_le_bytes())
-            .field("hash", &head.head.hash.0)
+            .field("cluster", &head.scope.0)
+            .field("node", head.owner.as_bytes())
+            .field("life", &self.life.to_le_bytes())
+            .field("run", &self.run)
+            .field("began-store", &store.to_le_bytes())
+            .field("began-log", &log.to_le_bytes())
+            .field("sequence", &self.sequence.to_le_bytes())
+            .field("log", &head.seq.to_le_bytes())
+            .field("hash", &head.hash.0)
             .digest()
     }
 
-    fn sign(life: u64, run: [u8; 16], sequence: u64, head: SignedHead, signer: &SigningIdentity) -> Self {
-        let signature = signer.sign(&Self::digest(life, &run, sequence, &head));
-        Self { life, run, sequence, head, signature: Signature::from_bytes(signature) }
+    fn sign(
+        life: u64,
+        run: [u8; 16],
+        began: (u64, u64),
+        sequence: u64,
+        head: SignedHead,
+        signer: &SigningIdentity,
+    ) -> Self {
+        let signature = Signature::from_bytes([0; 64]);
+        let unsigned = Self { life, run, began, sequence, head, signature };
+        let signature = Signature::from_bytes(signer.sign(&unsigned.digest()));
+        Self { signature, ..unsigned }
     }
 
     /// Whether the owner of the head signed it, in this cluster.
     fn verify(&self, scope: Scope) -> bool {
         let owner = &self.head.head.owner;
-        let digest = Self::digest(self.life, &self.run, self.sequence, &self.head);
         self.head.head.scope == scope
-            && owner.verify(&digest, self.signature.as_bytes())
+            && owner.verify(&self.digest(), self.signature.as_bytes())
             && self.head.verify()
     }
 }
@@ -126,9 +140,8 @@ pub(crate) struct Standings {
     me: Identity,
     scope: Scope,
     run: [u8; 16],
-    /// Where this run began.
-    began_at: u64,
-    log_began_at: u64,
+    /// Where this run began: the store, and the audit log.
+    began: (u64, u64),
     state: Mutex<State>,
 }
 
@@ -171,9 +184,9 @@ impl Standings {
         let life = if lost { Life::after(life.number) } else { life };
         let mut run = [0; 16];
         rng.fill_bytes(&mut run);
-        let (began_at, log_began_at) = (store.sequence(), head.head.seq);
+        let began = (store.sequence(), head.head.seq);
         let state = Mutex::new(State { life, witness, known, confirmed: BTreeSet::new() });
-        Ok(Self { store, me, scope, run, began_at, log_began_at, state })
+        Ok(Self { store, me, scope, run, began, state })
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -183,7 +196,7 @@ impl Standings {
     /// Where this node stands now.
     pub(crate) fn mine(&self, head: SignedHead, signer: &SigningIdentity) -> Standing {
         let life = self.lock().life.number;
-        Standing::sign(life, self.run, self.store.sequence(), head, signer)
+        Standing::sign(life, self.run, self.began, self.store.sequence(), head, signer)
     }
 
     /// What is known of a peer.
@@ -215,6 +228,10 @@ impl Standings {
         let behind = |why| Ok(Seen::Behind(Box::new(known.clone()), why));
         if seen.life < known.life {
             return behind("it does not know that it was put back once");
+        }
+        let (store, log) = seen.began;
+        if seen.run != known.run && (store < known.sequence || log < known.head.head.seq) {
+            return behind("it was started on an older copy of its files");
         }
         match state.witness.observe(seen.head) {
             Err(NotObserved::Signature | NotObserved::Scope) => Err("its head is not signed"),
@@ -258,7 +275,8 @@ impl Standings {
                 return Err("this node has not signed it");
             }
             let of_this_run = mine.run == self.run;
-            let ahead = mine.sequence > self.began_at || mine.head.head.seq > self.log_began_at;
+            let (store, log) = self.began;
+            let ahead = mine.sequence > store || mine.head.head.seq > log;
             let lost = mine.life > state.life.number || (mine.life == state.life.number && ahead);
             if !of_this_run && lost {
                 state.life = Life::after(mine.life);
@@ -296,11 +314,6 @@ impl Standings {
     pub(crate) fn unconfirmed(&self, peers: impl Iterator<Item = Identity>) -> Vec<Identity> {
         let state = self.lock();
         peers.filter(|peer| *peer != self.me && !state.confirmed.contains(peer)).collect()
-    }
-
-    /// A peer is not there any more: when it comes back, it is asked again.
-    pub(crate) fn gone(&self, peer: &Identity) {
-        self.lock().confirmed.remove(peer);
     }
 
     /// This node has learned from a peer all that was spent. Whether that is news.

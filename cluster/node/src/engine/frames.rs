@@ -119,7 +119,7 @@ impl Engine {
                 self.told_spendings(from, session, told, complete).await;
             }
             Frame::SpendingsHeld { keys, anew } => self.spendings.held_by(from, &keys, anew),
-            Frame::Standing(standing) => self.stands(from, *standing).await,
+            Frame::Standing { standing, ask } => self.stands(from, *standing, ask).await,
             Frame::Remembered(standing) => self.remembered(from, standing.map(|standing| *standing)).await,
             Frame::Countersigned { seq, countersignature } => self.countersigned(from, seq, countersignature),
             Frame::Presignatures(ids) => self.told_presignatures(&from, &ids),

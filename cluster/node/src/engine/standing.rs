@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use quorate_audit::{Countersignature, Head};
+use quorate_audit::{Countersignature, Head, SignedHead};
 use quorate_keys::Identity;
 use quorate_request::{ErrorBody, ErrorCode, SignedRequest};
 
@@ -20,7 +20,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 const LEARN_EVERY: Duration = Duration::from_secs(1);
 
 impl Engine {
-    /// Tells peers where this node stands, and shows them what it remembers of them: when they connect, and then every
+    /// Tells peers where this node stands: when they connect, until they have answered what they remember of it, and then every
     /// `standing_period`, until the node stops.
     pub(crate) async fn tell_standing(self: Arc<Self>) {
         let mut greeted: BTreeSet<Identity> = BTreeSet::new();
@@ -28,45 +28,54 @@ impl Engine {
         loop {
             let reachable: BTreeSet<_> =
                 self.reachable().into_iter().filter(|node| *node != self.me).collect();
-            for gone in greeted.difference(&reachable) {
-                self.standings.gone(gone);
-            }
-            for peer in reachable.difference(&greeted) {
-                self.send(peer, &Frame::Remembered(self.standings.known(peer).map(Box::new)));
-            }
             let due = told.elapsed() >= self.config.standing_period;
-            let to: Vec<_> = reachable.iter().filter(|peer| due || !greeted.contains(*peer)).collect();
+            // Until it has answered once, what it remembers of this node.
+            let unanswered: BTreeSet<_> =
+                self.standings.unconfirmed(reachable.iter().copied()).into_iter().collect();
+            let new = |peer: &Identity| !greeted.contains(peer) || unanswered.contains(peer);
+            let to: Vec<_> = reachable.iter().filter(|peer| due || new(peer)).collect();
             if !to.is_empty() {
-                self.tell_where_i_stand(to);
-            }
-            if due {
-                told = tokio::time::Instant::now();
+                let standing = self.where_i_stand();
+                if due {
+                    self.begin_checkpoint(standing.head);
+                    told = tokio::time::Instant::now();
+                }
+                self.tell_standing_to(to, standing);
             }
             greeted = reachable;
             tokio::time::sleep(LOOK_EVERY.min(self.config.standing_period)).await;
         }
     }
 
-    /// Signs where this node stands, and tells these peers.
-    pub(super) fn tell_where_i_stand<'a>(&self, to: impl IntoIterator<Item = &'a Identity>) {
-        let standing = self.standings.mine(self.audit.signed_head(), &self.identity);
-        {
-            let mut countersigned = lock(&self.countersigned);
-            // The checkpoint of the last one has what has come until now.
-            let before = countersigned.replace((standing.head, BTreeMap::new()));
-            if let Some((head, by)) = before.filter(|(_, by)| !by.is_empty()) {
-                let audit = Arc::clone(&self.audit);
-                tokio::spawn(async move { audit.checkpoint(&head, by.into_values().collect()).await });
-            }
-        }
-        let frame = Frame::Standing(Box::new(standing));
+    fn where_i_stand(&self) -> Standing {
+        self.standings.mine(self.audit.signed_head(), &self.identity)
+    }
+
+    fn tell_standing_to<'a>(&self, to: impl IntoIterator<Item = &'a Identity>, standing: Standing) {
+        let standing = Box::new(standing);
         for peer in to {
-            self.send(peer, &frame);
+            let ask = !self.standings.unconfirmed(std::iter::once(*peer)).is_empty();
+            self.send(peer, &Frame::Standing { standing: standing.clone(), ask });
         }
     }
 
-    /// Takes a peer's word of where it stands: countersigns the head of its log, or shows it what is known of it.
-    pub(super) async fn stands(&self, from: Identity, standing: Standing) {
+    /// Tells these peers where this node stands now.
+    pub(super) fn tell_where_i_stand<'a>(&self, to: impl IntoIterator<Item = &'a Identity>) {
+        self.tell_standing_to(to, self.where_i_stand());
+    }
+
+    /// Gathers countersignatures of a head that all were told; writes those of the one before into the log.
+    fn begin_checkpoint(&self, head: SignedHead) {
+        let before = lock(&self.countersigned).replace((head, BTreeMap::new()));
+        if let Some((head, by)) = before.filter(|(_, by)| !by.is_empty()) {
+            let audit = Arc::clone(&self.audit);
+            tokio::spawn(async move { audit.checkpoint(&head, by.into_values().collect()).await });
+        }
+    }
+
+    /// Takes a peer's word of where it stands: countersigns the head of its log, or shows it what is known of it. `ask`: it
+    /// wants to know that in any case.
+    pub(super) async fn stands(&self, from: Identity, standing: Standing, ask: bool) {
         let name = self.name(&from);
         match self.standings.see(&from, &standing) {
             Err(why) => tracing::warn!(peer = %name, "refused where it says it stands: {why}"),
@@ -89,8 +98,11 @@ impl Engine {
                     tracing::error!(peer = %name, "stands behind what it has said before: {why}");
                     self.audit.behind(&name, &before.head, &standing.head, why);
                 }
-                self.send(&from, &Frame::Remembered(Some(before)));
+                return self.send(&from, &Frame::Remembered(Some(before)));
             }
+        }
+        if ask {
+            self.send(&from, &Frame::Remembered(self.standings.known(&from).map(Box::new)));
         }
     }
 

@@ -36,7 +36,7 @@ fn load(identity: &SigningIdentity, store: &Arc<Store>, seq: u64) -> Standings {
 #[test]
 fn a_peer_that_goes_on_is_known_and_one_that_goes_back_is_found_out() {
     let (node, peer) = (node(), SigningIdentity::generate(&mut OsRng));
-    let standing = |life, sequence, head| Standing::sign(life, [7; 16], sequence, head, &peer);
+    let standing = |life, sequence, head| Standing::sign(life, [7; 16], (90, 9), sequence, head, &peer);
     let see = |standing: &Standing| node.standings.see(&peer.identity(), standing);
     let first = standing(0, 100, head(&peer, 10, 1, 0));
     assert_eq!(see(&first), Ok(Seen::Further));
@@ -53,6 +53,17 @@ fn a_peer_that_goes_on_is_known_and_one_that_goes_back_is_found_out() {
         assert_eq!(*before, known);
         assert!(said.contains(why), "{said}");
     }
+    // Another run goes on from there, or from an older copy, however far it has come since.
+    let run = |began, sequence| {
+        let head = head(&peer, 21, 4, 30);
+        Standing::sign(0, [8; 16], began, sequence, head, &peer)
+    };
+    for began in [(119, 20), (120, 19)] {
+        let Ok(Seen::Behind(before, said)) = see(&run(began, 5000)) else { panic!("{began:?}") };
+        assert_eq!((*before, said), (known.clone(), "it was started on an older copy of its files"));
+    }
+    let known = run((120, 20), 121);
+    assert_eq!(see(&known), Ok(Seen::Further));
     // Now it knows itself.
     let anew = standing(1, 50, head(&peer, 12, 3, 30));
     assert_eq!(see(&anew), Ok(Seen::Restored(Box::new(known.clone()))));
@@ -71,7 +82,7 @@ fn a_peer_that_goes_on_is_known_and_one_that_goes_back_is_found_out() {
 #[tokio::test]
 async fn what_is_known_of_peers_is_kept() {
     let (node, peer) = (node(), SigningIdentity::generate(&mut OsRng));
-    let standing = Standing::sign(3, [7; 16], 100, head(&peer, 10, 1, 0), &peer);
+    let standing = Standing::sign(3, [7; 16], (90, 9), 100, head(&peer, 10, 1, 0), &peer);
     assert_eq!(node.standings.see(&peer.identity(), &standing), Ok(Seen::Further));
     node.standings.keep(&peer.identity()).await.unwrap();
     let again = load(&node.identity, &node.store, 11);
@@ -84,7 +95,8 @@ async fn a_node_that_is_shown_what_it_has_lost_begins_another_life() {
     let [peer, other] = [(); 2].map(|()| SigningIdentity::generate(&mut OsRng).identity());
     let began = node.store.sequence();
     let remembered = |life, run, sequence, seq| {
-        Standing::sign(life, [run; 16], sequence, head(&node.identity, seq, 1, 0), &node.identity)
+        let head = head(&node.identity, seq, 1, 0);
+        Standing::sign(life, [run; 16], (0, 0), sequence, head, &node.identity)
     };
     let created = SystemTime::now();
     assert_eq!(node.standings.unconfirmed([peer, other].into_iter()).len(), 2);
