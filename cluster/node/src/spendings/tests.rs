@@ -197,7 +197,7 @@ impl Cluster {
                             Recalled::Reserved(reserved) => reservations.push(reserved),
                             Recalled::Unknown => match told.settled {
                                 Some(at) => {
-                                    _ = self.nodes[node].count_settled(&mut vec![(spending(number, 1), at)])
+                                    self.nodes[node].count_settled(&mut vec![(spending(number, 1), at)]);
                                 }
                                 None => reservations.push(spending(number, 1)),
                             },
