@@ -6,13 +6,13 @@ use quorate_chains::{Explain, Parameters};
 use quorate_keys::Principal;
 use quorate_request::ClusterId;
 
-use crate::amount::Named;
+use crate::amount::NamedAsset;
 use crate::document::PolicyError;
 use crate::judgement::{Judgement, Question, Subject};
 use crate::reading;
 use crate::rule::{AddressList, Lists, Rule, Unmet};
 use crate::scope::{Initiator, ScopedOperation};
-use crate::spending::{Spend, spends};
+use crate::spending::{Moved, Spend, spends};
 
 /// Reasons of as many rules are given when none allows something.
 const REASONS: usize = 8;
@@ -28,7 +28,7 @@ pub struct Policy {
     pub(crate) initiators: Vec<Initiator>,
     pub(crate) authorizers: Vec<(String, Principal)>,
     pub(crate) approvals: BTreeMap<ScopedOperation, Approvals>,
-    pub(crate) assets: Vec<Named>,
+    pub(crate) assets: Vec<NamedAsset>,
     pub(crate) addresses: Vec<AddressList>,
     pub(crate) rules: Vec<Rule>,
 }
@@ -161,9 +161,13 @@ impl Policy {
             return Judgement::Denied { rule: None, reason };
         }
         let lists = Lists { assets: &self.assets, addresses: &self.addresses, ahead: self.ahead };
+        let moved = match question.subject {
+            Subject::Transaction(explain) => Moved::by(explain),
+            Subject::Raw => Moved::default(),
+        };
         let mut reasons = Vec::new();
         for rule in &self.rules {
-            match rule.holds(question, &lists) {
+            match rule.holds(question, &moved, &lists) {
                 Err(Unmet::Elsewhere) => {}
                 Err(Unmet::Condition(_)) if rule.deny => {}
                 Err(Unmet::Condition(reason)) => reasons.push(format!("{}: {reason}", rule.name)),
