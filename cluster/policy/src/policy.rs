@@ -1,5 +1,6 @@
 //! A policy that was read and understood.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use quorate_chains::{Explain, Parameters};
@@ -160,7 +161,8 @@ impl Policy {
         {
             return Judgement::Denied { rule: None, reason };
         }
-        let lists = Lists { assets: &self.assets, addresses: &self.addresses, ahead: self.ahead };
+        let listed = vec![OnceCell::new(); self.addresses.len()];
+        let lists = Lists { assets: &self.assets, addresses: &self.addresses, ahead: self.ahead, listed };
         let moved = match question.subject {
             Subject::Transaction(explain) => Moved::by(explain),
             Subject::Raw => Moved::default(),

@@ -1,5 +1,6 @@
 //! One rule: its conditions, and whether they hold.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use quorate_chains::{Bound, Explain, WarningKind};
@@ -71,6 +72,8 @@ pub(crate) struct Lists<'a> {
     pub(crate) addresses: &'a [AddressList],
     /// Seconds that the policy's clocks are ahead of UTC.
     pub(crate) ahead: i32,
+    /// For each list which of what goes to others by the transaction in question is in it: looked up once, for all rules.
+    pub(crate) listed: Vec<OnceCell<Vec<bool>>>,
 }
 
 /// Why a rule does not decide.
@@ -83,6 +86,16 @@ pub(crate) enum Unmet {
 }
 
 impl Lists<'_> {
+    /// Which of what goes to others goes to an address of a list.
+    fn listed(&self, list: usize, chain: &str, outgoing: &[Outgoing<'_>]) -> &[bool] {
+        let Some(kept) = self.listed.get(list) else { return &[] };
+        kept.get_or_init(|| {
+            let addresses = self.addresses.get(list).and_then(|list| list.addresses.get(chain));
+            let is_listed = |out: &Outgoing<'_>| addresses.is_some_and(|list| list.contains(out.to));
+            outgoing.iter().map(is_listed).collect()
+        })
+    }
+
     fn is_listed(&self, lists: &[usize], chain: &str, address: &str) -> bool {
         lists
             .iter()
@@ -226,11 +239,14 @@ impl Rule {
         {
             return unmet("others can change what is signed (weak_sighashes is not set)");
         }
-        for out in &moved.outgoing {
-            self.covers_outgoing(chain, out, lists)?;
+        if let Some(names) = &self.destinations {
+            self.covers_destinations(names, chain, &moved.outgoing, lists)?;
         }
-        // Also those to the wallet itself: they call the token's contract.
-        for (to, place) in &moved.transfers {
+        for (place, said) in &moved.decimals {
+            self.covers_decimals(place, *said, lists)?;
+        }
+        // Also what goes to the wallet itself: it calls the token's contract.
+        for (to, place) in &moved.assets {
             self.covers_asset(chain, to, place.as_ref(), lists)?;
         }
         self.covers_fee(explain, lists)?;
@@ -245,28 +261,36 @@ impl Rule {
         self.windows.iter().try_for_each(|window| self.within(window, question, &moved.spends, lists))
     }
 
-    fn covers_outgoing(&self, chain: &str, out: &Outgoing<'_>, lists: &Lists<'_>) -> Result<(), Unmet> {
-        if let Some(names) = &self.destinations
-            && !lists.is_listed(names, chain, out.to)
-        {
-            let names = names.iter().filter_map(|list| lists.addresses.get(*list));
-            let names: Vec<_> = names.map(|list| list.name.as_str()).collect();
-            return unmet(format!("{} is not among {}", out.to, names.join(", ")));
+    fn covers_destinations(
+        &self,
+        names: &[usize],
+        chain: &str,
+        outgoing: &[Outgoing<'_>],
+        lists: &Lists<'_>,
+    ) -> Result<(), Unmet> {
+        let listed: Vec<_> = names.iter().map(|list| lists.listed(*list, chain, outgoing)).collect();
+        let is_listed = |number: usize| listed.iter().any(|list| list.get(number) == Some(&true));
+        match outgoing.iter().enumerate().find(|(number, _)| !is_listed(*number)) {
+            None => Ok(()),
+            Some((_, out)) => {
+                let names = names.iter().filter_map(|list| lists.addresses.get(*list));
+                let names: Vec<_> = names.map(|list| list.name.as_str()).collect();
+                unmet(format!("{} is not among {}", out.to, names.join(", ")))
+            }
         }
-        let Some(place) = &out.place else { return Ok(()) };
-        let Some(asset) = self.assets.as_ref().and_then(|assets| lists.asset_at(assets, place)) else {
-            return Ok(());
-        };
-        let counted = asset.places.iter().find(|counted| counted.place == *place);
-        if let Some((said, counted)) = out.decimals.zip(counted)
-            && said != counted.decimals
-        {
-            let (name, policy) = (&asset.name, counted.decimals);
-            return unmet(format!(
-                "{name} has {said} decimal places by the transaction, {policy} by the policy"
-            ));
+    }
+
+    /// Whether an asset has as many decimal places as the transaction says.
+    fn covers_decimals(&self, place: &Place, said: u8, lists: &Lists<'_>) -> Result<(), Unmet> {
+        let asset = self.assets.as_ref().and_then(|assets| lists.asset_at(assets, place));
+        let Some(asset) = asset else { return Ok(()) };
+        match asset.places.iter().find(|counted| counted.place == *place) {
+            Some(counted) if counted.decimals != said => {
+                let (name, policy) = (&asset.name, counted.decimals);
+                unmet(format!("{name} has {said} decimal places by the transaction, {policy} by the policy"))
+            }
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// Whether an asset may be transferred: one that is named, or the coin where none is.
@@ -280,13 +304,14 @@ impl Rule {
         let Some(place) = place else {
             return unmet(format!("the transaction does not say which token goes to {to}"));
         };
-        let named =
-            self.assets.as_ref().map(|assets| (lists.asset_at(assets, place).is_some(), lists.names(assets)));
-        match (named, &place.token) {
-            (Some((true, _)), _) | (None, None) => Ok(()),
-            (Some((false, names)), None) => unmet(format!("the coin of {chain} is not among {names}")),
-            (Some((false, names)), Some(token)) => {
-                unmet(format!("token {token} of {chain} is not among {names}"))
+        match (&self.assets, &place.token) {
+            (Some(assets), _) if lists.asset_at(assets, place).is_some() => Ok(()),
+            (None, None) => Ok(()),
+            (Some(assets), None) => {
+                unmet(format!("the coin of {chain} is not among {}", lists.names(assets)))
+            }
+            (Some(assets), Some(token)) => {
+                unmet(format!("token {token} of {chain} is not among {}", lists.names(assets)))
             }
             (None, Some(token)) => unmet(format!("token {token} of {chain}: tokens must be named (assets)")),
         }

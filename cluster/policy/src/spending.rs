@@ -60,20 +60,35 @@ pub(crate) struct Moved<'a> {
     pub(crate) outgoing: Vec<Outgoing<'a>>,
     /// What leaves the wallet, fee included.
     pub(crate) spends: Vec<Spend>,
-    /// All that is transferred, also to the wallet itself, and what it is; none of a token that is not named. Coins that others
-    /// pay are no concern of the wallet's.
-    pub(crate) transfers: Vec<(&'a str, Option<Place>)>,
+    /// What is transferred, each coin and token once with somebody who gets it, be it the wallet itself; none of a token that is
+    /// not named. Coins that others pay are no concern of the wallet's.
+    pub(crate) assets: Vec<(&'a str, Option<Place>)>,
+    /// The same of what goes to others, with the decimal places that the transaction says it has.
+    pub(crate) decimals: Vec<(Place, u8)>,
 }
 
 impl<'a> Moved<'a> {
     pub(crate) fn by(explain: &'a Explain) -> Self {
-        let transfers = explain.transfers.iter().filter(|transfer| !is_others_coin(transfer));
-        let transfers = transfers.map(|transfer| {
+        let mut transferred: Vec<&Transfer> = Vec::new();
+        for transfer in explain.transfers.iter().filter(|transfer| !is_others_coin(transfer)) {
+            if !transferred.iter().any(|before| before.asset == transfer.asset) {
+                transferred.push(transfer);
+            }
+        }
+        let assets = transferred.iter().map(|transfer| {
             let place = place_of(&explain.chain, &transfer.asset).map(|(place, _)| place);
             (transfer.to.address.as_str(), place)
         });
+        let assets = assets.collect();
         let outgoing = outgoing(explain);
-        Self { spends: spent(explain, &outgoing), transfers: transfers.collect(), outgoing }
+        let mut decimals: Vec<(Place, u8)> = Vec::new();
+        for out in &outgoing {
+            let Some((place, said)) = out.place.as_ref().zip(out.decimals) else { continue };
+            if !decimals.iter().any(|(before, same)| before == place && *same == said) {
+                decimals.push((place.clone(), said));
+            }
+        }
+        Self { spends: spent(explain, &outgoing), assets, decimals, outgoing }
     }
 }
 
