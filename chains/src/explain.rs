@@ -43,7 +43,8 @@ pub struct Transfer {
     pub from: Vec<Account>,
     /// Whose it becomes. One's own is change.
     pub to: Account,
-    /// Who allows it, where that is not who it was taken from.
+    /// Who has it taken by a call of their own, where it is not simply given by who it is of. On Ethereum it is there
+    /// of every `transferFrom`, and of nothing else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub authority: Option<Account>,
 }

@@ -100,9 +100,10 @@ static SOLANA: &[Net] = {
 /// # Errors
 /// When nothing is called like this, or several things are.
 pub fn find(name: &str) -> Result<Chain, LookupError> {
-    let number = name.strip_prefix("slip44:").unwrap_or(name);
-    let matches =
-        |net: &Net| net.id == name || net.aliases.contains(&name) || net.slip44.to_string() == number;
+    let digits = name.strip_prefix("slip44:").unwrap_or(name);
+    // A number has one spelling.
+    let number = digits.parse::<u32>().ok().filter(|number| number.to_string() == digits);
+    let matches = |net: &Net| net.id == name || net.aliases.contains(&name) || Some(net.slip44) == number;
     let found: Vec<Chain> = chains().filter(|chain| matches(chain.net)).collect();
     let name = || crate::explain::printable(&name.chars().take(64).collect::<String>());
     match found.as_slice() {

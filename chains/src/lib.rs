@@ -7,6 +7,7 @@
 //!
 //! - [`find`] is the one way in: a closed table from CAIP-2 id, alias or SLIP-44 number to a [`Chain`].
 //! - [`Explain`] says what a transaction does. What an adapter can't decode is listed as [`Opaque`], never left out.
+//! - [`names`] are those in explanations that policies know.
 //! - [`PrepareError`] and its like say what is wrong, whose fault it is, and carry a stable code.
 //!
 //! # Security
@@ -22,6 +23,7 @@ mod error;
 mod ethereum;
 mod explain;
 mod factory;
+pub mod names;
 mod net;
 #[cfg(feature = "solana")]
 mod solana;

@@ -24,14 +24,14 @@ Exit codes:
   2    wrong arguments
   3    a file, a setting or a passphrase is missing or wrong
   4    the cluster refused the request
-  5    the cluster could not serve it: unreachable, too few nodes, time-out
+  5    the cluster could not serve it: unreachable, too few nodes, time-out; approvals are missing
   6    a verification failed
   130  interrupted
 
 With --json an error is one line of JSON, the last one on standard error:
   {\"code\": \"unknown_wallet\", \"message\": \"…\"}
 The code is the cluster's, or else: failed, usage, configuration, refused, unreachable,
-not_verified, interrupted. What to do about it, if that is known, is in \"tip\".";
+unapproved, not_verified, interrupted. What to do about it, if that is known, is in \"tip\".";
 
 /// A failure that the command line itself finds.
 #[derive(Debug)]
@@ -48,6 +48,8 @@ pub(crate) enum Failure {
         code: &'static str,
         text: String,
     },
+    /// Something that is not signed until more have approved it.
+    Unapproved(String),
     /// Whoever was asked said no.
     Declined,
     /// A signal came before it was done.
@@ -57,7 +59,9 @@ pub(crate) enum Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Usage(text) | Self::Setting(text) | Self::NotVerified(text) => f.write_str(text),
+            Self::Usage(text) | Self::Setting(text) | Self::NotVerified(text) | Self::Unapproved(text) => {
+                f.write_str(text)
+            }
             Self::Refused { code, text } => write!(f, "{text} ({code})"),
             Self::Declined => f.write_str("not signed"),
             Self::Interrupted => f.write_str("interrupted"),
@@ -87,6 +91,8 @@ enum Kind {
     Refused = 4,
     Unreachable = 5,
     NotVerified = 6,
+    /// Ends like what can't be served now: later it may be.
+    Unapproved,
     /// 128 and the number of SIGINT, as shells have it.
     Interrupted = 130,
 }
@@ -100,8 +106,16 @@ impl Kind {
             Self::Configuration => "configuration",
             Self::Refused => "refused",
             Self::Unreachable => "unreachable",
+            Self::Unapproved => "unapproved",
             Self::NotVerified => "not_verified",
             Self::Interrupted => "interrupted",
+        }
+    }
+
+    const fn exit_code(self) -> u8 {
+        match self {
+            Self::Unapproved => Self::Unreachable as u8,
+            other => other as u8,
         }
     }
 
@@ -116,6 +130,7 @@ impl Kind {
                 Failure::Setting(_) => Self::Configuration,
                 Failure::NotVerified(_) => Self::NotVerified,
                 Failure::Refused { .. } => Self::Refused,
+                Failure::Unapproved(_) => Self::Unapproved,
                 Failure::Declined => Self::Failed,
                 Failure::Interrupted => Self::Interrupted,
             });
@@ -170,7 +185,7 @@ pub(crate) fn fail(error: &anyhow::Error, json: bool) -> ExitCode {
     let text = if json { json_line(error, kind) } else { lines(error, output::colours()) };
     // Nobody is left to tell when standard error is closed.
     writeln!(std::io::stderr(), "{text}").ok();
-    ExitCode::from(kind as u8)
+    ExitCode::from(kind.exit_code())
 }
 
 /// An error for people.

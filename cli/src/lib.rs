@@ -1,8 +1,8 @@
 //! The quorate command line: every command in a file of its own.
 //!
 //! Exit codes: 0 success, 1 failure, 2 usage, 3 a file or setting is wrong, 4 the cluster refused the request, 5 the
-//! cluster could not serve it (unreachable, too few nodes, time-out), 6 a verification failed, 130 interrupted. With
-//! `--json` an error is one line of JSON with `code` and `message`, the last one on standard error.
+//! cluster could not serve it (unreachable, too few nodes, time-out) or approvals are missing, 6 a verification failed, 130
+//! interrupted. With `--json` an error is one line of JSON with `code` and `message`, the last one on standard error.
 // Results go to standard output; everything else goes through the log, to standard error.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 

@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Subcommand;
-use quorate_chains::{Chain, Context, Explain, ForeignInputs, Sighashes};
-use quorate_keys::PublicKey;
+use quorate_chains::{Chain, Context, Explain, ForeignInputs, Sighashes, WalletRoot};
+use quorate_keys::{ChainCode, DerivationPath, GroupKey, PublicKey};
+use quorate_node::config::read_policy_file;
 use quorate_policy::{Judgement, Place, Policy, Question, SpendingBefore, Subject};
-use quorate_request::{Hex, WalletId};
+use quorate_request::{Hex, HexArray, WalletId};
 use serde::Serialize;
 
 use crate::failure::Failure;
@@ -22,8 +23,12 @@ Examples:
   quorate policy check policy.yaml
   quorate policy check policy.yaml --wallet hot-1 --initiator backend \\
       --chain ethereum --tx transfer.json --public-key 0x04…
+  quorate policy check policy.yaml --wallet treasury --initiator backend \\
+      --chain bitcoin --tx sweep.psbt --group-key 0x02… --chain-code 0x… --path m/0/1
   quorate policy check policy.yaml --wallet treasury --initiator backend --raw \\
-      --approved-by alice,bob";
+      --approved-by alice,bob
+
+Exit codes: 0 signed, or nothing was asked; 3 the policy is wrong; 4 denied; 5 approvals are missing";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -43,14 +48,24 @@ pub(crate) struct Check {
     #[arg(long, value_name = "NAME", requires = "wallet")]
     initiator: Option<String>,
     /// A transaction: a file with its bytes, hexadecimal or Base64 text, or for Ethereum JSON; - reads standard input.
-    #[arg(long, value_name = "FILE", requires_all = ["wallet", "chain", "public_key"], conflicts_with = "raw")]
+    #[arg(long, value_name = "FILE", requires_all = ["wallet", "chain", "key"], conflicts_with = "raw")]
     tx: Option<PathBuf>,
     /// The chain of the transaction (`quorate chains list`).
     #[arg(long, value_name = "CHAIN", requires = "tx")]
     chain: Option<String>,
-    /// The key that signs the transaction, as `wallet show` prints it: the wallet's, or that of its child.
-    #[arg(long, value_name = "HEX", requires = "tx")]
+    /// The key that signs the transaction, as `wallet show` prints it: the wallet's, or that of its child. Nodes also know the
+    /// wallet's other children, such as where change goes: for that give --group-key and --chain-code instead.
+    #[arg(long, value_name = "HEX", requires = "tx", group = "key")]
     public_key: Option<Hex>,
+    /// The wallet's group key, as `wallet show` prints it.
+    #[arg(long, value_name = "HEX", requires_all = ["tx", "chain_code"], group = "key")]
+    group_key: Option<Hex>,
+    /// The wallet's chain code, likewise.
+    #[arg(long, value_name = "HEX", requires = "group_key")]
+    chain_code: Option<HexArray<32>>,
+    /// As if the key derived along this path were to sign, such as m/0/1.
+    #[arg(long, value_name = "PATH", requires = "group_key")]
+    path: Option<DerivationPath>,
     /// A digest or message instead of a transaction.
     #[arg(long, requires = "wallet")]
     raw: bool,
@@ -60,6 +75,9 @@ pub(crate) struct Check {
     /// As if the request allowed signatures that leave parts open, as `sign --allow-weak-sighashes` does.
     #[arg(long, requires = "tx")]
     allow_weak_sighashes: bool,
+    /// As if the request allowed parts that can't be explained, as `sign --allow-opaque` does.
+    #[arg(long, requires = "tx")]
+    allow_opaque: bool,
     /// As if these authorizers had approved.
     #[arg(long, value_delimiter = ',', value_name = "NAME,…", requires = "wallet")]
     approved_by: Vec<String>,
@@ -105,7 +123,7 @@ impl SpendingBefore for Spent {
 
 pub(crate) fn run(command: Command) -> anyhow::Result<()> {
     let Command::Check(arguments) = command;
-    let policy = read(&arguments.file)?;
+    let policy = read_policy_file(&arguments.file)?;
     let judgement = judged(&policy, &arguments)?;
     let report = Report {
         version: policy.version(),
@@ -121,21 +139,15 @@ pub(crate) fn run(command: Command) -> anyhow::Result<()> {
             Err(Failure::Refused { code: "policy_denied", text: format!("the policy denies it: {reason}") }
                 .into())
         }
+        Some(Judgement::Unapproved { rule, threshold, of, by }) => {
+            let by =
+                if by.is_empty() { "none of them has".to_owned() } else { format!("{} has", by.join(", ")) };
+            let of = of.join(", ");
+            let text = format!("rule {rule:?} allows it once {threshold} of {of} have approved: {by}");
+            Err(Failure::Unapproved(text).into())
+        }
         _ => Ok(()),
     }
-}
-
-/// Reads a policy.
-pub(crate) fn read(file: &Path) -> anyhow::Result<Policy> {
-    let refused = |text: String| Failure::Setting(format!("{}: {text}", file.display()));
-    let size = std::fs::metadata(file).map_err(|error| refused(error.to_string()))?.len();
-    if size > Policy::MAX_BYTES as u64 {
-        return Err(
-            refused(format!("a policy has at most {} bytes, this file {size}", Policy::MAX_BYTES)).into()
-        );
-    }
-    let yaml = std::fs::read(file).map_err(|error| refused(error.to_string()))?;
-    Policy::read(&yaml).map_err(|error| refused(error.to_string()).into())
 }
 
 /// What the policy decides, if something is asked.
@@ -151,8 +163,8 @@ fn judged(policy: &Policy, arguments: &Check) -> anyhow::Result<Option<Judgement
     {
         return Err(Failure::Usage(format!("--approved-by: the policy has no authorizer {stranger}")).into());
     }
-    let explained = match (&arguments.tx, &arguments.chain, &arguments.public_key) {
-        (Some(file), Some(chain), Some(key)) => Some(explain(arguments, file, chains::find(chain)?, key)?),
+    let explained = match (&arguments.tx, &arguments.chain) {
+        (Some(file), Some(chain)) => Some(explain(arguments, file, chains::find(chain)?)?),
         _ if arguments.raw => None,
         _ => {
             return Err(Failure::Usage(
@@ -186,14 +198,9 @@ fn judged(policy: &Policy, arguments: &Check) -> anyhow::Result<Option<Judgement
 }
 
 /// What a transaction does, as every node would read it.
-fn explain(arguments: &Check, file: &Path, chain: Chain, key: &Hex) -> anyhow::Result<Explain> {
+fn explain(arguments: &Check, file: &Path, chain: Chain) -> anyhow::Result<Explain> {
     let bytes = transaction::read(file, chain.net().takes_json())?;
-    let schemes = chain.net().schemes.iter();
-    let key = schemes.filter_map(|scheme| PublicKey::from_bytes(*scheme, key.as_bytes()).ok()).next();
-    let key = key.ok_or_else(|| {
-        Failure::Usage(format!("--public-key is no key that signs for {}", chain.net().name))
-    })?;
-    let mut context = Context::new(key);
+    let mut context = context(arguments, chain)?;
     if arguments.allow_foreign_inputs {
         context.foreign_inputs = ForeignInputs::Leave;
     }
@@ -203,7 +210,37 @@ fn explain(arguments: &Check, file: &Path, chain: Chain, key: &Hex) -> anyhow::R
     let prepared = chain.prepare(&bytes, &context);
     let prepared =
         prepared.map_err(|error| Failure::Refused { code: error.code(), text: error.to_string() })?;
-    Ok(prepared.explain().clone())
+    let explain = prepared.explain();
+    match explain.opaque.first() {
+        Some(part) if !arguments.allow_opaque => {
+            let (code, (place, reason)) = ("transaction_refused", (&part.place, &part.reason));
+            let text =
+                format!("{place} can't be explained ({reason}), and opaque is not allowed (--allow-opaque)");
+            Err(Failure::Refused { code, text }.into())
+        }
+        _ => Ok(explain.clone()),
+    }
+}
+
+/// Whose transaction it is, as far as the arguments say: all that a node knows, or one key.
+fn context(arguments: &Check, chain: Chain) -> anyhow::Result<Context> {
+    let (name, mut schemes) = (chain.net().name, chain.net().schemes.iter().copied());
+    if let (Some(key), Some(chain_code)) = (&arguments.group_key, &arguments.chain_code) {
+        let found = schemes
+            .find_map(|scheme| Some((GroupKey::from_bytes(scheme.curve(), key.as_bytes()).ok()?, scheme)));
+        let (key, scheme) = found.ok_or_else(|| {
+            Failure::Usage(format!("--group-key is no group key of a wallet that signs for {name}"))
+        })?;
+        let root = WalletRoot { key, chain_code: ChainCode::new(*chain_code.as_bytes()) };
+        let path = arguments.path.clone().unwrap_or_default();
+        let context = Context::of_wallet(root, scheme, &path);
+        return context.ok_or_else(|| Failure::Usage(format!("--path: there is no key at {path}")).into());
+    }
+    let key = arguments.public_key.as_ref();
+    let key = key
+        .and_then(|key| schemes.find_map(|scheme| PublicKey::from_bytes(scheme, key.as_bytes()).ok()))
+        .ok_or_else(|| Failure::Usage(format!("--public-key is no key that signs for {name}")))?;
+    Ok(Context::new(key))
 }
 
 fn people(report: &Report<'_>) -> String {
@@ -216,18 +253,9 @@ fn people(report: &Report<'_>) -> String {
         list(&report.authorizers),
         list(&report.rules)
     );
-    match report.judgement {
-        None | Some(Judgement::Denied { .. }) => {}
-        Some(Judgement::Unapproved { rule, threshold, of, by }) => {
-            let by =
-                if by.is_empty() { "none of them has".to_owned() } else { format!("{} has", by.join(", ")) };
-            let of = of.join(", ");
-            text.push_str(&format!(
-                "\n\nsigned by rule {rule:?} once {threshold} of {of} have approved: {by}"
-            ));
-        }
-        Some(Judgement::Allowed { rule }) => text.push_str(&format!("\n\nsigned, by rule {rule:?}")),
-        Some(_) => {}
+    // Why something is not signed is told as an error.
+    if let Some(Judgement::Allowed { rule }) = report.judgement {
+        text.push_str(&format!("\n\nsigned, by rule {rule:?}"));
     }
     text
 }

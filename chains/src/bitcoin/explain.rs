@@ -13,6 +13,7 @@ use crate::error::PrepareError;
 use crate::explain::{
     Account, Asset, Bound, Call, Explain, Fee, Lifetime, Opaque, Transfer, Units, WarningKind, printable,
 };
+use crate::names;
 use crate::net::Net;
 
 /// The most addresses that an explanation names as senders, over all its transfers.
@@ -73,7 +74,7 @@ fn output_meaning(
         if let Some(Ok(text)) = pushed(data).map(std::str::from_utf8) {
             arguments.insert("text".to_owned(), printable(text));
         }
-        let (program, name) = ("OP_RETURN".to_owned(), "data".to_owned());
+        let (program, name) = (names::OP_RETURN.to_owned(), "data".to_owned());
         explain.calls.push(Call { place: place.clone(), program, name, arguments });
         if output.value.to_sat() == 0 {
             return;

@@ -13,6 +13,7 @@ use crate::error::PrepareError;
 use crate::explain::{
     Account, Asset, Bound, Call, Explain, Fee, Lifetime, Opaque, Transfer, Units, WarningKind,
 };
+use crate::names;
 use crate::net::Net;
 use calls::TokenCall;
 
@@ -62,7 +63,7 @@ impl View<'_> {
 
     fn token(&self, contract: Address) -> Asset {
         // How many decimal places it has only the contract says.
-        Asset::Token { standard: "erc-20".to_owned(), mint: Some(contract.to_string()), decimals: None }
+        Asset::Token { standard: names::ERC_20.to_owned(), mint: Some(contract.to_string()), decimals: None }
     }
 
     fn pay(&self, to: Address, explain: &mut Explain) -> Result<(), PrepareError> {
@@ -113,18 +114,19 @@ impl View<'_> {
     fn token_call(&self, contract: Address, call: &TokenCall, explain: &mut Explain) {
         match call {
             TokenCall::Transfer { to, amount } => {
-                self.give(contract, self.signer, *to, amount, explain);
+                self.give(contract, (self.signer, None), *to, amount, explain);
             }
             TokenCall::TransferFrom { from, to, amount } => {
-                self.give(contract, *from, *to, amount, explain);
+                // Also of tokens of the signer's own: it is another call, and needs an allowance all the same.
+                self.give(contract, (*from, Some(self.signer)), *to, amount, explain);
                 self.may_be_one_token("transferred", amount, explain);
             }
             TokenCall::Approve { spender, amount } => {
-                let arguments = [("amount", amount.to_string()), ("spender", spender.to_string())];
+                let arguments = [(names::AMOUNT, amount.to_string()), (names::SPENDER, spender.to_string())];
                 let arguments: BTreeMap<String, String> =
                     arguments.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
                 let (place, program) = (PLACE.to_owned(), contract.to_string());
-                explain.calls.push(Call { place, program, name: "approve".to_owned(), arguments });
+                explain.calls.push(Call { place, program, name: names::APPROVE.to_owned(), arguments });
                 // Some contracts count in 96 bits, and read the largest number of them like that of 256 bits.
                 if amount.to_u128().is_none_or(|amount| amount == u128::MAX || amount == MAX_96_BITS) {
                     explain.warn(
@@ -139,7 +141,15 @@ impl View<'_> {
         }
     }
 
-    fn give(&self, contract: Address, from: Address, to: Address, amount: &Word, explain: &mut Explain) {
+    /// Tokens of somebody, perhaps on the word of another, go to somebody.
+    fn give(
+        &self,
+        contract: Address,
+        (from, authority): (Address, Option<Address>),
+        to: Address,
+        amount: &Word,
+        explain: &mut Explain,
+    ) {
         let Some(units) = amount.to_u128() else {
             let reason = format!("{amount} tokens, more than is counted here");
             explain.opaque.push(self.opaque(reason, contract));
@@ -156,7 +166,7 @@ impl View<'_> {
             amount: Units(units),
             from: vec![self.account(from)],
             to: self.account(to),
-            authority: (from != self.signer).then(|| self.account(self.signer)),
+            authority: authority.map(|authority| self.account(authority)),
         });
     }
 

@@ -8,12 +8,28 @@ use crate::error::PrepareError;
 use crate::explain::{
     Account, Asset, Call, Explain, Lifetime, Opaque, Transfer, Units, WarningKind, printable,
 };
+use crate::names;
 use crate::net::Net;
 
 /// The most compute units that a transaction can use.
 const MAX_COMPUTE_UNITS: u32 = 1_400_000;
 /// The compute units that an instruction gets if the transaction doesn't say.
 const DEFAULT_COMPUTE_UNITS: u32 = 200_000;
+
+/// What an account must hold for every byte of it, so that it stays.
+const RENT_PER_BYTE: u64 = 6960;
+/// Bytes that are counted for every account besides its own.
+const ACCOUNT_OVERHEAD: u64 = 128;
+/// Bytes of an account in which a wallet keeps a token.
+const TOKEN_ACCOUNT: u64 = 165;
+/// The most bytes of a new one of a token with extensions: with the mark of its type, and all that a token's extensions can
+/// ask of it: an owner that does not change, fees that were kept, no transfers, a program that is called, and a halt.
+const TOKEN_2022_ACCOUNT: u64 = TOKEN_ACCOUNT + 1 + 4 + (4 + 8) + 4 + (4 + 1) + 4;
+
+/// What a new account of so many bytes must hold.
+const fn rent(bytes: u64) -> u64 {
+    (ACCOUNT_OVERHEAD + bytes) * RENT_PER_BYTE
+}
 
 /// What the compute-budget program is told, and what else matters for the fee.
 #[derive(Default)]
@@ -52,12 +68,12 @@ enum Program {
 #[rustfmt::skip]
 const PROGRAMS: &[(&str, Program)] = &[
     ("11111111111111111111111111111111",             Program::System),
-    ("TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA",  Program::Token),
-    ("TokenzQdBNbLqP5VEhdkAS6EPFLC1PHnBqCXEpPxuEb",  Program::Token2022),
+    (names::SPL_TOKEN.1,                             Program::Token),
+    (names::TOKEN_2022.1,                            Program::Token2022),
     ("ATokenGPvbdGVxr1b2hvZbsiqW5xWH25efTNsLJA8knL", Program::AssociatedToken),
-    ("ComputeBudget111111111111111111111111111111",  Program::ComputeBudget),
-    ("MemoSq4gqABAXKb96qnH8TysNcWxMyWCqXgDLGmfcHr",  Program::Memo),
-    ("Memo1UhkJRfHyvLMcVucJwxXeuD728EqVDDwQDxFMNo",  Program::Memo),
+    (names::COMPUTE_BUDGET,                          Program::ComputeBudget),
+    (names::MEMOS[0],                                Program::Memo),
+    (names::MEMOS[1],                                Program::Memo),
     ("Ed25519SigVerify111111111111111111111111111",  Program::Precompile),
     ("KeccakSecp256k11111111111111111111111111111",  Program::Precompile),
     ("Secp256r1SigVerify1111111111111111111111111",  Program::Precompile),
@@ -74,7 +90,14 @@ const RECENT_BLOCKHASHES: &str = "SysvarRecentB1ockHashes11111111111111111111";
 enum Meaning {
     Transfer(Transfer),
     Call(&'static str, BTreeMap<String, String>),
-    Nonce { account: String, authority: Account },
+    /// A call that pays for the account that it makes.
+    Creation(&'static str, BTreeMap<String, String>, Transfer),
+    /// An account that is paid for, and in which another program may do what it wants.
+    Given(Transfer),
+    Nonce {
+        account: String,
+        authority: Account,
+    },
 }
 
 /// Adds what the instruction does to `explain`.
@@ -100,8 +123,8 @@ pub(super) fn explain(
     let view = View { net, message, instruction, names };
     let meaning = match program {
         Program::System => view.system(),
-        Program::Token => view.token("spl-token"),
-        Program::Token2022 => view.token("token-2022"),
+        Program::Token => view.token(names::SPL_TOKEN.0),
+        Program::Token2022 => view.token(names::TOKEN_2022.0),
         Program::AssociatedToken => view.associated_token(),
         Program::ComputeBudget => view.compute_budget(),
         Program::Memo => view.memo(),
@@ -129,9 +152,17 @@ pub(super) fn explain(
             explain.transfers.push(transfer);
         }
         Some(Meaning::Call(name, arguments)) => explain.calls.push(call(name, arguments)),
+        Some(Meaning::Creation(name, arguments, rent)) => {
+            explain.transfers.push(rent);
+            explain.calls.push(call(name, arguments));
+        }
+        Some(Meaning::Given(coins)) => {
+            explain.transfers.push(coins);
+            explain.opaque.push(opaque("an account for another program, which decides about it"));
+        }
         Some(Meaning::Nonce { account, authority }) => {
             let arguments = [("account", &account), ("authority", &authority.address)];
-            explain.calls.push(call("advance nonce", named(arguments)));
+            explain.calls.push(call(names::ADVANCE_NONCE, named(arguments)));
             // Only in front does the nonce stand for the blockhash.
             if index == 0 {
                 let nonce = base58(&message.blockhash);
@@ -159,7 +190,7 @@ fn token_warnings(transfer: &Transfer, place: &str, explain: &mut Explain) {
             format!("{place} doesn't say which token it transfers: ask for a checked transfer"),
         );
     }
-    if standard == "token-2022" {
+    if standard == names::TOKEN_2022.0 {
         explain.warn(
             WarningKind::TokenExtensions,
             format!("{place}: the token's mint may keep a fee, or call a program of its own"),
@@ -253,10 +284,12 @@ impl View<'_> {
                 // An account of the system's own holds coins as a wallet does; with any other owner, that
                 // program decides about them.
                 let owner = Key::try_from(owner).ok()?;
-                if program(&base58(&owner)) == Program::System { self.lamports(*lamports, 2) } else { None }
+                let coins = self.lamports(u64::from_le_bytes(*lamports), 2)?;
+                let is_systems = program(&base58(&owner)) == Program::System;
+                Some(if is_systems { Meaning::Transfer(coins) } else { Meaning::Given(coins) })
             }
             // Transfer: lamports.
-            (2, 8) => self.lamports(rest.try_into().ok()?, 2),
+            (2, 8) => self.lamports(u64::from_le_bytes(rest.try_into().ok()?), 2).map(Meaning::Transfer),
             // Advance a nonce.
             (4, 0) if self.accounts() == 3 => {
                 let Place::Known { key: account, writable: true, .. } = self.place(0)? else { return None };
@@ -267,17 +300,18 @@ impl View<'_> {
         }
     }
 
-    fn lamports(&self, lamports: [u8; 8], accounts: usize) -> Option<Meaning> {
+    /// Coins that the first account pays to the second, of so many.
+    fn lamports(&self, lamports: u64, accounts: usize) -> Option<Transfer> {
         if self.accounts() != accounts {
             return None;
         }
-        Some(Meaning::Transfer(Transfer {
+        Some(Transfer {
             asset: self.coin(),
-            amount: Units::from(u64::from_le_bytes(lamports)),
+            amount: Units::from(lamports),
             from: vec![self.signer(0)?],
             to: self.account(1)?,
             authority: None,
-        }))
+        })
     }
 
     fn token(&self, standard: &str) -> Option<Meaning> {
@@ -298,24 +332,31 @@ impl View<'_> {
         }))
     }
 
-    /// Creates the account in which a wallet keeps a token: payer, account, wallet, mint, system, token program.
+    /// Creates the account in which a wallet keeps a token: payer, account, wallet, mint, system, token program. The payer
+    /// gives the account what it must hold; less if it holds something already, and nothing if it may exist and does.
     fn associated_token(&self) -> Option<Meaning> {
         let name = match self.instruction.data {
             [] | [0] => "create token account",
             [1] => "create token account unless it exists",
             _ => return None,
         };
-        if self.accounts() != 6 {
-            return None;
-        }
+        let token_program = self.address(5)?;
+        let rent = match program(&token_program) {
+            Program::Token => rent(TOKEN_ACCOUNT),
+            Program::Token2022 => rent(TOKEN_2022_ACCOUNT),
+            // It would say how large the account is, and so what it costs.
+            _ => return None,
+        };
+        let paid = self.lamports(rent, 6)?;
         let arguments = [
             ("payer", &self.address(0)?),
             ("account", &self.address(1)?),
             ("wallet", &self.address(2)?),
             ("mint", &self.address(3)?),
-            ("token program", &self.address(5)?),
+            ("token program", &token_program),
+            ("rent", &format!("at most {rent} lamports")),
         ];
-        Some(Meaning::Call(name, named(arguments)))
+        Some(Meaning::Creation(name, named(arguments), paid))
     }
 
     fn compute_budget(&self) -> Option<Meaning> {
@@ -341,6 +382,13 @@ impl View<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn new_accounts_for_tokens_cost_what_the_network_asks() {
+        // The first by `solana rent 165`; 195 bytes at the same rate.
+        assert_eq!(rent(TOKEN_ACCOUNT), 2_039_280);
+        assert_eq!(rent(TOKEN_2022_ACCOUNT), 2_248_080);
+    }
 
     #[test]
     fn every_known_program_has_an_address_of_32_bytes() {

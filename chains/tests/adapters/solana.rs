@@ -407,6 +407,68 @@ fn instructions_that_are_not_known_to_the_last_byte_are_opaque() {
     assert!(prepare(&Raw::transfer().bytes()).unwrap().explain().is_complete());
 }
 
+/// Who pays, account, wallet, mint, and the programs: the instruction that makes an account for a token.
+fn creation(token_program: &str, data: &[u8]) -> Raw {
+    let key = |address: &str| <[u8; 32]>::try_from(bitcoin::base58::decode(address).unwrap()).unwrap();
+    let mut raw = Raw::transfer();
+    let associated = key("ATokenGPvbdGVxr1b2hvZbsiqW5xWH25efTNsLJA8knL");
+    raw.keys = vec![raw.keys[0], [2; 32], [3; 32], [4; 32], [0; 32], key(token_program), associated];
+    raw.header = [1, 0, 5];
+    raw.instructions = vec![(6, vec![0, 1, 2, 3, 4, 5], data.to_vec())];
+    raw
+}
+
+const TOKEN: &str = "TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA";
+const TOKEN_2022: &str = "TokenzQdBNbLqP5VEhdkAS6EPFLC1PHnBqCXEpPxuEb";
+
+#[test]
+fn what_a_new_account_for_a_token_costs_its_payer_is_a_transfer() {
+    for (token_program, rent) in [(TOKEN, 2_039_280), (TOKEN_2022, 2_248_080)] {
+        for data in [&[][..], &[0], &[1]] {
+            let prepared = prepare(&creation(token_program, data).bytes()).unwrap();
+            let explain = prepared.explain();
+            let ([paid], [call]) = (explain.transfers.as_slice(), explain.calls.as_slice()) else {
+                panic!("{explain}")
+            };
+            assert_eq!(paid.amount, Units(rent));
+            assert!(paid.from[0].own && !paid.to.own && explain.is_complete());
+            assert_eq!(paid.to.address, bs58_of(&[2; 32]));
+            assert_eq!(call.arguments["rent"], format!("at most {rent} lamports"));
+        }
+    }
+    let variants: [Change<Raw>; 4] = [
+        ("a token program that nobody knows", |raw| raw.keys[5] = [5; 32]),
+        ("a payer who has not signed", |raw| raw.instructions[0].1[0] = 2),
+        ("an account more", |raw| raw.instructions[0].1.push(1)),
+        ("another instruction", |raw| raw.instructions[0].2 = vec![2]),
+    ];
+    for (what, change) in variants {
+        let mut raw = creation(TOKEN, &[1]);
+        change(&mut raw);
+        let prepared = prepare(&raw.bytes()).unwrap();
+        let explain = prepared.explain();
+        assert!(
+            explain.opaque.len() == 1 && explain.transfers.is_empty() && explain.calls.is_empty(),
+            "{what}"
+        );
+    }
+}
+
+#[test]
+fn coins_for_an_account_of_another_program_are_a_transfer_and_the_rest_is_opaque() {
+    let mut raw = Raw::transfer();
+    raw.header = [2, 0, 1];
+    let data = [&[0; 4][..], &1_000_000_u64.to_le_bytes(), &165_u64.to_le_bytes(), &[7; 32]].concat();
+    raw.instructions[0].2 = data;
+    let prepared = prepare(&raw.bytes()).unwrap();
+    let explain = prepared.explain();
+    let ([paid], [opaque]) = (explain.transfers.as_slice(), explain.opaque.as_slice()) else {
+        panic!("{explain}")
+    };
+    assert_eq!((paid.amount, paid.to.address.clone()), (Units(1_000_000), bs58_of(&[2; 32])));
+    assert_eq!(opaque.reason, "an account for another program, which decides about it");
+}
+
 #[test]
 fn accounts_in_lookup_tables_are_counted_as_validators_do_and_are_opaque() {
     for (index, expected) in [(3, ([4; 32], 7)), (4, ([5; 32], 9)), (5, ([4; 32], 8)), (6, ([5; 32], 10))] {

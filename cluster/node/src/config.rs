@@ -301,6 +301,21 @@ pub enum ConfigError {
     Threshold(#[from] ThresholdRefused),
 }
 
+/// Reads a policy from its file, whatever it is checked against.
+///
+/// # Errors
+/// When there is no such file, or it is no policy.
+pub fn read_policy_file(path: &Path) -> Result<Policy, ConfigError> {
+    let failed = |source| ConfigError::File { path: path.to_owned(), source };
+    let refused = |source| ConfigError::Policy { path: path.to_owned(), source };
+    let size = std::fs::metadata(path).map_err(failed)?.len();
+    if size > Policy::MAX_BYTES as u64 {
+        let got = usize::try_from(size).unwrap_or(usize::MAX);
+        return Err(refused(PolicyError::TooLarge { got, limit: Policy::MAX_BYTES }));
+    }
+    Policy::read(&std::fs::read(path).map_err(failed)?).map_err(refused)
+}
+
 fn nearest_hint(nearest: Option<&str>) -> String {
     nearest.map(|name| format!("; did you mean {name:?}?")).unwrap_or_default()
 }
@@ -368,18 +383,7 @@ impl Config {
     /// What is wrong with it, with the place to correct it.
     pub fn read_policy(&self, peers: &Peers) -> Result<Option<Policy>, ConfigError> {
         let Some(path) = self.policy_path.clone() else { return Ok(None) };
-        let failed = |source| ConfigError::File { path: path.clone(), source };
-        let size = std::fs::metadata(&path).map_err(failed)?.len();
-        if size > Policy::MAX_BYTES as u64 {
-            let got = usize::try_from(size).unwrap_or(usize::MAX);
-            let source = PolicyError::TooLarge { got, limit: Policy::MAX_BYTES };
-            return Err(ConfigError::Policy { path, source });
-        }
-        let yaml = std::fs::read(&path).map_err(failed)?;
-        let policy = match Policy::read(&yaml) {
-            Ok(policy) => policy,
-            Err(source) => return Err(ConfigError::Policy { path, source }),
-        };
+        let policy = read_policy_file(&path)?;
         let this = *peers.cluster();
         match policy.cluster() {
             Some(asked) if *asked != this => {

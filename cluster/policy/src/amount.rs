@@ -9,7 +9,7 @@ const MAX_DECIMALS: u8 = 38;
 
 /// An asset of the policy: one coin or token, or the same on several chains.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Named {
+pub(crate) struct NamedAsset {
     pub(crate) name: String,
     /// Its decimal places as the policy counts: the most that any of its places has.
     pub(crate) decimals: u8,
@@ -23,7 +23,7 @@ pub(crate) struct Counted {
     pub(crate) decimals: u8,
 }
 
-impl Named {
+impl NamedAsset {
     /// # Errors
     /// When the places are none, or count in more decimal places than fit.
     pub(crate) fn new(name: &str, places: Vec<Counted>) -> Result<Self, String> {
@@ -102,11 +102,11 @@ mod tests {
 
     use super::*;
 
-    fn asset(decimals: &[u8]) -> Named {
+    fn asset(decimals: &[u8]) -> NamedAsset {
         let places = decimals.iter().zip(["a", "b"]);
         let places =
             places.map(|(decimals, chain)| Counted { place: Place::coin(chain), decimals: *decimals });
-        Named::new("X", places.collect()).unwrap()
+        NamedAsset::new("X", places.collect()).unwrap()
     }
 
     #[test]
@@ -135,7 +135,7 @@ mod tests {
             assert!(asset.parse(bad).is_err(), "{bad}");
         }
         assert!(asset.parse(&u128::MAX.to_string()).unwrap_err().contains("more than can be counted"));
-        assert!(Named::new("X", Vec::new()).is_err());
+        assert!(NamedAsset::new("X", Vec::new()).is_err());
     }
 
     #[test]

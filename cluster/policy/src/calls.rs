@@ -1,24 +1,13 @@
 //! Which functions of which contracts and programs a rule is about.
 
-use quorate_chains::{Asset, Call, Explain, Opaque, Transfer};
+use std::borrow::Cow;
 
-use crate::spending::ALLOWANCE;
+use quorate_chains::{Asset, Call, Explain, Opaque, Transfer, names};
 
-/// Programs of Solana whose instructions move nothing that a policy counts: fees are counted elsewhere.
-const NEUTRAL: [&str; 3] = [
-    "ComputeBudget111111111111111111111111111111",
-    "MemoSq4gqABAXKb96qnH8TysNcWxMyWCqXgDLGmfcHr",
-    "Memo1UhkJRfHyvLMcVucJwxXeuD728EqVDDwQDxFMNo",
-];
-/// The instruction that makes a durable nonce: without an effect besides.
-const ADVANCE_NONCE: &str = "advance nonce";
-
-/// Functions of Ethereum's tokens that the adapter explains, by their names and selectors. Data that begins with such a selector and
-/// is not explained was made to look like something else: contracts read over bytes at its end.
-const EXPLAINED: [(&str, &str); 3] =
-    [("transfer", "a9059cbb"), ("transferFrom", "23b872dd"), (ALLOWANCE, "095ea7b3")];
-/// The prefix of Ethereum's networks.
-const ETHEREUM: &str = "eip155:";
+/// The first bytes, in hexadecimal digits, of Solana's instructions that transfer tokens: with the token named and its decimal
+/// places stated, or without.
+const CHECKED_TRANSFER: &str = "0c";
+const UNCHECKED_TRANSFER: &str = "03";
 
 /// Functions of one contract or program.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,39 +53,93 @@ pub(crate) enum Doing<'a> {
     Call(&'a Call),
     Opaque(&'a Opaque),
     /// A transfer of a token, which calls the token's contract.
-    Token(&'a Transfer, &'a str),
+    Token(&'a Transfer),
+}
+
+/// The call of a token's contract on Ethereum that data begins like.
+fn token_call(chain: &str, data: &str) -> Option<&'static str> {
+    if !chain.starts_with(names::ETHEREUM) {
+        return None;
+    }
+    let mut begin = [0; 4];
+    hex::decode_to_slice(data.get(..8)?, &mut begin).ok()?;
+    names::TOKEN_CALLS.iter().find(|(_, selector)| *selector == begin).map(|(name, _)| *name)
+}
+
+/// The selector of a call of a token's contract on Ethereum, in hexadecimal digits.
+fn selector(chain: &str, name: &str) -> String {
+    let known = names::TOKEN_CALLS.iter().find(|(known, _)| *known == name);
+    known
+        .filter(|_| chain.starts_with(names::ETHEREUM))
+        .map(|(_, bytes)| hex::encode(bytes))
+        .unwrap_or_default()
 }
 
 impl Doing<'_> {
     /// Whether it moves nothing, so that no rule need allow it.
     pub(crate) fn is_neutral(&self) -> bool {
         match self {
-            Self::Call(call) => NEUTRAL.contains(&call.program.as_str()) || call.name == ADVANCE_NONCE,
+            // Fees are counted elsewhere.
+            Self::Call(call) => {
+                let program = call.program.as_str();
+                program == names::COMPUTE_BUDGET
+                    || names::MEMOS.contains(&program)
+                    || call.name == names::ADVANCE_NONCE
+            }
             Self::Opaque(_) => false,
             // What it does is in the transfer, all of it.
-            Self::Token(..) => true,
+            Self::Token(_) => true,
         }
     }
 
-    /// Whether it looks like something that is always explained, and is not explained.
-    pub(crate) fn is_disguised(&self, chain: &str) -> bool {
-        let Self::Opaque(part) = self else { return false };
-        chain.starts_with(ETHEREUM) && EXPLAINED.iter().any(|(_, selector)| part.data.starts_with(selector))
+    /// Whether it is an output of Bitcoin that carries data. If it holds coins, too, they are a transfer to nobody.
+    pub(crate) fn is_data(&self) -> bool {
+        matches!(self, Self::Call(call) if call.program == names::OP_RETURN)
     }
 
-    /// The name and the selector by which it can be named.
-    fn function(&self) -> (&str, &str) {
-        let selector = |name: &str| {
-            EXPLAINED.iter().find(|(known, _)| *known == name).map_or("", |(_, selector)| *selector)
-        };
+    /// Whether nobody can tell what it does.
+    pub(crate) const fn is_opaque(&self) -> bool {
+        matches!(self, Self::Opaque(_))
+    }
+
+    /// Whether it looks like something that is always explained, and is not explained: it was made to look like something else,
+    /// since contracts read over bytes at its end.
+    pub(crate) fn is_disguised(&self, chain: &str) -> bool {
+        matches!(self, Self::Opaque(part) if token_call(chain, &part.data).is_some())
+    }
+
+    /// The name by which it can be named, and the bytes with which its data begins.
+    fn function(&self, chain: &str) -> (&str, Cow<'_, str>) {
         match self {
-            Self::Call(call) => (&call.name, selector(&call.name)),
-            Self::Opaque(part) => ("", &part.data),
-            Self::Token(transfer, _) => {
-                let name = if transfer.authority.is_some() { "transferFrom" } else { "transfer" };
-                (name, selector(name))
+            Self::Call(call) => (&call.name, selector(chain, &call.name).into()),
+            Self::Opaque(part) => (token_call(chain, &part.data).unwrap_or_default(), (&part.data).into()),
+            Self::Token(transfer) if chain.starts_with(names::ETHEREUM) => {
+                let name = if transfer.authority.is_some() { names::TRANSFER_FROM } else { names::TRANSFER };
+                (name, selector(chain, name).into())
+            }
+            Self::Token(transfer) => {
+                let checked = matches!(transfer.asset, Asset::Token { decimals: Some(_), .. });
+                let begin = if checked { CHECKED_TRANSFER } else { UNCHECKED_TRANSFER };
+                (names::TRANSFER, begin.into())
             }
         }
+    }
+
+    /// The contracts and programs that are called: of a transfer on Solana the token, and the program that keeps it.
+    pub(crate) fn contracts(&self) -> impl Iterator<Item = &str> {
+        let (first, second) = match self {
+            Self::Call(call) => (Some(call.program.as_str()), None),
+            Self::Opaque(part) => (part.program.as_deref(), None),
+            Self::Token(transfer) => match &transfer.asset {
+                Asset::Token { mint, standard, .. } => {
+                    let keepers = [names::SPL_TOKEN, names::TOKEN_2022];
+                    let keeper = keepers.iter().find(|(known, _)| known == standard);
+                    (mint.as_deref(), keeper.map(|(_, program)| *program))
+                }
+                _ => (None, None),
+            },
+        };
+        first.into_iter().chain(second)
     }
 
     pub(crate) fn is_among(&self, chain: &str, allowed: &[Functions]) -> bool {
@@ -111,17 +154,17 @@ impl Doing<'_> {
                 Some(program) => format!("{} ({program}: {})", part.place, part.reason),
                 None => format!("{} ({})", part.place, part.reason),
             },
-            Self::Token(_, token) => format!("a transfer of {token}"),
+            Self::Token(_) => {
+                format!("a transfer of {}", self.contracts().next().unwrap_or("a token that is not named"))
+            }
         }
     }
 }
 
 /// The calls of token contracts that a transaction makes to transfer tokens.
 pub(crate) fn token_transfers(explain: &Explain) -> impl Iterator<Item = Doing<'_>> {
-    explain.transfers.iter().filter_map(|transfer| match &transfer.asset {
-        Asset::Token { mint: Some(token), .. } => Some(Doing::Token(transfer, token)),
-        _ => None,
-    })
+    let of_tokens = |transfer: &&Transfer| matches!(transfer.asset, Asset::Token { .. });
+    explain.transfers.iter().filter(of_tokens).map(Doing::Token)
 }
 
 /// All that a transaction does besides transfers.
@@ -134,17 +177,15 @@ impl Functions {
         if self.chain != chain {
             return false;
         }
-        let (known_as, data) = doing.function();
+        if !doing.contracts().any(|contract| contract == self.contract) {
+            return false;
+        }
+        let (known_as, data) = doing.function(chain);
         let is = |function: &Function| match function {
             Function::Any => true,
             Function::Named(name) => name == known_as,
             Function::Selector(selector) => data.starts_with(selector.as_str()),
         };
-        let contract = match doing {
-            Doing::Call(call) => Some(call.program.as_str()),
-            Doing::Opaque(part) => part.program.as_deref(),
-            Doing::Token(_, token) => Some(token),
-        };
-        contract == Some(self.contract.as_str()) && self.functions.iter().any(is)
+        self.functions.iter().any(is)
     }
 }

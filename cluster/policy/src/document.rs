@@ -9,6 +9,8 @@ use quorate_request::ClusterId;
 use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
+use crate::bounds::{self, MAX_LISTED, MAX_NAMED};
+
 /// Why a policy is not accepted: its author's to correct.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -59,6 +61,10 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Named<T> {
                 let mut entries: Vec<(String, T)> = Vec::new();
                 let mut names = HashSet::new();
                 while let Some((name, value)) = map.next_entry::<String, T>()? {
+                    bounds::name(&name).map_err(A::Error::custom)?;
+                    if entries.len() >= MAX_NAMED {
+                        return Err(A::Error::custom(format!("more than {MAX_NAMED} names")));
+                    }
                     if !names.insert(name.clone()) {
                         return Err(A::Error::custom(format!("{name} is there twice")));
                     }
@@ -72,9 +78,19 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Named<T> {
     }
 }
 
+/// A list that is not too long.
+fn listed<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
+    let list = Vec::deserialize(deserializer)?;
+    if list.len() > MAX_LISTED {
+        Err(D::Error::custom(format!("a list has {} entries, more than {MAX_LISTED}", list.len())))
+    } else {
+        Ok(list)
+    }
+}
+
 /// A list with something in it: nobody knows whether an empty one means none or all.
 fn filled<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
-    let list = Vec::deserialize(deserializer)?;
+    let list = listed(deserializer)?;
     if list.is_empty() {
         Err(D::Error::custom("a list is empty: leave it out, or say what is in it"))
     } else {
@@ -87,6 +103,13 @@ fn filled_if_given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Vec<T>>, D::Error> {
     filled(deserializer).map(Some)
+}
+
+/// The name of a rule.
+fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let name = String::deserialize(deserializer)?;
+    bounds::name(&name).map_err(D::Error::custom)?;
+    Ok(name)
 }
 
 #[derive(Debug, Deserialize)]
@@ -106,7 +129,7 @@ pub(crate) struct Document {
     pub(crate) assets: Named<OneOrMany<AssetEntry>>,
     #[serde(default)]
     pub(crate) addresses: Named<Named<Vec<String>>>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "listed")]
     pub(crate) rules: Vec<RuleEntry>,
 }
 
@@ -114,6 +137,7 @@ pub(crate) struct Document {
 #[serde(deny_unknown_fields)]
 pub(crate) struct InitiatorEntry {
     pub(crate) key: Principal,
+    #[serde(deserialize_with = "listed")]
     pub(crate) operations: Vec<String>,
     #[serde(default, deserialize_with = "filled_if_given")]
     pub(crate) wallets: Option<Vec<String>>,
@@ -125,6 +149,7 @@ pub(crate) struct InitiatorEntry {
 #[serde(deny_unknown_fields)]
 pub(crate) struct ApprovalsEntry {
     pub(crate) threshold: u16,
+    #[serde(deserialize_with = "listed")]
     pub(crate) of: Vec<String>,
 }
 
@@ -146,6 +171,7 @@ pub(crate) struct AssetEntry {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RuleEntry {
+    #[serde(deserialize_with = "name")]
     pub(crate) name: String,
     #[serde(default)]
     pub(crate) deny: bool,
@@ -163,6 +189,8 @@ pub(crate) struct RuleEntry {
     pub(crate) destinations: Option<Vec<String>>,
     #[serde(default, deserialize_with = "filled")]
     pub(crate) calls: Vec<CallEntry>,
+    #[serde(default)]
+    pub(crate) data: bool,
     #[serde(default, deserialize_with = "filled")]
     pub(crate) at_most: Vec<String>,
     #[serde(default, deserialize_with = "filled")]
@@ -183,6 +211,7 @@ pub(crate) struct RuleEntry {
 pub(crate) struct CallEntry {
     pub(crate) chain: String,
     pub(crate) contract: String,
+    #[serde(deserialize_with = "listed")]
     pub(crate) functions: Vec<String>,
 }
 
@@ -210,7 +239,7 @@ pub(crate) enum WindowOf {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct HoursEntry {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "listed")]
     pub(crate) days: Vec<String>,
     pub(crate) from: Option<String>,
     pub(crate) to: Option<String>,

@@ -48,6 +48,7 @@
 //! There is no clock, file or network here: time, past spending and approvals are handed in.
 
 mod amount;
+mod bounds;
 mod calls;
 mod document;
 mod hours;

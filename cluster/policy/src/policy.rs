@@ -1,18 +1,19 @@
 //! A policy that was read and understood.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use quorate_chains::{Explain, Parameters};
 use quorate_keys::Principal;
 use quorate_request::{ClusterId, WalletId};
 
-use crate::amount::Named;
+use crate::amount::NamedAsset;
 use crate::document::{PolicyError, WindowOf};
 use crate::judgement::{Judgement, Question, Subject};
 use crate::reading;
 use crate::rule::{AddressList, Lists, Rule, Unmet, Window};
 use crate::scope::{Initiator, ScopedOperation};
-use crate::spending::{CountedSpends, Spend, spends};
+use crate::spending::{CountedSpends, Moved, Spend, spends};
 
 /// Reasons of as many rules are given when none allows something.
 const REASONS: usize = 8;
@@ -28,7 +29,7 @@ pub struct Policy {
     pub(crate) initiators: Vec<Initiator>,
     pub(crate) authorizers: Vec<(String, Principal)>,
     pub(crate) approvals: BTreeMap<ScopedOperation, Approvals>,
-    pub(crate) assets: Vec<Named>,
+    pub(crate) assets: Vec<NamedAsset>,
     pub(crate) addresses: Vec<AddressList>,
     pub(crate) rules: Vec<Rule>,
 }
@@ -165,10 +166,15 @@ impl Policy {
         {
             return Judgement::Denied { rule: None, reason };
         }
-        let lists = Lists { assets: &self.assets, addresses: &self.addresses, ahead: self.ahead };
+        let listed = vec![OnceCell::new(); self.addresses.len()];
+        let lists = Lists { assets: &self.assets, addresses: &self.addresses, ahead: self.ahead, listed };
+        let moved = match question.subject {
+            Subject::Transaction(explain) => Moved::by(explain),
+            Subject::Raw => Moved::default(),
+        };
         let mut reasons = Vec::new();
         for rule in &self.rules {
-            match rule.holds(question, &lists) {
+            match rule.holds(question, &moved, &lists) {
                 Err(Unmet::Elsewhere) => {}
                 Err(Unmet::Condition(_)) if rule.deny => {}
                 Err(Unmet::Condition(reason)) => reasons.push(format!("{}: {reason}", rule.name)),

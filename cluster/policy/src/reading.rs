@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use quorate_chains::{Chain, Parameters};
 use sha2::{Digest as _, Sha256};
 
-use crate::amount::{Counted, Named as Asset, coin_of};
+use crate::amount::{Counted, NamedAsset, coin_of};
+use crate::bounds::{self, MAX_LISTED};
 use crate::calls::{Function, Functions};
 use crate::document::{
     ApprovalsEntry, AssetEntry, CallEntry, Document, HoursEntry, InitiatorEntry, Named, OneOrMany,
@@ -26,7 +27,7 @@ const MIN_WINDOW: u64 = 60;
 type Result<T> = std::result::Result<T, PolicyError>;
 
 fn wrong<T>(place: impl Into<String>, reason: impl Into<String>) -> Result<T> {
-    Err(PolicyError::Meaning { place: place.into(), reason: reason.into() })
+    Err(PolicyError::Meaning { place: place.into(), reason: bounds::shortened(&reason.into()) })
 }
 
 /// Names the place of what is wrong.
@@ -45,8 +46,8 @@ pub(crate) fn read(yaml: &[u8]) -> Result<Policy> {
     if got > limit {
         return Err(PolicyError::TooLarge { got, limit });
     }
-    let document: Document =
-        serde_norway::from_slice(yaml).map_err(|error| PolicyError::Form(error.to_string()))?;
+    let document: Document = serde_norway::from_str(bounds::text(yaml)?)
+        .map_err(|error| PolicyError::Form(explained(&error.to_string())))?;
     for (place, name) in named_chains(&document) {
         judged_chain(name, document.test_networks).at(|| place)?;
     }
@@ -85,6 +86,15 @@ pub(crate) fn read(yaml: &[u8]) -> Result<Policy> {
     })
 }
 
+/// What the reader of YAML says, and what to do about it where that is not plain.
+fn explained(text: &str) -> String {
+    let text = bounds::shortened(text);
+    if text.contains("unknown anchor") {
+        return format!("{text}: what begins with * stands in quotes, such as \"*-hot\"");
+    }
+    text
+}
+
 /// Every chain that is named, and where.
 fn named_chains(document: &Document) -> Vec<(String, &String)> {
     let mut named = Vec::new();
@@ -120,7 +130,7 @@ struct Names {
 /// What rules refer to.
 struct Reading {
     names: Names,
-    assets: Vec<Asset>,
+    assets: Vec<NamedAsset>,
     addresses: Vec<AddressList>,
 }
 
@@ -262,9 +272,6 @@ impl Reading {
     fn rule(&self, entry: RuleEntry) -> Result<Rule> {
         let name = entry.name.clone();
         let place = |part: &str| format!("rules: {name}: {part}");
-        if name.trim().is_empty() || name.len() > 128 || name.chars().any(char::is_control) {
-            return wrong("rules", format!("{name:?} is no name of a rule: expected 1 to 128 characters"));
-        }
         let at_most = self.limits(&entry.at_most).at(|| place("at_most"))?;
         let windows = entry.windows.iter().map(|window| self.window(window));
         let windows: Vec<Window> = windows.collect::<std::result::Result<_, _>>().at(|| place("windows"))?;
@@ -293,6 +300,7 @@ impl Reading {
                 .map(functions)
                 .collect::<std::result::Result<_, _>>()
                 .at(|| place("calls"))?,
+            data: entry.data,
             at_most,
             windows,
             fee_at_most: self.limits(&entry.fee_at_most).at(|| place("fee_at_most"))?,
@@ -330,11 +338,11 @@ impl Reading {
 fn check(rule: &Rule, entry: &RuleEntry) -> std::result::Result<(), String> {
     let limits = !rule.at_most.is_empty() || !rule.windows.is_empty();
     let decodes = rule.chains.is_some() || rule.assets.is_some() || rule.destinations.is_some();
-    let more =
-        !rule.calls.is_empty() || !rule.fee_at_most.is_empty() || rule.open_fees || rule.weak_sighashes;
+    let does = !rule.calls.is_empty() || rule.data;
+    let more = does || !rule.fee_at_most.is_empty() || rule.open_fees || rule.weak_sighashes;
     if rule.raw && (decodes || more) {
         return Err(
-            "raw: of a digest nobody can tell chain, asset, destination, amount or fee: leave them out"
+            "raw: of a digest nobody can tell chain, asset, destination, amount, calls, data or fee: leave them out"
                 .into(),
         );
     }
@@ -358,14 +366,17 @@ fn check(rule: &Rule, entry: &RuleEntry) -> std::result::Result<(), String> {
     Ok(())
 }
 
-fn asset(name: &str, entry: &OneOrMany<AssetEntry>) -> std::result::Result<Asset, String> {
-    if name.is_empty() || name.contains(char::is_whitespace) || name.len() > 32 {
-        return Err("the name of an asset has 1 to 32 characters and no spaces".to_owned());
+fn asset(name: &str, entry: &OneOrMany<AssetEntry>) -> std::result::Result<NamedAsset, String> {
+    if name.contains(char::is_whitespace) {
+        return Err("the name of an asset has no spaces".to_owned());
     }
     let entries: Vec<&AssetEntry> = match entry {
         OneOrMany::One(entry) => vec![entry],
         OneOrMany::Many(entries) => entries.iter().collect(),
     };
+    if entries.len() > MAX_LISTED {
+        return Err(format!("it is in {} places, more than {MAX_LISTED}", entries.len()));
+    }
     let places = entries.into_iter().map(|entry| {
         let chain = chain(&entry.chain)?;
         let coin = coin_of(chain);
@@ -386,7 +397,7 @@ fn asset(name: &str, entry: &OneOrMany<AssetEntry>) -> std::result::Result<Asset
             }
         }
     });
-    Asset::new(name, places.collect::<std::result::Result<_, _>>()?)
+    NamedAsset::new(name, places.collect::<std::result::Result<_, _>>()?)
 }
 
 fn address_list(name: &str, by_chain: &Named<Vec<String>>) -> Result<AddressList> {
@@ -409,8 +420,8 @@ fn functions(entry: &CallEntry) -> std::result::Result<Functions, String> {
     if functions.is_empty() {
         return Err("functions is empty: name them by selector or name, or all by \"*\"".to_owned());
     }
-    let is_short = |function: &Function| matches!(function, Function::Selector(digits) if digits.len() < 8);
-    if matches!(chain.net().parameters, Parameters::Ethereum { .. }) && functions.iter().any(is_short) {
+    let is_other = |function: &Function| matches!(function, Function::Selector(digits) if digits.len() != 8);
+    if matches!(chain.net().parameters, Parameters::Ethereum { .. }) && functions.iter().any(is_other) {
         return Err("a selector of Ethereum has 4 bytes".to_owned());
     }
     Ok(Functions { chain: chain.net().id, contract: address(chain, &entry.contract)?, functions })
@@ -429,7 +440,7 @@ fn all_hours(entries: &[HoursEntry]) -> std::result::Result<Vec<Hours>, String> 
 }
 
 /// Two windows of one asset say something only if the longer one allows more.
-fn apart(windows: &[Window], assets: &[Asset]) -> std::result::Result<(), String> {
+fn apart(windows: &[Window], assets: &[NamedAsset]) -> std::result::Result<(), String> {
     for (number, one) in windows.iter().enumerate() {
         for other in windows.iter().skip(number + 1) {
             if one.limit.asset != other.limit.asset || one.of != other.of {

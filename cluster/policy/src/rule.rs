@@ -1,18 +1,19 @@
 //! One rule: its conditions, and whether they hold.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use quorate_chains::{Bound, Explain, WarningKind};
 use quorate_request::WalletId;
 
-use crate::amount::{Named, place_of};
+use crate::amount::NamedAsset;
 use crate::calls::{Doing, Functions, doings, token_transfers};
 use crate::document::WindowOf;
 use crate::hours::Hours;
 use crate::judgement::{Question, Subject};
 use crate::pattern::Pattern;
 use crate::policy::Approvals;
-use crate::spending::{Outgoing, Place, Spend, fee, outgoing, spends};
+use crate::spending::{Moved, Outgoing, Place, Spend, fee};
 
 /// A rule. Absent conditions hold.
 #[derive(Debug)]
@@ -30,6 +31,8 @@ pub(crate) struct Rule {
     /// Places in the list of address lists.
     pub(crate) destinations: Option<Vec<usize>>,
     pub(crate) calls: Vec<Functions>,
+    /// Whether it is about outputs of Bitcoin that carry data.
+    pub(crate) data: bool,
     pub(crate) at_most: Vec<Limit>,
     pub(crate) windows: Vec<Window>,
     pub(crate) fee_at_most: Vec<Limit>,
@@ -65,10 +68,12 @@ pub(crate) struct AddressList {
 
 /// What rules refer to by its place.
 pub(crate) struct Lists<'a> {
-    pub(crate) assets: &'a [Named],
+    pub(crate) assets: &'a [NamedAsset],
     pub(crate) addresses: &'a [AddressList],
     /// Seconds that the policy's clocks are ahead of UTC.
     pub(crate) ahead: i32,
+    /// For each list which of what goes to others by the transaction in question is in it: looked up once, for all rules.
+    pub(crate) listed: Vec<OnceCell<Vec<bool>>>,
 }
 
 /// Why a rule does not decide.
@@ -81,6 +86,16 @@ pub(crate) enum Unmet {
 }
 
 impl Lists<'_> {
+    /// Which of what goes to others goes to an address of a list.
+    fn listed(&self, list: usize, chain: &str, outgoing: &[Outgoing<'_>]) -> &[bool] {
+        let Some(kept) = self.listed.get(list) else { return &[] };
+        kept.get_or_init(|| {
+            let addresses = self.addresses.get(list).and_then(|list| list.addresses.get(chain));
+            let is_listed = |out: &Outgoing<'_>| addresses.is_some_and(|list| list.contains(out.to));
+            outgoing.iter().map(is_listed).collect()
+        })
+    }
+
     fn is_listed(&self, lists: &[usize], chain: &str, address: &str) -> bool {
         lists
             .iter()
@@ -95,7 +110,7 @@ impl Lists<'_> {
     }
 
     /// Which of these assets is kept at a place.
-    fn asset_at(&self, assets: &BTreeSet<usize>, place: &Place) -> Option<&Named> {
+    fn asset_at(&self, assets: &BTreeSet<usize>, place: &Place) -> Option<&NamedAsset> {
         let named = assets.iter().filter_map(|asset| self.assets.get(*asset));
         named.into_iter().find(|asset| asset.amount_at(place, 0).is_some())
     }
@@ -110,7 +125,12 @@ impl Rule {
     ///
     /// # Errors
     /// Why it does not decide.
-    pub(crate) fn holds(&self, question: &Question<'_>, lists: &Lists<'_>) -> Result<(), Unmet> {
+    pub(crate) fn holds(
+        &self,
+        question: &Question<'_>,
+        moved: &Moved<'_>,
+        lists: &Lists<'_>,
+    ) -> Result<(), Unmet> {
         let asks = |names: &BTreeSet<String>| names.contains(question.initiator);
         if !self.concerns(question.wallet) || !self.initiators.as_ref().is_none_or(asks) {
             return Err(Unmet::Elsewhere);
@@ -131,7 +151,11 @@ impl Rule {
                     let chains: Vec<_> = chains.iter().copied().collect();
                     return unmet(format!("it is for {}", chains.join(", ")));
                 }
-                if self.deny { self.applies(explain, lists) } else { self.covers(explain, question, lists) }
+                if self.deny {
+                    self.applies(explain, moved, lists)
+                } else {
+                    self.covers(explain, moved, question, lists)
+                }
             }
         }
     }
@@ -148,43 +172,70 @@ impl Rule {
     }
 
     fn is_about_parts(&self) -> bool {
-        self.assets.is_some() || self.destinations.is_some() || !self.calls.is_empty()
+        self.is_about_assets() || !self.calls.is_empty() || self.data
+    }
+
+    fn is_about_assets(&self) -> bool {
+        self.assets.is_some() || self.destinations.is_some()
     }
 
     /// Whether a rule that denies applies: to any part of the transaction.
-    fn applies(&self, explain: &Explain, lists: &Lists<'_>) -> Result<(), Unmet> {
+    fn applies(&self, explain: &Explain, moved: &Moved<'_>, lists: &Lists<'_>) -> Result<(), Unmet> {
         let chain = explain.chain.as_str();
         let goes = |out: &Outgoing<'_>| {
-            (self.assets.is_some() || self.destinations.is_some())
+            self.is_about_assets()
                 && self.destinations.as_ref().is_none_or(|names| lists.is_listed(names, chain, out.to))
                 && self.assets.as_ref().is_none_or(|assets| {
                     out.place.as_ref().is_some_and(|place| lists.asset_at(assets, place).is_some())
                 })
         };
+        let does = |doing: Doing<'_>| {
+            doing.is_among(chain, &self.calls)
+                || (self.data && doing.is_data())
+                || (self.is_about_assets() && self.reaches(chain, doing, lists))
+        };
         let applies = !self.is_about_parts()
-            || outgoing(explain).iter().any(goes)
-            || doings(explain)
-                .chain(token_transfers(explain))
-                .any(|doing| doing.is_among(chain, &self.calls));
+            || moved.outgoing.iter().any(goes)
+            || doings(explain).chain(token_transfers(explain)).any(does);
         if applies { Ok(()) } else { Err(Unmet::Elsewhere) }
     }
 
+    /// Whether a call is of a contract among the destinations, and of an asset: calls of the contract of a token are about it,
+    /// and what nobody can explain can be about any.
+    fn reaches(&self, chain: &str, doing: Doing<'_>, lists: &Lists<'_>) -> bool {
+        let listed = |names: &Vec<usize>| doing.contracts().any(|one| lists.is_listed(names, chain, one));
+        let of_asset = |assets: &BTreeSet<usize>| {
+            (self.destinations.is_some() && doing.is_opaque())
+                || doing.contracts().any(|one| lists.asset_at(assets, &Place::token(chain, one)).is_some())
+        };
+        self.destinations.as_ref().is_none_or(listed) && self.assets.as_ref().is_none_or(of_asset)
+    }
+
     /// Whether a rule that allows covers all of the transaction.
-    fn covers(&self, explain: &Explain, question: &Question<'_>, lists: &Lists<'_>) -> Result<(), Unmet> {
+    fn covers(
+        &self,
+        explain: &Explain,
+        moved: &Moved<'_>,
+        question: &Question<'_>,
+        lists: &Lists<'_>,
+    ) -> Result<(), Unmet> {
         let chain = explain.chain.as_str();
         if let Some(doing) = doings(explain).find(|doing| doing.is_disguised(chain)) {
             return unmet(format!("{}: it looks like a token call, and is none", doing.describe()));
         }
-        let refused =
-            doings(explain).find(|doing| !doing.is_neutral() && !doing.is_among(chain, &self.calls));
-        if let Some(doing) = refused {
+        let is_covered = |doing: &Doing<'_>| {
+            doing.is_neutral() || (self.data && doing.is_data()) || doing.is_among(chain, &self.calls)
+        };
+        if let Some(doing) = doings(explain).find(|doing| !is_covered(doing)) {
             let what = match doing {
+                _ if doing.is_data() => "data is not set",
                 Doing::Opaque(_) => "what can't be explained is refused",
-                Doing::Call(_) | Doing::Token(..) => "no calls entry allows it",
+                Doing::Call(_) | Doing::Token(_) => "no calls entry allows it",
             };
             return unmet(format!("{}: {what}", doing.describe()));
         }
-        if !self.calls.is_empty() && !doings(explain).any(|doing| doing.is_among(chain, &self.calls)) {
+        let mut called = doings(explain).chain(token_transfers(explain));
+        if !self.calls.is_empty() && !called.any(|doing| doing.is_among(chain, &self.calls)) {
             return unmet("it is for certain calls, and the transaction makes none of them");
         }
         if !self.weak_sighashes
@@ -192,49 +243,58 @@ impl Rule {
         {
             return unmet("others can change what is signed (weak_sighashes is not set)");
         }
-        for out in outgoing(explain) {
-            self.covers_outgoing(chain, &out, lists)?;
+        if let Some(names) = &self.destinations {
+            self.covers_destinations(names, chain, &moved.outgoing, lists)?;
         }
-        // Also those to the wallet itself: they call the token's contract.
-        for transfer in &explain.transfers {
-            let place = place_of(chain, &transfer.asset).map(|(place, _)| place);
-            self.covers_asset(chain, &transfer.to.address, place.as_ref(), lists)?;
+        for (place, said) in &moved.decimals {
+            self.covers_decimals(place, *said, lists)?;
+        }
+        // Also what goes to the wallet itself: it calls the token's contract.
+        for (to, place) in &moved.assets {
+            self.covers_asset(chain, to, place.as_ref(), lists)?;
         }
         self.covers_fee(explain, lists)?;
-        let spends = spends(explain);
         for limit in &self.at_most {
             let Some(asset) = lists.assets.get(limit.asset) else { continue };
-            let amount = amount_of(asset, &spends);
+            let amount = amount_of(asset, &moved.spends);
             if amount > limit.amount {
                 let (asked, most) = (asset.show(amount), asset.show(limit.amount));
                 return unmet(format!("{asked} are more than {most} at once, fee included"));
             }
         }
-        self.windows.iter().try_for_each(|window| self.within(window, question, &spends, lists))
+        self.windows.iter().try_for_each(|window| self.within(window, question, &moved.spends, lists))
     }
 
-    fn covers_outgoing(&self, chain: &str, out: &Outgoing<'_>, lists: &Lists<'_>) -> Result<(), Unmet> {
-        if let Some(names) = &self.destinations
-            && !lists.is_listed(names, chain, out.to)
-        {
-            let names = names.iter().filter_map(|list| lists.addresses.get(*list));
-            let names: Vec<_> = names.map(|list| list.name.as_str()).collect();
-            return unmet(format!("{} is not among {}", out.to, names.join(", ")));
+    fn covers_destinations(
+        &self,
+        names: &[usize],
+        chain: &str,
+        outgoing: &[Outgoing<'_>],
+        lists: &Lists<'_>,
+    ) -> Result<(), Unmet> {
+        let listed: Vec<_> = names.iter().map(|list| lists.listed(*list, chain, outgoing)).collect();
+        let is_listed = |number: usize| listed.iter().any(|list| list.get(number) == Some(&true));
+        match outgoing.iter().enumerate().find(|(number, _)| !is_listed(*number)) {
+            None => Ok(()),
+            Some((_, out)) => {
+                let names = names.iter().filter_map(|list| lists.addresses.get(*list));
+                let names: Vec<_> = names.map(|list| list.name.as_str()).collect();
+                unmet(format!("{} is not among {}", out.to, names.join(", ")))
+            }
         }
-        let Some(place) = &out.place else { return Ok(()) };
-        let Some(asset) = self.assets.as_ref().and_then(|assets| lists.asset_at(assets, place)) else {
-            return Ok(());
-        };
-        let counted = asset.places.iter().find(|counted| counted.place == *place);
-        if let Some((said, counted)) = out.decimals.zip(counted)
-            && said != counted.decimals
-        {
-            let (name, policy) = (&asset.name, counted.decimals);
-            return unmet(format!(
-                "{name} has {said} decimal places by the transaction, {policy} by the policy"
-            ));
+    }
+
+    /// Whether an asset has as many decimal places as the transaction says.
+    fn covers_decimals(&self, place: &Place, said: u8, lists: &Lists<'_>) -> Result<(), Unmet> {
+        let asset = self.assets.as_ref().and_then(|assets| lists.asset_at(assets, place));
+        let Some(asset) = asset else { return Ok(()) };
+        match asset.places.iter().find(|counted| counted.place == *place) {
+            Some(counted) if counted.decimals != said => {
+                let (name, policy) = (&asset.name, counted.decimals);
+                unmet(format!("{name} has {said} decimal places by the transaction, {policy} by the policy"))
+            }
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// Whether an asset may be transferred: one that is named, or the coin where none is.
@@ -248,13 +308,14 @@ impl Rule {
         let Some(place) = place else {
             return unmet(format!("the transaction does not say which token goes to {to}"));
         };
-        let named =
-            self.assets.as_ref().map(|assets| (lists.asset_at(assets, place).is_some(), lists.names(assets)));
-        match (named, &place.token) {
-            (Some((true, _)), _) | (None, None) => Ok(()),
-            (Some((false, names)), None) => unmet(format!("the coin of {chain} is not among {names}")),
-            (Some((false, names)), Some(token)) => {
-                unmet(format!("token {token} of {chain} is not among {names}"))
+        match (&self.assets, &place.token) {
+            (Some(assets), _) if lists.asset_at(assets, place).is_some() => Ok(()),
+            (None, None) => Ok(()),
+            (Some(assets), None) => {
+                unmet(format!("the coin of {chain} is not among {}", lists.names(assets)))
+            }
+            (Some(assets), Some(token)) => {
+                unmet(format!("token {token} of {chain} is not among {}", lists.names(assets)))
             }
             (None, Some(token)) => unmet(format!("token {token} of {chain}: tokens must be named (assets)")),
         }
@@ -265,9 +326,6 @@ impl Rule {
             explain.fee.as_ref().is_some_and(|fee| !matches!(fee.bound, Bound::Exact | Bound::AtMost));
         if is_open && !self.open_fees {
             return unmet("the transaction does not limit its fee (open_fees is not set)");
-        }
-        if self.fee_at_most.is_empty() {
-            return Ok(());
         }
         if explain.fee.is_none() {
             return unmet("nobody can tell its fee");
@@ -319,7 +377,7 @@ impl Rule {
 }
 
 /// How much of an asset is spent.
-fn amount_of(asset: &Named, spends: &[Spend]) -> u128 {
+fn amount_of(asset: &NamedAsset, spends: &[Spend]) -> u128 {
     let amounts = spends.iter().filter_map(|spend| asset.amount_at(&spend.place, spend.units));
     amounts.fold(0, u128::saturating_add)
 }

@@ -22,6 +22,7 @@ pub(super) const TARGET: Target = Target {
         "  - name: ",
         "    deny: true\n",
         "    raw: true\n",
+        "    data: true\n",
         "    wallets: [*]\n",
         "    hours: [{days: [mon-fri], from: \"08:00\", to: \"24:00\"}]\n",
         "    windows: [{at_most: 1 ETH, in: 24h}]\n",
@@ -35,7 +36,10 @@ pub(super) const TARGET: Target = Target {
 };
 
 fn seeds() -> Vec<Vec<u8>> {
-    vec![include_bytes!("../../../docs/examples/policy.yaml").to_vec()]
+    vec![
+        include_bytes!("../../../docs/examples/policy.yaml").to_vec(),
+        include_bytes!("../../../docs/examples/policy-simple.yaml").to_vec(),
+    ]
 }
 
 fn run(input: &[u8]) -> Outcome {

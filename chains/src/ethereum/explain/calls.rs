@@ -2,13 +2,7 @@
 
 use crate::ethereum::address::Address;
 use crate::ethereum::word::Word;
-
-/// The first four bytes of the hash of `transfer(address,uint256)`.
-const TRANSFER: [u8; 4] = [0xA9, 0x05, 0x9C, 0xBB];
-/// The same of `transferFrom(address,address,uint256)`.
-const TRANSFER_FROM: [u8; 4] = [0x23, 0xB8, 0x72, 0xDD];
-/// The same of `approve(address,uint256)`.
-const APPROVE: [u8; 4] = [0x09, 0x5E, 0xA7, 0xB3];
+use crate::names::{APPROVE, TOKEN_CALLS, TRANSFER, TRANSFER_FROM};
 
 /// What a token contract is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,7 +22,8 @@ impl TokenCall {
         if !rest.is_empty() {
             return None;
         }
-        match (*selector, words) {
+        let (name, _) = TOKEN_CALLS.iter().find(|(_, known)| known == selector)?;
+        match (*name, words) {
             (TRANSFER, [to, amount]) => {
                 Some(Self::Transfer { to: address(to)?, amount: Word::from(*amount) })
             }
@@ -60,18 +55,20 @@ mod tests {
 
     #[test]
     fn selectors_are_hashes_of_the_signatures() {
-        for (selector, signature) in [
-            (TRANSFER, "transfer(address,uint256)"),
-            (TRANSFER_FROM, "transferFrom(address,address,uint256)"),
-            (APPROVE, "approve(address,uint256)"),
-        ] {
-            assert_eq!(keccak(signature.as_bytes())[..4], selector, "{signature}");
+        let signatures = [
+            "transfer(address,uint256)",
+            "transferFrom(address,address,uint256)",
+            "approve(address,uint256)",
+        ];
+        for ((name, selector), signature) in TOKEN_CALLS.iter().zip(signatures) {
+            assert!(signature.starts_with(&format!("{name}(")), "{signature}");
+            assert_eq!(keccak(signature.as_bytes())[..4], *selector, "{signature}");
         }
     }
 
     #[test]
     fn a_call_is_known_to_the_last_byte_or_not_at_all() {
-        let mut data = [TRANSFER.as_slice(), &[0; 12], &[0x11; 20], &[0; 31], &[7]].concat();
+        let mut data = [TOKEN_CALLS[0].1.as_slice(), &[0; 12], &[0x11; 20], &[0; 31], &[7]].concat();
         let call = TokenCall::Transfer { to: Address([0x11; 20]), amount: Word::from(7) };
         assert_eq!(TokenCall::read(&data), Some(call));
         for length in 0..data.len() {

@@ -89,6 +89,28 @@ fn calls_of_token_contracts_are_decoded() {
 }
 
 #[test]
+fn tokens_of_the_signer_that_are_taken_by_the_other_call_are_told_from_those_that_are_given() {
+    let data = |call: &str, words: &[&str]| {
+        let words: String =
+            words.iter().map(|word| format!("{:0>64}", word.trim_start_matches("0x"))).collect();
+        format!("0x{call}{words}")
+    };
+    let explain = |data: String| {
+        let tx = serde_json::json!({
+            "type": 2, "chainId": 1, "nonce": 9, "to": TOKEN, "value": 0, "gasLimit": 70_000, "data": data,
+            "maxFeePerGas": "30000000000", "maxPriorityFeePerGas": "1000000000",
+        });
+        let prepared = chain("ethereum").prepare(tx.to_string().as_bytes(), &wallet().context());
+        prepared.unwrap().explain().transfers[0].clone()
+    };
+    let taken = explain(data("23b872dd", &[OWN, OTHER, "7"]));
+    assert_eq!((&taken.from, &taken.to), (&vec![account(OWN)], &account(OTHER)));
+    assert_eq!(taken.authority, Some(account(OWN)));
+    let given = explain(data("a9059cbb", &[OTHER, "7"]));
+    assert_eq!(given, quorate_chains::Transfer { authority: None, ..taken });
+}
+
+#[test]
 fn more_tokens_than_are_counted_are_opaque() {
     let explain = explain("token transfer of more than is counted");
     assert!(explain.transfers.is_empty());

@@ -2,7 +2,8 @@
 
 use quorate_policy::{Policy, PolicyError};
 
-const EXAMPLE: &str = include_str!("../../../../docs/examples/policy.yaml");
+use crate::decisions::{Asked, DOLLAR, EXAMPLE, allowed, denied};
+use crate::subjects::*;
 
 /// The example with one piece of text in place of another.
 #[track_caller]
@@ -11,8 +12,23 @@ fn with(old: &str, new: &str) -> Result<Policy, PolicyError> {
     Policy::read(EXAMPLE.replace(old, new).as_bytes())
 }
 
+/// The example of a policy that nodes serve as they are.
+const SIMPLE: &str = include_str!("../../../../docs/examples/policy-simple.yaml");
+
 #[test]
-fn the_example_is_read_and_named_by_the_hash_of_its_bytes() {
+fn the_examples_are_read_and_named_by_the_hash_of_their_bytes() {
+    let simple = Policy::read(SIMPLE.as_bytes()).unwrap();
+    assert_eq!(simple.rules().collect::<Vec<_>>(), ["to exchanges"]);
+    assert!(simple.longest_window().is_none() && !simple.asks_for_approvals());
+    let asked = Asked::default();
+    allowed(&asked.of(&simple, &Tx::on(ETHEREUM).coin(999 * MILLI_ETH, EXCHANGE)), "to exchanges");
+    allowed(&asked.of(&simple, &Tx::on(ETHEREUM).usdc(5000 * DOLLAR, OTHER_EXCHANGE)), "to exchanges");
+    denied(
+        &asked.of(&simple, &Tx::on(ETHEREUM).coin(1000 * MILLI_ETH, EXCHANGE)),
+        "1.001 ETH are more than 1 ETH",
+    );
+    denied(&asked.of(&simple, &Tx::on(ETHEREUM).usdc(1, STRANGER)), "is not among exchanges");
+
     let policy = Policy::read(EXAMPLE.as_bytes()).unwrap();
     assert_eq!(policy.version(), 1);
     let names: Vec<_> = policy.rules().collect();
@@ -170,6 +186,12 @@ fn what_does_not_go_together_is_refused() {
         ("    destinations: [sanctioned]", "    destinations: []", "a list is empty"),
         ("hours: [{days: [mon-fri], from: \"08:00\", to: \"18:00\"}]", "hours: []", "a list is empty"),
         ("functions: [\"0xa694fc3a\"]", "functions: [\"0xa694fc\"]", "a selector of Ethereum has 4 bytes"),
+        (
+            "functions: [\"0xa694fc3a\"]",
+            "functions: [\"0xa694fc3a00\"]",
+            "a selector of Ethereum has 4 bytes",
+        ),
+        ("    raw: true", "    raw: true\n    data: true", "of a digest nobody can tell"),
         (
             "    destinations: [sanctioned]",
             "    destinations: [santioned]",

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use quorate_chains::{
-    Account, Asset, Bound, Call, Explain, Fee, Lifetime, Opaque, Transfer, Units, Warning, WarningKind,
+    Account, Asset, Bound, Call, Explain, Fee, Lifetime, Opaque, Transfer, Units, Warning, WarningKind, names,
 };
 
 pub(crate) const ETHEREUM: &str = "eip155:1";
+pub(crate) const BITCOIN: &str = "bip122:000000000019d6689c085ae165831e93";
 pub(crate) const SOLANA: &str = "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp";
 pub(crate) const USDC: &str = "0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48";
 pub(crate) const USDC_ON_SOLANA: &str = "EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGGkZwyTDt1v";
@@ -60,8 +61,21 @@ impl Tx {
     }
 
     pub(crate) fn coin(self, units: u128, to: &str) -> Self {
-        let (symbol, decimals) = if self.0.chain == ETHEREUM { ("ETH", 18) } else { ("SOL", 9) };
+        let (symbol, decimals) = match self.0.chain.as_str() {
+            ETHEREUM => ("ETH", 18),
+            BITCOIN => ("BTC", 8),
+            _ => ("SOL", 9),
+        };
         self.give(Asset::Coin { symbol: symbol.to_owned(), decimals }, units, to)
+    }
+
+    /// Coins that somebody else pays, who signs as well.
+    pub(crate) fn coin_of_another(mut self, units: u128, to: &str) -> Self {
+        self = self.coin(units, to);
+        if let Some(transfer) = self.0.transfers.last_mut() {
+            transfer.from = vec![account(STRANGER, false)];
+        }
+        self
     }
 
     pub(crate) fn change(self, units: u128) -> Self {
@@ -73,11 +87,22 @@ impl Tx {
         self.give(Asset::Token { standard, mint: Some(token.to_owned()), decimals }, units, to)
     }
 
-    /// Tokens that the wallet takes from somebody else, who allowed it.
+    /// A token of Solana: moved by its program, on the word of the wallet.
+    pub(crate) fn spl(mut self, token: &str, decimals: Option<u8>, units: u128, to: &str) -> Self {
+        let (standard, mint) = (names::SPL_TOKEN.0.to_owned(), Some(token.to_owned()));
+        self = self.give(Asset::Token { standard, mint, decimals }, units, to);
+        if let Some(transfer) = self.0.transfers.last_mut() {
+            transfer.from = vec![account(SOLANA_EXCHANGE, false)];
+            transfer.authority = Some(account(WALLET, true));
+        }
+        self
+    }
+
+    /// Tokens that the wallet takes by `transferFrom`: from somebody else, who allowed it, or from itself.
     pub(crate) fn taken(mut self, token: &str, units: u128, from: &str, to: &str) -> Self {
         self = self.token(token, None, units, to);
         if let Some(transfer) = self.0.transfers.last_mut() {
-            transfer.from = vec![account(from, false)];
+            transfer.from = vec![account(from, from == WALLET)];
             transfer.authority = Some(account(WALLET, true));
         }
         self
@@ -99,6 +124,14 @@ impl Tx {
         let place = "data".to_owned();
         self.0.calls.push(Call { place, program: program.to_owned(), name: name.to_owned(), arguments });
         self
+    }
+
+    /// An output of Bitcoin that carries data, and destroys so many satoshis.
+    pub(crate) fn data(mut self, satoshis: u128) -> Self {
+        if satoshis > 0 {
+            self = self.coin(satoshis, "script:6a0101");
+        }
+        self.call(names::OP_RETURN, "data", &[("data", "0101")])
     }
 
     pub(crate) fn opaque(mut self, program: Option<&str>, data: &str) -> Self {

@@ -1,4 +1,4 @@
-//! A policy of ten thousand addresses gives the same answers.
+//! Lists of ten thousand addresses.
 
 use std::collections::BTreeSet;
 
