@@ -94,6 +94,11 @@ impl Authority {
         self.policy.as_ref().map(Policy::digest)
     }
 
+    /// Whether nodes could have signed what another one says was, or is about to be, signed at a time: without what was spent before.
+    pub(crate) fn could_allow(&self, verified: &Verified, job: &Job, at: SystemTime) -> bool {
+        self.judge(verified, job, at, &()).is_ok()
+    }
+
     /// For how many seconds what is spent counts at the most; none if the policy has no windows.
     pub(crate) fn horizon(&self) -> Option<u64> {
         self.policy.as_ref().and_then(Policy::longest_window)

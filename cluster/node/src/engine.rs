@@ -63,6 +63,7 @@ use places::Places;
 use quorate_identity::peers::Peers;
 use run::Inbox;
 use signatures::Signatures;
+use standing::Noted;
 use upkeep::Demand;
 
 /// Places for requests for which nobody waits, who therefore hold no connection: so many, or 16 MiB of bodies.
@@ -127,12 +128,12 @@ pub(crate) struct Engine {
     lingering: Mutex<Lingering>,
     early: Mutex<EarlyFrames>,
     /// Sessions that hear their members out about what was spent.
-    hearings: Mutex<HashMap<SessionId, mpsc::Sender<Hearing>>>,
+    hearings: Mutex<HashMap<SessionId, Hearing>>,
     doubts: Mutex<Doubts>,
     /// The head of the audit log that the others were told last, and who has countersigned it.
     countersigned: Mutex<Option<(SignedHead, BTreeMap<Identity, Countersignature>)>>,
-    /// When each peer's standing was last noted in the audit log.
-    noted: Mutex<HashMap<Identity, Instant>>,
+    /// When each peer's standing was last noted in the audit log, by what was noted.
+    noted: Mutex<HashMap<(Identity, Noted), Instant>>,
     /// Whether the store took a write, and when that was tried.
     pub(crate) probed: tokio::sync::Mutex<Option<(Instant, Option<String>)>>,
     keygens: Places,

@@ -14,7 +14,7 @@ use quorate_session::{Acceptance, Agreement, Envelope, Evidence, SessionId, Sign
 use quorate_sharing::PublicShares;
 
 use crate::cause::Order;
-use crate::spendings::{Key, Told};
+use crate::spendings::{Held, Told};
 use crate::standing::Standing;
 use crate::wallets::Census;
 
@@ -68,10 +68,11 @@ pub(crate) enum Frame {
     },
     /// Who knows this wallet?
     Seek(Sought),
-    /// Member to member of a session that all have accepted: what do you know to be reserved and spent?
-    AskSpendings(SessionId),
-    /// From a node that was put back to an older state, and has these alone: what do you know to be spent?
-    LearnSpendings { held: Vec<Key> },
+    /// Member to member of a session that all have accepted: what do you know to be reserved and spent? `run`: the one in which the
+    /// sender has said what it keeps.
+    AskSpendings { session: SessionId, run: [u8; 16] },
+    /// From a node that was put back to an older state: what do you know to be spent?
+    LearnSpendings { run: [u8; 16] },
     /// In answer, or outside of sessions: what the other is not known to have.
     Spendings {
         session: Option<SessionId>,
@@ -79,8 +80,8 @@ pub(crate) enum Frame {
         /// Whether this is all of it.
         complete: bool,
     },
-    /// The sender keeps these spendings. `anew`: and has nothing that it said before.
-    SpendingsHeld { keys: Vec<Key>, anew: bool },
+    /// The sender keeps these spendings, and others of which it has said so in this run of it.
+    SpendingsHeld { run: [u8; 16], held: Vec<Held> },
     /// Where the sender stands. `ask`: and what does the other remember of that?
     Standing { standing: Box<Standing>, ask: bool },
     /// In answer: what the sender remembers of where the other stood.
@@ -195,6 +196,8 @@ pub(crate) enum Reason {
     Replaced { session: SessionId },
     /// This member does not sign with another, for this reason.
     NotWith { node: Identity, why: String },
+    /// This member could not be sure of what was spent, on account of another node: try again, if need be with others.
+    Waits { on: Identity, why: String },
     /// This member signs under another policy, of this digest, or under none.
     OtherPolicy { digest: Option<[u8; 32]> },
 }
@@ -205,7 +208,7 @@ impl fmt::Display for Reason {
             Self::Refused { code, message } => write!(f, "{message} ({code})"),
             Self::Conflict => f.write_str("the request id was used for another request"),
             Self::Done(_) => f.write_str("the request has its result"),
-            Self::Busy(why) | Self::Unable(why) => f.write_str(why),
+            Self::Busy(why) | Self::Unable(why) | Self::Waits { why, .. } => f.write_str(why),
             Self::Lacking(ids) => write!(f, "{} of the presignatures are not here", ids.len()),
             Self::Replaced { .. } => {
                 f.write_str("has other auxiliary information or pairs of these nodes; let them be made anew")

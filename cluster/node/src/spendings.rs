@@ -13,6 +13,8 @@
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests;
 mod told;
 
 use std::cell::Cell;
@@ -27,14 +29,17 @@ use quorate_request::{ErrorBody, Verified, WalletId};
 use quorate_session::Wire;
 
 use crate::authority::CLOCK_SKEW;
-use crate::store::{Batch, Store, StoreError, Table};
-pub(crate) use told::{Recalled, Told};
+use crate::store::{Batch, Precondition, Store, StoreError, Table};
+use told::Peer;
+pub(crate) use told::{Held, MAX_REQUEST, Told};
 
 /// A request's fingerprint.
 pub(crate) type Key = [u8; 32];
 
 /// How much longer than its length a window reaches back, in seconds: clocks differ.
 const MARGIN: u64 = 2 * CLOCK_SKEW.as_secs();
+/// Rows that are forgotten at a time.
+const AT_ONCE: usize = 256;
 
 /// What a request spends, of that which some window counts.
 #[derive(Debug, Clone)]
@@ -60,6 +65,22 @@ impl Spending {
             between: (seconds(request.created() - skew), seconds(request.expires() + skew)),
         }
     }
+
+    /// A time at which others say that it was settled, as far as that can be.
+    fn clamped(&self, at: u64) -> u64 {
+        let (from, until) = self.between;
+        at.clamp(from, until.max(from))
+    }
+
+    /// Whether the client's request can be used no more: nobody has reason to hold it.
+    pub(crate) fn is_over(&self, now: SystemTime) -> bool {
+        self.between.1.saturating_add(MARGIN) < seconds(now)
+    }
+
+    /// Bytes of the client's request.
+    pub(crate) fn size(&self) -> usize {
+        self.request.len()
+    }
 }
 
 /// A spending in the store.
@@ -82,8 +103,10 @@ struct Entry {
     spending: Spending,
     /// How many promises and sessions hold it.
     reserved: usize,
-    /// When it was settled, in Unix seconds.
+    /// When it was settled, in Unix seconds: the last time, if several attempts came so far.
     settled: Option<u64>,
+    /// The latest of these times that is durable here.
+    kept: Option<u64>,
     /// Whether this node is the one of its signers that tells the others.
     speaks: bool,
 }
@@ -94,14 +117,14 @@ type Line = BTreeMap<(u64, Key), u128>;
 #[derive(Default)]
 struct State {
     entries: HashMap<Key, Entry>,
+    /// Those that somebody holds here, settled before or not.
+    reserved: HashSet<Key>,
     /// The settled ones, by what they spend, who, and when.
     lines: HashMap<Place, HashMap<WalletId, Line>>,
-    /// Those of them that each peer has.
-    known: HashMap<Identity, HashSet<Key>>,
-    /// When each peer was last told of those that it does not have.
-    told: HashMap<Identity, HashMap<Key, u64>>,
-    /// Those that were settled since the others were last told which are kept here.
-    fresh: Vec<Key>,
+    /// What each peer says that it has.
+    peers: HashMap<Identity, Peer>,
+    /// Those that were made durable since the others were last told which are kept here.
+    fresh: Vec<Held>,
 }
 
 /// All spendings that this node knows of.
@@ -110,8 +133,8 @@ pub(crate) struct Spendings {
     /// For how many seconds a spending counts at the most; none where no window counts anything.
     horizon: Option<u64>,
     state: Mutex<State>,
-    /// Whether some of what this node knew can't be read any more.
-    incomplete: bool,
+    /// Rows that can't be read any more.
+    unreadable: Vec<Vec<u8>>,
 }
 
 /// Why something may not be spent now.
@@ -145,7 +168,12 @@ impl Drop for Reserved {
         let mut state = self.spendings.lock();
         let Some(entry) = state.entries.get_mut(&self.key) else { return };
         entry.reserved = entry.reserved.saturating_sub(1);
-        if entry.reserved == 0 && entry.settled.is_none() {
+        if entry.reserved > 0 {
+            return;
+        }
+        let is_settled = entry.settled.is_some();
+        state.reserved.remove(&self.key);
+        if !is_settled {
             state.entries.remove(&self.key);
         }
     }
@@ -157,23 +185,23 @@ impl std::fmt::Debug for Reserved {
     }
 }
 
-/// What was spent before a request, as the policy asks.
+/// What was spent before a request, as the policy asks. What is reserved is about to be spent: it counts once, and now, also
+/// if it was settled before, in an attempt that no window reaches back to any more.
 struct Before<'a> {
     state: &'a State,
     /// The request itself, which is not counted.
     but: Key,
-    /// What others have reserved.
-    heard: &'a [Spending],
-    with_reserved: bool,
+    /// What is reserved, here and by others; nothing, to see whether that is in the way.
+    reserved: BTreeMap<Key, &'a Spending>,
     asked: Cell<bool>,
 }
 
-impl Before<'_> {
-    fn reserved(&self) -> impl Iterator<Item = &Spending> {
-        let own = self.state.entries.values().filter(|entry| entry.settled.is_none());
-        let heard = self.heard.iter().filter(|heard| !self.state.entries.contains_key(&heard.key));
-        let all = own.map(|entry| &entry.spending).chain(heard);
-        all.filter(|spending| self.with_reserved && spending.key != self.but)
+impl<'a> Before<'a> {
+    fn new(state: &'a State, but: Key, heard: &'a [Spending], with_reserved: bool) -> Self {
+        let own = state.reserved.iter().filter_map(|key| state.entries.get(key)).map(|entry| &entry.spending);
+        let all = heard.iter().chain(own).filter(|spending| with_reserved && spending.key != but);
+        let reserved = all.map(|spending| (spending.key, spending)).collect();
+        Self { state, but, reserved, asked: Cell::default() }
     }
 }
 
@@ -185,10 +213,11 @@ impl SpendingBefore for Before<'_> {
         let settled = lines
             .filter(|(wallet, _)| wallets(wallet))
             .flat_map(|(_, line)| line.range((since, [0; 32])..))
-            .filter(|((_, key), _)| *key != self.but)
+            .filter(|((_, key), _)| *key != self.but && !self.reserved.contains_key(key))
             .map(|(_, units)| *units);
         let reserved = self
-            .reserved()
+            .reserved
+            .values()
             .filter(|spending| wallets(&spending.wallet))
             .flat_map(|spending| &spending.spends)
             .filter(|spend| spend.place == *place)
@@ -205,25 +234,28 @@ impl Spendings {
     pub(crate) fn load(store: Arc<Store>, horizon: Option<u64>) -> Result<Self, StoreError> {
         let horizon = horizon.map(|seconds| seconds.saturating_add(2 * MARGIN));
         let mut state = State::default();
-        let mut incomplete = false;
+        let mut unreadable = Vec::new();
         if horizon.is_some() {
             let scan = store.scan(Table::Spendings, "")?;
-            for name in scan.damaged {
-                tracing::error!(%name, "what was spent can't be read");
-                incomplete = true;
-            }
-            for (key, record) in scan.records {
-                match Key::try_from(key.as_slice()).ok().and_then(|key| restored(key, record.value.expose()))
-                {
-                    Some((spending, at)) => state.settle(spending, at, false),
-                    None => {
-                        tracing::error!(key = hex::encode(&key), "what was spent can't be understood");
-                        incomplete = true;
+            unreadable.extend(scan.damaged.into_iter().map(|name| name.key));
+            for (row, record) in scan.records {
+                match Key::try_from(row.as_slice()).ok().zip(read(record.value.expose())) {
+                    Some((key, (spending, at))) => {
+                        state.settle(Spending { key, ..spending }, at, false);
+                        state.kept(&[(key, at)]);
                     }
+                    None => unreadable.push(row),
                 }
             }
+            state.fresh.clear();
         }
-        Ok(Self { store, horizon, state: Mutex::new(state), incomplete })
+        for row in &unreadable {
+            tracing::error!(
+                row = hex::encode(row),
+                "what was spent can't be read: it is learned from the others"
+            );
+        }
+        Ok(Self { store, horizon, state: Mutex::new(state), unreadable })
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -235,9 +267,23 @@ impl Spendings {
         self.horizon.is_some()
     }
 
+    /// For how many seconds a spending counts at the most.
+    pub(crate) fn horizon(&self) -> u64 {
+        self.horizon.unwrap_or_default()
+    }
+
     /// Whether this node has lost some of what it knew: it can't tell then what may be spent.
     pub(crate) fn is_incomplete(&self) -> bool {
-        self.incomplete
+        !self.unreadable.is_empty()
+    }
+
+    /// Removes what can't be read, once it is durable that it has to be learned anew.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn remove_unreadable(&self) -> Result<(), StoreError> {
+        let delete = |batch: Batch, row: &Vec<u8>| batch.delete(Table::Spendings, row);
+        self.store.commit(self.unreadable.iter().fold(Batch::new(), delete)).await
     }
 
     /// Judges what would be spent. `heard`: what others have reserved.
@@ -268,32 +314,33 @@ impl Spendings {
         let Weighed { rule, limited } = state.weigh(key, &[], judge)?;
         let entry = state.entered(spending);
         entry.reserved = entry.reserved.saturating_add(1);
+        state.reserved.insert(key);
         drop(state);
         Ok((rule, Reserved { spendings: Arc::clone(self), key, limited }))
     }
 
     /// Adds to a batch that a reserved spending is settled now. Gives the time for [`Spendings::settled`].
-    ///
-    /// # Errors
-    /// It is too large for a record.
-    pub(crate) fn settling(&self, batch: Batch, reserved: &Reserved) -> Result<(Batch, u64), String> {
+    pub(crate) fn settling(&self, batch: Batch, reserved: &Reserved) -> (Batch, u64) {
         let state = self.lock();
-        let entry = state.entries.get(&reserved.key).ok_or("nothing is reserved")?;
-        let at = seconds(SystemTime::now());
-        Ok((written(batch, &entry.spending, at)?, at))
+        let now = seconds(SystemTime::now());
+        // It is there for as long as it is reserved.
+        match state.entries.get(&reserved.key) {
+            None => (batch, now),
+            Some(entry) => {
+                let at = now.max(entry.settled.unwrap_or_default());
+                (written(batch, &entry.spending, at), at)
+            }
+        }
     }
 
-    /// The batch is durable. `signers`: who else has it, as it signed, too. `speaks`: whether this node tells the others.
-    pub(crate) fn settled(&self, reserved: &Reserved, at: u64, signers: &[Identity], speaks: bool) {
+    /// The batch is durable. `speaks`: whether this node is the one of the signers that tells the others.
+    pub(crate) fn settled(&self, reserved: &Reserved, at: u64, speaks: bool) {
         let mut state = self.lock();
         let Some(spending) = state.entries.get(&reserved.key).map(|entry| entry.spending.clone()) else {
             return;
         };
         state.settle(spending, at, speaks);
-        state.fresh.push(reserved.key);
-        for signer in signers {
-            state.known.entry(*signer).or_default().insert(reserved.key);
-        }
+        state.kept(&[(reserved.key, at)]);
     }
 
     /// Forgets what no window reaches back to.
@@ -303,21 +350,22 @@ impl Spendings {
     pub(crate) async fn forget(&self, now: SystemTime) -> Result<usize, StoreError> {
         let Some(horizon) = self.horizon else { return Ok(0) };
         let before = seconds(now).saturating_sub(horizon);
-        let over: Vec<Key> = {
-            let state = self.lock();
-            let over = state
-                .entries
-                .iter()
-                .filter(|(_, entry)| entry.reserved == 0 && entry.settled.is_some_and(|at| at < before));
-            over.map(|(key, _)| *key).collect()
-        };
-        for some in over.chunks(256) {
-            let batch = some.iter().fold(Batch::new(), |batch, key| batch.delete(Table::Spendings, key));
-            self.store.commit_soon(batch).await?;
-            let mut state = self.lock();
-            some.iter().for_each(|key| state.forget(key));
+        let mut count = 0_usize;
+        loop {
+            // Out of memory first: what is reserved from now on is another entry, and writes another row.
+            let rows = self.lock().take_over(before);
+            if rows.is_empty() {
+                return Ok(count);
+            }
+            for (key, row) in rows {
+                let unchanged = Precondition::Equals(Secret::new(row));
+                let batch = Batch::new().require(Table::Spendings, key, unchanged);
+                match self.store.commit_soon(batch.delete(Table::Spendings, key)).await {
+                    Ok(()) | Err(StoreError::Precondition { .. }) => count = count.saturating_add(1),
+                    Err(error) => return Err(error),
+                }
+            }
         }
-        Ok(over.len())
     }
 
     /// How many are known.
@@ -333,12 +381,12 @@ impl State {
         heard: &[Spending],
         judge: impl Fn(&dyn SpendingBefore) -> Result<Option<String>, ErrorBody>,
     ) -> Result<Weighed, Unaffordable> {
-        let before =
-            |with_reserved| Before { state: self, but: key, heard, with_reserved, asked: Cell::default() };
-        let all = before(true);
+        let all = Before::new(self, key, heard, true);
         match judge(&all) {
             Ok(rule) => Ok(Weighed { rule, limited: all.asked.get() }),
-            Err(error) if all.asked.get() && judge(&before(false)).is_ok() => Err(Unaffordable::Held(error)),
+            Err(error) if all.asked.get() && judge(&Before::new(self, key, heard, false)).is_ok() => {
+                Err(Unaffordable::Held(error))
+            }
             Err(error) => Err(Unaffordable::Denied(error)),
         }
     }
@@ -347,10 +395,9 @@ impl State {
     fn settle(&mut self, spending: Spending, at: u64, speaks: bool) {
         let key = spending.key;
         let entry = self.entered(spending);
-        let (from, until) = entry.spending.between;
         entry.speaks |= speaks;
         let before = entry.settled;
-        let at = at.clamp(from, until.max(from)).max(before.unwrap_or_default());
+        let at = at.max(before.unwrap_or_default());
         entry.settled = Some(at);
         let spending = entry.spending.clone();
         for spend in spending.spends {
@@ -362,9 +409,18 @@ impl State {
         }
     }
 
+    /// These are durable.
+    fn kept(&mut self, held: &[Held]) {
+        for (key, at) in held {
+            if let Some(entry) = self.entries.get_mut(key) {
+                entry.kept = entry.kept.max(Some(*at));
+                self.fresh.push((*key, *at));
+            }
+        }
+    }
+
     /// The entry of a spending. What the client has signed last stands in it, as that can be used for longest.
     fn entered(&mut self, spending: Spending) -> &mut Entry {
-        let new = |spending| Entry { spending, reserved: 0, settled: None, speaks: false };
         match self.entries.entry(spending.key) {
             hash_map::Entry::Occupied(entry) => {
                 let entry = entry.into_mut();
@@ -374,8 +430,22 @@ impl State {
                 }
                 entry
             }
-            hash_map::Entry::Vacant(entry) => entry.insert(new(spending)),
+            hash_map::Entry::Vacant(entry) => {
+                entry.insert(Entry { spending, reserved: 0, settled: None, kept: None, speaks: false })
+            }
         }
+    }
+
+    /// Takes some out that were settled before a time, with their rows.
+    fn take_over(&mut self, before: u64) -> Vec<(Key, Vec<u8>)> {
+        let is_over = |entry: &Entry| entry.reserved == 0 && entry.settled.is_some_and(|at| at < before);
+        let over = self.entries.iter().filter(|(_, entry)| is_over(entry)).take(AT_ONCE);
+        let rows: Vec<_> =
+            over.map(|(key, entry)| (*key, row(&entry.spending, entry.kept.unwrap_or_default()))).collect();
+        for (key, _) in &rows {
+            self.forget(key);
+        }
+        rows
     }
 
     fn forget(&mut self, key: &Key) {
@@ -390,34 +460,36 @@ impl State {
                 }
             }
         }
-        self.known.values_mut().for_each(|keys| _ = keys.remove(key));
-        self.told.values_mut().for_each(|keys| _ = keys.remove(key));
+        self.peers.values_mut().for_each(|peer| peer.forget(key));
     }
 }
 
 /// Adds a settled spending to a batch.
-fn written(batch: Batch, spending: &Spending, at: u64) -> Result<Batch, String> {
+fn written(batch: Batch, spending: &Spending, at: u64) -> Batch {
+    batch.put(Table::Spendings, spending.key, 0, Secret::new(row(spending, at)))
+}
+
+/// A settled spending as the store has it. It fits a row: requests that windows count are short.
+fn row(spending: &Spending, at: u64) -> Vec<u8> {
     let spends = spending.spends.iter();
+    let spends = spends.map(|spend| (spend.place.chain.clone(), spend.place.token.clone(), spend.units));
     let row = Row {
         wallet: spending.wallet.as_str().to_owned(),
-        spends: spends
-            .map(|spend| (spend.place.chain.clone(), spend.place.token.clone(), spend.units))
-            .collect(),
+        spends: spends.collect(),
         request: spending.request.to_vec(),
         between: spending.between,
         at,
     };
-    let bytes = row.to_wire().map_err(|error| error.to_string())?;
-    Ok(batch.put(Table::Spendings, spending.key, 0, Secret::new(bytes)))
+    row.to_wire().unwrap_or_default()
 }
 
-/// The settled spending that a row says.
-fn restored(key: Key, row: &[u8]) -> Option<(Spending, u64)> {
+/// The settled spending that a row says, under no key yet, and when that was.
+fn read(row: &[u8]) -> Option<(Spending, u64)> {
     let Row { wallet, spends, request, between, at } = Row::from_wire(row).ok()?;
     let spends =
         spends.into_iter().map(|(chain, token, units)| Spend { place: Place { chain, token }, units });
     let (wallet, spends) = (wallet.parse().ok()?, spends.collect());
-    Some((Spending { key, wallet, spends, request: request.into(), between }, at))
+    Some((Spending { key: [0; 32], wallet, spends, request: request.into(), between }, at))
 }
 
 /// Unix seconds.

@@ -12,7 +12,7 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use quorate_audit::{NotObserved, Observed, Scope, SignedHead, Witness};
@@ -24,8 +24,10 @@ use rand_core::{CryptoRng, RngCore};
 use crate::authority::CLOCK_SKEW;
 use crate::store::{Batch, Store, StoreError, Table};
 
+/// How long a life lasts at the least.
+const LIFE: Duration = Duration::from_secs(30);
 /// Where the node's own life is kept.
-const LIFE: &str = "life";
+const LIFE_ROW: &str = "life";
 
 /// How far a node has come, by its own signed word.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
@@ -119,6 +121,10 @@ struct State {
     known: BTreeMap<Identity, Standing>,
     /// Peers that have shown since the start of this run what they remember of this node.
     confirmed: BTreeSet<Identity>,
+    /// The run of each peer before the one that is known.
+    previous: BTreeMap<Identity, [u8; 16]>,
+    /// When this life began, if it did in this run.
+    since: Option<Instant>,
 }
 
 /// What a peer's standing is, beside the one that was known.
@@ -174,7 +180,7 @@ impl Standings {
                 _ => tracing::warn!("what was known of a peer makes no sense"),
             }
         }
-        let life = match store.get(Table::Meta, LIFE) {
+        let life = match store.get(Table::Meta, LIFE_ROW) {
             Ok(None) => Life::default(),
             Ok(Some(record)) => Life::from_wire(record.value.expose()).unwrap_or_else(|_| Life::after(0)),
             // What it has lost it can't tell.
@@ -185,7 +191,14 @@ impl Standings {
         let mut run = [0; 16];
         rng.fill_bytes(&mut run);
         let began = (store.sequence(), head.head.seq);
-        let state = Mutex::new(State { life, witness, known, confirmed: BTreeSet::new() });
+        let state = Mutex::new(State {
+            life,
+            witness,
+            known,
+            confirmed: BTreeSet::new(),
+            previous: BTreeMap::new(),
+            since: None,
+        });
         Ok(Self { store, me, scope, run, began, state })
     }
 
@@ -229,6 +242,11 @@ impl Standings {
         if seen.life < known.life {
             return behind("it does not know that it was put back once");
         }
+        if state.previous.get(peer) == Some(&seen.run)
+            || (seen.run == known.run && seen.sequence < known.sequence)
+        {
+            return Ok(Seen::Late);
+        }
         let (store, log) = seen.began;
         if seen.run != known.run && (store < known.sequence || log < known.head.head.seq) {
             return behind("it was started on an older copy of its files");
@@ -239,10 +257,11 @@ impl Standings {
             Ok(Observed::Late { .. }) => Ok(Seen::Late),
             Ok(Observed::Older { .. }) => behind("its audit log was cut, or an older copy was put back"),
             Ok(Observed::Fork(_)) => behind("it has written two histories into its audit log"),
-            Ok(Observed::New | Observed::Same) if seen.sequence < known.sequence => {
-                behind("an older copy of its store was put back")
-            }
+
             Ok(Observed::New | Observed::Same) => {
+                if seen.run != known.run {
+                    state.previous.insert(*peer, known.run);
+                }
                 state.known.insert(*peer, seen.clone());
                 Ok(Seen::Further)
             }
@@ -279,6 +298,11 @@ impl Standings {
             let ahead = mine.sequence > store || mine.head.head.seq > log;
             let lost = mine.life > state.life.number || (mine.life == state.life.number && ahead);
             if !of_this_run && lost {
+                // One that runs twice would have one life after another.
+                if state.since.is_some_and(|since| since.elapsed() < LIFE) {
+                    return Err("this node has just begun another life");
+                }
+                state.since = Some(Instant::now());
                 state.life = Life::after(mine.life);
                 state.confirmed.insert(peer);
                 return Ok(Some(mine.clone()));
@@ -296,13 +320,20 @@ impl Standings {
         let life = self.lock().life.to_wire();
         // A hundred nodes have four kilobytes.
         let Ok(bytes) = life else { return Ok(()) };
-        self.store.commit(Batch::new().put(Table::Meta, LIFE, 0, Secret::new(bytes))).await
+        self.store.commit(Batch::new().put(Table::Meta, LIFE_ROW, 0, Secret::new(bytes))).await
     }
 
-    /// Whether this node was put back, and has not learned from all others since.
-    pub(crate) fn is_restored(&self, others: usize) -> bool {
+    /// Whether this node was put back, and has not learned from all others since: until nothing that it has lost counts any more, which
+    /// is after so many seconds.
+    pub(crate) fn is_restored(&self, others: usize, horizon: u64) -> bool {
         let state = self.lock();
-        state.life.number > 0 && state.life.learned.len() < others
+        let forgotten = UNIX_EPOCH + Duration::from_millis(state.life.began) + Duration::from_secs(horizon);
+        state.life.number > 0 && state.life.learned.len() < others && SystemTime::now() < forgotten
+    }
+
+    /// The name of this run of the node.
+    pub(crate) const fn run(&self) -> &[u8; 16] {
+        &self.run
     }
 
     /// How often this node has found itself put back.

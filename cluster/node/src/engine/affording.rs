@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use quorate_keys::Identity;
 use quorate_policy::SpendingBefore;
@@ -21,29 +21,36 @@ use super::run::Part;
 use super::{Engine, lock};
 use crate::frame::{Frame, Reason};
 use crate::job::{Job, SignJob, sought};
-use crate::spendings::{Key, Recalled, Reserved, Spending, Told, Unaffordable};
+use crate::spendings::{Held, Key, MAX_REQUEST, Reserved, Spending, Told, Unaffordable};
 
 /// How often a member is asked again that has not told what it knows.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 /// How often nodes tell each other what was spent, outside of sessions.
 const TELL_EVERY: Duration = Duration::from_secs(1);
-/// Keys in one frame.
-const KEYS: usize = 8192;
+/// Spendings that one frame says are kept.
+const HELD: usize = 8192;
 
-/// What a member told, and whether that is all.
-pub(super) type Hearing = (Identity, Vec<Told>, bool);
+/// Where the answers of a session's members go, until it has heard each of them once.
+pub(super) struct Hearing {
+    awaited: BTreeSet<Identity>,
+    answers: mpsc::Sender<(Identity, Vec<Told>, bool)>,
+}
 
-/// Where the answers of a session's members go, until it has heard them.
+/// A session's place among those that listen.
 struct Listening<'a> {
     engine: &'a Engine,
     session: SessionId,
 }
 
 impl<'a> Listening<'a> {
-    fn new(engine: &'a Engine, session: SessionId, members: usize) -> (Self, mpsc::Receiver<Hearing>) {
-        let (sender, answers) = mpsc::channel(members.saturating_mul(4).max(1));
-        lock(&engine.hearings).insert(session, sender);
-        (Self { engine, session }, answers)
+    fn new(
+        engine: &'a Engine,
+        session: SessionId,
+        awaited: BTreeSet<Identity>,
+    ) -> (Self, mpsc::Receiver<(Identity, Vec<Told>, bool)>) {
+        let (answers, heard) = mpsc::channel(awaited.len().max(1));
+        lock(&engine.hearings).insert(session, Hearing { awaited, answers });
+        (Self { engine, session }, heard)
     }
 }
 
@@ -51,6 +58,13 @@ impl Drop for Listening<'_> {
     fn drop(&mut self) {
         lock(&self.engine.hearings).remove(&self.session);
     }
+}
+
+/// What another node has told, as far as a client has signed it and nodes could have.
+#[derive(Default)]
+struct Believed {
+    reserved: Vec<Spending>,
+    settled: Vec<(Spending, u64)>,
 }
 
 impl Engine {
@@ -91,6 +105,11 @@ impl Engine {
             Some((sign, counted)) => {
                 self.check_overlap(sign, counted.with_others)?;
                 let spending = Spending::new(verified, sign.wallet.id.clone(), counted.spends);
+                if spending.size() > MAX_REQUEST {
+                    let message =
+                        format!("windows count it, and its request has more than {MAX_REQUEST} bytes");
+                    return Err(refused(ErrorCode::PolicyDenied.as_str(), message));
+                }
                 let (rule, reserved) = self.spendings.reserve(spending, judge).map_err(unaffordable)?;
                 if reserved.limited {
                     let members = members.members().iter().map(|member| member.identity);
@@ -136,18 +155,17 @@ impl Engine {
         let members = part.context.committee().members().iter().map(|member| member.identity);
         let mut awaited: BTreeSet<Identity> = members.filter(|member| *member != self.me).collect();
         let session = part.session();
-        let (_listening, mut answers) = Listening::new(self, session, awaited.len());
+        let ask = Frame::AskSpendings { session, run: *self.standings.run() };
+        let (_listening, mut answers) = Listening::new(self, session, awaited.clone());
         // Before the round is over, so that it is known what a member has not done.
         let patience = self.config.round_timeout.mul_f64(0.75);
         let (mut ask_at, deadline) = (Instant::now(), Instant::now() + patience);
-        // Each spending once, whoever told it.
-        let mut heard: BTreeMap<Key, Spending> = BTreeMap::new();
+        // What others have reserved, and one that says so.
+        let mut heard: BTreeMap<Key, (Spending, Identity)> = BTreeMap::new();
         while let Some(waiting) = awaited.first().copied() {
             tokio::select! {
                 () = sleep_until(ask_at) => {
-                    for member in &awaited {
-                        self.send(member, &Frame::AskSpendings(session));
-                    }
+                    awaited.iter().for_each(|member| self.send(member, &ask));
                     ask_at = Instant::now() + ASK_AGAIN;
                 }
                 () = sleep_until(deadline) => {
@@ -155,47 +173,54 @@ impl Engine {
                     return Err(Reason::NotWith { node: waiting, why });
                 }
                 Some((from, told, complete)) = answers.recv() => {
-                    if !awaited.contains(&from) {
-                        continue;
-                    }
                     if !complete {
-                        let name = self.name(&from);
-                        return Err(Reason::Busy(format!("node {name} is still telling what was spent")));
+                        let why = format!("{} has more to tell of what was spent", self.name(&from));
+                        return Err(Reason::Waits { on: from, why });
                     }
-                    let (reserved, settled) = self.believe(from, told).await?;
+                    let Believed { reserved, settled } = self.believe(from, told).await?;
                     // It is durable elsewhere: nobody waits for that here.
                     let spendings = Arc::clone(&self.spendings);
                     tokio::spawn(async move { spendings.keep(&settled).await });
-                    heard.extend(reserved.into_iter().map(|spending| (spending.key, spending)));
+                    heard.extend(reserved.into_iter().map(|spending| (spending.key, (spending, from))));
                     awaited.remove(&from);
                 }
             }
         }
-        let heard: Vec<_> = heard.into_values().collect();
+        let reserved: Vec<_> = heard.values().map(|(spending, _)| spending.clone()).collect();
         let judge = |before: &dyn SpendingBefore| {
             self.authority.judge(verified, &part.job, SystemTime::now(), before)
         };
-        self.spendings.weigh(key, &heard, judge).map(|weighed| weighed.rule).map_err(unaffordable)
+        match self.spendings.weigh(key, &reserved, judge) {
+            Ok(weighed) => Ok(weighed.rule),
+            // What others say that they hold is in the way, and nothing that is held here.
+            Err(Unaffordable::Held(error)) if self.spendings.weigh(key, &[], judge).is_ok() => {
+                let on = heard.values().map(|(_, by)| *by).next().unwrap_or(self.me);
+                let why =
+                    format!("{}; {} holds some of it for requests under way", error.message, self.name(&on));
+                Err(Reason::Waits { on, why })
+            }
+            Err(why) => Err(unaffordable(why)),
+        }
     }
 
-    /// Takes what another node has told: counts what is settled, and gives what is reserved and what is to be kept. What no
-    /// client has signed is left out.
+    /// Takes what another node has told, and counts what is settled. What no client has signed, or no node could have signed, is
+    /// left out.
     ///
     /// # Errors
     /// It is about a wallet of which this node can't learn.
-    async fn believe(
-        &self,
-        from: Identity,
-        told: Vec<Told>,
-    ) -> Result<(Vec<Spending>, Vec<(Spending, u64)>), Reason> {
-        let (mut settled, mut reserved) = (Vec::new(), Vec::new());
+    async fn believe(&self, from: Identity, told: Vec<Told>) -> Result<Believed, Reason> {
+        let mut believed = Believed::default();
         for told in told {
             match self.read_told(&told).await {
                 Ok(None) => {}
-                Ok(Some(spending)) => match told.settled {
-                    Some(at) => settled.push((spending, at)),
-                    None => reserved.push(spending),
-                },
+                Ok(Some(spending)) => {
+                    if let Some(at) = told.settled {
+                        believed.settled.push((spending.clone(), at));
+                    }
+                    if told.reserved && !spending.is_over(SystemTime::now()) {
+                        believed.reserved.push(spending);
+                    }
+                }
                 Err(NotRead::UnknownWallet) => {
                     let why = "which has told of a wallet that it does not show".into();
                     return Err(Reason::NotWith { node: from, why });
@@ -205,18 +230,16 @@ impl Engine {
                 }
             }
         }
-        self.spendings.count_settled(&mut settled);
-        Ok((reserved, settled))
+        self.spendings.count_settled(&mut believed.settled);
+        Ok(believed)
     }
 
-    /// Makes out what a request spends of which another node has told; none if that is known here, or nothing that counts.
+    /// Makes out what a request spends of which another node has told; none if nothing that counts.
     async fn read_told(&self, told: &Told) -> Result<Option<Spending>, NotRead> {
         let faulty = |error: &dyn std::fmt::Display| NotRead::Faulty(error.to_string());
         let request = SignedRequest::decode(&told.request).map_err(|error| faulty(&error))?;
-        match self.spendings.recall(&request.fingerprint(), told.settled) {
-            Recalled::Unknown => {}
-            Recalled::Counted => return Ok(None),
-            Recalled::Reserved(spending) => return Ok(Some(spending)),
+        if let Some(spending) = self.spendings.recall(&request.fingerprint(), told.settled) {
+            return Ok(Some(spending));
         }
         let verified =
             self.authority.verify_past(&request, &Operation::Sign).map_err(|error| faulty(&error))?;
@@ -234,6 +257,10 @@ impl Engine {
             ErrorCode::UnknownWallet => NotRead::UnknownWallet,
             _ => NotRead::Faulty(error.message),
         })?;
+        let at = told.settled.map_or_else(SystemTime::now, |at| UNIX_EPOCH + Duration::from_secs(at));
+        if !self.authority.could_allow(&verified, &job, at) {
+            return Err(NotRead::Faulty("the policy would have denied it".into()));
+        }
         let Job::Sign(job) = job else { return Ok(None) };
         let counted = self.authority.counted(&job);
         if counted.spends.is_empty() {
@@ -243,8 +270,8 @@ impl Engine {
     }
 
     /// Tells another node what this one knows to be reserved and spent.
-    pub(super) fn asked_spendings(&self, from: &Identity, session: Option<SessionId>) {
-        let (told, complete) = self.spendings.unknown_to(from);
+    pub(super) fn asked_spendings(&self, from: &Identity, session: Option<SessionId>, run: &[u8; 16]) {
+        let (told, complete) = self.spendings.unknown_to(from, run);
         self.send(from, &Frame::Spendings { session, told, complete });
     }
 
@@ -261,7 +288,7 @@ impl Engine {
         }
         let Some(session) = session else {
             let is_kept = match self.believe(from, told).await {
-                Ok((_, settled)) => self.spendings.keep(&settled).await,
+                Ok(believed) => self.spendings.keep(&believed.settled).await,
                 Err(reason) => {
                     tracing::warn!(peer = %self.name(&from), "could not take what was spent: {reason}");
                     false
@@ -272,10 +299,11 @@ impl Engine {
             }
             return;
         };
-        let listening = lock(&self.hearings).get(&session).cloned();
-        if let Some(listening) = listening {
-            // A full queue belongs to a member that answers more often than it is asked.
-            listening.try_send((from, told, complete)).ok();
+        let mut hearings = lock(&self.hearings);
+        if let Some(hearing) = hearings.get_mut(&session)
+            && hearing.awaited.remove(&from)
+        {
+            hearing.answers.try_send((from, told, complete)).ok();
         }
     }
 
@@ -292,9 +320,10 @@ impl Engine {
                 self.reachable().into_iter().filter(|node| *node != self.me).collect();
             let fresh = self.spendings.newly_kept();
             for peer in &reachable {
-                let first = !greeted.contains(peer);
-                let keys = if first { self.spendings.held() } else { fresh.clone() };
-                self.tell_held(peer, &keys, first);
+                match greeted.contains(peer) {
+                    true => self.tell_held(peer, &fresh),
+                    false => self.tell_held(peer, &self.spendings.held()),
+                }
                 let told = self.spendings.due_for(peer, SystemTime::now());
                 if !told.is_empty() {
                     self.send(peer, &Frame::Spendings { session: None, told, complete: false });
@@ -308,14 +337,10 @@ impl Engine {
         }
     }
 
-    /// `first`: the peer has just connected, and may have lost what it knew of this node.
-    fn tell_held(&self, peer: &Identity, keys: &[Key], first: bool) {
-        if first && keys.is_empty() {
-            self.send(peer, &Frame::SpendingsHeld { keys: Vec::new(), anew: true });
-        }
-        for (place, keys) in keys.chunks(KEYS).enumerate() {
-            let anew = first && place == 0;
-            self.send(peer, &Frame::SpendingsHeld { keys: keys.to_vec(), anew });
+    /// Tells a peer what is kept here.
+    pub(super) fn tell_held(&self, peer: &Identity, held: &[Held]) {
+        for held in held.chunks(HELD) {
+            self.send(peer, &Frame::SpendingsHeld { run: *self.standings.run(), held: held.to_vec() });
         }
     }
 }
@@ -330,7 +355,7 @@ fn unaffordable(why: Unaffordable) -> Reason {
     match why {
         Unaffordable::Denied(error) => refused(error.code.as_str(), error.message),
         Unaffordable::Held(error) => {
-            Reason::Busy(format!("{}; some of it is held by requests under way", error.message))
+            Reason::Busy(format!("{}; some of it is held for requests under way", error.message))
         }
     }
 }

@@ -76,6 +76,8 @@ pub(super) enum Attempted {
     Busy(Identity, String),
     /// One of these does not sign with the other.
     Apart([Identity; 2], String),
+    /// One of these could not be sure of what was spent, on account of the other.
+    Waits([Identity; 2], String),
     /// A member can't go on with what it had begun, and is not to blame.
     SteppedBack(Identity, String),
     /// It may work the next time.
@@ -123,7 +125,7 @@ impl Attempted {
             Self::Absent(..) => "absent",
             Self::Doubtful(..) => "doubtful",
             Self::Cheated(..) => "cheated",
-            Self::Busy(..) | Self::Apart(..) => "busy",
+            Self::Busy(..) | Self::Apart(..) | Self::Waits(..) => "busy",
             Self::Again(_) => "failed",
             Self::Unresolved(_) => "unresolved",
             Self::SteppedBack(..) => "stepped_back",
@@ -412,6 +414,9 @@ impl Engine {
                 let (name, other) = (self.name(&from), self.name(&node));
                 let why = format!("node {name} does not sign with {other}, {why}");
                 Attempted::Apart([from, node], why)
+            }
+            Reason::Waits { on, why } => {
+                Attempted::Waits([from, on], format!("node {}: {why}", self.name(&from)))
             }
             Reason::Unable(why) => Attempted::Absent(BTreeSet::from([from]), why),
             Reason::Lacking(ids) => {

@@ -110,15 +110,12 @@ impl Engine {
             Frame::Presigned { proposal, publics } => {
                 self.answer_by_digest(from, proposal, Answer::Presigned(publics));
             }
-            Frame::AskSpendings(session) => self.asked_spendings(&from, Some(session)),
-            Frame::LearnSpendings { held } => {
-                self.spendings.held_by(from, &held, true);
-                self.asked_spendings(&from, None);
-            }
+            Frame::AskSpendings { session, run } => self.asked_spendings(&from, Some(session), &run),
+            Frame::LearnSpendings { run } => self.asked_spendings(&from, None, &run),
             Frame::Spendings { session, told, complete } => {
                 self.told_spendings(from, session, told, complete).await;
             }
-            Frame::SpendingsHeld { keys, anew } => self.spendings.held_by(from, &keys, anew),
+            Frame::SpendingsHeld { run, held } => self.spendings.held_by(from, run, &held),
             Frame::Standing { standing, ask } => self.stands(from, *standing, ask).await,
             Frame::Remembered(standing) => self.remembered(from, standing.map(|standing| *standing)).await,
             Frame::Countersigned { seq, countersignature } => self.countersigned(from, seq, countersignature),

@@ -229,8 +229,8 @@ impl Engine {
                 Attempted::Apart(_, why) if job.candidates(&self.peers).1 => {
                     return Err(ErrorBody::new(ErrorCode::NotEnoughSigners, why));
                 }
-                // Others are chosen.
-                Attempted::Apart(nodes, why) => {
+                // Others are chosen, or the same again.
+                Attempted::Waits(nodes, why) | Attempted::Apart(nodes, why) => {
                     trouble.last = why;
                     trouble.strike(&nodes.into(), PATIENCE);
                     left = left.saturating_add(1);
@@ -486,7 +486,7 @@ impl Engine {
                 let message = format!("node {}: {reason}", self.name(node));
                 ErrorBody::new(ErrorCode::NotEnoughSigners, message)
             }
-            Reason::Busy(why) | Reason::Unable(why) => {
+            Reason::Busy(why) | Reason::Unable(why) | Reason::Waits { why, .. } => {
                 ErrorBody::new(ErrorCode::NotEnoughSigners, format!("node {}: {why}", self.name(node)))
             }
             Reason::Done(_)

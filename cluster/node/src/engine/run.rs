@@ -27,7 +27,7 @@ use crate::cause::Cause;
 use crate::frame::{Decline, Frame, GivenUp, Reason, Signed};
 use crate::job::{Job, SignJob, aggregator};
 use crate::spendings::Reserved;
-use crate::store::Batch;
+use crate::store::{Batch, StoreError};
 use crate::wallets::{PendingShare, WalletError};
 
 /// A silent session repeats its messages this often: a connection may have broken under them.
@@ -229,20 +229,27 @@ impl Engine {
                 let heard = self.hear_out(part, verified.request().fingerprint()).await;
                 rule = heard.map_err(Unstored::Declined)?;
             }
-            let (with, at) = self.spendings.settling(batch, spending).map_err(Unstored::Fault)?;
-            (batch, settling) = (with, Some((spending, at)));
+            let (with, at) = self.spendings.settling(batch, spending);
+            (batch, settling) = (with, Some((Arc::clone(spending), at)));
         }
         let entry = self.signing_entry(part, verified, rule.as_deref());
-        let stored = async { self.store.commit(batch).await.map_err(|error| fault(&error)) };
+        let members = part.context.committee().members().iter();
+        let speaks = members.clone().all(|member| self.me <= member.identity);
+        let (store, spendings) = (Arc::clone(&self.store), Arc::clone(&self.spendings));
+        // Whatever becomes of this task: what is durable is known.
+        let storing = tokio::spawn(async move {
+            store.commit(batch).await?;
+            if let Some((spending, at)) = settling {
+                spendings.settled(&spending, at, speaks);
+            }
+            Ok::<_, StoreError>(())
+        });
+        let stored = async {
+            let stored = storing.await.map_err(|error| fault(&error))?;
+            stored.map_err(|error| fault(&error))
+        };
         let logged = async { self.audit.signing(entry).await.map_err(Unstored::Fault) };
-        tokio::try_join!(stored, logged)?;
-        if let Some((spending, at)) = settling {
-            let members = part.context.committee().members().iter().map(|member| member.identity);
-            let signers: Vec<_> = members.filter(|member| *member != self.me).collect();
-            let speaks = signers.iter().all(|other| self.me < *other);
-            self.spendings.settled(spending, at, &signers, speaks);
-        }
-        Ok(())
+        tokio::try_join!(stored, logged).map(drop)
     }
 
     /// What the audit log says of this node's part in a signature.

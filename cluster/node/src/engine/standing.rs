@@ -16,6 +16,14 @@ use crate::standing::{Seen, Standing};
 
 /// How often nodes look for peers that have just connected.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// What is noted of a peer's standing, each by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Noted {
+    Witnessed,
+    Restored,
+    Behind,
+}
+
 /// How often a node that was put back asks the others what was spent.
 const LEARN_EVERY: Duration = Duration::from_secs(1);
 
@@ -77,11 +85,15 @@ impl Engine {
     /// wants to know that in any case.
     pub(super) async fn stands(&self, from: Identity, standing: Standing, ask: bool) {
         let name = self.name(&from);
+        let is_new_life = self.standings.known(&from).is_some_and(|known| known.life < standing.life);
+        if is_new_life && !self.is_time_to_note(&from, Noted::Restored) {
+            return tracing::debug!(peer = %name, "begins one life after another");
+        }
         match self.standings.see(&from, &standing) {
             Err(why) => tracing::warn!(peer = %name, "refused where it says it stands: {why}"),
             Ok(Seen::Late) => {}
             Ok(Seen::Further) => {
-                if self.is_time_to_note(&from) {
+                if self.is_time_to_note(&from, Noted::Witnessed) {
                     self.audit.witnessed(&name, &standing.head);
                     self.countersign(from, &standing.head.head);
                 }
@@ -94,7 +106,7 @@ impl Engine {
                 self.keep_standing(&from).await;
             }
             Ok(Seen::Behind(before, why)) => {
-                if self.is_time_to_note(&from) {
+                if self.is_time_to_note(&from, Noted::Behind) {
                     tracing::error!(peer = %name, "stands behind what it has said before: {why}");
                     self.audit.behind(&name, &before.head, &standing.head, why);
                 }
@@ -107,13 +119,13 @@ impl Engine {
     }
 
     /// Whether so much time has passed since the last entry about a peer that there may be another: no peer fills the log.
-    fn is_time_to_note(&self, peer: &Identity) -> bool {
+    fn is_time_to_note(&self, peer: &Identity, what: Noted) -> bool {
         let mut noted = lock(&self.noted);
         let period = self.config.standing_period / 2;
-        if noted.get(peer).is_some_and(|last| last.elapsed() < period) {
+        if noted.get(&(*peer, what)).is_some_and(|last| last.elapsed() < period) {
             return false;
         }
-        noted.insert(*peer, Instant::now());
+        noted.insert((*peer, what), Instant::now());
         true
     }
 
@@ -183,24 +195,24 @@ impl Engine {
         with_others: bool,
         members: impl Iterator<Item = Identity>,
     ) -> Result<(), Reason> {
-        let unconfirmed = self.standings.unconfirmed(members);
-        if !unconfirmed.is_empty() {
-            let names = self.names(&unconfirmed).join(", ");
-            return Err(Reason::Busy(format!("has yet to hear from {names} what it remembers of this node")));
+        if let Some(on) = self.standings.unconfirmed(members).first().copied() {
+            let why = format!("has yet to hear from {} what it remembers of this node", self.name(&on));
+            return Err(Reason::Waits { on, why });
         }
         let others = self.peers.all().len().saturating_sub(1);
-        if !self.standings.is_restored(others) {
+        if !self.standings.is_restored(others, self.spendings.horizon()) {
             return Ok(());
         }
-        // Of the signers of each spending that this node has lost one is among these.
+        // Of the signers of each spending that this node has lost one that does not lie is among these, as long as no
+        // more lie than the windows bear.
         let learned = self.standings.learned();
         let committee = &job.wallet.record.public.committee;
         let (known, needed) = if with_others {
-            (learned.len(), self.peers.all().len().saturating_sub(self.peers.all().len() / 2))
+            (learned.len(), others)
         } else {
             let holders = committee.members().iter().filter(|member| learned.contains(&member.identity));
             let threshold = usize::from(committee.threshold().get());
-            (holders.count(), committee.len().saturating_sub(threshold).saturating_add(1))
+            (holders.count(), threshold.min(committee.len().saturating_sub(1)))
         };
         if known >= needed {
             return Ok(());
@@ -217,19 +229,25 @@ impl Engine {
         }
         let others: Vec<_> =
             self.peers.all().iter().map(|peer| peer.identity).filter(|node| *node != self.me).collect();
-        if self.standings.is_restored(others.len()) {
+        let horizon = self.spendings.horizon();
+        if self.standings.is_restored(others.len(), horizon) {
             tracing::warn!("was put back to an older state, and learns from the others what was spent");
             self.keep_life().await;
         }
+        if self.spendings.is_incomplete()
+            && let Err(error) = self.spendings.remove_unreadable().await
+        {
+            tracing::error!(%error, "what can't be read of what was spent could not be removed");
+        }
         loop {
             tokio::time::sleep(LEARN_EVERY).await;
-            if !self.standings.is_restored(others.len()) {
+            if !self.standings.is_restored(others.len(), horizon) {
                 continue;
             }
             let learned = self.standings.learned();
             for peer in others.iter().filter(|peer| !learned.contains(*peer)) {
-                let held = self.spendings.held();
-                self.send(peer, &Frame::LearnSpendings { held });
+                self.tell_held(peer, &self.spendings.held());
+                self.send(peer, &Frame::LearnSpendings { run: *self.standings.run() });
             }
         }
     }

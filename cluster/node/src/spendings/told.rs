@@ -1,20 +1,23 @@
 //! What nodes tell each other of spendings: in a session all that the other may not know, and otherwise each as it comes.
 
+use std::collections::HashMap;
 use std::time::SystemTime;
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use quorate_keys::Identity;
 
-use super::{Key, Spending, Spendings, seconds, written};
+use super::{Entry, Key, Spending, Spendings, seconds, written};
 use crate::store::Batch;
 
 /// Bytes of requests that are told at a time: a frame has a megabyte.
 const TOLD_BYTES: usize = 512 * 1024;
+/// The longest request that windows count: some of them fit a frame.
+pub(crate) const MAX_REQUEST: usize = 128 * 1024;
 /// After so many seconds a peer is told again of what it has not been heard to have.
 pub(super) const TELL_AGAIN: u64 = 30;
-/// Keys that a peer may say it has and that are unknown here.
+/// Spendings that a peer may say it has and that are unknown here.
 const UNHEARD: usize = 16 * 1024;
-/// So many seconds after it was settled, a spending is told by all of its signers; before, by the one that speaks.
+/// So many seconds after it was settled, a spending is told by all who have it; before, by the signer that speaks.
 const TELL_ALL: u64 = 10;
 
 /// A spending, as nodes tell each other. Who is told makes out for itself what is spent.
@@ -22,37 +25,62 @@ const TELL_ALL: u64 = 10;
 pub(crate) struct Told {
     /// The client's request as it was signed.
     pub(crate) request: Vec<u8>,
-    /// When it was settled, in Unix seconds; none while it is reserved.
+    /// When it was settled, in Unix seconds, if it was.
     pub(crate) settled: Option<u64>,
+    /// Whether it is about to be spent, for the first time or again.
+    pub(crate) reserved: bool,
 }
 
-/// What a node knows of a spending of which it is told.
-pub(crate) enum Recalled {
-    Unknown,
-    /// It is settled here.
-    Counted,
-    /// It is reserved here, too, for now.
-    Reserved(Spending),
+/// A spending that somebody keeps, and when it was settled.
+pub(crate) type Held = (Key, u64);
+
+/// What a peer says that it keeps.
+#[derive(Default)]
+pub(super) struct Peer {
+    /// The run of the peer in which it has said so, and the one before.
+    run: [u8; 16],
+    previous: [u8; 16],
+    has: HashMap<Key, u64>,
+    /// When it was last told of what it does not have.
+    told: HashMap<Key, u64>,
+}
+
+impl Peer {
+    /// Whether it has a spending as late as this.
+    fn has(&self, key: &Key, at: u64) -> bool {
+        self.has.get(key).is_some_and(|known| at <= *known)
+    }
+
+    pub(super) fn forget(&mut self, key: &Key) {
+        self.has.remove(key);
+        self.told.remove(key);
+    }
+}
+
+fn told(entry: &Entry) -> Told {
+    let request = entry.spending.request.to_vec();
+    Told { request, settled: entry.settled, reserved: entry.reserved > 0 }
 }
 
 impl Spendings {
-    /// All that a peer is not known to have, for a session that it waits in: reserved and settled. And whether that is
-    /// all: a frame has room for so much.
-    pub(crate) fn unknown_to(&self, peer: &Identity) -> (Vec<Told>, bool) {
+    /// All that a peer has not said it has, for a session that it waits in: reserved and settled. And whether that is
+    /// all: a frame has room for so much. `run`: that of the peer which asks.
+    pub(crate) fn unknown_to(&self, peer: &Identity, run: &[u8; 16]) -> (Vec<Told>, bool) {
         let state = self.lock();
-        let known = state.known.get(peer);
+        let known = state.peers.get(peer).filter(|known| known.run == *run);
         let unknown = state.entries.iter().filter(|(key, entry)| {
-            entry.settled.is_none() || known.is_none_or(|known| !known.contains(*key))
+            let is_unknown = |at| known.is_none_or(|known| !known.has(key, at));
+            entry.reserved > 0 || entry.settled.is_some_and(is_unknown)
         });
-        let (mut told, mut bytes) = (Vec::new(), 0_usize);
+        let (mut all, mut bytes) = (Vec::new(), 0_usize);
         for (_, entry) in unknown {
-            bytes = bytes.saturating_add(entry.spending.request.len());
+            bytes = bytes.saturating_add(entry.spending.size());
             if bytes > TOLD_BYTES {
-                return (told, false);
+                return (all, false);
             }
-            told.push(Told { request: entry.spending.request.to_vec(), settled: entry.settled });
+            all.push(told(entry));
         }
-        (told, true)
+        (all, true)
     }
 
     /// Settled spendings that it is time to tell a peer.
@@ -60,80 +88,69 @@ impl Spendings {
         let mut state = self.lock();
         let state = &mut *state;
         let now = seconds(now);
-        let known = state.known.entry(*peer).or_default();
-        let told = state.told.entry(*peer).or_default();
+        let peer = state.peers.entry(*peer).or_default();
         let (mut due, mut bytes) = (Vec::new(), 0_usize);
         for (key, entry) in &state.entries {
-            let Some(at) = entry.settled.filter(|_| !known.contains(key)) else { continue };
+            let Some(at) = entry.settled.filter(|at| !peer.has(key, *at)) else { continue };
             let early = !entry.speaks && now < at.saturating_add(TELL_ALL);
-            if early || told.get(key).is_some_and(|last| now < last.saturating_add(TELL_AGAIN)) {
+            if early || peer.told.get(key).is_some_and(|last| now < last.saturating_add(TELL_AGAIN)) {
                 continue;
             }
-            bytes = bytes.saturating_add(entry.spending.request.len());
-            if bytes > TOLD_BYTES {
-                break;
+            let with = bytes.saturating_add(entry.spending.size());
+            if with <= TOLD_BYTES {
+                bytes = with;
+                peer.told.insert(*key, now);
+                due.push(Told { reserved: false, ..told(entry) });
             }
-            told.insert(*key, now);
-            due.push(Told { request: entry.spending.request.to_vec(), settled: Some(at) });
         }
         due
     }
 
-    /// The keys of all that are settled.
-    pub(crate) fn held(&self) -> Vec<Key> {
+    /// All that is kept here.
+    pub(crate) fn held(&self) -> Vec<Held> {
         let state = self.lock();
-        state.entries.iter().filter(|(_, entry)| entry.settled.is_some()).map(|(key, _)| *key).collect()
+        state.entries.iter().filter_map(|(key, entry)| Some((*key, entry.kept?))).collect()
     }
 
-    /// A peer has these. `anew`: and nothing that it had before.
-    pub(crate) fn held_by(&self, peer: Identity, keys: &[Key], anew: bool) {
+    /// A peer keeps these, it says in this run of it: nothing that it has said in another one counts any more.
+    pub(crate) fn held_by(&self, peer: Identity, run: [u8; 16], held: &[Held]) {
         let mut state = self.lock();
         let state = &mut *state;
-        let known = state.known.entry(peer).or_default();
-        if anew {
-            known.clear();
-            state.told.remove(&peer);
+        let known = state.peers.entry(peer).or_default();
+        if known.run != run {
+            if known.previous == run {
+                return;
+            }
+            *known = Peer { run, previous: known.run, ..Peer::default() };
         }
-        known.extend(keys);
+        for (key, at) in held {
+            let last = known.has.entry(*key).or_default();
+            *last = (*last).max(*at);
+            known.told.remove(key);
+        }
         // It may have what this node is yet to hear of, but not without end.
-        if known.len() > state.entries.len().saturating_add(UNHEARD) {
-            known.retain(|key| state.entries.contains_key(key));
-        }
-        if let Some(told) = state.told.get_mut(&peer) {
-            keys.iter().for_each(|key| _ = told.remove(key));
+        if known.has.len() > state.entries.len().saturating_add(UNHEARD) {
+            known.has.retain(|key, _| state.entries.contains_key(key));
         }
     }
 
-    /// What is known here of a spending of which another node tells: then it need not be read again. One that was settled later
-    /// than this node knew is so from now on.
-    pub(crate) fn recall(&self, key: &Key, settled: Option<u64>) -> Recalled {
-        let mut state = self.lock();
-        let Some(entry) = state.entries.get(key) else { return Recalled::Unknown };
-        match (settled, entry.settled) {
-            (None, Some(_)) => Recalled::Counted,
-            (None, None) => Recalled::Reserved(entry.spending.clone()),
-            (Some(_), None) => Recalled::Unknown,
-            (Some(at), Some(before)) if at <= before => {
-                // It was told in vain.
-                state.fresh.push(*key);
-                Recalled::Counted
-            }
-            // By what the client had signed when this node heard of it, it can't have been so late.
-            (Some(at), Some(_)) if entry.spending.between.1 < at => Recalled::Unknown,
-            (Some(at), Some(_)) => {
-                let spending = entry.spending.clone();
-                state.settle(spending, at, false);
-                state.fresh.push(*key);
-                Recalled::Counted
-            }
-        }
+    /// What is known here of a spending of which another node tells: then it need not be read again.
+    pub(crate) fn recall(&self, key: &Key, settled: Option<u64>) -> Option<Spending> {
+        let state = self.lock();
+        let entry = state.entries.get(key)?;
+        // By what the client had signed when this node heard of it, it may not be so late.
+        let is_late = settled.is_some_and(|at| entry.spending.between.1 < at);
+        (!is_late).then(|| entry.spending.clone())
     }
 
     /// Counts what others have told to be settled, from now on. What is too old for any window is left out.
     pub(crate) fn count_settled(&self, told: &mut Vec<(Spending, u64)>) {
         let Some(horizon) = self.horizon else { return told.clear() };
         let since = seconds(SystemTime::now()).saturating_sub(horizon);
-        told.retain(|(_, at)| *at >= since);
+        told.retain_mut(|(spending, at)| {
+            *at = spending.clamped(*at);
+            *at >= since
+        });
         let mut state = self.lock();
         for (spending, at) in told {
             state.settle(spending.clone(), *at, false);
@@ -142,31 +159,29 @@ impl Spendings {
 
     /// Makes durable what others have told; then this node says that it has it. Whether it is.
     pub(crate) async fn keep(&self, told: &[(Spending, u64)]) -> bool {
-        if told.is_empty() {
-            return true;
-        }
-        let mut batch = Batch::new();
-        for (spending, at) in told {
-            batch = match written(batch, spending, *at) {
-                Ok(batch) => batch,
-                Err(error) => {
-                    tracing::error!(%error, "what was spent could not be kept");
-                    return false;
+        let (mut batch, mut held) = (Batch::new(), Vec::new());
+        {
+            let state = self.lock();
+            for (spending, _) in told {
+                let Some(entry) = state.entries.get(&spending.key) else { continue };
+                let Some(at) = entry.settled else { continue };
+                held.push((spending.key, at));
+                if entry.kept < Some(at) {
+                    batch = written(batch, &entry.spending, at);
                 }
-            };
-        }
-        match self.store.commit_soon(batch).await {
-            Ok(()) => self.lock().fresh.extend(told.iter().map(|(spending, _)| spending.key)),
-            Err(error) => {
-                tracing::warn!(%error, "what was spent could not be kept; it is told again");
-                return false;
             }
         }
+        // Not later than others: a row must not be overtaken by an older one.
+        if let Err(error) = self.store.commit(batch).await {
+            tracing::warn!(%error, "what was spent could not be kept; it is told again");
+            return false;
+        }
+        self.lock().kept(&held);
         true
     }
 
-    /// The keys of what was kept since this was asked last.
-    pub(crate) fn newly_kept(&self) -> Vec<Key> {
+    /// What was kept since this was asked last.
+    pub(crate) fn newly_kept(&self) -> Vec<Held> {
         std::mem::take(&mut self.lock().fresh)
     }
 }
