@@ -13,8 +13,6 @@
 
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod tests;
 mod told;
 
 use std::cell::Cell;

@@ -56,8 +56,8 @@ fn what_is_reserved_may_be_released_and_what_is_settled_stays() {
     let (_, again) = reserve(1, 6).unwrap();
     drop(first);
     assert!(matches!(reserve(2, 5), Err(Unaffordable::Held(_))));
-    let (_, at) = spendings.settling(Batch::new(), &again).unwrap();
-    spendings.settled(&again, at, &[], true);
+    let (_, at) = spendings.settling(Batch::new(), &again);
+    spendings.settled(&again, at, true);
     drop(again);
     assert!(matches!(reserve(2, 5), Err(Unaffordable::Denied(_))));
     let (_, small) = reserve(2, 4).unwrap();
@@ -71,9 +71,9 @@ async fn what_is_settled_outlives_a_restart_until_no_window_reaches_back_to_it()
     let (store, _folder) = store();
     let spendings = Arc::new(Spendings::load(Arc::clone(&store), Some(LENGTH)).unwrap());
     let (_, reserved) = spendings.reserve(spending(1, 10), at_most(10, 10)).unwrap();
-    let (batch, at) = spendings.settling(Batch::new(), &reserved).unwrap();
+    let (batch, at) = spendings.settling(Batch::new(), &reserved);
     store.commit(batch).await.unwrap();
-    spendings.settled(&reserved, at, &[], true);
+    spendings.settled(&reserved, at, true);
 
     let again = Arc::new(Spendings::load(Arc::clone(&store), Some(LENGTH)).unwrap());
     assert!(matches!(again.reserve(spending(2, 1), at_most(10, 1)), Err(Unaffordable::Denied(_))));
@@ -104,13 +104,52 @@ fn a_request_that_was_signed_anew_counts_when_it_was_used_last() {
     early.between = (old, old + 20);
     spendings.count_settled(&mut vec![(early.clone(), old)]);
     // Whoever says so of the old signature is not believed…
-    assert!(matches!(spendings.recall(&early.key, Some(old + 60)), Recalled::Unknown));
-    spendings.count_settled(&mut vec![(early, old + 60)]);
-    assert_eq!(spendings.lock().entries.values().next().unwrap().settled, Some(old + 20));
+    assert!(spendings.recall(&early.key, Some(old + 60)).is_none());
+    spendings.count_settled(&mut vec![(early.clone(), old + 60)]);
+    assert_eq!(spendings.lock().entries[&early.key].settled, Some(old + 20));
+    assert!(spendings.reserve(spending(2, 1), at_most(10, 1)).is_ok());
     // … and with the new one it counts again.
     spendings.count_settled(&mut vec![(spending(1, 10), seconds(SystemTime::now()))]);
     assert!(matches!(spendings.reserve(spending(2, 1), at_most(10, 1)), Err(Unaffordable::Denied(_))));
     assert_eq!(spendings.count(), 1);
+}
+
+#[test]
+fn what_was_settled_long_ago_counts_while_it_is_about_to_be_spent_again() {
+    let (store, _folder) = store();
+    let spendings = Arc::new(Spendings::load(Arc::clone(&store), Some(LENGTH)).unwrap());
+    let other = Arc::new(Spendings::load(store, Some(LENGTH)).unwrap());
+    let old = seconds(SystemTime::now()) - LENGTH - 100;
+    let mut early = spending(1, 10);
+    early.between = (old, old + 20);
+    for node in [&spendings, &other] {
+        node.count_settled(&mut vec![(early.clone(), old)]);
+    }
+    let (_, again) = spendings.reserve(spending(1, 10), at_most(10, 10)).unwrap();
+    assert!(matches!(spendings.reserve(spending(2, 1), at_most(10, 1)), Err(Unaffordable::Held(_))));
+    // Others are told so, and count it, too.
+    let peer = SigningIdentity::generate(&mut OsRng).identity();
+    let (told, _) = spendings.unknown_to(&peer, &[1; 16]);
+    assert!(matches!(told.as_slice(), [Told { settled: Some(_), reserved: true, .. }]));
+    let heard = [other.recall(&early.key, None).unwrap()];
+    let weighed = other.weigh(spending(2, 1).key, &heard, at_most(10, 1));
+    assert!(matches!(weighed, Err(Unaffordable::Held(_))));
+    drop(again);
+    assert!(spendings.reserve(spending(2, 1), at_most(10, 1)).is_ok());
+}
+
+#[tokio::test]
+async fn what_others_say_later_outlives_a_restart_and_never_goes_back() {
+    let (store, _folder) = store();
+    let spendings = Arc::new(Spendings::load(Arc::clone(&store), Some(LENGTH)).unwrap());
+    let now = seconds(SystemTime::now());
+    for (at, settled) in [(now - 40, now - 40), (now - 10, now - 10), (now - 30, now - 10)] {
+        let mut told = vec![(spending(1, 10), at)];
+        spendings.count_settled(&mut told);
+        assert!(spendings.keep(&told).await);
+        assert_eq!(spendings.held(), [(spending(1, 10).key, settled)]);
+        assert_eq!(Spendings::load(Arc::clone(&store), Some(LENGTH)).unwrap().held(), spendings.held());
+    }
 }
 
 #[test]
@@ -119,22 +158,30 @@ fn peers_are_told_what_they_are_not_known_to_have() {
     let spendings = Arc::new(Spendings::load(store, Some(LENGTH)).unwrap());
     let now = SystemTime::now();
     let peer = SigningIdentity::generate(&mut OsRng).identity();
+    let (run, other_run) = ([1; 16], [2; 16]);
     let (_, reserved) = spendings.reserve(spending(1, 1), at_most(10, 1)).unwrap();
-    assert!(matches!(spendings.unknown_to(&peer).0.as_slice(), [Told { settled: None, .. }]));
+    let (told, complete) = spendings.unknown_to(&peer, &run);
+    assert!(matches!(told.as_slice(), [Told { settled: None, reserved: true, .. }]) && complete);
     assert_eq!(spendings.due_for(&peer, now), []);
-    spendings.settled(&reserved, seconds(now), &[], true);
+    spendings.settled(&reserved, seconds(now), true);
+    drop(reserved);
     assert_eq!(spendings.due_for(&peer, now).len(), 1);
     // Not twice at once, but again when nothing was heard.
     assert_eq!(spendings.due_for(&peer, now), []);
     let later = now + std::time::Duration::from_secs(told::TELL_AGAIN);
     assert_eq!(spendings.due_for(&peer, later).len(), 1);
-    assert_eq!(spendings.newly_kept(), [spending(1, 1).key]);
-    assert_eq!(spendings.newly_kept(), [] as [Key; 0]);
-    spendings.held_by(peer, &[spending(1, 1).key], false);
-    assert!(spendings.unknown_to(&peer).0.is_empty());
-    // It has come back with nothing.
-    spendings.held_by(peer, &[], true);
-    assert_eq!(spendings.unknown_to(&peer).0.len(), 1);
+    let held = [(spending(1, 1).key, seconds(now))];
+    assert_eq!((spendings.newly_kept().as_slice(), spendings.newly_kept().len()), (held.as_slice(), 0));
+    // Having it as of an earlier time is not having it.
+    spendings.held_by(peer, run, &[(spending(1, 1).key, seconds(now) - 1)]);
+    assert_eq!(spendings.unknown_to(&peer, &run).0.len(), 1);
+    spendings.held_by(peer, run, &held);
+    assert!(spendings.unknown_to(&peer, &run).0.is_empty());
+    // It has come back with nothing, and what it has said before comes late.
+    assert_eq!(spendings.unknown_to(&peer, &other_run).0.len(), 1);
+    spendings.held_by(peer, other_run, &[]);
+    spendings.held_by(peer, run, &held);
+    assert_eq!(spendings.unknown_to(&peer, &other_run).0.len(), 1);
     assert_eq!(spendings.due_for(&peer, later).len(), 1);
 }
 
@@ -149,6 +196,7 @@ enum Progress {
 }
 
 struct Session {
+    /// That of the request: some are tried several times.
     number: usize,
     members: Vec<usize>,
     progress: Vec<Progress>,
@@ -159,6 +207,8 @@ struct Cluster {
     store: Arc<Store>,
     nodes: Vec<Arc<Spendings>>,
     identities: Vec<Identity>,
+    /// Those of the nodes as they run.
+    runs: Vec<[u8; 16]>,
     limit: u128,
     hears: bool,
 }
@@ -188,31 +238,15 @@ impl Cluster {
             {
                 let partner = session.members[partner];
                 if heard.insert(partner) {
-                    let (told, complete) = self.nodes[partner].unknown_to(&self.identities[node]);
-                    assert!(complete);
-                    for told in told {
-                        let number = usize::from_be_bytes(told.request.as_slice().try_into().unwrap());
-                        match self.nodes[node].recall(&spending(number, 1).key, told.settled) {
-                            Recalled::Counted => {}
-                            Recalled::Reserved(reserved) => reservations.push(reserved),
-                            Recalled::Unknown => match told.settled {
-                                Some(at) => {
-                                    self.nodes[node].count_settled(&mut vec![(spending(number, 1), at)]);
-                                }
-                                None => reservations.push(spending(number, 1)),
-                            },
-                        }
-                    }
+                    reservations.extend(self.tell(partner, node));
                 }
                 Progress::Hearing(reserved, heard, reservations)
             }
             Progress::Hearing(reserved, _, reservations) => {
                 let key = spending(session.number, 1).key;
                 if self.nodes[node].weigh(key, &reservations, at_most(self.limit, 1)).is_ok() {
-                    let others = session.members.iter().filter(|other| **other != node);
-                    let others: Vec<_> = others.map(|other| self.identities[*other]).collect();
-                    let (_, at) = self.nodes[node].settling(Batch::new(), &reserved).unwrap();
-                    self.nodes[node].settled(&reserved, at, &others, true);
+                    let (_, at) = self.nodes[node].settling(Batch::new(), &reserved);
+                    self.nodes[node].settled(&reserved, at, true);
                     Progress::Settled
                 } else {
                     session.failed = true;
@@ -222,6 +256,32 @@ impl Cluster {
             progress => progress,
         };
         session.progress[who] = next;
+    }
+
+    /// One node tells another what that one has not said it has. Gives what it has reserved.
+    fn tell(&self, from: usize, to: usize) -> Vec<Spending> {
+        let (told, complete) = self.nodes[from].unknown_to(&self.identities[to], &self.runs[to]);
+        assert!(complete);
+        let (mut reserved, mut settled) = (Vec::new(), Vec::new());
+        for told in told {
+            let number = usize::from_be_bytes(told.request.as_slice().try_into().unwrap());
+            let known = self.nodes[to].recall(&spending(number, 1).key, told.settled);
+            let spending = known.unwrap_or_else(|| spending(number, 1));
+            settled.extend(told.settled.map(|at| (spending.clone(), at)));
+            reserved.extend(told.reserved.then_some(spending));
+        }
+        self.nodes[to].count_settled(&mut settled);
+        reserved
+    }
+
+    /// A node makes durable what it was told, and says to another what it keeps.
+    fn acknowledge(&self, from: usize, to: usize) {
+        let mut state = self.nodes[from].lock();
+        let settled = state.entries.iter().filter_map(|(key, entry)| Some((*key, entry.settled?)));
+        let settled: Vec<_> = settled.collect();
+        state.kept(&settled);
+        drop(state);
+        self.nodes[to].held_by(self.identities[from], self.runs[from], &self.nodes[from].held());
     }
 
     /// A node forgets what was not durable, and its sessions.
@@ -236,13 +296,15 @@ impl Cluster {
         }
         let mut state = State::default();
         for entry in self.nodes[node].lock().entries.values() {
-            if let Some(at) = entry.settled {
+            if let Some(at) = entry.kept {
                 state.settle(entry.spending.clone(), at, false);
+                state.kept(&[(entry.spending.key, at)]);
             }
         }
+        self.runs[node][0] += 1;
         let (store, horizon) = (Arc::clone(&self.store), Some(LENGTH + 2 * MARGIN));
         let state = Mutex::new(state);
-        self.nodes[node] = Arc::new(Spendings { store, horizon, state, incomplete: false });
+        self.nodes[node] = Arc::new(Spendings { store, horizon, state, unreadable: Vec::new() });
     }
 }
 
@@ -257,11 +319,13 @@ fn signed(store: &Arc<Store>, seed: u64, hears: bool) -> usize {
         store: Arc::clone(store),
         nodes: (0..n).map(|_| load()).collect(),
         identities: (0..n).map(|_| SigningIdentity::generate(&mut OsRng).identity()).collect(),
+        runs: (0..n).map(|node| [u8::try_from(node).unwrap(); 16]).collect(),
         limit: limit as u128,
         hears,
     };
-    let mut sessions: Vec<Session> = (0..limit * 4)
-        .map(|number| {
+    let mut sessions: Vec<Session> = (0..limit * 6)
+        .map(|attempt| {
+            let number = attempt / 2;
             let mut members: Vec<usize> = (0..n).collect();
             while members.len() > t {
                 members.remove(up_to(members.len()));
@@ -274,13 +338,20 @@ fn signed(store: &Arc<Store>, seed: u64, hears: bool) -> usize {
         if up_to(200) == 0 {
             cluster.crash(up_to(n), &mut sessions);
         }
+        if up_to(8) == 0 {
+            let (from, to) = (up_to(n), up_to(n));
+            cluster.tell(from, to);
+            cluster.acknowledge(up_to(n), up_to(n));
+        }
         let place = up_to(sessions.len());
         let (who, partner) = (up_to(t), up_to(t));
         cluster.step(&mut sessions[place], who, partner);
     }
     let is_signed =
         |session: &Session| session.progress.iter().all(|member| matches!(member, Progress::Settled));
-    let count = sessions.iter().filter(|session| is_signed(session)).count();
+    let signed: BTreeSet<_> =
+        sessions.iter().filter(|session| is_signed(session)).map(|session| session.number).collect();
+    let count = signed.len();
     // As a multiple of the limit: more than one limit is too much.
     if count > limit { usize::MAX } else { count }
 }

@@ -78,7 +78,7 @@ async fn a_node_that_was_put_back_says_so_and_learns_what_it_had_spent() {
     let error = engine.submit(&before).await.unwrap_err();
     assert_eq!(error.code, ErrorCode::NotReady, "{error:?}");
     assert!(error.message.contains("put back to an older state"), "{error:?}");
-    eventually("learned", || !engine.standings.is_restored(2)).await;
+    eventually("learned", || !engine.standings.is_restored(2, 3600)).await;
     assert_eq!(engine.spendings.held().len(), 4);
     for (number, signers) in [r#""node0","node1""#, r#""node1","node2""#].into_iter().enumerate() {
         let request = cluster.pay_request(&format!("more-{number}"), signers);

@@ -160,7 +160,13 @@ async fn lies_about_spending_change_nothing_and_silence_ends_the_attempt() {
     let settled = Some(crate::spendings::seconds(now));
     let lies: Vec<_> = [forged.encode(), raw.encode(), keygen.encode(), vec![0; 7], Vec::new()]
         .into_iter()
-        .flat_map(|request| [settled, None].map(|settled| Told { request: request.clone(), settled }))
+        .flat_map(|request| {
+            [settled, None].map(|settled| Told {
+                request: request.clone(),
+                settled,
+                reserved: settled.is_none(),
+            })
+        })
         .collect();
     for _ in 0..3 {
         hand.send(&engine.me, &Frame::Spendings { session: None, told: lies.clone(), complete: false });
@@ -170,7 +176,7 @@ async fn lies_about_spending_change_nothing_and_silence_ends_the_attempt() {
     hand.send(&engine.me, &Frame::Start(start));
     let session = hand
         .next(|_, frame| match frame {
-            Frame::AskSpendings(session) => Some(session),
+            Frame::AskSpendings { session, .. } => Some(session),
             _ => None,
         })
         .await;
@@ -208,7 +214,7 @@ async fn what_a_member_tells_of_others_payments_counts() {
     // All but a tenth was spent, says the hand, by payments that the client has asked for.
     let told: Vec<_> = (0..FIT)
         .map(|number| cluster.payment(&format!("spent-{number}"), PAID, "").0.encode())
-        .map(|request| Told { request, settled: None })
+        .map(|request| Told { request, settled: None, reserved: true })
         .collect();
     let (request, _) = cluster.payment("more", PAID, &by(&[0, 2]));
     let invite = hand.invitation(engine, &request, &[engine.me, hand.identity()], 1);
@@ -216,7 +222,7 @@ async fn what_a_member_tells_of_others_payments_counts() {
     hand.send(&engine.me, &Frame::Start(start));
     let session = hand
         .next(|_, frame| match frame {
-            Frame::AskSpendings(session) => Some(session),
+            Frame::AskSpendings { session, .. } => Some(session),
             _ => None,
         })
         .await;
