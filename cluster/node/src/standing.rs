@@ -233,6 +233,7 @@ impl Standings {
             return Ok(Seen::Further);
         };
         if seen.life > known.life {
+            state.previous.remove(peer);
             state.witness.forget(peer);
             state.witness.observe(seen.head).ok();
             state.known.insert(*peer, seen.clone());

@@ -89,7 +89,8 @@ async fn all_at_once_do_not_get_around_a_window_either() {
             Err(error) => assert_eq!(error.code, ErrorCode::PolicyDenied, "{error:?}"),
         }
     }
-    assert!((FIT / 2..=FIT).contains(&signed), "{signed} were signed");
+    // What one signer had settled before another stepped back is used up.
+    assert!((1..=FIT).contains(&signed), "{signed} were signed");
     assert!(cluster.engine(0).culprits_excluded() == 0);
 }
 
@@ -233,7 +234,10 @@ async fn what_a_member_tells_of_others_payments_counts() {
             _ => None,
         })
         .await;
-    assert!(matches!(&reason, Reason::Busy(why) if why.contains("held by requests under way")), "{reason:?}");
+    assert!(
+        matches!(&reason, Reason::Waits { on, why } if *on == hand.identity() && why.contains("for requests under way")),
+        "{reason:?}"
+    );
     // What is reserved elsewhere is for that moment only.
     assert_eq!(engine.spendings.held().len(), 0);
     assert!(cluster.pay(0, "other", &[0, 1]).await.is_ok());
