@@ -73,10 +73,10 @@ const ROOMS: &[Room] = &[
     room(POLICY,    &[KEYS, CHAINS, REQUEST],                                         &[]),
     room(IDENTITY,  &[KEYS, REQUEST],                                                 &[]),
     room(TRANSPORT, &[KEYS],                                                          &[]),
-    room(HTTP,      &[REQUEST],                                                       &[]),
+    room(HTTP,      &[REQUEST, IDENTITY],                                             &[]),
     room(NODE,      &[KEYS, AUDIT, SHARING, SESSION, KEYGEN, FROST, PAILLIER, CGGMP21, DKLS23, CHAINS, REQUEST, POLICY, IDENTITY, TRANSPORT, HTTP], &[SIMULATOR]),
     room(CLIENT,    &[KEYS, CHAINS, REQUEST, IDENTITY, HTTP],                         &[]),
-    room(CLI,       &[KEYS, AUDIT, SHARING, SESSION, KEYGEN, FROST, CHAINS, REQUEST, POLICY, IDENTITY, TRANSPORT, NODE, CLIENT], &[]),
+    room(CLI,       &[KEYS, AUDIT, SHARING, SESSION, KEYGEN, FROST, CHAINS, REQUEST, POLICY, IDENTITY, TRANSPORT, HTTP, NODE, CLIENT], &[]),
     // What is never shipped looks at everything.
     room("fuzz",    &[KEYS, AUDIT, SHARING, SESSION, SIMULATOR, KEYGEN, FROST, CGGMP21, DKLS23, CHAINS, REQUEST, POLICY, IDENTITY, TRANSPORT, NODE, CLIENT, CLI], &[]),
     room("tests",   &[KEYS, AUDIT, SHARING, SESSION, SIMULATOR, KEYGEN, FROST, DKLS23, CHAINS, REQUEST, IDENTITY, TRANSPORT, NODE, CLIENT, CLI], &[]),

@@ -74,7 +74,7 @@ pub async fn serve(
         shutdown.await;
         closing.send_replace(true);
     };
-    quorate_http::serve(listener, router, quorate_http::Limits::default(), shutdown).await;
+    quorate_http::serve(listener, None, router, quorate_http::Limits::default(), shutdown).await;
     Ok(())
 }
 

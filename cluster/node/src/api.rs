@@ -252,5 +252,5 @@ pub(crate) async fn serve(listener: TcpListener, engine: Arc<Engine>, mut stoppe
         // An error means that the node itself is gone.
         stopped.wait_for(|stopped| *stopped).await.ok();
     };
-    quorate_http::serve(listener, router(engine), quorate_http::Limits::default(), stop).await;
+    quorate_http::serve(listener, None, router(engine), quorate_http::Limits::default(), stop).await;
 }
