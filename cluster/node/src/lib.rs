@@ -24,6 +24,7 @@ mod pairings;
 mod presignatures;
 mod primes;
 mod protocols;
+pub mod readers;
 pub mod similar;
 pub mod store;
 pub mod testing;
