@@ -7,6 +7,7 @@ mod commands;
 mod golden;
 mod node;
 mod output;
+mod reader;
 mod signer;
 mod terminal;
 
