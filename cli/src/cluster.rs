@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
-use quorate_client::{Authorities, Client, ClientBuilder, ClientError};
+use quorate_client::{Authorities, BearerToken, Client, ClientBuilder, ClientCertificate, ClientError};
 use quorate_node::similar;
 use quorate_request::{ErrorCode, RequestId, WalletId};
 
@@ -36,6 +36,9 @@ pub(crate) struct Target {
     api: Vec<http::Uri>,
     #[command(flatten)]
     trust: Trust,
+    /// File with the token to show: of a gateway's callers, or of a node's readers. Not for who signs.
+    #[arg(long, value_name = "FILE", env = "QUORATE_API_TOKEN_FILE", conflicts_with = "signing")]
+    api_token_file: Option<PathBuf>,
     /// Initiator key to sign requests with. Without one the address must be a gateway's, which signs.
     #[arg(long, value_name = "FILE", env = "QUORATE_INITIATOR", requires = "peers")]
     initiator: Option<PathBuf>,
@@ -54,6 +57,12 @@ pub(crate) struct Trust {
     /// Certificates in PEM of the authorities to trust at https:// addresses, instead of the system's.
     #[arg(long, value_name = "FILE", env = "QUORATE_API_CA")]
     api_ca: Option<PathBuf>,
+    /// Certificate in PEM to show at https:// addresses that ask for one (mutual TLS).
+    #[arg(long, value_name = "FILE", env = "QUORATE_API_CERT", requires = "api_key")]
+    api_cert: Option<PathBuf>,
+    /// The key of that certificate, in PEM. Others may not read it.
+    #[arg(long, value_name = "FILE", env = "QUORATE_API_KEY", requires = "api_cert")]
+    api_key: Option<PathBuf>,
 }
 
 impl Trust {
@@ -63,7 +72,14 @@ impl Trust {
             Some(file) => Authorities::from_file(file).context("--api-ca")?,
             None => Authorities::of_system(),
         };
-        Ok(Client::builder(api.to_vec()).authorities(authorities))
+        let builder = Client::builder(api.to_vec()).authorities(authorities);
+        Ok(match self.api_cert.as_ref().zip(self.api_key.as_ref()) {
+            Some((certificate, key)) => {
+                let shown = ClientCertificate::from_files(certificate, key);
+                builder.certificate(shown.context("--api-cert, --api-key")?)
+            }
+            None => builder,
+        })
     }
 }
 
@@ -167,7 +183,13 @@ impl Target {
                 let signing = signing_client(builder, file, &self.elsewhere, peers, &self.passphrase)?;
                 Ok(signing.client)
             }
-            None => builder.gateway().context("--api"),
+            None => {
+                let builder = match &self.api_token_file {
+                    Some(file) => builder.token(BearerToken::from_file(file).context("--api-token-file")?),
+                    None => builder,
+                };
+                builder.gateway().context("--api")
+            }
         }
     }
 
@@ -190,6 +212,14 @@ impl Target {
     pub(crate) fn explained(&self, error: ClientError) -> anyhow::Error {
         // A gateway would have signed.
         let unsigned = error.api().is_some_and(|body| body.code == ErrorCode::Unsigned);
+        if !self.signs() && unsigned && self.api_token_file.is_some() {
+            let tip = "--api-token-file names the file with the token; a node takes one of a reader for what is read alone";
+            return anyhow::Error::from(error).context(Tip(tip.into()));
+        }
+        if !self.signs() && unsigned && error.api().is_some_and(|body| body.message.contains("token")) {
+            let tip = "--api-token-file FILE or QUORATE_API_TOKEN_FILE names a file with the token";
+            return anyhow::Error::from(error).context(Tip(tip.into()));
+        }
         if !self.signs() && unsigned {
             let text = format!(
                 "{} is a node, not a gateway, and takes signed requests only: give --initiator with the key to sign \
@@ -206,6 +236,11 @@ impl Target {
                     "--api-ca FILE or QUORATE_API_CA names the certificates of an authority of your own"
                         .into(),
                 )
+            }
+            ClientError::Unreachable { reason, .. }
+                if reason.contains("asks its clients for a certificate") =>
+            {
+                Some("--api-cert FILE and --api-key FILE name the certificate to show and its key".into())
             }
             ClientError::Unreachable { .. } => Some(self.how_to_reach()),
             _ => error.api().and_then(|body| tip_for(body.code)).map(Into::into),
@@ -299,6 +334,7 @@ mod tests {
         let api = vec![http::Uri::from_static("http://10.0.0.1:8080")];
         let mut target = Target {
             api,
+            api_token_file: None,
             initiator: None,
             peers: None,
             elsewhere: Elsewhere::default(),
@@ -320,6 +356,7 @@ mod tests {
         let endpoint = http::Uri::from_static("http://10.0.0.1:8080");
         let target = Target {
             api: vec![endpoint.clone()],
+            api_token_file: None,
             initiator: None,
             peers: None,
             elsewhere: Elsewhere::default(),

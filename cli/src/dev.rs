@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use anyhow::Context;
-use quorate_client::gateway::{self, Exposure};
+use quorate_client::gateway::{self, Access};
 use quorate_keys::Identity;
 use quorate_node::Joints;
 use serde::Serialize;
@@ -70,7 +70,7 @@ pub(crate) async fn run(arguments: Arguments, joints: Joints) -> anyhow::Result<
     let (stop, stopped) = oneshot::channel::<()>();
     let client = cluster.client.clone();
     let serving = tokio::spawn(async move {
-        gateway::serve(listener, client, Exposure::Loopback, async {
+        gateway::serve(listener, client, Access::default(), async {
             stopped.await.ok();
         })
         .await

@@ -30,6 +30,7 @@ mod peers;
 mod policy;
 mod presign;
 mod progress;
+mod reader;
 mod session;
 mod sign;
 mod signer;
@@ -82,6 +83,9 @@ enum Command {
     /// Keys that approve.
     #[command(subcommand)]
     Authorizer(identity::AuthorizerCommand),
+    /// Programs that read by a token, without a key.
+    #[command(subcommand)]
+    Reader(reader::Command),
     /// Make and show wallets, and their addresses.
     #[command(subcommand)]
     Wallet(wallet::Command),
@@ -216,6 +220,7 @@ async fn run(arguments: Arguments, joints: Joints) -> anyhow::Result<()> {
         }
         Command::Chains(command) => chains::run(&command),
         Command::Policy(command) => policy::run(command),
+        Command::Reader(command) => reader::run(command),
         Command::Verify(arguments) => verify::run(&arguments),
         Command::Evidence(command) => evidence::run(&command, &joints.registry),
         Command::Audit(command) => audit::run(&command),

@@ -249,9 +249,10 @@ fn peers(folder: &Path, identities: &[Identity], sockets: &[Sockets]) -> anyhow:
     Ok(peers)
 }
 
-/// Settings of nodes that make nothing before it is needed: they leave the processors to what is shown or measured.
-const NOTHING_AHEAD: [(&str, &str); 3] =
-    [("auxiliary_at_start", "false"), ("prime_pool", "0"), ("presign_pool", "0")];
+/// Settings of nodes that make nothing before it is needed, and keep nobody waiting: they leave the processors to what is shown
+/// or measured.
+const NOTHING_AHEAD: [(&str, &str); 4] =
+    [("auxiliary_at_start", "false"), ("prime_pool", "0"), ("presign_pool", "0"), ("client_rate", "0")];
 
 /// The setting that says who may ask for what: an initiator for everything, or for what a policy of these rules allows.
 fn authority(

@@ -26,6 +26,7 @@ mod presign_body;
 mod proposal;
 mod psbt;
 mod public_key;
+mod readers_file;
 mod refusal;
 mod sign_body;
 mod signing_message;
@@ -72,6 +73,7 @@ pub const ALL: &[Target] = &[
     proposal::TARGET,
     psbt::TARGET,
     public_key::TARGET,
+    readers_file::TARGET,
     refusal::TARGET,
     sign_body::TARGET,
     signing_message::TARGET,

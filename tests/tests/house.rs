@@ -73,7 +73,7 @@ const ROOMS: &[Room] = &[
     room(POLICY,    &[KEYS, CHAINS, REQUEST],                                         &[]),
     room(IDENTITY,  &[KEYS, REQUEST],                                                 &[]),
     room(TRANSPORT, &[KEYS],                                                          &[]),
-    room(HTTP,      &[REQUEST],                                                       &[]),
+    room(HTTP,      &[REQUEST, IDENTITY],                                             &[]),
     room(NODE,      &[KEYS, AUDIT, SHARING, SESSION, KEYGEN, FROST, PAILLIER, CGGMP21, DKLS23, CHAINS, REQUEST, POLICY, IDENTITY, TRANSPORT, HTTP], &[SIMULATOR]),
     room(CLIENT,    &[KEYS, CHAINS, REQUEST, IDENTITY, HTTP],                         &[]),
     room(CLI,       &[KEYS, AUDIT, SHARING, SESSION, KEYGEN, FROST, CHAINS, REQUEST, POLICY, IDENTITY, TRANSPORT, NODE, CLIENT], &[]),

@@ -177,8 +177,29 @@ fn checks(config: &Config, source: PassphraseSource) -> Vec<Check> {
         count => (State::Ok, format!("{count} may request")),
     };
     add("initiators", state, detail);
-    if !config.api_listen.ip().is_loopback() {
-        let detail = format!("{} faces a network, in plain HTTP: put TLS in front", config.api_listen);
+    if let Some(path) = &config.api_readers_path {
+        match config.read_readers() {
+            Ok(readers) if readers.is_empty() => {
+                add("readers", State::Warning, format!("{}: none", path.display()));
+            }
+            Ok(readers) => {
+                let count = readers.len();
+                add("readers", State::Ok, format!("{}: {count} may read by a token", path.display()));
+            }
+            Err(error) => add("readers", State::Error, error.to_string()),
+        }
+    }
+    if let Some(files) = &config.api_tls {
+        let whose = if files.client_authorities.is_some() { "and of clients" } else { "of the node alone" };
+        match files.check() {
+            Ok(()) => add("API", State::Ok, format!("TLS 1.3, with a certificate {whose}")),
+            Err(error) => add("API", State::Error, error.to_string()),
+        }
+    } else if config.is_api_in_plain() {
+        let detail = format!(
+            "{} faces a network, in plain HTTP: set api_tls_cert and api_tls_key, or put TLS in front",
+            config.api_listen
+        );
         add("API", State::Warning, detail);
     }
     checks

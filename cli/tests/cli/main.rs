@@ -8,6 +8,7 @@ mod golden;
 mod node;
 mod output;
 mod policy;
+mod reader;
 mod signer;
 mod terminal;
 

@@ -125,8 +125,11 @@ fn every_shell_gets_its_completions() {
         }
     }
     // Bash at least is wherever tests run.
-    let script = run(&["completions", "bash"]).stdout;
-    let check = std::process::Command::new("bash").args(["-n", "-c", &script]).output().unwrap();
+    let folder = TempDir::new().unwrap();
+    // Longer than an argument may be.
+    let script = folder.path().join("quorate.bash");
+    std::fs::write(&script, run(&["completions", "bash"]).stdout).unwrap();
+    let check = std::process::Command::new("bash").arg("-n").arg(&script).output().unwrap();
     assert!(check.status.success(), "{}", String::from_utf8_lossy(&check.stderr));
 }
 

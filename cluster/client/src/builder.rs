@@ -10,10 +10,11 @@ use quorate_request::ClusterId;
 
 use crate::client::{Client, Signer};
 use crate::error::SetupError;
-use crate::exchange::Exchange;
+use crate::exchange::{Connecting, Exchange};
 use crate::retry::RetryPolicy;
 use crate::signer::RequestSigner;
-use crate::tls::Authorities;
+use crate::tls::{Authorities, ClientCertificate};
+use crate::token::BearerToken;
 
 /// A client to be made.
 ///
@@ -32,12 +33,12 @@ use crate::tls::Authorities;
 pub struct ClientBuilder {
     endpoints: Vec<Uri>,
     policy: RetryPolicy,
-    authorities: Authorities,
+    connecting: Connecting,
 }
 
 impl ClientBuilder {
     pub(crate) fn new(endpoints: Vec<Uri>) -> Self {
-        Self { endpoints, policy: RetryPolicy::default(), authorities: Authorities::default() }
+        Self { endpoints, policy: RetryPolicy::default(), connecting: Connecting::default() }
     }
 
     /// How long it tries.
@@ -50,7 +51,21 @@ impl ClientBuilder {
     /// Who vouches for the servers behind `https://` endpoints: those that the system trusts, unless told otherwise.
     #[must_use]
     pub fn authorities(mut self, authorities: Authorities) -> Self {
-        self.authorities = authorities;
+        self.connecting.authorities = authorities;
+        self
+    }
+
+    /// What it shows to servers behind `https://` endpoints that ask for a certificate.
+    #[must_use]
+    pub fn certificate(mut self, certificate: ClientCertificate) -> Self {
+        self.connecting.certificate = Some(certificate);
+        self
+    }
+
+    /// The token that it shows, of a gateway's callers or of a node's readers. Who signs needs none for nodes.
+    #[must_use]
+    pub fn token(mut self, token: BearerToken) -> Self {
+        self.connecting.token = Some(token);
         self
     }
 
@@ -91,6 +106,6 @@ impl ClientBuilder {
     }
 
     fn build(self, signer: Option<Signer>) -> Result<Client, SetupError> {
-        Ok(Client::assemble(signer, Exchange::new(self.endpoints, self.policy, &self.authorities)?))
+        Ok(Client::assemble(signer, Exchange::new(self.endpoints, self.policy, self.connecting)?))
     }
 }

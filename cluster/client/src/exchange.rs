@@ -20,7 +20,8 @@ use tracing::debug;
 
 use crate::error::{ClientError, InvalidEndpoint, SetupError};
 use crate::retry::RetryPolicy;
-use crate::tls::{self, Authorities};
+use crate::tls::{self, Authorities, ClientCertificate};
+use crate::token::BearerToken;
 
 /// The largest answer that is read.
 pub(crate) const MAX_ANSWER_BYTES: usize = 8 * 1024 * 1024;
@@ -37,6 +38,27 @@ pub struct Answer {
     pub status: StatusCode,
     /// The body, JSON.
     pub body: Bytes,
+    /// After how long to ask again, if it says so.
+    pub retry_after: Option<Duration>,
+}
+
+impl Answer {
+    /// Whether another node, or the same one later, may answer otherwise.
+    fn is_temporary(&self) -> bool {
+        match self.status {
+            StatusCode::SERVICE_UNAVAILABLE => true,
+            StatusCode::TOO_MANY_REQUESTS => self.retry_after.is_some(),
+            _ => false,
+        }
+    }
+}
+
+/// How nodes are connected to.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Connecting {
+    pub(crate) authorities: Authorities,
+    pub(crate) certificate: Option<ClientCertificate>,
+    pub(crate) token: Option<BearerToken>,
 }
 
 /// What a node answered: in full, or events as they come.
@@ -67,14 +89,14 @@ pub(crate) struct Exchange {
     /// Where the last answer came from: asked first next time.
     preferred: AtomicUsize,
     policy: RetryPolicy,
-    authorities: Authorities,
+    connecting: Connecting,
 }
 
 impl Exchange {
     pub(crate) fn new(
         endpoints: Vec<Uri>,
         policy: RetryPolicy,
-        authorities: &Authorities,
+        connecting: Connecting,
     ) -> Result<Self, SetupError> {
         if endpoints.is_empty() {
             return Err(InvalidEndpoint::None.into());
@@ -88,24 +110,24 @@ impl Exchange {
         tcp.enforce_http(false);
         // Whoever asks in plain needs no authorities: a container may have none.
         let secure = endpoints.iter().any(|endpoint| endpoint.scheme() == Some(&Scheme::HTTPS));
-        let tls = if secure { authorities.config()? } else { tls::nobody()? };
+        let Connecting { authorities, certificate, .. } = &connecting;
+        let tls = if secure { authorities.config(certificate.as_ref())? } else { tls::nobody()? };
         let connector = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http();
         let connector = connector.enable_http1().wrap_connector(tcp);
         let http = HttpClient::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connector);
-        let authorities = authorities.clone();
-        Ok(Self { http, endpoints, preferred: AtomicUsize::new(0), policy, authorities })
+        Ok(Self { http, endpoints, preferred: AtomicUsize::new(0), policy, connecting })
     }
 
     /// The same for other endpoints.
     pub(crate) fn with_endpoints(&self, endpoints: Vec<Uri>) -> Result<Self, SetupError> {
-        Self::new(endpoints, self.policy.clone(), &self.authorities)
+        Self::new(endpoints, self.policy.clone(), self.connecting.clone())
     }
 
     pub(crate) fn policy(&self) -> &RetryPolicy {
         &self.policy
     }
 
-    /// Asks one node after the other until one answers with something else than 503.
+    /// Asks one node after the other until one answers with something else than 503, or than 429 with a time to wait.
     pub(crate) async fn ask(&self, request: &Outgoing) -> Result<Answer, ClientError> {
         answer(self.open(request).await?)
     }
@@ -126,10 +148,15 @@ impl Exchange {
             let Some(endpoint) = self.endpoints.get(index) else { break };
             made = attempt + 1;
             let until = deadline.min(Instant::now() + request.timeout);
+            let mut told_to_wait = Duration::ZERO;
             match timeout_at(until, self.ask_one(endpoint, request)).await {
-                Ok(Ok(Opened::Answer(answer))) if answer.status == StatusCode::SERVICE_UNAVAILABLE => {
-                    debug!(%endpoint, target = request.target, "node is unavailable");
-                    unavailable.insert(index);
+                Ok(Ok(Opened::Answer(answer))) if answer.is_temporary() => {
+                    debug!(%endpoint, target = request.target, status = %answer.status, "node is unavailable");
+                    told_to_wait = answer.retry_after.unwrap_or_default();
+                    // One that is asked too often will answer when it is not.
+                    if answer.status == StatusCode::SERVICE_UNAVAILABLE {
+                        unavailable.insert(index);
+                    }
                     unavailable_answer = Some(answer);
                     if unavailable.len() == count {
                         break;
@@ -148,7 +175,8 @@ impl Exchange {
                     failure = Some(worse(failure, (endpoint, Failed::silent())));
                 }
             }
-            let pause = self.policy.pause(attempt);
+            // Besides: those that were told the same don't come back together.
+            let pause = self.policy.pause(attempt).saturating_add(told_to_wait);
             if made == attempts || Instant::now() + pause >= deadline {
                 break;
             }
@@ -187,6 +215,9 @@ impl Exchange {
         *request.method_mut() = outgoing.method.clone();
         *request.uri_mut() = uri;
         *request.headers_mut() = outgoing.headers.clone();
+        if let Some(token) = &self.connecting.token {
+            request.headers_mut().insert(header::AUTHORIZATION, token.header());
+        }
         if outgoing.method == Method::POST {
             let json = HeaderValue::from_static("application/json");
             request.headers_mut().insert(header::CONTENT_TYPE, json);
@@ -202,13 +233,14 @@ impl Exchange {
         if status == StatusCode::OK && is_events(response.headers()) {
             return Ok(Opened::Events(response.into_body()));
         }
+        let retry_after = retry_after(response.headers());
         let body = Limited::new(response.into_body(), MAX_ANSWER_BYTES);
         let cut = |error: &(dyn std::error::Error + 'static)| Failed {
             reason: with_causes(error),
             was_asked: true,
         };
         let body = body.collect().await.map_err(|error| cut(error.as_ref()))?.to_bytes();
-        Ok(Opened::Answer(Answer { status, body }))
+        Ok(Opened::Answer(Answer { status, body, retry_after }))
     }
 }
 
@@ -256,6 +288,12 @@ pub fn is_endpoint(uri: &Uri) -> bool {
     web && uri.path() == "/" && uri.query().is_none()
 }
 
+/// The seconds after which to ask again. A date, which is the other form, is not used by nodes.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds: u32 = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds.into()))
+}
+
 fn is_events(headers: &HeaderMap) -> bool {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
     kind.is_some_and(|kind| kind.split(';').next().unwrap_or_default().trim() == paths::EVENTS)
@@ -281,7 +319,7 @@ mod tests {
     fn an_endpoint_is_an_address_of_the_web_without_a_path() {
         let make = |uris: &[&str]| {
             let uris = uris.iter().map(|uri| uri.parse().unwrap()).collect();
-            Exchange::new(uris, RetryPolicy::default(), &Authorities::default()).map(|_| ())
+            Exchange::new(uris, RetryPolicy::default(), Connecting::default()).map(|_| ())
         };
         make(&["http://127.0.0.1:8080", "http://node2:8080/"]).unwrap();
         assert!(matches!(make(&[]), Err(SetupError::Endpoint(InvalidEndpoint::None))));

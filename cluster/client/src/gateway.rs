@@ -6,25 +6,34 @@
 //! came, and answers, refusals included, are passed on as they came.
 //!
 //! # Security
-//! Whoever reaches the gateway can ask for whatever its key may ask for. It therefore
-//! - serves loopback addresses only, unless told otherwise ([`Exposure`]);
+//! Whoever reaches the gateway can ask for whatever its key may ask for. It therefore ([`Access`])
+//! - serves loopback addresses and callers of this machine only, unless networks are named ([`Networks`]);
+//! - asks its callers for a token ([`Tokens`]), where it is told which;
 //! - refuses what comes from a web page: with an `Origin`, or (on loopback) under a name that is not the local
-//!   host, as happens when a page has its own name resolve to 127.0.0.1.
+//!   host, as happens when a page has its own name resolve to 127.0.0.1;
+//! - speaks TLS with its callers, where it has a certificate.
 
 mod body;
 mod events;
 mod guard;
+mod networks;
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{FromRef, Request, State};
 use axum::middleware::from_fn_with_state;
 use axum::response::Response;
 use axum::routing::{get, post};
-use http::{HeaderMap, Uri};
+use guard::Guard;
+use http::{HeaderMap, HeaderValue, Uri, header};
+pub use networks::{InvalidNetwork, Network, Networks};
 use quorate_http::api::{self, refuse};
+pub use quorate_http::rate::Rate;
+use quorate_http::rate::whole_seconds;
+pub use quorate_http::tls::{Tls, TlsError, TlsFiles};
 use quorate_request::{ErrorBody, ErrorCode, Operation, RequestId, paths};
 use serde::Deserialize;
 use tokio::net::TcpListener;
@@ -34,53 +43,62 @@ use tracing::{info, warn};
 use crate::client::{Client, fresh_id};
 use crate::error::ClientError;
 use crate::exchange::{Answer, Opened};
+pub use crate::token::{TokenError, Tokens};
 
 /// Where a gateway listens unless told otherwise.
 pub const DEFAULT_ADDRESS: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
 
-/// Who may reach a gateway.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Exposure {
-    /// Programs of this machine.
-    #[default]
-    Loopback,
-    /// Whoever reaches the address, as in a private network of containers: guard it by the network.
-    Network,
+/// Below this the paths of the API are, and health as well.
+const BELOW: &str = "/api/v1";
+
+/// Who may ask a gateway, and how.
+#[derive(Debug, Clone, Default)]
+pub struct Access {
+    /// From where.
+    pub networks: Networks,
+    /// By one of these tokens; by none if there are none.
+    pub tokens: Option<Tokens>,
+    /// How often, from one address.
+    pub rate: Option<Rate>,
+    /// Through TLS.
+    pub tls: Option<Arc<Tls>>,
 }
 
 /// Serves the API until `shutdown` is done; then finishes the requests that are running, for a limited time.
 ///
 /// # Errors
-/// The address is not a loopback address although [`Exposure::Loopback`] asks for one, or it can't be told.
+/// The address is not a loopback address although callers of this machine alone may ask ([`Networks::Loopback`]), or it
+/// can't be told.
 pub async fn serve(
     listener: TcpListener,
     client: Client,
-    exposure: Exposure,
+    access: Access,
     shutdown: impl Future<Output = ()> + Send,
 ) -> io::Result<()> {
     let address = listener.local_addr()?;
-    if exposure == Exposure::Loopback && !address.ip().is_loopback() {
+    if access.networks == Networks::Loopback && !address.ip().is_loopback() {
         let reason = format!("{address} is not a loopback address; a gateway signs for whoever reaches it");
         return Err(io::Error::new(io::ErrorKind::InvalidInput, reason));
     }
     let initiator = client.initiator().map(tracing::field::display);
-    info!(%address, initiator, "gateway serves");
+    let (tls, tokens) = (access.tls.is_some(), access.tokens.is_some());
+    info!(%address, initiator, callers = %access.networks, tls, tokens, "gateway serves");
     let closing = watch::Sender::new(false);
-    let router = routes(Gateway { client, closing: closing.subscribe() }, exposure);
+    let router = routes(Gateway { client, closing: closing.subscribe() }, &access);
     // Events would go on for as long as somebody listens.
     let shutdown = async {
         shutdown.await;
         closing.send_replace(true);
     };
-    quorate_http::serve(listener, router, quorate_http::Limits::default(), shutdown).await;
+    quorate_http::serve(listener, access.tls, router, quorate_http::Limits::default(), shutdown).await;
     Ok(())
 }
 
-/// The routes of a gateway, to be served or extended by the caller.
-pub fn router(client: Client, exposure: Exposure) -> Router {
-    routes(Gateway { client, closing: watch::Sender::new(false).subscribe() }, exposure)
+/// The routes of a gateway, to be served or extended by the caller, who sees to TLS. Where a request comes from is known by
+/// its extension [`quorate_http::Caller`]: without one, named networks let nobody in, and no rate holds.
+pub fn router(client: Client, access: &Access) -> Router {
+    routes(Gateway { client, closing: watch::Sender::new(false).subscribe() }, access)
 }
 
 /// What the routes share.
@@ -97,9 +115,9 @@ impl FromRef<Gateway> for Client {
     }
 }
 
-fn routes(gateway: Gateway, exposure: Exposure) -> Router {
+fn routes(gateway: Gateway, access: &Access) -> Router {
     // Health is served below the API as well, since its other paths are.
-    let health = |path| format!("/api/v1{path}");
+    let health = |path| format!("{BELOW}{path}");
     let routes = Router::new()
         .route(paths::KEYGEN, post(keygen))
         .route(paths::SIGN, post(sign))
@@ -117,7 +135,7 @@ fn routes(gateway: Gateway, exposure: Exposure) -> Router {
         .route(&health(paths::READY), get(node_ready))
         .fallback(api::not_found)
         .method_not_allowed_fallback(api::method_not_allowed)
-        .layer(from_fn_with_state(exposure, guard::refuse_web_pages))
+        .layer(from_fn_with_state(Guard::new(access), guard::guard))
         .with_state(gateway);
     api::as_documented(routes)
 }
@@ -201,9 +219,18 @@ fn target(uri: &Uri) -> &str {
     uri.path_and_query().map_or("/", |target| target.as_str())
 }
 
+/// What a node answered, with when to ask again if it said so.
+fn passed_on(answer: Answer) -> Response {
+    let mut response = api::json_bytes(answer.status, answer.body);
+    if let Some(wait) = answer.retry_after {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(whole_seconds(wait)));
+    }
+    response
+}
+
 fn respond(result: Result<Answer, ClientError>, id: Option<RequestId>) -> Response {
     let error = match result {
-        Ok(answer) => return api::json_bytes(answer.status, answer.body),
+        Ok(answer) => return passed_on(answer),
         Err(ClientError::InvalidRequest(reason)) => ErrorBody::new(ErrorCode::MalformedRequest, reason),
         Err(ClientError::Signer(error)) => {
             // What it is run with is no caller's business.

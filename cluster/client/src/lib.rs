@@ -27,8 +27,8 @@
 //! Behind a gateway, which signs for its callers, `Client::gateway("http://127.0.0.1:8080".parse()?)` needs no files.
 //!
 //! # Security
-//! An answer is as trustworthy as the node that gave it and the way there: nodes serve plain HTTP, a proxy in front of them
-//! TLS (`https://`, [`Authorities`]), and answers are not signed. What a signature is worth does not depend on that:
+//! An answer is as trustworthy as the node that gave it and the way there: nodes, or a proxy in front of them, serve TLS where
+//! they have a certificate (`https://`, [`Authorities`]), and answers are not signed. What a signature is worth does not depend on that:
 //! [`Client::sign_with`] verifies it under the wallet that the caller has pinned. What [`Client::sign`] gives is not verified.
 
 mod builder;
@@ -40,6 +40,7 @@ pub mod gateway;
 mod retry;
 mod signer;
 mod tls;
+mod token;
 pub mod verification;
 
 pub use builder::ClientBuilder;
@@ -49,7 +50,8 @@ pub use events::SessionEvents;
 pub use exchange::{Answer, is_endpoint};
 pub use retry::RetryPolicy;
 pub use signer::{RequestSigner, SignatureFuture, SignerCommand, SignerError};
-pub use tls::{Authorities, AuthoritiesError};
+pub use tls::{Authorities, AuthoritiesError, ClientCertificate};
+pub use token::{BearerToken, TokenError};
 pub use verification::PinnedWallet;
 
 // What calls take and give: a back end needs this crate alone.

@@ -8,7 +8,8 @@ use rand_core::{OsRng, RngCore};
 /// How long and how often a client tries before it gives up.
 ///
 /// Only what can be repeated without harm is repeated: the identical signed request, after a failed
-/// connection, silence, or an answer of 503. After 503 from every node the last of these answers is final.
+/// connection, silence, an answer of 503, or one of 429 that says when to ask again (`Retry-After`), which is waited for besides
+/// the pause. After 503 from every node the last of these answers is final.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RetryPolicy {
     /// How long a call takes at most, all attempts together, but for long work.

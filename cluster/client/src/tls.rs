@@ -1,12 +1,13 @@
-//! Which servers are believed to be who they say.
+//! Which servers are believed to be who they say, and what is shown to them.
 
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::{self, PemObject as _};
+use quorate_http::tls::{self as files, PemError};
+use rustls::crypto::aws_lc_rs;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{AlertDescription, CertificateError, ClientConfig, RootCertStore};
 
 /// The authorities that vouch for the servers behind `https://` endpoints. TLS 1.3 is spoken, and nothing older.
@@ -49,6 +50,14 @@ pub enum AuthoritiesError {
         /// What is wrong with it.
         detail: String,
     },
+    /// It is no private key in PEM, or not the certificate's.
+    #[error("{} is not the private key of the certificate, in PEM: {detail}", .path.display())]
+    Key {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        detail: String,
+    },
     /// The system has none.
     #[error("this system has no certificate authorities{0}: install them, or name one of your own")]
     NoneOfSystem(String),
@@ -69,48 +78,78 @@ impl Authorities {
     /// # Errors
     /// The file can't be read, or is something else.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self, AuthoritiesError> {
-        let path = path.as_ref();
-        let invalid = |detail: String| AuthoritiesError::Invalid { path: path.to_path_buf(), detail };
-        let content = std::fs::read(path)
-            .map_err(|source| AuthoritiesError::Io { path: path.to_path_buf(), source })?;
-        let mut roots = RootCertStore::empty();
-        for certificate in CertificateDer::pem_slice_iter(&content) {
-            let certificate = certificate.map_err(|error| invalid(of_pem(&error)))?;
-            roots.add(certificate).map_err(|error| invalid(error.to_string()))?;
-        }
-        if roots.is_empty() {
-            return Err(invalid("there is none in it".to_owned()));
-        }
-        Ok(Self(Source::Own(Arc::new(roots))))
+        Ok(Self(Source::Own(Arc::new(files::authorities(path.as_ref())?))))
     }
 
-    /// How connections are made that trust these.
-    pub(crate) fn config(&self) -> Result<ClientConfig, AuthoritiesError> {
-        config(match &self.0 {
+    /// How connections are made that trust these, and show this certificate where one is asked for.
+    pub(crate) fn config(&self, shown: Option<&ClientCertificate>) -> Result<ClientConfig, AuthoritiesError> {
+        let roots = match &self.0 {
             Source::System => Arc::new(system()?),
             Source::Own(roots) => Arc::clone(roots),
-        })
+        };
+        config(roots, shown)
+    }
+}
+
+impl From<PemError> for AuthoritiesError {
+    fn from(error: PemError) -> Self {
+        match error {
+            PemError::Io { path, source } => Self::Io { path, source },
+            PemError::Certificates { path, detail } => Self::Invalid { path, detail },
+            PemError::Key { path, detail } => Self::Key { path, detail },
+            other => Self::Tls(other.to_string()),
+        }
+    }
+}
+
+/// What a client shows of itself to servers that ask for a certificate: mutual TLS.
+#[derive(Clone)]
+pub struct ClientCertificate(Arc<SingleCertAndKey>);
+
+impl fmt::Debug for ClientCertificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ClientCertificate(…)")
+    }
+}
+
+impl ClientCertificate {
+    /// A certificate in PEM, with those between it and its authority, and its key in PEM, which others may not read.
+    ///
+    /// # Errors
+    /// A file can't be read, others may read the key, or the two are something else or do not go together.
+    pub fn from_files(
+        certificate: impl AsRef<Path>,
+        key: impl AsRef<Path>,
+    ) -> Result<Self, AuthoritiesError> {
+        let chain = files::certificates(certificate.as_ref())?;
+        let der = files::private_key(key.as_ref())?;
+        let certified = CertifiedKey::from_der(chain, der, &aws_lc_rs::default_provider());
+        let certified = certified.map_err(|error| AuthoritiesError::Key {
+            path: key.as_ref().to_path_buf(),
+            detail: error.to_string(),
+        })?;
+        Ok(Self(Arc::new(certified.into())))
     }
 }
 
 /// How connections are made where none is by TLS.
 pub(crate) fn nobody() -> Result<ClientConfig, AuthoritiesError> {
-    config(Arc::new(RootCertStore::empty()))
+    config(Arc::new(RootCertStore::empty()), None)
 }
 
-fn config(roots: Arc<RootCertStore>) -> Result<ClientConfig, AuthoritiesError> {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+fn config(
+    roots: Arc<RootCertStore>,
+    shown: Option<&ClientCertificate>,
+) -> Result<ClientConfig, AuthoritiesError> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(|error| AuthoritiesError::Tls(error.to_string()))?;
-    Ok(config.with_root_certificates(roots).with_no_client_auth())
-}
-
-fn of_pem(error: &pem::Error) -> String {
-    match error {
-        pem::Error::NoItemsFound => "there is none in it".to_owned(),
-        error => error.to_string(),
-    }
+    let config = config.with_root_certificates(roots);
+    Ok(match shown {
+        Some(ClientCertificate(shown)) => config.with_client_cert_resolver(Arc::clone(shown) as _),
+        None => config.with_no_client_auth(),
+    })
 }
 
 fn system() -> Result<RootCertStore, AuthoritiesError> {
@@ -153,6 +192,12 @@ fn explained(error: &rustls::Error) -> String {
         rustls::Error::AlertReceived(AlertDescription::ProtocolVersion) => {
             "it does not speak TLS 1.3".to_owned()
         }
+        rustls::Error::AlertReceived(AlertDescription::CertificateRequired) => {
+            "it asks its clients for a certificate, and none was shown".to_owned()
+        }
+        rustls::Error::AlertReceived(
+            AlertDescription::UnknownCA | AlertDescription::BadCertificate | AlertDescription::DecryptError,
+        ) => "it does not accept the certificate that it was shown".to_owned(),
         error => error.to_string(),
     }
 }

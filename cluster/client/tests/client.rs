@@ -6,7 +6,7 @@ mod support;
 use std::sync::Arc;
 use std::time::Duration;
 
-use quorate_client::gateway::{self, Exposure};
+use quorate_client::gateway::{self, Access};
 use quorate_client::verification::{InvalidWallet, Unverified};
 use quorate_client::{
     Begun, Client, ClientError, ClusterId, Curve, ErrorCode, IdentityError, InvalidEndpoint, KeygenRequest,
@@ -314,7 +314,7 @@ async fn who_asks_a_gateway_needs_no_key() {
     let node = Node::start("node1", &shared, &[]).await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let gateway = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
-    let serving = gateway::serve(listener, client(&[&node.uri]), Exposure::Loopback, std::future::pending());
+    let serving = gateway::serve(listener, client(&[&node.uri]), Access::default(), std::future::pending());
     let serving = tokio::spawn(serving);
 
     let client = Client::gateway(gateway).unwrap();

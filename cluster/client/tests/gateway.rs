@@ -23,10 +23,14 @@ struct Gateway {
 
 impl Gateway {
     async fn start(client: Client) -> Self {
+        Self::with(client, gateway::Access::default()).await
+    }
+
+    async fn with(client: Client, access: gateway::Access) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
-        let task = tokio::spawn(gateway::serve(listener, client, gateway::Exposure::Loopback, async {
+        let task = tokio::spawn(gateway::serve(listener, client, access, async {
             let _ = stopped.await;
         }));
         Self { address, stop: Some(stop), task }
@@ -306,9 +310,107 @@ async fn shutdown_lets_a_running_request_finish_and_closes_idle_connections() {
 async fn a_gateway_serves_the_network_only_when_told_to() {
     let uri = "http://127.0.0.1:1".parse().unwrap();
     let listen = async || TcpListener::bind("0.0.0.0:0").await.unwrap();
-    let error = gateway::serve(listen().await, client(&[&uri]), gateway::Exposure::default(), async {})
+    let error = gateway::serve(listen().await, client(&[&uri]), gateway::Access::default(), async {})
         .await
         .unwrap_err();
     assert!(error.to_string().contains("not a loopback address"), "{error}");
-    gateway::serve(listen().await, client(&[&uri]), gateway::Exposure::Network, async {}).await.unwrap();
+    let anybody = gateway::Access { networks: gateway::Networks::Any, ..gateway::Access::default() };
+    gateway::serve(listen().await, client(&[&uri]), anybody, async {}).await.unwrap();
+}
+
+/// The status line and the header fields of an answer, in lower case, and its body.
+async fn exchange(address: SocketAddr, headers: &str, path: &str) -> (String, String) {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{headers}Connection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.to_lowercase(), body.to_owned())
+}
+
+#[tokio::test]
+async fn a_gateway_with_tokens_serves_those_who_show_one() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let node = Node::start("node1", &Arc::new(Shared::default()), &[]).await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("tokens");
+    std::fs::write(&file, "the-token-of-the-back-end\nthe-token-of-the-front-end\n").unwrap();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let tokens = Some(gateway::Tokens::from_file(&file).unwrap());
+    let access = gateway::Access { tokens, ..gateway::Access::default() };
+    let gateway = Gateway::with(client(&[&node.uri]), access).await;
+    for (headers, path, status) in [
+        ("", "/api/v1/wallets", "401"),
+        ("Authorization: Bearer the-token-of-somebody\r\n", "/api/v1/wallets", "401"),
+        ("Authorization: Basic dTpw\r\n", "/api/v1/wallets", "401"),
+        ("Authorization: Bearer the-token-of-the-back-end\r\n", "/api/v1/wallets", "200"),
+        ("Authorization: Bearer the-token-of-the-front-end\r\n", "/api/v1/wallets", "200"),
+        (
+            "Authorization: Bearer the-token-of-the-back-end\r\nOrigin: https://x\r\n",
+            "/api/v1/wallets",
+            "403",
+        ),
+        ("", "/api/v1/nothing", "401"),
+        ("", "/health", "200"),
+        ("", "/api/v1/ready", "200"),
+        ("", "/api/openapi.json", "200"),
+    ] {
+        let (head, body) = exchange(gateway.address, headers, path).await;
+        assert!(head.starts_with(&format!("http/1.1 {status}")), "{headers} {path}: {head}\n{body}");
+        assert_eq!(body.contains(r#""code":"unsigned""#), status == "401", "{body}");
+    }
+    // The library shows one.
+    let endpoint: quorate_client::Uri = format!("http://{}", gateway.address).parse().unwrap();
+    let without = Client::builder(vec![endpoint.clone()]).gateway().unwrap();
+    assert_eq!(without.wallets().await.unwrap_err().api().unwrap().code.as_str(), "unsigned");
+    let token = quorate_client::BearerToken::new("the-token-of-the-front-end").unwrap();
+    let with = Client::builder(vec![endpoint]).token(token).gateway().unwrap();
+    assert_eq!(with.wallets().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_caller_that_asks_too_often_is_told_when_to_ask_again() {
+    let node = Node::start("node1", &Arc::new(Shared::default()), &[]).await;
+    // So slow that nothing is added while the test runs.
+    let rate = gateway::Rate::new(1, Duration::from_secs(600), 2);
+    let access = gateway::Access { rate, ..gateway::Access::default() };
+    let gateway = Gateway::with(client(&[&node.uri]), access).await;
+    for _ in 0..2 {
+        assert!(exchange(gateway.address, "", "/api/v1/wallets").await.0.starts_with("http/1.1 200"));
+    }
+    let (head, body) = exchange(gateway.address, "", "/api/v1/wallets").await;
+    assert!(head.starts_with("http/1.1 429") && body.contains("rate_limited"), "{head}\n{body}");
+    let wait = head.lines().find_map(|line| line.strip_prefix("retry-after: ")).unwrap();
+    assert!((500..=600).contains(&wait.parse::<u64>().unwrap()), "{wait}");
+}
+
+#[tokio::test]
+async fn callers_from_other_networks_than_the_named_are_refused() {
+    let node = Node::start("node1", &Arc::new(Shared::default()), &[]).await;
+    for (networks, status) in [("10.0.0.0/8", "403"), ("10.0.0.0/8,127.0.0.1", "200"), ("any", "200")] {
+        let access = gateway::Access { networks: networks.parse().unwrap(), ..gateway::Access::default() };
+        let gateway = Gateway::with(client(&[&node.uri]), access).await;
+        let (head, body) = exchange(gateway.address, "", "/api/v1/wallets").await;
+        assert!(head.starts_with(&format!("http/1.1 {status}")), "{networks}: {head}\n{body}");
+        assert_eq!(body.contains("forbidden"), status == "403", "{body}");
+    }
+}
+
+#[tokio::test]
+async fn a_node_that_asks_for_patience_is_asked_again_and_the_last_word_is_passed_on() {
+    let shared = Arc::new(Shared::default());
+    let node = Node::start("node1", &shared, &[Fault::Limited]).await;
+    let gateway = Gateway::start(client(&[&node.uri])).await;
+    let asked = std::time::Instant::now();
+    assert!(exchange(gateway.address, "", "/api/v1/wallets").await.0.starts_with("http/1.1 200"));
+    assert!(asked.elapsed() >= Duration::from_secs(1), "the time to wait was not waited for");
+    assert_eq!(*node.asked.lock().unwrap(), 2);
+
+    let busy = Node::start("node2", &shared, &[Fault::Limited]).await;
+    let impatient = RetryPolicy { deadline: Duration::from_millis(500), ..quick() };
+    let gateway = Gateway::start(client_with(&[&busy.uri], impatient)).await;
+    let (head, body) = exchange(gateway.address, "", "/api/v1/wallets").await;
+    assert!(head.starts_with("http/1.1 429") && head.contains("retry-after: 1"), "{head}");
+    assert!(body.contains("rate_limited"), "{body}");
 }

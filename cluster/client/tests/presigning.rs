@@ -5,7 +5,7 @@ mod support;
 
 use std::sync::Arc;
 
-use quorate_client::gateway::{self, Exposure};
+use quorate_client::gateway::{self, Access};
 use quorate_client::{
     AuxiliaryRequest, Begun, ClientError, Phase, PresignRequest, Progress, RequestStatus, SessionResult,
 };
@@ -114,7 +114,7 @@ async fn a_gateway_signs_for_both() {
     let node = Node::start("node1", &shared, &[]).await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let serving = gateway::serve(listener, client(&[&node.uri]), Exposure::Loopback, std::future::pending());
+    let serving = gateway::serve(listener, client(&[&node.uri]), Access::default(), std::future::pending());
     let serving = tokio::spawn(serving);
     let body = r#"{"wallet_id": "w1", "count": 3, "signers": ["node1", "node2"]}"#;
     let (status, made) = curl_post(address, "/api/v1/presign", body).await;

@@ -1,13 +1,17 @@
 //! What nodes and gateways answer alike: JSON, refusals, the document of the API, and that there is nothing at a path.
 
+use std::time::Duration;
+
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse as _, Response};
 use quorate_request::{ErrorBody, ErrorCode, openapi, paths};
 use serde::Serialize;
+
+use crate::rate::whole_seconds;
 
 const JSON: &str = "application/json";
 
@@ -28,6 +32,13 @@ pub fn json_bytes(status: StatusCode, body: impl Into<Body>) -> Response {
 pub fn refuse(error: &ErrorBody) -> Response {
     let mut response = json(error.code.status(), error);
     response.extensions_mut().insert(error.code);
+    response
+}
+
+/// An error that passes with time, as an answer: when to ask again.
+pub fn refuse_for(error: &ErrorBody, wait: Duration) -> Response {
+    let mut response = refuse(error);
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(whole_seconds(wait)));
     response
 }
 

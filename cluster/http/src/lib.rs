@@ -5,9 +5,13 @@
 
 mod answering;
 pub mod api;
+pub mod bearer;
 mod query;
+pub mod rate;
+pub mod tls;
 mod waiting;
 
+use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,14 +21,17 @@ use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
 use tracing::{debug, warn};
 
 use answering::{Answer, Answering};
 pub use query::Parameters;
+use tls::Tls;
 use waiting::{Place, Waiting};
 
 /// How long to wait when the operating system has no descriptors left.
@@ -32,12 +39,19 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How often to look for a connection that waits, when all have had a request in progress.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
+/// How long the orderly end of a refused connection may take.
+const GOODBYE: Duration = Duration::from_millis(250);
+/// How much of a refused caller's bytes are taken.
+const DISCARD: u64 = 64 * 1024;
+
 /// What callers can hold.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// Connections at a time. A further one takes the place of the one that has waited longest for a request; if all have
     /// one in progress, it waits.
     pub connections: usize,
+    /// How long a TLS handshake may take. While it does, the connection counts as one that waits for a request.
+    pub handshake_time: Duration,
     /// How long a caller may take to send the header of a request; also how long a connection may idle.
     pub header_time: Duration,
     /// The longest header of a request, in bytes; at least 8 KiB.
@@ -52,6 +66,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 512,
+            handshake_time: Duration::from_secs(10),
             header_time: Duration::from_secs(30),
             header_bytes: 32 * 1024,
             answer_time: Duration::from_secs(30),
@@ -63,9 +78,22 @@ impl Default for Limits {
 /// The least that an HTTP/1 connection needs to read a header.
 const LEAST_HEADER_BYTES: usize = 8 * 1024;
 
-/// Serves until `shutdown` is done; then lets running requests finish.
+/// Where a request comes from: an extension of every one that [`serve`] takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Caller(pub SocketAddr);
+
+impl Caller {
+    /// Its address, that of IPv4 where it is one in disguise.
+    #[must_use]
+    pub const fn address(&self) -> IpAddr {
+        self.0.ip().to_canonical()
+    }
+}
+
+/// Serves until `shutdown` is done; then lets running requests finish. In plain HTTP, unless there is TLS.
 pub async fn serve(
     listener: TcpListener,
+    tls: Option<Arc<Tls>>,
     router: Router,
     limits: Limits,
     shutdown: impl Future<Output = ()>,
@@ -80,14 +108,16 @@ pub async fn serve(
             () = &mut shutdown => break,
             Some(_) = connections.join_next() => {}
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => {
+                Ok((stream, from)) => {
                     let slot = tokio::select! {
                         () = &mut shutdown => break,
                         slot = room(&slots, &waiting) => slot,
                     };
-                    let (router, stopped, place) = (router.clone(), stopped.clone(), Place::new(&waiting));
+                    let place = Place::new(&waiting);
+                    let serving = Serving { router: router.clone(), limits, from, stopped: stopped.clone(), place };
+                    let tls = tls.clone();
                     connections.spawn(async move {
-                        connection(stream, router, limits, stopped, place).await;
+                        arrived(stream, tls, serving).await;
                         drop(slot);
                     });
                 }
@@ -121,17 +151,57 @@ async fn room(slots: &Arc<Semaphore>, waiting: &Waiting) -> Option<OwnedSemaphor
     }
 }
 
-async fn connection(
-    stream: TcpStream,
+/// What a connection is served with.
+struct Serving {
     router: Router,
     limits: Limits,
-    mut stopped: watch::Receiver<()>,
+    from: SocketAddr,
+    stopped: watch::Receiver<()>,
     place: Arc<Place>,
-) {
+}
+
+async fn arrived(stream: TcpStream, tls: Option<Arc<Tls>>, mut serving: Serving) {
     // Answers are small and wait for nothing. Where it can't be set, they only come later.
     stream.set_nodelay(true).ok();
+    let Some(tls) = tls else { return connection(stream, serving).await };
+    let handshake = async {
+        let accepted = TlsAcceptor::from(tls.current().await).accept(stream).into_fallible().await;
+        match accepted {
+            Ok(stream) => Ok(stream),
+            Err((error, stream)) => {
+                dismiss(stream).await;
+                Err(error)
+            }
+        }
+    };
+    let shaken = tokio::select! {
+        biased;
+        shaken = timeout(serving.limits.handshake_time, handshake) => shaken,
+        () = serving.place.ended() => return debug!("a handshake made room for another connection"),
+        // The sender was dropped: there is no request yet.
+        _ = serving.stopped.changed() => return,
+    };
+    match shaken {
+        Ok(Ok(stream)) => connection(stream, serving).await,
+        Ok(Err(error)) => debug!(from = %serving.from, %error, "no TLS connection came about"),
+        Err(_) => debug!(from = %serving.from, "a TLS handshake took too long"),
+    }
+}
+
+/// Ends a refused connection so that the alert which says why is read: unread bytes would turn it into a reset.
+async fn dismiss(mut stream: TcpStream) {
+    let goodbye = async {
+        stream.shutdown().await?;
+        tokio::io::copy(&mut stream.take(DISCARD), &mut tokio::io::sink()).await
+    };
+    let _either_way = timeout(GOODBYE, goodbye).await;
+}
+
+async fn connection(stream: impl AsyncRead + AsyncWrite + Unpin, serving: Serving) {
+    let Serving { router, limits, from, mut stopped, place } = serving;
     let router = TowerToHyperService::new(router);
-    let service = service_fn(|request| {
+    let service = service_fn(|mut request: hyper::Request<hyper::body::Incoming>| {
+        request.extensions_mut().insert(Caller(from));
         let (busy, answer) = (place.busy(), router.call(request));
         async move { answer.await.map(|answer| answer.map(|body| Answer::new(body, busy))) }
     });
@@ -164,7 +234,6 @@ mod tests {
     use super::*;
     use axum::routing::get;
     use std::net::SocketAddr;
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::sync::oneshot;
 
     struct Served {
@@ -192,7 +261,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
-        let task = tokio::spawn(serve(listener, router, limits, async { drop(stopped.await) }));
+        let task = tokio::spawn(serve(listener, None, router, limits, async { drop(stopped.await) }));
         Served { address, begun, stop: Some(stop), task }
     }
 

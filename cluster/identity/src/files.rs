@@ -1,8 +1,10 @@
 //! Files of a node or a client: whole or not there at all, never overwritten, and private (mode 0600) where they hold secrets.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
 
 /// The folder that holds `path`.
 pub fn folder_of(path: &Path) -> &Path {
@@ -55,6 +57,36 @@ pub fn make_private(file: &File) -> io::Result<bool> {
         }
     }
     Ok(false)
+}
+
+/// Reads a file that holds secrets. One that others may read is refused: its owner alone may, and its group where the
+/// owner is root, as packages of the operating system have it.
+///
+/// # Errors
+/// The operating system's; a file that others may read, or one of more than `most` bytes.
+pub fn read_private(path: &Path, most: u64) -> io::Result<Zeroizing<Vec<u8>>> {
+    let file = File::open(path)?;
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Err(io::Error::other("it is no file"));
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        let forbidden = if metadata.uid() == 0 { 0o037 } else { 0o077 };
+        if metadata.mode() & forbidden != 0 {
+            return Err(io::Error::new(
+                io::ErrorKind::PermissionDenied,
+                "others may read or change it, and it holds a secret: set it to mode 0600",
+            ));
+        }
+    }
+    let mut content = Zeroizing::new(Vec::new());
+    file.take(most.saturating_add(1)).read_to_end(&mut content)?;
+    if content.len() as u64 > most {
+        return Err(io::Error::other(format!("it has more than {most} bytes")));
+    }
+    Ok(content)
 }
 
 /// Where the file is made before it appears under its own name.
@@ -127,5 +159,21 @@ mod tests {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
         assert!(make_private(&File::open(&path).unwrap()).unwrap());
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_secret_that_others_may_read_is_not_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        write_new(&path, b"secret", Access::Private).unwrap();
+        assert_eq!(*read_private(&path, 6).unwrap(), b"secret");
+        assert!(read_private(&path, 5).unwrap_err().to_string().contains("more than 5 bytes"));
+        for mode in [0o604, 0o644, 0o620, 0o602, 0o601] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            let refused = read_private(&path, 6).unwrap_err();
+            assert_eq!(refused.kind(), io::ErrorKind::PermissionDenied, "{mode:o}");
+            assert!(refused.to_string().contains("0600"), "{refused}");
+        }
+        assert!(read_private(folder.path(), 6).is_err());
     }
 }

@@ -123,6 +123,14 @@ impl Authority {
         self.scoped(verified, wallet).map(drop)
     }
 
+    /// The initiator of a request, which it may ask for.
+    ///
+    /// # Errors
+    /// It may not.
+    pub(crate) fn initiator(&self, verified: &Verified) -> Result<&Initiator, ErrorBody> {
+        self.scoped(verified, None)
+    }
+
     fn scoped(&self, verified: &Verified, wallet: Option<&WalletId>) -> Result<&Initiator, ErrorBody> {
         // It was there a moment ago, when the signature was verified.
         let initiator = self.initiators.get(verified.initiator()).ok_or_else(|| {
@@ -177,7 +185,7 @@ fn by_key(initiators: impl Iterator<Item = Initiator>) -> HashMap<Principal, Ini
     initiators.map(|initiator| (*initiator.key(), initiator)).collect()
 }
 
-fn out_of_scope(error: &OutOfScope) -> ErrorBody {
+pub(crate) fn out_of_scope(error: &OutOfScope) -> ErrorBody {
     ErrorBody::new(ErrorCode::OutOfScope, error.to_string())
 }
 

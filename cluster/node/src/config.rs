@@ -14,8 +14,10 @@ mod value;
 #[cfg(test)]
 mod tests;
 
+use crate::readers::Readers;
 use crate::store::Passphrase;
 use layer::Layers;
+use quorate_http::tls::{TlsError, TlsFiles};
 use quorate_identity::peers::{NodeName, Peers};
 use quorate_keys::Principal;
 use quorate_policy::{Policy, PolicyError};
@@ -84,6 +86,18 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Where to serve the API.
     pub api_listen: SocketAddr,
+    /// TLS of the API; without it, plain HTTP.
+    pub api_tls: Option<TlsFiles>,
+    /// Who may read by a token.
+    pub api_readers_path: Option<PathBuf>,
+    /// Whether metrics are for readers alone.
+    pub metrics_need_token: bool,
+    /// Requests of one initiator or reader in a second; 0 for no limit.
+    pub client_rate: u32,
+    /// Requests of one initiator or reader at once.
+    pub client_burst: u32,
+    /// Requests from one address in a minute that prove nobody to be behind them; 0 for no limit.
+    pub auth_failures_per_minute: u32,
     /// Opens the store and the identity file.
     pub passphrase: PassphraseSource,
     /// Keys that may request, of Ed25519 or P-256.
@@ -296,6 +310,17 @@ pub enum ConfigError {
         /// What it asks for.
         feature: &'static str,
     },
+    /// The certificate, the key or the authorities of the API's TLS.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The file with readers is not accepted.
+    #[error("{}: {detail}", .path.display())]
+    Readers {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        detail: String,
+    },
     /// A threshold that is not allowed.
     #[error("threshold: {0}")]
     Threshold(#[from] ThresholdRefused),
@@ -398,6 +423,26 @@ impl Config {
             return Err(ConfigError::PolicyNotServed { path, feature: "approvals by authorizers" });
         }
         Ok(Some(policy))
+    }
+
+    /// Reads who may read by a token.
+    ///
+    /// # Errors
+    /// What is wrong with the file.
+    pub fn read_readers(&self) -> Result<Readers, ConfigError> {
+        let Some(path) = &self.api_readers_path else { return Ok(Readers::default()) };
+        let failed = |source| ConfigError::File { path: path.clone(), source };
+        let refused = |detail: String| ConfigError::Readers { path: path.clone(), detail };
+        if std::fs::metadata(path).map_err(failed)?.len() > Readers::MAX_BYTES {
+            return Err(refused(format!("it has more than {} bytes", Readers::MAX_BYTES)));
+        }
+        Readers::read(&std::fs::read(path).map_err(failed)?).map_err(refused)
+    }
+
+    /// Whether the API faces a network without TLS of its own. A proxy in front may have it.
+    #[must_use]
+    pub fn is_api_in_plain(&self) -> bool {
+        self.api_tls.is_none() && !self.api_listen.ip().is_loopback()
     }
 
     /// Whether this operator allows `threshold` of `total`.

@@ -18,7 +18,8 @@ use quorate_dkls23::sign::{SignSetup as ObliviousSetup, SignTask as ObliviousTas
 use quorate_frost::{Setup as FrostSetup, TaprootTweak, Task};
 use quorate_keys::{DerivationPath, Identity, PublicKey, Scheme, Transcript, derive, taproot};
 use quorate_request::{
-    ErrorBody, ErrorCode, KeygenRequest, Operation, SignRequest, Subject, Tweak, Verified, WalletId,
+    AuxiliaryRequest, ErrorBody, ErrorCode, KeygenRequest, Operation, PresignRequest, SignRequest, Subject,
+    Tweak, Verified, WalletId,
 };
 use quorate_session::{ProtocolId, SessionId, Wire};
 use quorate_sharing::{Committee, Member, PartyIndex, Threshold};
@@ -388,6 +389,20 @@ pub(crate) fn wallet_id(body: &KeygenRequest, fingerprint: &[u8; 32]) -> Result<
 pub(crate) fn sought(verified: &Verified) -> Option<Sought> {
     let body: SignRequest = verified.body().ok()?;
     Some(Sought::of(body.wallet().ok()?))
+}
+
+/// The name of the wallet that a request is about, as far as it says so itself. Of one named by its key that is known once
+/// the job is made.
+pub(crate) fn wallet_of(verified: &Verified) -> Option<WalletId> {
+    match verified.operation() {
+        Operation::Keygen => {
+            wallet_id(&verified.body::<KeygenRequest>().ok()?, &verified.request().fingerprint()).ok()
+        }
+        Operation::Sign => verified.body::<SignRequest>().ok()?.wallet_id,
+        Operation::Presign => verified.body::<PresignRequest>().ok()?.wallet_id,
+        Operation::Auxiliary => verified.body::<AuxiliaryRequest>().ok()?.wallet_id,
+        _ => None,
+    }
 }
 
 impl SignJob {

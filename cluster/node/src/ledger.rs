@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use futures_util::{StreamExt as _, stream};
-use quorate_keys::Secret;
+use quorate_keys::{Principal, Secret};
 use quorate_request::{
     ErrorBody, ErrorCode, MAX_LIFETIME, RequestId, RequestStatus, SessionResult, SessionView, Verified,
 };
@@ -23,6 +23,7 @@ use tokio::sync::watch;
 use memory::{Live, Memory};
 
 use crate::authority::CLOCK_SKEW;
+use crate::job;
 use crate::store::{Batch, Precondition, Record, Store, StoreError, Table};
 
 /// Rows by their keys.
@@ -79,6 +80,7 @@ impl Ledger {
     pub(crate) fn admit(&self, verified: &Verified) -> Result<Admission, ErrorBody> {
         let id = verified.request_id();
         let fingerprint = verified.request().fingerprint();
+        let wallet_id = job::wallet_of(verified);
         let mut live = self.lock();
         if let Some(request) = live.get(id.as_str()) {
             if request.fingerprint != fingerprint {
@@ -95,8 +97,10 @@ impl Ledger {
             return Ok(Admission::Done(Box::new(result)));
         }
         let view = SessionView::new(id.clone(), verified.operation().to_string(), RequestStatus::Running);
+        // Before anybody can see it: who may read of certain wallets alone is judged by it.
+        let view = SessionView { wallet_id, ..view };
         let (view, done) = (watch::Sender::new(view), watch::Sender::new(None));
-        live.insert(id.as_str(), Live { fingerprint, view, done });
+        live.insert(id.as_str(), Live { fingerprint, initiator: *verified.initiator(), view, done });
         Ok(Admission::New)
     }
 
@@ -240,18 +244,30 @@ impl Ledger {
         }
     }
 
-    /// What is shown of a request, and every change of it: only of one in memory, where all are that run.
-    pub(crate) fn watch_view(&self, id: &RequestId) -> Option<watch::Receiver<SessionView>> {
-        self.lock().get(id.as_str()).map(|request| request.view.subscribe())
+    /// What is shown of a request, and every change of it, with who asked: only of one in memory, where all are that run.
+    pub(crate) fn watch_view(&self, id: &RequestId) -> Option<(watch::Receiver<SessionView>, Principal)> {
+        self.lock().get(id.as_str()).map(|request| (request.view.subscribe(), request.initiator))
     }
 
     /// What is shown of a request: of one that was asked of this node since its start, or whose result it has.
     ///
     /// # Errors
     /// The store's.
+    #[cfg(test)]
     pub(crate) fn view(&self, id: &RequestId) -> Result<Option<SessionView>, StoreError> {
+        Ok(self.seen(id)?.map(|(view, _)| view))
+    }
+
+    /// The same, and who asked, of one in memory.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) fn seen(
+        &self,
+        id: &RequestId,
+    ) -> Result<Option<(SessionView, Option<Principal>)>, StoreError> {
         if let Some(request) = self.lock().get(id.as_str()) {
-            return Ok(Some(request.view.borrow().clone()));
+            return Ok(Some((request.view.borrow().clone(), Some(request.initiator))));
         }
         let Some(record) = self.store.get(Table::Requests, id.as_str())? else { return Ok(None) };
         let operation =
@@ -263,7 +279,8 @@ impl Ledger {
             return Ok(None);
         };
         let view = SessionView::new(id.clone(), operation, RequestStatus::Completed);
-        Ok(Some(SessionView { wallet_id: result.wallet_id().cloned(), result: Some(result), ..view }))
+        let view = SessionView { wallet_id: result.wallet_id().cloned(), result: Some(result), ..view };
+        Ok(Some((view, None)))
     }
 
     /// Forgets requests whose time is over. Their results go with them.

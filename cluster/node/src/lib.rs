@@ -24,6 +24,7 @@ mod pairings;
 mod presignatures;
 mod primes;
 mod protocols;
+pub mod readers;
 pub mod similar;
 mod spendings;
 mod standing;

@@ -63,6 +63,9 @@ pub(crate) struct Metrics {
     /// By protocol and round.
     round_seconds: Histograms<Labels>,
     running: Family<Label<&'static str>, Gauge>,
+    /// By whose limit it was.
+    limited: Family<Label<&'static str>, Counter>,
+    unauthenticated: Counter,
     pub(crate) frames: Frames,
 }
 
@@ -89,9 +92,14 @@ impl Default for Metrics {
             attempt_seconds: Family::new_with_constructor(|| Histogram::new(ATTEMPT_SECONDS)),
             round_seconds: Family::new_with_constructor(|| Histogram::new(ROUND_SECONDS)),
             running: Family::default(),
+            limited: Family::default(),
+            unauthenticated: Counter::default(),
             frames: Frames::default(),
         };
         // From the start, so that the first event is seen as an increase.
+        for by in ["client", "address"] {
+            drop(metrics.limited.get_or_create(&[("by", by)]));
+        }
         for operation in ["keygen", "sign", "presign", "auxiliary"] {
             let label = [("operation", operation)];
             drop(metrics.attempts.get_or_create(&label));
@@ -129,6 +137,17 @@ impl Metrics {
         self.sessions.get_or_create(&[("operation", work.operation), ("outcome", outcome)]).inc();
         let took = work.since.elapsed().as_secs_f64();
         self.latency.get_or_create(&[("operation", work.operation)]).observe(took);
+    }
+
+    /// A request was refused for being one too many: of a client, or of those from an address that nobody is proved to
+    /// have made.
+    pub(crate) fn limited(&self, by: &'static str) {
+        self.limited.get_or_create(&[("by", by)]).inc();
+    }
+
+    /// A request was refused because nobody is proved to have made it.
+    pub(crate) fn unauthenticated(&self) {
+        self.unauthenticated.inc();
     }
 
     /// A committee is tried.
@@ -174,8 +193,17 @@ impl Engine {
     pub(crate) fn metrics_text(&self) -> Result<String, std::fmt::Error> {
         let mut registry = Registry::default();
         let all = &mut registry;
-        let Metrics { sessions, attempts, latency, attempt_seconds, round_seconds, running, frames } =
-            &self.metrics;
+        let Metrics {
+            sessions,
+            attempts,
+            latency,
+            attempt_seconds,
+            round_seconds,
+            running,
+            limited,
+            unauthenticated,
+            frames,
+        } = &self.metrics;
         all.register(
             "quorate_sessions",
             "Requests that this node saw to their end, by outcome",
@@ -198,6 +226,16 @@ impl Engine {
             round_seconds.clone(),
         );
         all.register("quorate_requests_running", "Requests that this node is working on", running.clone());
+        all.register(
+            "quorate_requests_limited",
+            "Requests refused for being too many: of a client, or from an address that proves nobody to be behind them",
+            limited.clone(),
+        );
+        all.register(
+            "quorate_requests_unauthenticated",
+            "Requests refused because nobody is proved to have made them",
+            unauthenticated.clone(),
+        );
         let counted = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let number = |count: usize| ConstGauge::new(u64::try_from(count).unwrap_or(u64::MAX));
         all.register(

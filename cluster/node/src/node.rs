@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use quorate_http::tls::Tls;
 use quorate_session::Registry;
 use quorate_transport::direct::{Direct, Options, PeerAddress, StartError};
 use quorate_transport::{Incoming, Transport};
@@ -11,7 +12,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::api;
+use crate::api::{self, Api};
 use crate::audit::Audit;
 use crate::authority::Authority;
 use crate::auxiliary::Auxiliaries;
@@ -20,6 +21,7 @@ use crate::config::{Config, ConfigError};
 use crate::engine::{Engine, Parts};
 use crate::pairings::Pairings;
 use crate::protocols;
+use crate::readers::Readers;
 use crate::spendings::Spendings;
 use crate::standing::Standings;
 use crate::store::{Store, StoreError};
@@ -119,6 +121,8 @@ impl Node {
             });
         }
         let authority = Authority::load(&config, &peers)?;
+        let readers = config.read_readers()?;
+        let tls = config.api_tls.clone().map(Tls::load).transpose().map_err(ConfigError::from)?;
         let audit = Arc::new(Audit::open(&config.data_dir, Arc::clone(&identity), peers.cluster())?);
         let store = Arc::new(Store::open(&config.db_path, &passphrase)?);
         let wallets = Wallets::load(Arc::clone(&store))?;
@@ -163,7 +167,8 @@ impl Node {
             searchers,
         };
         let engine = Engine::new(parts)?;
-        Ok(Self::run(engine, transport, incoming, peer_address, sockets.api, api_address))
+        let api = Served { listener: sockets.api, tls, readers, address: api_address };
+        Ok(Self::run(engine, transport, incoming, peer_address, api))
     }
 
     fn run(
@@ -171,9 +176,9 @@ impl Node {
         transport: Arc<dyn Transport>,
         incoming: Incoming,
         peer_address: SocketAddr,
-        api_listener: TcpListener,
-        api_address: SocketAddr,
+        api: Served,
     ) -> Self {
+        let Served { listener, tls, readers, address: api_address } = api;
         let (stop, stopped) = watch::channel(false);
         let tasks = vec![
             tokio::spawn(Arc::clone(&engine).listen(incoming)),
@@ -189,8 +194,17 @@ impl Node {
             tokio::spawn(Arc::clone(&engine.primes).fill()),
         ];
         engine.audit.started(engine.config.node_id.as_str(), engine.authority.policy_digest());
-        let api = tokio::spawn(api::serve(api_listener, Arc::clone(&engine), stopped));
-        tracing::info!(node = %engine.config.node_id, identity = %engine.me, peers = %peer_address, api = %api_address, "node started");
+        let tls_of_api = match &tls {
+            None => "none",
+            Some(tls) if tls.is_mutual() => "mutual",
+            Some(_) => "server",
+        };
+        let api = Api::new(Arc::clone(&engine), readers, &engine.config);
+        let api = tokio::spawn(api::serve(listener, tls, api, stopped));
+        tracing::info!(node = %engine.config.node_id, identity = %engine.me, peers = %peer_address, api = %api_address, tls = tls_of_api, "node started");
+        if tls_of_api == "none" && !api_address.ip().is_loopback() {
+            tracing::warn!(api = %api_address, "the API faces a network in plain HTTP: set api_tls_cert and api_tls_key, or put TLS in front");
+        }
         Self { engine, transport, peer_address, api_address, stop, api, tasks }
     }
 
@@ -239,6 +253,14 @@ impl Node {
         self.engine.audit.close().await;
         tracing::info!("node stopped");
     }
+}
+
+/// The API that is to be served.
+struct Served {
+    listener: TcpListener,
+    tls: Option<Arc<Tls>>,
+    readers: Readers,
+    address: SocketAddr,
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener, NodeError> {

@@ -38,7 +38,7 @@ pub enum PolicyError {
 
 /// What has a name, in the order in which it is written. A name that is there twice is refused.
 #[derive(Debug)]
-pub(crate) struct Named<T>(pub(crate) Vec<(String, T)>);
+pub struct Named<T>(pub Vec<(String, T)>);
 
 impl<T> Default for Named<T> {
     fn default() -> Self {

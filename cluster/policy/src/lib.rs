@@ -60,8 +60,9 @@ mod rule;
 mod scope;
 mod spending;
 
-pub use document::PolicyError;
+pub use document::{Named, PolicyError};
 pub use judgement::{Judgement, Question, Subject};
+pub use pattern::Pattern;
 pub use policy::{Approvals, Policy};
 pub use scope::{Initiator, OutOfScope, ScopedOperation};
 pub use spending::{CountedSpends, Place, Spend, SpendingBefore};

@@ -4,14 +4,14 @@ use std::fmt;
 
 /// Matches names: `*` stands for any number of characters, everything else for itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Pattern(String);
+pub struct Pattern(String);
 
 impl Pattern {
     /// A pattern from its text.
     ///
     /// # Errors
     /// When it holds a character that no name of a wallet has.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+    pub fn parse(text: &str) -> Result<Self, String> {
         let fits = |character: char| character.is_ascii_alphanumeric() || "-._*".contains(character);
         if text.is_empty() || text.len() > 128 || !text.chars().all(fits) {
             return Err(format!("{text:?} is no name of a wallet, with * for any characters"));
@@ -20,7 +20,8 @@ impl Pattern {
     }
 
     /// Whether the whole name matches.
-    pub(crate) fn matches(&self, name: &str) -> bool {
+    #[must_use]
+    pub fn matches(&self, name: &str) -> bool {
         let mut parts = self.0.split('*');
         let Some(first) = parts.next() else { return false };
         let Some(mut rest) = name.strip_prefix(first) else { return false };

@@ -147,6 +147,12 @@ impl Initiator {
         Err(OutOfScope::Operation { initiator, operation })
     }
 
+    /// Whether it may ask about certain wallets alone.
+    #[must_use]
+    pub const fn is_limited_to_wallets(&self) -> bool {
+        self.wallets.is_some()
+    }
+
     /// Whether it may ask for something about this wallet.
     ///
     /// # Errors

@@ -140,7 +140,7 @@ error_codes! {
     UnknownChain = "unknown_chain", BAD_REQUEST;
     /// The transaction can't be read, lies, is not the wallet's to sign, or holds what is not allowed.
     TransactionRefused = "transaction_refused", BAD_REQUEST;
-    /// The request carries no signature.
+    /// The request carries no signature, or no token that is known.
     Unsigned = "unsigned", UNAUTHORIZED;
     /// The signature does not hold.
     BadSignature = "bad_signature", UNAUTHORIZED;
@@ -182,6 +182,8 @@ error_codes! {
     BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE;
     /// As many sessions as allowed are running; try again later.
     TooManySessions = "too_many_sessions", TOO_MANY_REQUESTS;
+    /// The caller asks more often than it may; `Retry-After` says when to ask again.
+    RateLimited = "rate_limited", TOO_MANY_REQUESTS;
     /// A fault of the node itself.
     Internal = "internal", INTERNAL_SERVER_ERROR;
     /// The protocol run was aborted; `culprits` names who is proven to have cheated.

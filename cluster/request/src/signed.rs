@@ -75,6 +75,11 @@ impl SignedRequest {
         fields::read(headers, body)
     }
 
+    /// Whether header fields hold a signature, right or wrong.
+    pub fn is_in(headers: &HeaderMap) -> bool {
+        fields::are_in(headers)
+    }
+
     /// The header fields of the request; the same names and values serve as NATS headers or gRPC metadata.
     pub fn to_http(&self) -> HeaderMap {
         fields::write(self)

@@ -60,7 +60,7 @@ async fn a_gateway_signs_for_those_who_can_reach_it_and_ends_gracefully() {
     report::columns(SECTION, COLUMNS);
     let cluster = cluster(3).start().await;
     let (gateway, served) = start(&cluster, &["--listen", "127.0.0.1:0"]);
-    assert_eq!(served["exposure"], "loopback", "{served}");
+    assert_eq!(served["callers"], "loopback", "{served}");
     assert_eq!(served["cluster"], cluster.id.to_string());
     assert_eq!(served["initiator"], cluster.initiator().principal().to_string());
     assert_eq!(served["nodes"].as_array().unwrap().len(), 3);
@@ -176,19 +176,25 @@ async fn a_gateway_is_for_this_machine_unless_told_otherwise() {
     for listen in ["0.0.0.0:0", "[::]:0", "10.1.2.3:8080"] {
         let refused = program().run(gateway(&["--listen", listen])).await;
         assert_eq!((refused.code, refused.stdout.as_str()), (Some(2), ""), "{}", refused.stderr);
-        assert!(refused.stderr.contains("--exposure network"), "{}", refused.stderr);
+        assert!(refused.stderr.contains("--allow-from"), "{}", refused.stderr);
+        let refused = program().run(gateway(&["--listen", listen, "--allow-from", "10.0.0.0/8"])).await;
+        assert_eq!((refused.code, refused.stdout.as_str()), (Some(2), ""), "{}", refused.stderr);
+        assert!(refused.stderr.contains("--token-file"), "{}", refused.stderr);
     }
-    observed(SECTION, &["an address that is not this machine's alone", "exit 2, names --exposure network"]);
+    observed(
+        SECTION,
+        &["an address that is not this machine's alone", "exit 2, names --allow-from and --token-file"],
+    );
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = taken.local_addr().map(|address| (taken, address.to_string())).unwrap();
     let refused = program().run(gateway(&["--listen", &taken.1])).await;
     assert_eq!(refused.code, Some(3), "{}", refused.stderr);
     assert!(refused.stderr.contains(&taken.1) && refused.stderr.contains("--listen"), "{}", refused.stderr);
 
-    let (gateway, served) = start(&cluster, &["--listen", "0.0.0.0:0", "--exposure", "network"]);
-    assert_eq!(served["exposure"], "network", "{served}");
+    let (gateway, served) = start(&cluster, &["--listen", "0.0.0.0:0", "--allow-from", "any", "--no-token"]);
+    assert_eq!(served["callers"], "any", "{served}");
     let port = served["gateway"].as_str().unwrap().rsplit(':').next().unwrap();
     assert_eq!(status(&format!("127.0.0.1:{port}"), "host: gateway.internal\r\n"), "200");
     assert_eq!(gateway.interrupt().await, Some(0));
-    observed(SECTION, &["--exposure network", "serves under any name"]);
+    observed(SECTION, &["--allow-from any --no-token", "serves under any name"]);
 }

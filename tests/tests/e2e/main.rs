@@ -11,6 +11,7 @@
 mod authority;
 mod byzantine;
 mod clients;
+mod clients_tls;
 mod commands;
 mod crash;
 mod disk;
@@ -57,4 +58,13 @@ fn observed(section: &str, cells: &[&str]) {
 /// Whether there is time for more.
 fn slow() -> bool {
     std::env::var_os("QUORATE_SLOW").is_some()
+}
+
+/// Waits until this holds.
+async fn eventually(holds: impl AsyncFn() -> bool) {
+    let begun = std::time::Instant::now();
+    while !holds().await {
+        assert!(begun.elapsed() < std::time::Duration::from_secs(60), "it does not come true");
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    }
 }

@@ -65,6 +65,8 @@ pub const IGNORANT: &str = "ignorant";
 pub enum Fault {
     /// Answers 503.
     Unavailable,
+    /// Answers 429, and when to ask again: in a second.
+    Limited,
     /// Closes the connection after the work is done, without an answer.
     DiesAfterwards,
     /// Never answers.
@@ -242,6 +244,12 @@ impl NodeState {
             Some(Fault::Unavailable) => {
                 let message = format!("{} is short of signers", self.name);
                 Err(refuse(&ErrorBody::new(ErrorCode::NotEnoughSigners, message)))
+            }
+            Some(Fault::Limited) => {
+                let error = ErrorBody::new(ErrorCode::RateLimited, "too many requests of this client");
+                let mut answer = refuse(&error);
+                answer.headers_mut().insert("retry-after", "1".parse().unwrap());
+                Err(answer)
             }
             Some(Fault::DiesAfterwards) => panic!("this connection dies (on purpose)"),
             Some(Fault::Silent) => std::future::pending().await,

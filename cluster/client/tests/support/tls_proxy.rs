@@ -35,6 +35,18 @@ impl Authority {
         self.folder.path().join("ca.pem")
     }
 
+    /// A certificate for this name and its key, in PEM.
+    #[allow(dead_code)]
+    pub(crate) fn certify(&self, name: &str) -> (String, String) {
+        let key = KeyPair::generate().unwrap();
+        let parameters = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        let certificate = parameters.signed_by(&key, &self.issuer).unwrap();
+        let pem = |label: &str, der: &[u8]| {
+            format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", BASE64_STANDARD.encode(der))
+        };
+        (pem("CERTIFICATE", certificate.der()), pem("PRIVATE KEY", &key.serialize_der()))
+    }
+
     /// A proxy in front of a node, with a certificate for this name. Says where it is reached.
     pub(crate) async fn proxy(&self, name: &str, node: SocketAddr) -> String {
         let key = KeyPair::generate().unwrap();

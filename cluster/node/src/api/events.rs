@@ -9,9 +9,11 @@ use std::time::Duration;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
+use quorate_keys::Principal;
 use quorate_request::{ErrorCode, RequestStatus, SessionView};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
+use super::reading::Reader;
 use super::{Refusal, error};
 use crate::engine::Engine;
 
@@ -21,6 +23,9 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 struct Following {
     changes: watch::Receiver<SessionView>,
     closing: watch::Receiver<bool>,
+    reader: Reader,
+    /// The initiator that asked for the session.
+    asked: Principal,
     /// Whether the view of now was sent.
     begun: bool,
     ended: bool,
@@ -43,21 +48,29 @@ impl Following {
         }
         self.begun = true;
         let view = self.changes.borrow_and_update().clone();
+        // What was nobody's wallet may have turned out to be one that this reader may not read of.
+        self.reader.check_session(&view, Some(&self.asked)).ok()?;
         self.ended = view.status != RequestStatus::Running;
         Some(view)
     }
 }
 
-/// The views of a session, from that of now to its last.
-pub(super) fn follow(engine: &Engine, changes: watch::Receiver<SessionView>) -> Result<Response, Refusal> {
+/// The views of a session, from that of now to its last, as far as the reader may see them.
+pub(super) fn follow(
+    engine: &Engine,
+    changes: watch::Receiver<SessionView>,
+    reader: Reader,
+    asked: Principal,
+) -> Result<Response, Refusal> {
+    reader.check_session(&changes.borrow(), Some(&asked))?;
     let place = engine.watchers.clone().try_acquire_owned().map_err(|_| {
         error(
             ErrorCode::TooManySessions,
             "as many event streams as allowed are open; read the session instead",
         )
     })?;
-    let following =
-        Following { changes, closing: engine.closing(), begun: false, ended: false, _place: place };
+    let closing = engine.closing();
+    let following = Following { changes, closing, reader, asked, begun: false, ended: false, _place: place };
     let events = stream::unfold(following, |mut following| async {
         let view = following.next().await?;
         Some((event(&view), following))
@@ -73,4 +86,48 @@ pub(super) fn once(view: &SessionView) -> Response {
 fn event(view: &SessionView) -> Result<Event, Infallible> {
     // A view has no map with other keys than text, so it always becomes JSON.
     Ok(Event::default().event("session").json_data(view).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use quorate_keys::{KeyType, Secret, SigningPrincipal};
+    use quorate_request::Operation;
+    use tokio::sync::Semaphore;
+
+    fn view(wallet: Option<&str>) -> SessionView {
+        let view =
+            SessionView::new("s".parse().unwrap(), Operation::Sign.to_string(), RequestStatus::Running);
+        SessionView { wallet_id: wallet.map(|wallet| wallet.parse().unwrap()), ..view }
+    }
+
+    #[tokio::test]
+    async fn events_end_when_the_wallet_turns_out_to_be_beyond_the_readers_scope() {
+        let signer = SigningPrincipal::from_secret(KeyType::Ed25519, &Secret::new([1; 32])).unwrap();
+        let asked = signer.principal();
+        let policy = format!(
+            "version: 1\ninitiators: {{desk: {{key: '{asked}', operations: [read], wallets: [hot]}}}}\nrules: []\n"
+        );
+        let policy = quorate_policy::Policy::read(policy.as_bytes()).unwrap();
+        let reader = Reader::Initiator(Box::new(policy.initiators()[0].clone()));
+        let events = async |last: &str| {
+            let (changes, closing) = (watch::Sender::new(view(None)), watch::Sender::new(false));
+            let place = std::sync::Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
+            let mut following = Following {
+                changes: changes.subscribe(),
+                closing: closing.subscribe(),
+                reader: reader.clone(),
+                asked,
+                begun: false,
+                ended: false,
+                _place: place,
+            };
+            // Its own session, of which nobody knows the wallet yet.
+            assert_eq!(following.next().await, Some(view(None)));
+            changes.send_replace(view(Some(last)));
+            following.next().await
+        };
+        assert_eq!(events("hot").await, Some(view(Some("hot"))));
+        assert_eq!(events("cold").await, None);
+    }
 }

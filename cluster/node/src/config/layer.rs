@@ -17,6 +17,9 @@ const MISSPELT: usize = 2;
 const NO_SETTINGS: &[&str] = &[
     "QUORATE_API",
     "QUORATE_API_CA",
+    "QUORATE_API_CERT",
+    "QUORATE_API_KEY",
+    "QUORATE_API_TOKEN_FILE",
     "QUORATE_CONFIG",
     "QUORATE_INITIATOR",
     "QUORATE_INITIATOR_COMMAND",
@@ -37,6 +40,11 @@ pub(super) struct Layers(HashMap<&'static str, Found>);
 impl Layers {
     pub(super) fn take(&mut self, key: &'static str) -> Option<Found> {
         self.0.remove(key)
+    }
+
+    /// Where a setting that is not taken yet was found.
+    pub(super) fn origin(&self, key: &'static str) -> Option<Origin> {
+        self.0.get(key).map(|found| found.origin.clone())
     }
 
     pub(super) fn read_file(&mut self, path: &Path) -> Result<(), ConfigError> {

@@ -3,6 +3,7 @@
 use super::layer::{Found, Layers};
 use super::{Config, ConfigError, LogFormat, Origin, PassphraseSource, value};
 use crate::store::Passphrase;
+use quorate_http::tls::TlsFiles;
 use quorate_identity::files::folder_of;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -70,6 +71,14 @@ pub(super) static SETTINGS: &[Setting] = &[
     setting("policy_path", &[], &[]),
     setting("listen", &[], &[]),
     setting("api_listen", &[], &[]),
+    setting("api_tls_cert", &[], &[]),
+    setting("api_tls_key", &[], &[]),
+    setting("api_client_ca", &[], &[]),
+    setting("api_readers_path", &[], &[]),
+    setting("metrics_need_token", &[], &[]),
+    setting("client_rate", &[], &[]),
+    setting("client_burst", &[], &[]),
+    setting("auth_failures_per_minute", &[], &[]),
     special("passphrase", &["badger_password"], &["BADGER_PASSWORD"], Kind::Passphrase),
     special("passphrase_file", &[], &[], Kind::PassphraseFile),
     setting("initiators", &[], &[]),
@@ -100,6 +109,11 @@ pub(super) static SETTINGS: &[Setting] = &[
 
 const PEER_PORT: u16 = 7000;
 const API_PORT: u16 = 8080;
+/// What one client may ask in a second: far more than a node signs.
+const CLIENT_RATE: u32 = 200;
+/// One a second, and as many at once as a client makes that was set up wrongly and tries again.
+const AUTH_FAILURES_PER_MINUTE: u32 = 60;
+const MOST_REQUESTS: u32 = 1_000_000;
 const STORE_FILE: &str = "store.redb";
 
 pub(super) fn resolve(mut layers: Layers) -> Result<Config, ConfigError> {
@@ -130,6 +144,9 @@ pub(super) fn resolve(mut layers: Layers) -> Result<Config, ConfigError> {
     {
         initiators.push(single);
     }
+    let api_readers_path = path(layers, "api_readers_path")?;
+    let metrics_need_token = needing(layers, "metrics_need_token", api_readers_path.is_some())?;
+    let client_rate = ranged(layers, "client_rate", 0..=MOST_REQUESTS)?.unwrap_or(CLIENT_RATE);
     Ok(Config {
         node_id: parsed(layers, "node_id")?.ok_or(ConfigError::Missing { key: "node_id" })?,
         identity_path: path(layers, "identity_path")?.unwrap_or_else(|| data_dir.join("identity.json")),
@@ -142,6 +159,14 @@ pub(super) fn resolve(mut layers: Layers) -> Result<Config, ConfigError> {
             .unwrap_or(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), PEER_PORT)),
         api_listen: parsed(layers, "api_listen")?
             .unwrap_or(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), API_PORT)),
+        api_tls: api_tls(layers)?,
+        api_readers_path,
+        metrics_need_token,
+        client_rate,
+        client_burst: ranged(layers, "client_burst", 1..=MOST_REQUESTS)?
+            .unwrap_or_else(|| client_rate.saturating_mul(2).max(1)),
+        auth_failures_per_minute: ranged(layers, "auth_failures_per_minute", 0..=MOST_REQUESTS)?
+            .unwrap_or(AUTH_FAILURES_PER_MINUTE),
         passphrase: passphrase(layers)?,
         initiators,
         threshold: ranged(layers, "threshold", 2..=100)?,
@@ -236,6 +261,47 @@ fn path(layers: &mut Layers, key: &'static str) -> Result<Option<PathBuf>, Confi
         return Err(refuse(&found, key, "the path is empty"));
     }
     Ok(Some(anchored(&found)))
+}
+
+/// A path that another setting is needed for.
+fn path_with(
+    layers: &mut Layers,
+    key: &'static str,
+    other: (&'static str, bool),
+) -> Result<Option<PathBuf>, ConfigError> {
+    let origin = layers.origin(key);
+    let path = path(layers, key)?;
+    match origin {
+        Some(origin) if path.is_some() && !other.1 => Err(ConfigError::Value {
+            origin,
+            key,
+            detail: format!("{} is not set, and belongs to it", other.0),
+        }),
+        _ => Ok(path),
+    }
+}
+
+fn api_tls(layers: &mut Layers) -> Result<Option<TlsFiles>, ConfigError> {
+    let has_key = layers.origin("api_tls_key").is_some();
+    let certificate = path_with(layers, "api_tls_cert", ("api_tls_key", has_key))?;
+    let has_certificate = certificate.is_some();
+    let key = path_with(layers, "api_tls_key", ("api_tls_cert", has_certificate))?;
+    let client_authorities = path_with(layers, "api_client_ca", ("api_tls_cert", has_certificate))?;
+    let both = certificate.zip(key);
+    Ok(both.map(|(certificate, key)| TlsFiles { certificate, key, client_authorities }))
+}
+
+/// Something to be turned on that needs readers.
+fn needing(layers: &mut Layers, key: &'static str, has_readers: bool) -> Result<bool, ConfigError> {
+    let origin = layers.origin(key);
+    let on = with(layers, key, value::boolean)?.unwrap_or(false);
+    match origin {
+        Some(origin) if on && !has_readers => {
+            let detail = "nobody would have one: api_readers_path is not set".to_owned();
+            Err(ConfigError::Value { origin, key, detail })
+        }
+        _ => Ok(on),
+    }
 }
 
 fn anchored(found: &Found) -> PathBuf {

@@ -354,3 +354,51 @@ fn every_setting_is_documented() {
     let config = Config::load(Some(&home.file(example)), [], &Overrides::new()).unwrap();
     assert_eq!((config.initiators.len(), config.total_nodes), (1, Some(3)));
 }
+
+#[test]
+fn tls_of_the_api_takes_a_certificate_and_its_key() {
+    let config = from_file("api_tls_cert: cert.pem\napi_tls_key: key.pem\napi_client_ca: ca.pem").unwrap();
+    let tls = config.api_tls.unwrap();
+    assert!(tls.certificate.is_absolute() && tls.certificate.ends_with("cert.pem"));
+    assert!(tls.key.ends_with("key.pem") && tls.client_authorities.unwrap().ends_with("ca.pem"));
+    assert_eq!(from_file("").unwrap().api_tls, None);
+    for (text, said) in [
+        ("api_tls_cert: cert.pem", "api_tls_cert: api_tls_key is not set"),
+        ("api_tls_key: key.pem", "api_tls_key: api_tls_cert is not set"),
+        ("api_client_ca: ca.pem", "api_client_ca: api_tls_cert is not set"),
+    ] {
+        let complaint = complaint(from_file(text));
+        assert!(complaint.contains(said), "{complaint}");
+    }
+}
+
+#[test]
+fn an_api_that_faces_a_network_in_plain_is_known() {
+    let plain = from_file("api_listen: 0.0.0.0:8080").unwrap();
+    assert!(plain.is_api_in_plain());
+    assert!(!from_file("").unwrap().is_api_in_plain());
+    let tls = from_file("api_listen: 0.0.0.0:8080\napi_tls_cert: c\napi_tls_key: k").unwrap();
+    assert!(!tls.is_api_in_plain());
+}
+
+#[test]
+fn rates_have_defaults_and_zero_is_none() {
+    let usual = from_file("").unwrap();
+    assert_eq!((usual.client_rate, usual.client_burst, usual.auth_failures_per_minute), (200, 400, 60));
+    let slow = from_file("client_rate: 5").unwrap();
+    assert_eq!((slow.client_rate, slow.client_burst), (5, 10));
+    let set = from_file("client_rate: 0\nclient_burst: 7\nauth_failures_per_minute: 0").unwrap();
+    assert_eq!((set.client_rate, set.client_burst, set.auth_failures_per_minute), (0, 7, 0));
+    let complaint = complaint(from_file("client_burst: 0"));
+    assert!(complaint.contains("client_burst: 0 is not in 1 to 1000000"), "{complaint}");
+}
+
+#[test]
+fn metrics_for_readers_need_readers() {
+    let without = complaint(from_file("metrics_need_token: true"));
+    assert!(without.contains("metrics_need_token: nobody would have one"), "{without}");
+    assert!(
+        from_file("metrics_need_token: true\napi_readers_path: readers.yaml").unwrap().metrics_need_token
+    );
+    assert!(!from_file("metrics_need_token: false").unwrap().metrics_need_token);
+}

@@ -12,6 +12,7 @@ mod pairs;
 mod places;
 mod play;
 mod policies;
+mod reading;
 mod refusals;
 mod restored;
 mod rivals;

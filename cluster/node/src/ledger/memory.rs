@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 
+use quorate_keys::Principal;
 use quorate_request::SessionView;
 use serde::Serialize;
 use tokio::sync::watch;
@@ -18,6 +19,8 @@ const BYTES: usize = 16 * 1024 * 1024;
 /// A request in memory.
 pub(super) struct Live {
     pub(super) fingerprint: [u8; 32],
+    /// Who asked.
+    pub(super) initiator: Principal,
     pub(super) view: watch::Sender<SessionView>,
     pub(super) done: watch::Sender<Option<Ending>>,
 }
@@ -155,7 +158,15 @@ mod tests {
 
     fn live() -> Live {
         let view = SessionView::new("s".parse().unwrap(), "sign".to_owned(), RequestStatus::Running);
-        Live { fingerprint: [0; 32], view: watch::Sender::new(view), done: watch::Sender::new(None) }
+        let secret = quorate_keys::Secret::new([1; 32]);
+        let signer = quorate_keys::SigningPrincipal::from_secret(quorate_keys::KeyType::Ed25519, &secret);
+        let initiator = signer.unwrap().principal();
+        Live {
+            fingerprint: [0; 32],
+            initiator,
+            view: watch::Sender::new(view),
+            done: watch::Sender::new(None),
+        }
     }
 
     fn run(memory: &mut Memory, id: &str, ending: Option<&Ending>) {

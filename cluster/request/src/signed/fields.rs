@@ -65,9 +65,14 @@ pub(super) fn write(request: &SignedRequest) -> HeaderMap {
     values.into_iter().filter_map(field).collect()
 }
 
+/// Whether there is a signature, or a part of one.
+pub(super) fn are_in(headers: &HeaderMap) -> bool {
+    headers.contains_key(SIGNATURE) || headers.contains_key(SIGNATURE_INPUT)
+}
+
 /// Reads the five fields. What [`write`] would not write is refused.
 pub(super) fn read(headers: &HeaderMap, body: Bytes) -> Result<SignedRequest, RequestError> {
-    if !headers.contains_key(SIGNATURE) && !headers.contains_key(SIGNATURE_INPUT) {
+    if !are_in(headers) {
         return Err(RequestError::Unsigned);
     }
     Ok(SignedRequest {

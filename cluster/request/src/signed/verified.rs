@@ -34,6 +34,11 @@ impl VerifiedHead {
         Self { request, skew }
     }
 
+    /// Who asks.
+    pub fn initiator(&self) -> &Principal {
+        self.request.initiator()
+    }
+
     /// The whole request, if this is the body that was signed, and its time is not over by `now`: a body may take a while
     /// to arrive.
     ///
