@@ -51,7 +51,7 @@ use crate::standing::Standings;
 use crate::store::Store;
 use crate::wallets::Wallets;
 use crate::work::Workers;
-use affording::Hearing;
+use affording::{Afforded, Hearing};
 use attempt::Answer;
 pub(crate) use attempt::OUTCOMES;
 use doubts::Doubts;
@@ -129,6 +129,8 @@ pub(crate) struct Engine {
     early: Mutex<EarlyFrames>,
     /// Sessions that hear their members out about what was spent.
     hearings: Mutex<HashMap<SessionId, Hearing>>,
+    /// Those that this node could afford.
+    afforded: Mutex<Afforded>,
     doubts: Mutex<Doubts>,
     /// The head of the audit log that the others were told last, and who has countersigned it.
     countersigned: Mutex<Option<(SignedHead, BTreeMap<Identity, Countersignature>)>>,
@@ -225,6 +227,7 @@ impl Engine {
             lingering: Mutex::default(),
             early: Mutex::default(),
             hearings: Mutex::default(),
+            afforded: Mutex::default(),
             doubts: Mutex::default(),
             countersigned: Mutex::default(),
             noted: Mutex::default(),

@@ -71,6 +71,8 @@ pub(crate) enum Frame {
     /// Member to member of a session that all have accepted: what do you know to be reserved and spent? `run`: the one in which the
     /// sender has said what it keeps.
     AskSpendings { session: SessionId, run: [u8; 16] },
+    /// Member to member of such a session: whether the sender goes on, by what all have told. `ask`: does the other?
+    Affords { session: SessionId, affords: bool, ask: bool },
     /// From a node that was put back to an older state: what do you know to be spent?
     LearnSpendings { run: [u8; 16] },
     /// In answer, or outside of sessions: what the other is not known to have.

@@ -2,9 +2,10 @@
 //!
 //! A member reserves what a request spends when it accepts a proposal. When all have accepted, each asks every other one for
 //! what that one knows to be reserved and spent, and judges again, before its share may leave. Whatever else two
-//! requests were signed by, some member of both then knows of the one when it speaks about the other.
+//! requests were signed by, some member of both then knows of the one when it speaks about the other. Only when all can
+//! afford it, each settles what it spends.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -30,10 +31,22 @@ const TELL_EVERY: Duration = Duration::from_secs(1);
 /// Spendings that one frame says are kept.
 const HELD: usize = 8192;
 
-/// Where the answers of a session's members go, until it has heard each of them once.
+/// Sessions of which this node remembers that it could afford them.
+const REMEMBERED: usize = 4096;
+
+/// What a member of a session says.
+enum Said {
+    /// What it knows to be reserved and spent, and whether that is all.
+    Told(Vec<Told>, bool),
+    /// Whether it goes on, by what all have told.
+    Affords(bool),
+}
+
+/// A session that hears its members out: each says each thing once.
 pub(super) struct Hearing {
-    awaited: BTreeSet<Identity>,
-    answers: mpsc::Sender<(Identity, Vec<Told>, bool)>,
+    untold: BTreeSet<Identity>,
+    undecided: BTreeSet<Identity>,
+    said: mpsc::Sender<(Identity, Said)>,
 }
 
 /// A session's place among those that listen.
@@ -46,10 +59,11 @@ impl<'a> Listening<'a> {
     fn new(
         engine: &'a Engine,
         session: SessionId,
-        awaited: BTreeSet<Identity>,
-    ) -> (Self, mpsc::Receiver<(Identity, Vec<Told>, bool)>) {
-        let (answers, heard) = mpsc::channel(awaited.len().max(1));
-        lock(&engine.hearings).insert(session, Hearing { awaited, answers });
+        others: &BTreeSet<Identity>,
+    ) -> (Self, mpsc::Receiver<(Identity, Said)>) {
+        let (said, heard) = mpsc::channel(others.len().saturating_mul(2).max(1));
+        let hearing = Hearing { untold: others.clone(), undecided: others.clone(), said };
+        lock(&engine.hearings).insert(session, hearing);
         (Self { engine, session }, heard)
     }
 }
@@ -57,6 +71,26 @@ impl<'a> Listening<'a> {
 impl Drop for Listening<'_> {
     fn drop(&mut self) {
         lock(&self.engine.hearings).remove(&self.session);
+    }
+}
+
+/// The sessions that this node could afford, as far as it remembers: others may not have heard of it.
+#[derive(Default)]
+pub(super) struct Afforded {
+    sessions: BTreeSet<SessionId>,
+    order: VecDeque<SessionId>,
+}
+
+impl Afforded {
+    fn note(&mut self, session: SessionId) {
+        if self.sessions.insert(session) {
+            self.order.push_back(session);
+        }
+        while self.order.len() > REMEMBERED {
+            if let Some(oldest) = self.order.pop_front() {
+                self.sessions.remove(&oldest);
+            }
+        }
     }
 }
 
@@ -146,46 +180,99 @@ impl Engine {
         Err(refused(ErrorCode::PolicyDenied.as_str(), message))
     }
 
-    /// Hears out the other members of a session, and judges its request by what all of them know. Gives the rule.
+    /// Hears out the other members of a session, and judges its request by what all of them know. Nobody goes on unless
+    /// everybody does: otherwise what some had settled would be used up for nothing. Gives the rule.
     ///
     /// # Errors
     /// Why this node does not go on.
     pub(super) async fn hear_out(&self, part: &Part, key: Key) -> Result<Option<String>, Reason> {
-        let verified = part.cause.verified().ok_or_else(|| Reason::Unable("nobody asked for it".into()))?;
         let members = part.context.committee().members().iter().map(|member| member.identity);
-        let mut awaited: BTreeSet<Identity> = members.filter(|member| *member != self.me).collect();
+        let others: BTreeSet<Identity> = members.filter(|member| *member != self.me).collect();
         let session = part.session();
-        let ask = Frame::AskSpendings { session, run: *self.standings.run() };
-        let (_listening, mut answers) = Listening::new(self, session, awaited.clone());
+        let (_listening, mut said) = Listening::new(self, session, &others);
         // Before the round is over, so that it is known what a member has not done.
-        let patience = self.config.round_timeout.mul_f64(0.75);
-        let (mut ask_at, deadline) = (Instant::now(), Instant::now() + patience);
-        // What others have reserved, and one that says so.
-        let mut heard: BTreeMap<Key, (Spending, Identity)> = BTreeMap::new();
-        while let Some(waiting) = awaited.first().copied() {
+        let deadline = Instant::now() + self.config.round_timeout.mul_f64(0.75);
+        let mut agreed = BTreeSet::new();
+        let heard = self.all_told(session, &others, &mut said, &mut agreed, deadline).await;
+        let rule = match heard.and_then(|heard| self.weigh_heard(part, key, &heard)) {
+            Ok(rule) => rule,
+            Err(reason) => {
+                self.say_affords(session, &others, false, false);
+                return Err(reason);
+            }
+        };
+        lock(&self.afforded).note(session);
+        let mut say_at = Instant::now();
+        while let Some(waiting) = others.difference(&agreed).next().copied() {
+            tokio::select! {
+                () = sleep_until(say_at) => {
+                    self.say_affords(session, others.difference(&agreed), true, true);
+                    say_at = Instant::now() + ASK_AGAIN;
+                }
+                () = sleep_until(deadline) => {
+                    let why = "which has not said whether it could be afforded".into();
+                    return Err(Reason::NotWith { node: waiting, why });
+                }
+                Some((from, said)) = said.recv() => match said {
+                    Said::Affords(true) => _ = agreed.insert(from),
+                    Said::Affords(false) => return Err(self.waits_for(from)),
+                    Said::Told(..) => {}
+                },
+            }
+        }
+        Ok(rule)
+    }
+
+    /// Asks the other members until each has told what it knows. Gives what they have reserved, and one that says so.
+    async fn all_told(
+        &self,
+        session: SessionId,
+        others: &BTreeSet<Identity>,
+        said: &mut mpsc::Receiver<(Identity, Said)>,
+        agreed: &mut BTreeSet<Identity>,
+        deadline: Instant,
+    ) -> Result<BTreeMap<Key, (Spending, Identity)>, Reason> {
+        let ask = Frame::AskSpendings { session, run: *self.standings.run() };
+        let (mut untold, mut heard, mut ask_at) = (others.clone(), BTreeMap::new(), Instant::now());
+        while let Some(waiting) = untold.first().copied() {
             tokio::select! {
                 () = sleep_until(ask_at) => {
-                    awaited.iter().for_each(|member| self.send(member, &ask));
+                    untold.iter().for_each(|member| self.send(member, &ask));
                     ask_at = Instant::now() + ASK_AGAIN;
                 }
                 () = sleep_until(deadline) => {
                     let why = "which has not told what was spent".into();
                     return Err(Reason::NotWith { node: waiting, why });
                 }
-                Some((from, told, complete)) = answers.recv() => {
-                    if !complete {
+                Some((from, said)) = said.recv() => match said {
+                    Said::Affords(true) => _ = agreed.insert(from),
+                    Said::Affords(false) => return Err(self.waits_for(from)),
+                    Said::Told(_, false) => {
                         let why = format!("{} has more to tell of what was spent", self.name(&from));
                         return Err(Reason::Waits { on: from, why });
                     }
-                    let Believed { reserved, settled } = self.believe(from, told).await?;
-                    // It is durable elsewhere: nobody waits for that here.
-                    let spendings = Arc::clone(&self.spendings);
-                    tokio::spawn(async move { spendings.keep(&settled).await });
-                    heard.extend(reserved.into_iter().map(|spending| (spending.key, (spending, from))));
-                    awaited.remove(&from);
-                }
+                    Said::Told(told, true) => {
+                        let Believed { reserved, settled } = self.believe(from, told).await?;
+                        // It is durable elsewhere: nobody waits for that here.
+                        let spendings = Arc::clone(&self.spendings);
+                        tokio::spawn(async move { spendings.keep(&settled).await });
+                        heard.extend(reserved.into_iter().map(|spending| (spending.key, (spending, from))));
+                        untold.remove(&from);
+                    }
+                },
             }
         }
+        Ok(heard)
+    }
+
+    /// Judges a request by what all its signers know. Gives the rule.
+    fn weigh_heard(
+        &self,
+        part: &Part,
+        key: Key,
+        heard: &BTreeMap<Key, (Spending, Identity)>,
+    ) -> Result<Option<String>, Reason> {
+        let verified = part.cause.verified().ok_or_else(|| Reason::Unable("nobody asked for it".into()))?;
         let reserved: Vec<_> = heard.values().map(|(spending, _)| spending.clone()).collect();
         let judge = |before: &dyn SpendingBefore| {
             self.authority.judge(verified, &part.job, SystemTime::now(), before)
@@ -195,11 +282,46 @@ impl Engine {
             // What others say that they hold is in the way, and nothing that is held here.
             Err(Unaffordable::Held(error)) if self.spendings.weigh(key, &[], judge).is_ok() => {
                 let on = heard.values().map(|(_, by)| *by).next().unwrap_or(self.me);
-                let why =
-                    format!("{}; {} holds some of it for requests under way", error.message, self.name(&on));
+                let why = format!("{}; {} holds some of it for requests under way", error.message, self.name(&on));
                 Err(Reason::Waits { on, why })
             }
             Err(why) => Err(unaffordable(why)),
+        }
+    }
+
+    fn waits_for(&self, on: Identity) -> Reason {
+        Reason::Waits { on, why: format!("{} could not afford it", self.name(&on)) }
+    }
+
+    fn say_affords<'a>(
+        &self,
+        session: SessionId,
+        to: impl IntoIterator<Item = &'a Identity>,
+        affords: bool,
+        ask: bool,
+    ) {
+        let frame = Frame::Affords { session, affords, ask };
+        to.into_iter().for_each(|member| self.send(member, &frame));
+    }
+
+    /// Takes a member's word of whether it goes on. `ask`: it has not heard this node's.
+    pub(super) fn said_affords(&self, from: Identity, session: SessionId, affords: bool, ask: bool) {
+        self.heard(from, session, Said::Affords(affords));
+        if ask && lock(&self.afforded).sessions.contains(&session) {
+            self.say_affords(session, [&from], true, false);
+        }
+    }
+
+    /// Hands what a member says to its session, each thing once.
+    fn heard(&self, from: Identity, session: SessionId, said: Said) {
+        let mut hearings = lock(&self.hearings);
+        let Some(hearing) = hearings.get_mut(&session) else { return };
+        let is_first = match &said {
+            Said::Told(..) => hearing.untold.remove(&from),
+            Said::Affords(_) => hearing.undecided.remove(&from),
+        };
+        if is_first {
+            hearing.said.try_send((from, said)).ok();
         }
     }
 
@@ -299,12 +421,7 @@ impl Engine {
             }
             return;
         };
-        let mut hearings = lock(&self.hearings);
-        if let Some(hearing) = hearings.get_mut(&session)
-            && hearing.awaited.remove(&from)
-        {
-            hearing.answers.try_send((from, told, complete)).ok();
-        }
+        self.heard(from, session, Said::Told(told, complete));
     }
 
     /// Tells the others what was spent, until the node stops: each that connects which spendings are kept here, and then

@@ -111,6 +111,7 @@ impl Engine {
                 self.answer_by_digest(from, proposal, Answer::Presigned(publics));
             }
             Frame::AskSpendings { session, run } => self.asked_spendings(&from, Some(session), &run),
+            Frame::Affords { session, affords, ask } => self.said_affords(from, session, affords, ask),
             Frame::LearnSpendings { run } => self.asked_spendings(&from, None, &run),
             Frame::Spendings { session, told, complete } => {
                 self.told_spendings(from, session, told, complete).await;

@@ -182,6 +182,7 @@ async fn lies_about_spending_change_nothing_and_silence_ends_the_attempt() {
         })
         .await;
     hand.send(&engine.me, &Frame::Spendings { session: Some(session), told: lies, complete: true });
+    hand.send(&engine.me, &Frame::Affords { session, affords: true, ask: false });
     // It has heard everybody out, and counts what is true.
     eventually("settled", || engine.spendings.held().len() == 2).await;
 
