@@ -94,6 +94,9 @@ async fn a_node_with_a_strangers_identity_is_refused() {
         config.replace(cluster.peers_file.to_str().unwrap(), own_peers.to_str().unwrap()),
     )
     .unwrap();
+    // The audit log is somebody else's, too: it begins one of its own.
+    let (log, kept_log) = (node.folder.join("audit"), node.folder.join("kept-audit"));
+    fs::rename(&log, &kept_log).unwrap();
     node.start();
     for number in [1, 2] {
         logs(cluster.node(number), &format!("{stranger} is not a configured peer")).await;
@@ -111,6 +114,8 @@ async fn a_node_with_a_strangers_identity_is_refused() {
     // Back to its own: nothing was lost.
     node.kill();
     fs::rename(&kept, &identity).unwrap();
+    fs::remove_dir_all(&log).unwrap();
+    fs::rename(&kept_log, &log).unwrap();
     fs::write(node.config(), config).unwrap();
     node.start();
     cluster.ready().await;

@@ -339,7 +339,7 @@ impl Engine {
         let mut cancellable = true;
         let mut pace = Pace::new(self, part);
         let mut repeat = Instant::now() + RETRANSMIT;
-        let mut is_remembered = false;
+        let mut remembered = None;
         loop {
             let Some(session) = machine.session.as_deref_mut() else {
                 return Ended::Abort(Abort::Local { reason: "its work broke off".into() });
@@ -352,10 +352,12 @@ impl Engine {
                     }
                     ErasedAction::Persist(checkpoint) => {
                         self.barrier.reached(part.job.operation(), Step::Storing);
-                        let stored = match remembering.take() {
-                            Some(mut remembering) => remembering.done().await,
-                            None if is_remembered => Ok(()),
-                            None => self.persist(part, session.envelopes(ACKNOWLEDGE), &checkpoint).await,
+                        let stored = match (remembered.take(), remembering.take()) {
+                            (Some(outcome), _) => outcome,
+                            (None, Some(mut remembering)) => remembering.done().await,
+                            (None, None) => {
+                                self.persist(part, session.envelopes(ACKNOWLEDGE), &checkpoint).await
+                            }
                         };
                         if let Err(unstored) = stored {
                             return unstored.into();
@@ -387,17 +389,17 @@ impl Engine {
                     session.retransmit();
                     repeat = Instant::now() + RETRANSMIT;
                 }
-                // Who does not go on says so at once.
-                remembered = async {
+                // Who does not go on says so at once; who can't goes on for as long as it can, and may see who cheats.
+                outcome = async {
                     match &mut remembering {
                         Some(remembering) => remembering.done().await,
                         None => std::future::pending().await,
                     }
                 } => {
                     remembering = None;
-                    is_remembered = true;
-                    if let Err(unstored) = remembered {
-                        return unstored.into();
+                    match outcome {
+                        Err(declined @ Unstored::Declined(_)) => return declined.into(),
+                        outcome => remembered = Some(outcome),
                     }
                 }
                 message = inbound.recv() => match message {

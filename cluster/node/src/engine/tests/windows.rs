@@ -81,7 +81,7 @@ async fn all_at_once_do_not_get_around_a_window_either() {
         }
     }
     assert!((1..=FIT).contains(&signed), "{signed} were signed");
-    // What collided has let go of what it held: the rest of the window can be used up, and nothing more.
+    // What collided has let go of what it held, and nothing more can be spent than the rest of the window.
     for number in 0..FIT {
         let signers = [number % 3, 3, 4];
         match cluster.pay(number % 5, &format!("rest-{number}"), &signers).await {
