@@ -211,6 +211,9 @@ async fn no_half_is_used_twice_whatever_becomes_of_nodes_and_disks() {
     victim.start();
     cluster.ready().await;
     assert_eq!(counted(&cluster, 2, "quorate_presignatures_kept").await, 0);
+    // It finds out, and takes requests that are signed in a later second.
+    eventually(async || counted(&cluster, 2, "quorate_restored").await == 1).await;
+    tokio::time::sleep(Duration::from_millis(1100)).await;
     let signed =
         client(&cluster, &[1]).sign(SignRequest { signers: by(&[1, 2]), ..digest(&k1, 3) }).await.unwrap();
     check("secp256k1", 3, &signed);

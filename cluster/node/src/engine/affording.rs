@@ -282,7 +282,8 @@ impl Engine {
             // What others say that they hold is in the way, and nothing that is held here.
             Err(Unaffordable::Held(error)) if self.spendings.weigh(key, &[], judge).is_ok() => {
                 let on = heard.values().map(|(_, by)| *by).next().unwrap_or(self.me);
-                let why = format!("{}; {} holds some of it for requests under way", error.message, self.name(&on));
+                let why =
+                    format!("{}; {} holds some of it for requests under way", error.message, self.name(&on));
                 Err(Reason::Waits { on, why })
             }
             Err(why) => Err(unaffordable(why)),
