@@ -16,7 +16,7 @@ use quorate_tests::{Cluster, judge, report};
 
 use crate::events::metrics;
 use crate::payment::pay;
-use crate::{cluster, observed as noted, slow};
+use crate::{cluster, eventually, observed as noted, slow};
 
 const SECTION: &str = "ECDSA (3 nodes, 2 of 3)";
 const COLUMNS: &[&str] = &["what", "observed"];
