@@ -179,8 +179,8 @@ impl Target {
         let builder = self.trust.client(&self.api)?;
         match self.peers.as_deref().filter(|_| self.signs()) {
             Some(peers) => {
-                let file = self.initiator.as_deref();
-                let signing = signing_client(builder, file, &self.elsewhere, peers, &self.passphrase)?;
+                let held = self.elsewhere.held(self.initiator.as_deref());
+                let signing = signing_client(builder, held, peers, &self.passphrase)?;
                 Ok(signing.client)
             }
             None => {
@@ -280,7 +280,13 @@ pub(crate) fn advised(error: anyhow::Error, code: ErrorCode, tip: &str) -> anyho
 
 /// Says of an error after which nobody knows how the request ended which command tells, once it has its id.
 pub(crate) fn repeatable(error: anyhow::Error, command: &str, id: &RequestId) -> anyhow::Error {
-    if unknown_end(&error) { error.context(repeat(command, id)) } else { error }
+    match error.chain().find_map(|cause| cause.downcast_ref::<ClientError>()).and_then(ClientError::api) {
+        Some(body) if body.code == ErrorCode::ApprovalsMissing => error.context(Tip(format!(
+            "`quorate authorizer approve {id}` approves it; then {command} with --session-id {id} gives its result"
+        ))),
+        _ if unknown_end(&error) => error.context(repeat(command, id)),
+        _ => error,
+    }
 }
 
 fn repeat(command: &str, id: &RequestId) -> Tip {

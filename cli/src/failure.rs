@@ -11,7 +11,7 @@ use quorate_identity::peers::{PeersError, PeersFault};
 use quorate_node::NodeError;
 use quorate_node::config::ConfigError;
 use quorate_node::store::{EmptyPassphrase, StoreError};
-use quorate_request::ErrorBody;
+use quorate_request::{ErrorBody, ErrorCode};
 use serde::Serialize;
 
 use crate::output::{self, Weight};
@@ -136,11 +136,13 @@ impl Kind {
             });
         }
         if let Some(error) = cause.downcast_ref::<ClientError>() {
+            let unapproved = error.api().is_some_and(|body| body.code == ErrorCode::ApprovalsMissing);
             let refused = error.api().is_some_and(|body| body.code.status().is_client_error());
             return Some(match error {
                 ClientError::InvalidRequest(_) => Self::Usage,
                 ClientError::Signer(_) => Self::Configuration,
                 ClientError::Unverified(_) | ClientError::InvalidWallet { .. } => Self::NotVerified,
+                _ if unapproved => Self::Unapproved,
                 _ if refused => Self::Refused,
                 _ => Self::Unreachable,
             });
@@ -321,7 +323,6 @@ mod tests {
     use quorate_client::InvalidEndpoint;
     use quorate_identity::peers::Peers;
     use quorate_node::config::PassphraseSource;
-    use quorate_request::ErrorCode;
 
     #[test]
     fn no_cause_is_told_twice() {
@@ -359,13 +360,14 @@ mod tests {
             (anyhow::Error::from(std::io::Error::other("x")).context("file"), Kind::Configuration),
             (api(ErrorCode::UnknownWallet).into(), Kind::Refused),
             (api(ErrorCode::NotEnoughSigners).into(), Kind::Unreachable),
+            (api(ErrorCode::ApprovalsMissing).into(), Kind::Unapproved),
             (Failure::NotVerified("x".into()).into(), Kind::NotVerified),
             (Failure::Interrupted.into(), Kind::Interrupted),
             // What to do about it does not change what it is.
             (anyhow::Error::from(Failure::Setting("x".into())).context(Tip("y".into())), Kind::Configuration),
         ] {
             assert_eq!(Kind::of(&error), kind, "{error}");
-            assert!(EXIT_CODES.contains(&format!("\n  {:<3}  ", kind as u8)));
+            assert!(EXIT_CODES.contains(&format!("\n  {:<3}  ", kind.exit_code())));
             assert!(kind == Kind::Failed || EXIT_CODES.contains(kind.name()), "{}", kind.name());
         }
         let line = json_line(&api(ErrorCode::UnknownWallet).into(), Kind::Refused);

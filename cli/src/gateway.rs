@@ -102,8 +102,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let access = arguments.access()?;
     let Signing { cluster, initiator, client } = signer::signing_client(
         arguments.trust.client(&arguments.api)?,
-        arguments.initiator.as_deref(),
-        &arguments.elsewhere,
+        arguments.elsewhere.held(arguments.initiator.as_deref()),
         &arguments.peers,
         &arguments.passphrase,
     )?;

@@ -1,4 +1,4 @@
-//! `identity`, `initiator` and `authorizer`: `generate|show`.
+//! `identity` and `initiator`: `generate|show`; and the same of authorizers.
 
 use std::path::{Path, PathBuf};
 
@@ -25,14 +25,6 @@ pub(crate) enum Command {
 #[derive(Debug, Subcommand)]
 pub(crate) enum InitiatorCommand {
     /// Make a key that may request, once nodes are told of it.
-    Generate(GenerateKey),
-    /// Show the public key in a file.
-    Show(Show),
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum AuthorizerCommand {
-    /// Make a key that approves requests.
     Generate(GenerateKey),
     /// Show the public key in a file.
     Show(Show),
@@ -99,20 +91,14 @@ pub(crate) fn run(command: Command) -> anyhow::Result<()> {
 
 pub(crate) fn run_initiator(command: InitiatorCommand) -> anyhow::Result<()> {
     match command {
-        InitiatorCommand::Generate(GenerateKey { key_type, file }) => {
-            generate(&file, IdentityKind::Initiator, key_type.into())
-        }
+        InitiatorCommand::Generate(arguments) => generate_key(&arguments, IdentityKind::Initiator),
         InitiatorCommand::Show(arguments) => show(&arguments, IdentityKind::Initiator),
     }
 }
 
-pub(crate) fn run_authorizer(command: AuthorizerCommand) -> anyhow::Result<()> {
-    match command {
-        AuthorizerCommand::Generate(GenerateKey { key_type, file }) => {
-            generate(&file, IdentityKind::Authorizer, key_type.into())
-        }
-        AuthorizerCommand::Show(arguments) => show(&arguments, IdentityKind::Authorizer),
-    }
+/// Makes a key of one kind or another.
+pub(crate) fn generate_key(arguments: &GenerateKey, kind: IdentityKind) -> anyhow::Result<()> {
+    generate(&arguments.file, kind, arguments.key_type.into())
 }
 
 fn generate(arguments: &Generate, kind: IdentityKind, key_type: KeyType) -> anyhow::Result<()> {
@@ -126,7 +112,8 @@ fn generate(arguments: &Generate, kind: IdentityKind, key_type: KeyType) -> anyh
     report(made.principal(), out, *json)
 }
 
-fn show(arguments: &Show, kind: IdentityKind) -> anyhow::Result<()> {
+/// Shows the public key in a file.
+pub(crate) fn show(arguments: &Show, kind: IdentityKind) -> anyhow::Result<()> {
     report(read(&arguments.file, kind)?.stated(), &arguments.file, arguments.json)
 }
 

@@ -9,6 +9,7 @@
 mod address;
 mod arguments;
 mod audit;
+mod authorizer;
 mod auxiliary;
 mod bench;
 mod chains;
@@ -80,9 +81,9 @@ enum Command {
     /// Keys that may request.
     #[command(subcommand)]
     Initiator(identity::InitiatorCommand),
-    /// Keys that approve.
+    /// Keys that approve, what waits for them, and their words.
     #[command(subcommand)]
-    Authorizer(identity::AuthorizerCommand),
+    Authorizer(authorizer::Command),
     /// Programs that read by a token, without a key.
     #[command(subcommand)]
     Reader(reader::Command),
@@ -192,7 +193,7 @@ async fn run(arguments: Arguments, joints: Joints) -> anyhow::Result<()> {
         }
         Command::Authorizer(command) => {
             output::log(verbose, "warn", Log::Brief);
-            identity::run_authorizer(command)
+            authorizer::run(command).await
         }
         Command::Wallet(command) => {
             output::log(verbose, "warn", Log::Brief);

@@ -11,6 +11,7 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
+use crate::failure::Failure;
 use crate::progress;
 
 /// Prints a value as one line of JSON, or as `people` want to read it.
@@ -26,6 +27,29 @@ pub(crate) fn print(
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         // Not a file that somebody named: no exit code of its own.
         written => written.map_err(|error| anyhow::anyhow!("standard output: {error}")),
+    }
+}
+
+/// Shows what is about to be done, and asks whether it shall be. `none`: what to say where nobody can be asked.
+pub(crate) fn confirm(shown: &str, question: &str, none: &str, yes: bool, quiet: bool) -> anyhow::Result<()> {
+    let mut err = std::io::stderr().lock();
+    if !(quiet && yes) {
+        writeln!(err, "{}\n", printable(shown))?;
+    }
+    if yes {
+        return Ok(());
+    }
+    if !std::io::stdin().is_terminal() {
+        return Err(Failure::Usage(none.into()).into());
+    }
+    write!(err, "{question} [y/N] ")?;
+    err.flush()?;
+    drop(err);
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer)?;
+    match answer.trim().to_lowercase().as_str() {
+        "y" | "yes" => Ok(()),
+        _ => Err(Failure::Declined.into()),
     }
 }
 

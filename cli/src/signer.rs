@@ -52,27 +52,43 @@ pub(crate) struct Signing {
     pub(crate) client: Client,
 }
 
-/// A client that signs with the key in a file, or else with one elsewhere, for the cluster of a peers file.
+/// The key that a command signs with.
+pub(crate) enum Held<'a> {
+    /// In a file of this kind.
+    File(&'a Path, IdentityKind),
+    /// Elsewhere: this one, by a command line that may take so long.
+    Elsewhere(Principal, &'a str, Duration),
+}
+
+impl Elsewhere {
+    /// The initiator's key in a file, or else that which is held elsewhere.
+    pub(crate) fn held<'a>(&'a self, file: Option<&'a Path>) -> Option<Held<'a>> {
+        if let Some(file) = file {
+            return Some(Held::File(file, IdentityKind::Initiator));
+        }
+        let (line, key) = self.initiator_command.as_deref().zip(self.initiator_key)?;
+        Some(Held::Elsewhere(key, line, Duration::from_secs(self.initiator_timeout)))
+    }
+}
+
+/// A client that signs with a key, for the cluster of a peers file.
 pub(crate) fn signing_client(
     builder: ClientBuilder,
-    file: Option<&Path>,
-    elsewhere: &Elsewhere,
+    held: Option<Held<'_>>,
     peers: &Path,
     passphrase: &Source,
 ) -> anyhow::Result<Signing> {
     let cluster = *Peers::load(peers)?.cluster();
-    let (initiator, client) = match (file, &elsewhere.initiator_command, elsewhere.initiator_key) {
-        (Some(file), ..) => {
+    let (initiator, client) = match held {
+        Some(Held::File(file, kind)) => {
             // Before anybody is asked for the passphrase of something else.
-            let file = identity::read(file, IdentityKind::Initiator)?;
-            let key = file.open(&passphrase.read()?)?;
+            let key = identity::read(file, kind)?.open(&passphrase.read()?)?;
             (key.principal(), builder.signing(cluster, key))
         }
-        (None, Some(line), Some(key)) => {
-            let timeout = Duration::from_secs(elsewhere.initiator_timeout);
+        Some(Held::Elsewhere(key, line, timeout)) => {
             (key, builder.signing(cluster, SignerCommand::shell(key, line).timeout(timeout)))
         }
-        _ => return Err(Failure::Usage("there is nothing to sign with".into()).into()),
+        None => return Err(Failure::Usage("there is nothing to sign with".into()).into()),
     };
     Ok(Signing { cluster, initiator, client: client.context("--api")? })
 }

@@ -1,7 +1,7 @@
 //! A transaction on its way to the cluster: read, explained and confirmed here, and its signatures checked when they come
 //! back. What is shown is what this machine has read, whoever serves the API.
 
-use std::io::{IsTerminal, Read, Write};
+use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -102,26 +102,8 @@ impl Transaction {
 
     /// Shows what the transaction does, and asks whether it shall be signed.
     pub(crate) fn confirm(&self, yes: bool, quiet: bool) -> anyhow::Result<()> {
-        let mut err = std::io::stderr().lock();
-        if !(quiet && yes) {
-            writeln!(err, "{}\n", output::printable(&self.explained()))?;
-        }
-        if yes {
-            return Ok(());
-        }
-        if !std::io::stdin().is_terminal() {
-            let text = "signing needs a yes, and there is no terminal to ask on: look at the transaction, then give --yes";
-            return Err(Failure::Usage(text.into()).into());
-        }
-        write!(err, "Sign this? [y/N] ")?;
-        err.flush()?;
-        drop(err);
-        let mut answer = String::new();
-        std::io::stdin().read_line(&mut answer)?;
-        if ["y", "yes"].contains(&answer.trim().to_lowercase().as_str()) {
-            return Ok(());
-        }
-        Err(Failure::Declined.into())
+        let none = "signing needs a yes, and there is no terminal to ask on: look at the transaction, then give --yes";
+        output::confirm(&self.explained(), "Sign this?", none, yes, quiet)
     }
 
     /// Verifies the cluster's answer: every signature, and that the signed transaction is this one with just them.

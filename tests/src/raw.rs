@@ -109,6 +109,7 @@ pub fn path_of(operation: &Operation) -> String {
         Operation::Sign => quorate_request::paths::SIGN.to_owned(),
         Operation::Presign => quorate_request::paths::PRESIGN.to_owned(),
         Operation::Auxiliary => quorate_request::paths::AUXILIARY.to_owned(),
+        Operation::Approve => quorate_request::paths::APPROVALS.to_owned(),
         other => other.to_string().trim_start_matches("read:").to_owned(),
     }
 }

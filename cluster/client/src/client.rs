@@ -1,5 +1,6 @@
 //! Typed, signed calls.
 
+mod approving;
 mod presigning;
 
 use std::collections::BTreeSet;

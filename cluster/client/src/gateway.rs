@@ -123,6 +123,7 @@ fn routes(gateway: Gateway, access: &Access) -> Router {
         .route(paths::SIGN, post(sign))
         .route(paths::PRESIGN, post(presign))
         .route(paths::AUXILIARY, post(auxiliary))
+        .route(paths::APPROVALS, get(read))
         .route(paths::WALLETS, get(read))
         .route(&paths::each(paths::WALLETS), get(read))
         .route(&paths::each(paths::SESSIONS), get(session))

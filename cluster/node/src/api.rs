@@ -92,6 +92,7 @@ pub(crate) fn routes(api: Arc<Api>) -> Router {
         .route(paths::SIGN, post(sign))
         .route(paths::PRESIGN, post(presign))
         .route(paths::AUXILIARY, post(auxiliary))
+        .route(paths::APPROVALS, get(waiting).post(approve))
         .route(paths::WALLETS, get(wallets))
         .route(&paths::each(paths::WALLETS), get(wallet))
         .route(&paths::each(paths::SESSIONS), get(session))
@@ -153,15 +154,28 @@ fn address_of(extensions: &Extensions) -> Option<IpAddr> {
     extensions.get::<Caller>().map(Caller::address)
 }
 
+/// Who must have signed what is read off the wire.
+#[derive(Clone, Copy)]
+enum By {
+    Initiator,
+    Authorizer,
+    /// One or the other: to read.
+    Either,
+}
+
 /// Reads a signed request off the wire, and verifies it. Strangers are told so before they can send a body, and so are
 /// those who ask too often.
-async fn read(api: &Api, request: Request) -> Result<Verified, Refusal> {
+async fn read(api: &Api, by: By, request: Request) -> Result<Verified, Refusal> {
     let (parts, body) = request.into_parts();
     if body.size_hint().lower() > MAX_BODY_BYTES as u64 {
         return Err(too_large());
     }
     let head = SignedRequest::from_http(&parts.headers, bytes::Bytes::new())
-        .and_then(|head| api.engine.authority.verify_head(&head))
+        .and_then(|head| match by {
+            By::Initiator => api.engine.authority.verify_head(&head),
+            By::Authorizer => api.engine.authority.verify_word_head(&head),
+            By::Either => api.engine.authority.verify_reading_head(&head),
+        })
         .map_err(|error| api.refused(address_of(&parts.extensions), refusal(&error)))?;
     api.limits.asked(&Client::Initiator(*head.initiator()), &api.engine.metrics)?;
     let body = tokio::time::timeout(BODY_TIME, collect(body))
@@ -189,7 +203,7 @@ async fn submit(api: &Api, wanted: &Operation, uri: &Uri, request: Request) -> A
     let mut query = Parameters::of(uri)?;
     let wait = query.take("wait")?.unwrap_or(true);
     query.end()?;
-    let verified = read(api, request).await?;
+    let verified = read(api, By::Initiator, request).await?;
     let engine = &api.engine;
     verified.require(wanted)?;
     engine.authority.check_scope(&verified, None)?;
@@ -233,7 +247,8 @@ async fn auxiliary(State(api): State<Arc<Api>>, uri: Uri, request: Request) -> A
     submit(&api, &Operation::Auxiliary, &uri, request).await
 }
 
-/// Who may read this path: an initiator in whose scope it is and that signed for it, or a reader that shows its token.
+/// Who may read this path: an initiator in whose scope it is or an authorizer, that signed for it, or a reader that shows its
+/// token.
 async fn may_read(api: &Api, uri: &Uri, request: Request) -> Result<Reader, Refusal> {
     let headers = request.headers();
     if !api.readers.is_empty() && !SignedRequest::is_in(headers) {
@@ -242,11 +257,15 @@ async fn may_read(api: &Api, uri: &Uri, request: Request) -> Result<Reader, Refu
             return api.reader_of(token, address);
         }
     }
-    let verified = read(api, request).await?;
+    let verified = read(api, By::Either, request).await?;
     let path = Operation::read_target(uri)
         .map_err(|_| error(ErrorCode::MalformedRequest, "a path that can't be signed for"))?;
     verified.require(&path)?;
-    Ok(Reader::Initiator(Box::new(api.engine.authority.initiator(&verified)?.clone())))
+    let authority = &api.engine.authority;
+    if authority.authorizer(verified.initiator()).is_some() {
+        return Ok(Reader::Authorizer);
+    }
+    Ok(Reader::Initiator(Box::new(authority.initiator(&verified)?.clone())))
 }
 
 async fn wallets(State(api): State<Arc<Api>>, uri: Uri, request: Request) -> Answer {
@@ -296,6 +315,22 @@ async fn session(State(api): State<Arc<Api>>, Path(id): Path<String>, uri: Uri, 
     let (view, asked) = seen.ok_or_else(unknown)?;
     reader.check_session(&view, asked.as_ref())?;
     Ok(if streamed { events::once(&view) } else { json(StatusCode::OK, &view) })
+}
+
+/// The requests that wait for approvals.
+async fn waiting(State(api): State<Arc<Api>>, uri: Uri, request: Request) -> Answer {
+    let reader = may_read(&api, &uri, request).await?;
+    Parameters::of(&uri)?.end()?;
+    let views = api.engine.waiting(|waiting| reader.may_see(waiting));
+    Ok(json(StatusCode::OK, &views))
+}
+
+/// An authorizer approves a request, or rejects it.
+async fn approve(State(api): State<Arc<Api>>, uri: Uri, request: Request) -> Answer {
+    Parameters::of(&uri)?.end()?;
+    let verified = read(&api, By::Authorizer, request).await?;
+    verified.require(&Operation::Approve)?;
+    Ok(json(StatusCode::OK, &api.engine.approve(verified.request()).await?))
 }
 
 async fn nodes(State(api): State<Arc<Api>>, uri: Uri, request: Request) -> Answer {

@@ -4,6 +4,7 @@
 //! That this node takes part in a signature is durable in the log before its share of the signature leaves. Everything
 //! else follows as soon as can be, and what could not be written is counted there once it can.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,10 +12,11 @@ use aws_lc_rs::digest::{SHA256, digest};
 use quorate_audit::{AuditError, Countersignature, Event, Log, Metrics, Options, Scope, SignedHead};
 use quorate_chains::Explain;
 use quorate_keys::SigningIdentity;
-use quorate_request::{ClusterId, ErrorBody, SessionResult, Verified};
+use quorate_request::{ClusterId, Decision, ErrorBody, SessionResult, Verified};
 use quorate_session::SessionId;
 use rand_core::OsRng;
 
+use crate::approvals::Word;
 use crate::job::{Job, SignJob};
 
 /// The log's folder in the node's.
@@ -98,6 +100,17 @@ impl Audit {
                 .list("culprits", &error.culprits),
         };
         self.soon(event);
+    }
+
+    /// An authorizer has said something of a request: kept as it was signed, so that anybody can verify it later.
+    pub(crate) fn approval(&self, word: &Word) {
+        let decision = match word.decision {
+            Decision::Approve => "approve",
+            _ => "reject",
+        };
+        let event = Event::new("approval").text("fingerprint", hex::encode(word.key));
+        let event = event.text("authorizer", &word.authorizer).text("decision", decision);
+        self.soon(event.integer("until", word.until).text("signed", hex::encode(&word.encoded)));
     }
 
     /// This node declines to take part in what another proposes for a client.
@@ -194,15 +207,24 @@ fn under(event: Event, policy: Option<&[u8; 32]>) -> Event {
     }
 }
 
-/// That this node takes part in a signature: for whom, by which rule, and what is signed.
+/// Why something is signed.
+pub(crate) struct Decided<'a> {
+    /// The rule that allows it, if there is a policy.
+    pub(crate) rule: Option<&'a str>,
+    /// The hash of the policy.
+    pub(crate) policy: Option<&'a [u8; 32]>,
+    /// Who has approved it.
+    pub(crate) approved_by: BTreeSet<String>,
+}
+
+/// That this node takes part in a signature: for whom, by which rule, on whose approval, and what is signed.
 pub(crate) fn signing(
     verified: &Verified,
     job: &Job,
-    rule: Option<&str>,
+    decided: &Decided<'_>,
     session: &SessionId,
     attempt: u32,
     signers: &[String],
-    policy: Option<&[u8; 32]>,
 ) -> Event {
     let event = about(Event::new("signing"), verified)
         .text("fingerprint", hex::encode(verified.request().fingerprint()))
@@ -210,10 +232,14 @@ pub(crate) fn signing(
         .text("session", session)
         .integer("attempt", attempt)
         .list("signers", signers);
-    let event = under(event, policy);
+    let event = under(event, decided.policy);
+    let event = match decided.approved_by.is_empty() {
+        true => event,
+        false => event.list("approved_by", &decided.approved_by),
+    };
     let Job::Sign(job) = job else { return event };
     let event = event.text("wallet", &job.wallet.id);
-    let event = match rule {
+    let event = match decided.rule {
         Some(rule) => event.text("rule", rule),
         None => event,
     };

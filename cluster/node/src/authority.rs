@@ -1,5 +1,5 @@
-//! What makes a node act: a request signed by an initiator, for this cluster, at this time, within the initiator's scope, and
-//! for a signature one that the policy allows.
+//! What makes a node act: a request signed by an initiator, for this cluster, at this time, within the initiator's scope,
+//! approved by as many authorizers as the policy asks for, and for a signature one that the policy allows.
 //!
 //! Every node checks it for itself, whatever proposer or gateway the request came through.
 
@@ -7,13 +7,16 @@ use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use quorate_keys::Principal;
+use quorate_policy::ScopedOperation;
 use quorate_policy::{
     CountedSpends, Initiator, Judgement, OutOfScope, Policy, Question, SpendingBefore, Subject,
 };
 use quorate_request::{
-    ClusterId, ErrorBody, ErrorCode, Operation, RequestError, SignedRequest, Verified, VerifiedHead, WalletId,
+    ApprovalRequest, ClusterId, ErrorBody, ErrorCode, Operation, RequestError, SignedRequest, Verified,
+    VerifiedHead, WalletId,
 };
 
+use crate::approvals::{Wanted, Word};
 use crate::config::{Config, ConfigError};
 use crate::job::{Job, SignJob};
 use quorate_identity::peers::Peers;
@@ -69,6 +72,87 @@ impl Authority {
         request.verify_head(&self.cluster, known, SystemTime::now(), CLOCK_SKEW)
     }
 
+    /// Checks what [`Authority::verify_head`] does, of a request to read: authorizers may, too.
+    ///
+    /// # Errors
+    /// The sender's fault.
+    pub(crate) fn verify_reading_head(&self, request: &SignedRequest) -> Result<VerifiedHead, RequestError> {
+        let known = |key: &Principal| self.initiators.contains_key(key) || self.authorizer(key).is_some();
+        request.verify_head(&self.cluster, known, SystemTime::now(), CLOCK_SKEW)
+    }
+
+    /// Checks what [`Authority::verify_head`] does, of a word that an authorizer says now.
+    ///
+    /// # Errors
+    /// The sender's fault.
+    pub(crate) fn verify_word_head(&self, request: &SignedRequest) -> Result<VerifiedHead, RequestError> {
+        let known = |key: &Principal| self.authorizer(key).is_some();
+        let verified = request.verify_head(&self.cluster, known, SystemTime::now(), CLOCK_SKEW);
+        verified.map_err(of_an_authorizer)
+    }
+
+    /// What an authorizer has said, whenever that was.
+    ///
+    /// # Errors
+    /// Why it has said nothing that counts, now or ever.
+    pub(crate) fn word(&self, request: &SignedRequest) -> Result<Word, ErrorBody> {
+        let known = |key: &Principal| self.authorizer(key).is_some();
+        let verified = request
+            .verify(&self.cluster, known, request.created(), CLOCK_SKEW)
+            .map_err(|error| refusal(&of_an_authorizer(error)))?;
+        let said: ApprovalRequest = verified.body().map_err(|error| ErrorBody::from(&error))?;
+        let until = said.ends(request.created()).map_err(|error| ErrorBody::from(&error))?;
+        let authorizer = self.authorizer(request.initiator()).unwrap_or_default().to_owned();
+        Word::new(request, &said, authorizer, until)
+    }
+
+    /// The name of the authorizer with this key.
+    pub(crate) fn authorizer(&self, key: &Principal) -> Option<&str> {
+        self.policy.as_ref().and_then(|policy| policy.authorizer(key))
+    }
+
+    /// Whether so many authorizers have approved a request as the policy asks for whatever the operation does. What is signed, its
+    /// rules say.
+    ///
+    /// # Errors
+    /// They have not.
+    pub(crate) fn check_approved(
+        &self,
+        verified: &Verified,
+        approved_by: &BTreeSet<String>,
+    ) -> Result<(), ErrorBody> {
+        let asked = self.policy.as_ref().zip(ScopedOperation::of(verified.operation()));
+        match asked.and_then(|(policy, operation)| policy.approvals(operation)) {
+            Some(approvals) if !approvals.suffice(approved_by) => {
+                let wanted =
+                    Wanted { rule: None, threshold: approvals.threshold(), of: approvals.of().to_vec() };
+                Err(wanted.missing(approved_by))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whose approval a request needs, whether they have given it or not; none if nobody's. `job`: what it asks to sign, if it does.
+    pub(crate) fn wanted(
+        &self,
+        verified: &Verified,
+        job: Option<&SignJob>,
+        now: SystemTime,
+    ) -> Option<Wanted> {
+        let policy = self.policy.as_ref()?;
+        if let Some(approvals) = policy.approvals(ScopedOperation::of(verified.operation())?) {
+            let of = approvals.of().to_vec();
+            return Some(Wanted { rule: None, threshold: approvals.threshold(), of });
+        }
+        let initiator = self.scoped(verified, job.map(|job| &job.wallet.id)).ok()?;
+        match policy.judge(&question(initiator, job?, now, &BTreeSet::new(), &())) {
+            Judgement::Unapproved { rule, threshold, of, .. } => {
+                Some(Wanted { rule: Some(rule), threshold, of })
+            }
+            _ => None,
+        }
+    }
+
     /// Checks a request that a node is said to have acted on: all but its times.
     ///
     /// # Errors
@@ -94,9 +178,12 @@ impl Authority {
         self.policy.as_ref().map(Policy::digest)
     }
 
-    /// Whether nodes could have signed what another one says was, or is about to be, signed at a time: without what was spent before.
+    /// Whether nodes could have signed what another one says was, or is about to be, signed at a time: without what was spent
+    /// before, and whoever approved it.
     pub(crate) fn could_allow(&self, verified: &Verified, job: &Job, at: SystemTime) -> bool {
-        self.judge(verified, job, at, &()).is_ok()
+        let authorizers = self.policy.iter().flat_map(|policy| policy.authorizers());
+        let approved_by = authorizers.map(|(name, _)| name.clone()).collect();
+        self.judge(verified, job, at, &approved_by, &()).is_ok()
     }
 
     /// For how many seconds what is spent counts at the most; none if the policy has no windows.
@@ -143,8 +230,8 @@ impl Authority {
         Ok(initiator)
     }
 
-    /// Whether what a request asks for may be done: it is in its initiator's scope, and the policy lets it be signed. Gives the
-    /// rule by which it does.
+    /// Whether what a request asks for may be done: it is in its initiator's scope, and the policy lets it be signed, given who
+    /// has approved it and what was spent before. Gives the rule by which it does.
     ///
     /// # Errors
     /// It may not: why, for the client.
@@ -153,31 +240,49 @@ impl Authority {
         verified: &Verified,
         job: &Job,
         now: SystemTime,
+        approved_by: &BTreeSet<String>,
         spent: &dyn SpendingBefore,
     ) -> Result<Option<String>, ErrorBody> {
         let initiator = self.scoped(verified, job.wallet_id())?;
         let Job::Sign(sign) = job else { return Ok(None) };
-        let explain = sign.transaction.as_ref().map(|transaction| transaction.explain());
-        let chain = explain.map(|explain| explain.chain.as_str());
+        let chain = sign.transaction.as_ref().map(|transaction| transaction.explain().chain.as_str());
         initiator.may_sign_for(chain).map_err(|error| out_of_scope(&error))?;
         let Some(policy) = &self.policy else { return Ok(None) };
-        let judgement = policy.judge(&Question {
-            wallet: &sign.wallet.id,
-            initiator: initiator.name(),
-            subject: explain.map_or(Subject::Raw, Subject::Transaction),
-            at: now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
-            approved_by: &BTreeSet::new(),
-            spent,
-        });
-        match judgement {
+        match policy.judge(&question(initiator, sign, now, approved_by, spent)) {
             Judgement::Allowed { rule } => Ok(Some(rule)),
             Judgement::Denied { reason, .. } => Err(ErrorBody::new(ErrorCode::PolicyDenied, reason)),
-            other => {
-                let rule = other.rule().unwrap_or_default();
-                let message = format!("rule {rule:?} asks for approvals, which this release does not take");
-                Err(ErrorBody::new(ErrorCode::PolicyDenied, message))
+            Judgement::Unapproved { rule, threshold, of, .. } => {
+                Err(Wanted { rule: Some(rule), threshold, of }.missing(approved_by))
             }
+            _ => Err(ErrorBody::new(ErrorCode::PolicyDenied, "the policy answers what this node can't read")),
         }
+    }
+}
+
+/// What a policy is asked about a job.
+fn question<'a>(
+    initiator: &'a Initiator,
+    job: &'a SignJob,
+    now: SystemTime,
+    approved_by: &'a BTreeSet<String>,
+    spent: &'a dyn SpendingBefore,
+) -> Question<'a> {
+    let explain = job.transaction.as_ref().map(|transaction| transaction.explain());
+    Question {
+        wallet: &job.wallet.id,
+        initiator: initiator.name(),
+        subject: explain.map_or(Subject::Raw, Subject::Transaction),
+        at: now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
+        approved_by,
+        spent,
+    }
+}
+
+/// Whoever signed was asked for as an authorizer.
+fn of_an_authorizer(error: RequestError) -> RequestError {
+    match error {
+        RequestError::UnknownInitiator(key) => RequestError::UnknownAuthorizer(key),
+        error => error,
     }
 }
 

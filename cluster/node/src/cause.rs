@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use quorate_keys::{Identity, Transcript};
-use quorate_request::{Operation, Verified};
+use quorate_request::{Operation, SignedRequest, Verified};
 use quorate_session::SessionId;
 use rand_core::{CryptoRng, RngCore};
 
@@ -35,6 +35,18 @@ pub(crate) enum Provision {
     Auxiliary(NewAuxiliary),
     Presignatures(NewPresignatures),
     Pairs(NewPairs),
+}
+
+impl Provision {
+    /// Fingerprint of the client's request to replace what there is, if there is one.
+    pub(crate) fn asked_for(&self) -> Option<[u8; 32]> {
+        let request = match self {
+            Self::Auxiliary(new) => new.request.as_ref(),
+            Self::Pairs(new) => new.request.as_ref(),
+            Self::Presignatures(_) => None,
+        };
+        SignedRequest::decode(request?).ok().map(|request| request.fingerprint())
+    }
 }
 
 /// Pairs of a wallet's holders.
@@ -151,6 +163,15 @@ impl Cause {
         match self {
             Self::Request { verified, .. } => verified.request().fingerprint(),
             Self::Upkeep(upkeep) => upkeep.digest,
+        }
+    }
+
+    /// Fingerprint of the client's request that it is done for, if it is: of that which asks for it, or has nodes make something
+    /// anew.
+    pub(crate) fn asked_for(&self) -> Option<[u8; 32]> {
+        match self {
+            Self::Request { verified, .. } => Some(verified.request().fingerprint()),
+            Self::Upkeep(upkeep) => upkeep.provision.asked_for(),
         }
     }
 

@@ -302,14 +302,6 @@ pub enum ConfigError {
         /// The policy.
         path: PathBuf,
     },
-    /// The policy asks for what is not there.
-    #[error("{} asks for {feature}, which this release does not have: nothing would be signed by it", .path.display())]
-    PolicyNotServed {
-        /// The policy.
-        path: PathBuf,
-        /// What it asks for.
-        feature: &'static str,
-    },
     /// The certificate, the key or the authorities of the API's TLS.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -418,9 +410,6 @@ impl Config {
         }
         if !self.initiators.is_empty() {
             return Err(ConfigError::InitiatorsTwice { path });
-        }
-        if policy.asks_for_approvals() {
-            return Err(ConfigError::PolicyNotServed { path, feature: "approvals by authorizers" });
         }
         Ok(Some(policy))
     }

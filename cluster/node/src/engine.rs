@@ -1,6 +1,7 @@
 //! The node's state.
 
 mod affording;
+mod approving;
 mod attempt;
 mod doubts;
 mod early;
@@ -36,6 +37,7 @@ use quorate_session::{IdentityVerifier, Keyring, Registry, SessionId};
 use quorate_transport::Transport;
 use tokio::sync::{Semaphore, mpsc, watch};
 
+use crate::approvals::Approvals;
 use crate::audit::Audit;
 use crate::authority::Authority;
 use crate::auxiliary::Auxiliaries;
@@ -77,6 +79,7 @@ pub(crate) struct Parts {
     pub(crate) config: Config,
     pub(crate) peers: Peers,
     pub(crate) authority: Authority,
+    pub(crate) approvals: Arc<Approvals>,
     pub(crate) audit: Arc<Audit>,
     pub(crate) registry: Registry,
     pub(crate) barrier: Arc<dyn Barrier>,
@@ -99,6 +102,7 @@ pub(crate) struct Engine {
     pub(crate) config: Config,
     pub(crate) peers: Peers,
     pub(crate) authority: Authority,
+    pub(crate) approvals: Arc<Approvals>,
     pub(crate) audit: Arc<Audit>,
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) store: Arc<Store>,
@@ -174,6 +178,7 @@ impl Engine {
             config,
             peers,
             authority,
+            approvals,
             audit,
             registry,
             barrier,
@@ -203,7 +208,8 @@ impl Engine {
             provisions: Places::new(config.max_concurrent_presign, config.max_waiting),
             authority,
             audit,
-            ledger: Ledger::new(Arc::clone(&store)),
+            ledger: Ledger::new(Arc::clone(&store), Arc::clone(&approvals)),
+            approvals,
             metrics: Metrics::default(),
             exclusions: Exclusions::load(Arc::clone(&store), config.data_dir.join("evidence"))?,
             keygens: Places::new(config.max_concurrent_keygen, config.max_waiting),

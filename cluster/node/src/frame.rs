@@ -90,6 +90,12 @@ pub(crate) enum Frame {
     Remembered(Option<Box<Standing>>),
     /// In answer to where the other stands: the countersignature of its log's head.
     Countersigned { seq: u64, countersignature: Countersignature },
+    /// A client's request that waits for approvals, as it was signed.
+    Waits(Vec<u8>),
+    /// What authorizers have said, each as it was signed.
+    Words(Vec<Vec<u8>>),
+    /// The request of this fingerprint waits no more: it has its result.
+    WaitsNoMore([u8; 32]),
     /// Member to a proposer that is none: the presignatures of this proposal, as all know them.
     Presigned {
         /// Digest of the proposal.
@@ -156,6 +162,8 @@ pub(crate) struct Invite {
     pub(crate) presignatures: Vec<PresignatureId>,
     /// The session that made the pairs to use, if the signatures need some.
     pub(crate) pairs: Option<SessionId>,
+    /// What authorizers have said of the client's request, each as it was signed.
+    pub(crate) approvals: Vec<Vec<u8>>,
 }
 
 /// A member's refusal to take part.

@@ -15,13 +15,15 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use futures_util::{StreamExt as _, stream};
 use quorate_keys::{Principal, Secret};
 use quorate_request::{
-    ErrorBody, ErrorCode, MAX_LIFETIME, RequestId, RequestStatus, SessionResult, SessionView, Verified,
+    ApprovalRequest, ErrorBody, ErrorCode, MAX_LIFETIME, RequestId, RequestStatus, SessionResult,
+    SessionView, Verified,
 };
 use quorate_session::Wire;
 use tokio::sync::watch;
 
 use memory::{Live, Memory};
 
+use crate::approvals::Approvals;
 use crate::authority::CLOCK_SKEW;
 use crate::job;
 use crate::store::{Batch, Precondition, Record, Store, StoreError, Table};
@@ -51,6 +53,7 @@ impl Wire for Entry {
 /// All requests this node has seen.
 pub(crate) struct Ledger {
     store: Arc<Store>,
+    approvals: Arc<Approvals>,
     live: Mutex<Memory>,
 }
 
@@ -65,8 +68,8 @@ pub(crate) enum Admission {
 }
 
 impl Ledger {
-    pub(crate) fn new(store: Arc<Store>) -> Self {
-        Self { store, live: Mutex::default() }
+    pub(crate) fn new(store: Arc<Store>, approvals: Arc<Approvals>) -> Self {
+        Self { store, approvals, live: Mutex::default() }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Memory> {
@@ -172,9 +175,15 @@ impl Ledger {
     /// The changes that make a request durable.
     pub(crate) fn remember(&self, batch: Batch, verified: &Verified) -> Result<Batch, ErrorBody> {
         // As long as any signing of this request may be valid, not only this one: a client may sign it anew.
-        let until = verified.remember_until().max(SystemTime::now() + MAX_LIFETIME + 2 * CLOCK_SKEW);
-        let until = until.duration_since(UNIX_EPOCH).unwrap_or(Duration::MAX).as_secs();
+        let now = SystemTime::now();
+        let until = verified.remember_until().max(now + MAX_LIFETIME + 2 * CLOCK_SKEW);
         let request = verified.request();
+        // What authorizers have approved is done once: not again while any word that they may have said of it holds.
+        let until = match self.approvals.concern(&request.fingerprint()) {
+            true => until.max(now + 2 * ApprovalRequest::LONGEST + 2 * CLOCK_SKEW),
+            false => until,
+        };
+        let until = until.duration_since(UNIX_EPOCH).unwrap_or(Duration::MAX).as_secs();
         let entry =
             Entry { fingerprint: request.fingerprint(), operation: request.operation().to_string(), until };
         let bytes =

@@ -8,6 +8,7 @@
 //! it leaves → the result is verified, stored in the `ledger` and answered.
 
 mod api;
+mod approvals;
 mod audit;
 mod authority;
 mod auxiliary;

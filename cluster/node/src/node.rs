@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::api::{self, Api};
+use crate::approvals::Approvals;
 use crate::audit::Audit;
 use crate::authority::Authority;
 use crate::auxiliary::Auxiliaries;
@@ -129,6 +130,7 @@ impl Node {
         let auxiliaries = Auxiliaries::load(Arc::clone(&store))?;
         let pairings = Pairings::load(Arc::clone(&store))?;
         let spendings = Spendings::load(Arc::clone(&store), authority.horizon())?;
+        let approvals = Arc::new(Approvals::load(Arc::clone(&store), &authority)?);
         let (head, lost) = (audit.signed_head(), spendings.is_incomplete());
         let standings = Standings::load(Arc::clone(&store), head, lost, &mut OsRng)?;
         let foreground = Workers::foreground(config.work_threads).map_err(NodeError::Threads)?;
@@ -152,6 +154,7 @@ impl Node {
             config,
             peers,
             authority,
+            approvals,
             audit,
             registry: joints.registry,
             barrier: joints.barrier,
@@ -188,6 +191,7 @@ impl Node {
             tokio::spawn(Arc::clone(&engine).prepare()),
             tokio::spawn(Arc::clone(&engine).keep_pairs()),
             tokio::spawn(Arc::clone(&engine).settle_pairs()),
+            tokio::spawn(Arc::clone(&engine).tell_approvals()),
             tokio::spawn(Arc::clone(&engine).tell_spendings()),
             tokio::spawn(Arc::clone(&engine).tell_standing()),
             tokio::spawn(Arc::clone(&engine).learn_spendings()),

@@ -1,5 +1,6 @@
 //! The typed bodies of requests.
 
+mod approval;
 mod auxiliary;
 mod presign;
 
@@ -11,6 +12,7 @@ use crate::hex_bytes::{Hex, HexArray, TransactionBytes};
 use crate::id::{RequestId, WalletId};
 use crate::operation::Operation;
 
+pub use approval::{ApprovalRequest, Decision};
 pub use auxiliary::AuxiliaryRequest;
 pub use presign::PresignRequest;
 
@@ -189,15 +191,24 @@ pub enum BodyError {
     /// So many presignatures are not made by one request.
     #[error("count is from 1 to {max}, got {0}", max = PresignRequest::MAX_COUNT)]
     Count(u16),
+    /// An authorizer's word that ends before it begins, or too late.
+    #[error(
+        "valid_until is a Unix time in seconds, after the word was signed and within {days} days of it; got {0}",
+        days = ApprovalRequest::LONGEST.as_secs() / 86_400
+    )]
+    ValidUntil(u64),
 }
 
 impl BodyError {
     /// The code under which the API reports this.
     pub const fn code(&self) -> ErrorCode {
         match self {
-            Self::Json(_) | Self::SessionId | Self::WalletRef | Self::WithoutTransaction | Self::Count(_) => {
-                ErrorCode::MalformedRequest
-            }
+            Self::Json(_)
+            | Self::SessionId
+            | Self::WalletRef
+            | Self::WithoutTransaction
+            | Self::Count(_)
+            | Self::ValidUntil(_) => ErrorCode::MalformedRequest,
             Self::OtherOperation(_) => ErrorCode::OtherOperation,
             Self::TweakedTransaction => ErrorCode::InvalidTweak,
             Self::Subject | Self::HashLength(_) | Self::NoDigest(_) => ErrorCode::InvalidMessage,

@@ -40,6 +40,9 @@ pub enum RequestError {
     /// The key that signed is not known as an initiator.
     #[error("{0} is not an initiator of this cluster")]
     UnknownInitiator(Principal),
+    /// The key that signed is not known as an authorizer.
+    #[error("{0} is not an authorizer of this cluster's policy")]
+    UnknownAuthorizer(Principal),
     /// The body is not the one that was signed.
     #[error("the body does not match its content-digest")]
     DigestMismatch,
@@ -84,7 +87,7 @@ impl RequestError {
             Self::Malformed { .. } => ErrorCode::MalformedRequest,
             Self::BodyTooLarge { .. } => ErrorCode::BodyTooLarge,
             Self::WrongCluster { .. } => ErrorCode::WrongCluster,
-            Self::UnknownInitiator(_) => ErrorCode::UnknownInitiator,
+            Self::UnknownInitiator(_) | Self::UnknownAuthorizer(_) => ErrorCode::UnknownInitiator,
             Self::DigestMismatch => ErrorCode::DigestMismatch,
             Self::BadSignature => ErrorCode::BadSignature,
             Self::NotYetValid { .. } => ErrorCode::NotYetValid,

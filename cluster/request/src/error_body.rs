@@ -144,7 +144,7 @@ error_codes! {
     Unsigned = "unsigned", UNAUTHORIZED;
     /// The signature does not hold.
     BadSignature = "bad_signature", UNAUTHORIZED;
-    /// The key that signed is no initiator.
+    /// The key that signed is no initiator; or, where one is asked for, no authorizer.
     UnknownInitiator = "unknown_initiator", UNAUTHORIZED;
     /// The body is not the one that was signed.
     DigestMismatch = "digest_mismatch", UNAUTHORIZED;
@@ -164,6 +164,8 @@ error_codes! {
     OutOfScope = "out_of_scope", FORBIDDEN;
     /// The cluster's policy does not let this be signed.
     PolicyDenied = "policy_denied", FORBIDDEN;
+    /// Authorizers must approve it first. It waits for them: repeat the same request once they have.
+    ApprovalsMissing = "approvals_missing", FORBIDDEN;
     /// There is no wallet of this id or public key.
     UnknownWallet = "unknown_wallet", NOT_FOUND;
     /// There is no session of this id.
@@ -248,6 +250,7 @@ mod tests {
             paths::SIGN,
             paths::PRESIGN,
             paths::AUXILIARY,
+            paths::APPROVALS,
             paths::WALLETS,
             paths::NODES,
             paths::HEALTH,

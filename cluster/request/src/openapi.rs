@@ -88,6 +88,7 @@ mod tests {
             paths::SIGN.to_owned(),
             paths::PRESIGN.to_owned(),
             paths::AUXILIARY.to_owned(),
+            paths::APPROVALS.to_owned(),
             paths::WALLETS.to_owned(),
             paths::each(paths::WALLETS),
             paths::each(paths::SESSIONS),
@@ -135,6 +136,13 @@ mod tests {
             }
         }
         assert_eq!(listed("Phase"), texts(&value(&phases)));
+        let decisions = [Decision::Approve, Decision::Reject];
+        for decision in decisions {
+            match decision {
+                Decision::Approve | Decision::Reject => {}
+            }
+        }
+        assert_eq!(listed("Decision"), texts(&value(&decisions)));
     }
 
     #[test]
@@ -181,6 +189,14 @@ mod tests {
         compare("PresignRequest", &presign, Some(&|| value(&PresignRequest::default())));
         let schema = &document()["components"]["schemas"]["PresignRequest"]["properties"]["count"];
         assert_eq!((&schema["minimum"], &schema["maximum"]), (&json!(1), &json!(PresignRequest::MAX_COUNT)));
+        let approval = ApprovalRequest {
+            session_id: id.clone(),
+            fingerprint: [1; 32].into(),
+            decision: Decision::Approve,
+            valid_until: 1,
+        };
+        let least = || value(&ApprovalRequest { session_id: None, ..approval.clone() });
+        compare("ApprovalRequest", &approval, Some(&least));
         let auxiliary = AuxiliaryRequest {
             session_id: id,
             parties: Some(vec![]),
@@ -247,6 +263,31 @@ mod tests {
         };
         let of_nodes = || value(&AuxiliaryResponse { wallet_id: None, ..auxiliary.clone() });
         compare("AuxiliaryResponse", &auxiliary, Some(&of_nodes));
+        let approved = ApprovalResponse {
+            session_id: session_id.clone(),
+            fingerprint: [1; 32].into(),
+            authorizer: "bob".into(),
+            decision: Decision::Approve,
+            valid_until: 1,
+            known: true,
+        };
+        compare("ApprovalResponse", &approved, None);
+        let waiting = WaitingView {
+            fingerprint: [1; 32].into(),
+            session_id: session_id.clone(),
+            operation: "sign".into(),
+            initiator: "desk".into(),
+            wallet_id: Some(wallet_id.clone()),
+            request: [1; 32].into(),
+            rule: Some("large".into()),
+            threshold: 2,
+            of: vec![],
+            approved_by: vec![],
+            rejected_by: vec![],
+            asked_ms: 1,
+        };
+        let least = || value(&WaitingView { wallet_id: None, rule: None, ..waiting.clone() });
+        compare("WaitingView", &waiting, Some(&least));
         let progress = Progress { phase: Phase::Signing, done: 0, total: 1 };
         compare("Progress", &progress, None);
         let error = ErrorBody::new(ErrorCode::Internal, "why")

@@ -15,6 +15,8 @@ pub enum Operation {
     Presign,
     /// Make auxiliary information of nodes.
     Auxiliary,
+    /// Approve what an initiator asks for, or reject it: signed by an authorizer.
+    Approve,
     /// Read one path of the API. Built by [`Operation::read`].
     Read(ReadPath),
 }
@@ -25,7 +27,7 @@ pub struct ReadPath(String);
 
 /// The text names no operation of this version.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("unknown operation; known are keygen, sign, presign, auxiliary and read:<path>")]
+#[error("unknown operation; known are keygen, sign, presign, auxiliary, approve and read:<path>")]
 #[non_exhaustive]
 pub struct InvalidOperation;
 
@@ -69,6 +71,7 @@ impl fmt::Display for Operation {
             Self::Sign => f.write_str("sign"),
             Self::Presign => f.write_str("presign"),
             Self::Auxiliary => f.write_str("auxiliary"),
+            Self::Approve => f.write_str("approve"),
             Self::Read(path) => write!(f, "read:{}", path.as_str()),
         }
     }
@@ -83,6 +86,7 @@ impl FromStr for Operation {
             "sign" => Ok(Self::Sign),
             "presign" => Ok(Self::Presign),
             "auxiliary" => Ok(Self::Auxiliary),
+            "approve" => Ok(Self::Approve),
             _ => Self::read(text.strip_prefix("read:").ok_or(InvalidOperation)?),
         }
     }
@@ -100,6 +104,7 @@ mod tests {
             Operation::Sign,
             Operation::Presign,
             Operation::Auxiliary,
+            Operation::Approve,
             Operation::read(paths::WALLETS).unwrap(),
             Operation::read("/api/v1/wallets?after=w1").unwrap(),
         ] {

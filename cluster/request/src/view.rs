@@ -5,6 +5,7 @@
 use quorate_keys::Identity;
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::body::Decision;
 use crate::error_body::ErrorBody;
 use crate::hex_bytes::{Hex, HexArray};
 use crate::id::{RequestId, WalletId};
@@ -97,6 +98,55 @@ pub struct SignResponse {
     /// have put in is verified only where the adapter can.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tx_id: Option<String>,
+}
+
+/// An authorizer's word was taken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApprovalResponse {
+    /// The request id of the word.
+    pub session_id: RequestId,
+    /// The request that it is about.
+    pub fingerprint: HexArray<32>,
+    /// The authorizer, by its name in the policy.
+    pub authorizer: String,
+    /// What it has decided.
+    pub decision: Decision,
+    /// Unix time in seconds until which that holds.
+    pub valid_until: u64,
+    /// Whether the answering node knows a request of this fingerprint that waits.
+    pub known: bool,
+}
+
+/// A request that waits for authorizers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WaitingView {
+    /// The request: what authorizers approve or reject.
+    pub fingerprint: HexArray<32>,
+    /// Its id.
+    pub session_id: RequestId,
+    /// What it asks for.
+    pub operation: String,
+    /// Who asks: the initiator's name in the policy.
+    pub initiator: String,
+    /// The wallet that it is about, if it is about one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wallet_id: Option<WalletId>,
+    /// The request as its client has signed it, in the form in which nodes forward it
+    /// ([`SignedRequest::decode`](crate::SignedRequest::decode)): for authorizers to see for themselves what they approve.
+    pub request: Hex,
+    /// The rule that asks for approvals; absent where the policy does so for all requests of the operation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+    /// How many must approve.
+    pub threshold: u16,
+    /// Names of those who can.
+    pub of: Vec<String>,
+    /// Names of those who have.
+    pub approved_by: Vec<String>,
+    /// Names of those who have rejected it.
+    pub rejected_by: Vec<String>,
+    /// When a client asked last, in milliseconds since 1970.
+    pub asked_ms: u64,
 }
 
 /// One signature of several.

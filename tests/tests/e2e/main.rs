@@ -8,6 +8,7 @@
     clippy::needless_pass_by_value
 )]
 
+mod approvals;
 mod authority;
 mod byzantine;
 mod clients;

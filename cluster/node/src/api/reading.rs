@@ -4,6 +4,7 @@ use quorate_keys::Principal;
 use quorate_policy::Initiator;
 use quorate_request::{ErrorBody, ErrorCode, NodeView, SessionView, WalletId};
 
+use crate::approvals::Waiting;
 use crate::authority::out_of_scope;
 use crate::readers::TokenReader;
 
@@ -11,6 +12,8 @@ use crate::readers::TokenReader;
 #[derive(Debug, Clone)]
 pub(super) enum Reader {
     Initiator(Box<Initiator>),
+    /// It has to see what it approves: whatever there is.
+    Authorizer,
     Token(TokenReader),
 }
 
@@ -18,6 +21,7 @@ impl Reader {
     fn is_limited_to_wallets(&self) -> bool {
         match self {
             Self::Initiator(initiator) => initiator.is_limited_to_wallets(),
+            Self::Authorizer => false,
             Self::Token(reader) => reader.is_limited_to_wallets(),
         }
     }
@@ -29,6 +33,7 @@ impl Reader {
     pub(super) fn check_wallet(&self, wallet: &WalletId) -> Result<(), ErrorBody> {
         match self {
             Self::Initiator(initiator) => initiator.may_use(wallet).map_err(|error| out_of_scope(&error)),
+            Self::Authorizer => Ok(()),
             Self::Token(reader) if reader.may_read(wallet) => Ok(()),
             Self::Token(reader) => {
                 let message = format!("reader {} may not read of wallet {wallet}", reader.name());
@@ -50,12 +55,23 @@ impl Reader {
         if let Some(wallet) = &view.wallet_id {
             return self.check_wallet(wallet);
         }
-        let is_own = matches!(self, Self::Initiator(initiator) if asked == Some(initiator.key()));
-        if is_own || !self.is_limited_to_wallets() {
+        if asked.is_some_and(|asked| self.is_of(asked)) || !self.is_limited_to_wallets() {
             return Ok(());
         }
         let message = "this session is about no wallet, or about one that is not known yet, and you may read of certain ones";
         Err(ErrorBody::new(ErrorCode::OutOfScope, message))
+    }
+
+    /// Whether it may see a request that waits for approvals: one about a wallet that it may read of, or its own.
+    pub(super) fn may_see(&self, waiting: &Waiting) -> bool {
+        match waiting.wallet() {
+            Some(wallet) => self.check_wallet(wallet).is_ok(),
+            None => self.is_of(waiting.asked_by()) || !self.is_limited_to_wallets(),
+        }
+    }
+
+    fn is_of(&self, asked: &Principal) -> bool {
+        matches!(self, Self::Initiator(initiator) if initiator.key() == asked)
     }
 
     /// What it may read of a node.

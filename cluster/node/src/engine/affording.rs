@@ -108,11 +108,11 @@ impl Engine {
     /// # Errors
     /// Why it is not signed.
     pub(super) fn judge_first(&self, verified: &Verified, job: &Job) -> Result<(), ErrorBody> {
-        let key = verified.request().fingerprint();
-        match self
-            .spendings
-            .weigh(key, &[], |before| self.authority.judge(verified, job, SystemTime::now(), before))
-        {
+        let (key, approved_by) = (verified.request().fingerprint(), self.approved_by(verified));
+        let judge = |before: &dyn SpendingBefore| {
+            self.authority.judge(verified, job, SystemTime::now(), &approved_by, before)
+        };
+        match self.spendings.weigh(key, &[], judge) {
             Ok(_) | Err(Unaffordable::Held(_)) => Ok(()),
             Err(Unaffordable::Denied(error)) => Err(error),
         }
@@ -129,8 +129,10 @@ impl Engine {
         job: &mut Job,
         members: &Committee,
     ) -> Result<Option<Reserved>, Reason> {
-        let judge =
-            |before: &dyn SpendingBefore| self.authority.judge(verified, job, SystemTime::now(), before);
+        let approved_by = self.approved_by(verified);
+        let judge = |before: &dyn SpendingBefore| {
+            self.authority.judge(verified, job, SystemTime::now(), &approved_by, before)
+        };
         let counted = match &*job {
             Job::Sign(sign) if self.spendings.counts() => Some((sign, self.authority.counted(sign))),
             _ => None,
@@ -274,8 +276,9 @@ impl Engine {
     ) -> Result<Option<String>, Reason> {
         let verified = part.cause.verified().ok_or_else(|| Reason::Unable("nobody asked for it".into()))?;
         let reserved: Vec<_> = heard.values().map(|(spending, _)| spending.clone()).collect();
+        let approved_by = self.approved_by(verified);
         let judge = |before: &dyn SpendingBefore| {
-            self.authority.judge(verified, &part.job, SystemTime::now(), before)
+            self.authority.judge(verified, &part.job, SystemTime::now(), &approved_by, before)
         };
         match self.spendings.weigh(key, &reserved, judge) {
             Ok(weighed) => Ok(weighed.rule),

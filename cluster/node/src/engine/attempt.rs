@@ -289,7 +289,8 @@ impl Engine {
         let proposal = SignedProposal::sign(proposal, &self.own()).map_err(|error| error.to_string())?;
         let presignatures = presignatures.iter().map(|public| public.id).collect();
         let policy = self.authority.policy_digest().copied();
-        Ok(Invite { proposal, order: cause.order(), policy, presignatures, pairs: job.pairs() })
+        let approvals = cause.asked_for().map(|key| self.approvals.words(&key)).unwrap_or_default();
+        Ok(Invite { proposal, order: cause.order(), policy, presignatures, pairs: job.pairs(), approvals })
     }
 
     fn invite(self: &Arc<Self>, invite: &Invite, cause: &Cause, job: &Job, chosen: &BTreeSet<Identity>) {

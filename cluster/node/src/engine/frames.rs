@@ -70,6 +70,7 @@ impl Engine {
     async fn take(self: &Arc<Self>, from: Identity, frame: Frame) {
         match frame {
             Frame::Invite(invite) => {
+                self.hear_invited(&from, &invite).await;
                 self.await_presignatures(&from, &invite.presignatures).await;
                 let answer = self.invited(from, *invite);
                 self.send(&from, &answer);
@@ -120,6 +121,9 @@ impl Engine {
             Frame::Standing { standing, ask } => self.stands(from, *standing, ask).await,
             Frame::Remembered(standing) => self.remembered(from, standing.map(|standing| *standing)).await,
             Frame::Countersigned { seq, countersignature } => self.countersigned(from, seq, countersignature),
+            Frame::Waits(request) => self.told_waiting(&from, &request).await,
+            Frame::Words(words) => self.told_words(&from, &words).await,
+            Frame::WaitsNoMore(key) => self.told_no_more(&from, &key).await,
             Frame::Presignatures(ids) => self.told_presignatures(&from, &ids),
             Frame::LacksPresignatures(ids) => self.lacks_presignatures(&from, &ids),
         }

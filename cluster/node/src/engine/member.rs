@@ -203,6 +203,7 @@ impl Engine {
     /// The client's request that something is made anew for, and what that is.
     fn wanted_by(&self, request: &[u8]) -> Result<(Verified, Anew), Reason> {
         let verified = self.verified(request)?;
+        self.check_approved(&verified).map_err(|error| refused(error.code.as_str(), error.message))?;
         let anew = self.wanted_anew(&verified).map_err(|error| match error.code {
             // It may be so new that its certificate has not come.
             ErrorCode::UnknownWallet => Reason::Busy(error.message),
@@ -253,6 +254,7 @@ impl Engine {
             refused("aborted", format!("the proposal is not what the request says: {message}"))
         })?;
         if let Cause::Request { verified, .. } = &cause {
+            self.check_approved(verified).map_err(|error| refused(error.code.as_str(), error.message))?;
             self.check_request(from, verified, &job)?;
             self.check_remembers(verified.request()).map_err(|error| Reason::Unable(error.message))?;
         }

@@ -71,11 +71,18 @@ impl Engine {
     /// # Errors
     /// What the client is told.
     pub(super) async fn see_through(self: &Arc<Self>, verified: &Verified) -> Ending {
-        match verified.operation() {
-            Operation::Presign => self.presign_for(verified).await,
-            Operation::Auxiliary => self.anew_for(verified).await,
-            _ => self.propose(verified).await,
+        let ending = match (self.check_approved(verified), verified.operation()) {
+            (Err(missing), _) => Err(missing),
+            (Ok(()), Operation::Presign) => self.presign_for(verified).await,
+            (Ok(()), Operation::Auxiliary) => self.anew_for(verified).await,
+            (Ok(()), _) => self.propose(verified).await,
+        };
+        match &ending {
+            Ok(_) => self.wait_no_more(verified).await,
+            Err(error) if error.code == ErrorCode::ApprovalsMissing => self.await_approvals(verified).await,
+            Err(_) => {}
         }
+        ending
     }
 
     /// Sees a request through that nodes do together.

@@ -159,6 +159,9 @@ impl Engine {
                 Ok(count) => tracing::debug!(count, "forgot expired requests"),
                 Err(error) => tracing::warn!(%error, "expired requests could not be forgotten"),
             }
+            if let Err(error) = self.approvals.forget(SystemTime::now()).await {
+                tracing::warn!(%error, "approvals that are over could not be forgotten");
+            }
             if let Err(error) = self.spendings.forget(SystemTime::now()).await {
                 tracing::warn!(%error, "what was spent long ago could not be forgotten");
             }

@@ -257,7 +257,8 @@ impl Engine {
         let signers = self.names(part.context.committee().members().iter().map(|member| &member.identity));
         let attempt = part.context.agreement().proposal().attempt;
         let policy = self.authority.policy_digest();
-        audit::signing(verified, &part.job, rule, &part.session(), attempt, &signers, policy)
+        let decided = audit::Decided { rule, policy, approved_by: self.approved_by(verified) };
+        audit::signing(verified, &part.job, &decided, &part.session(), attempt, &signers)
     }
 
     /// Sees a session through, then lets it linger for the sake of the others.

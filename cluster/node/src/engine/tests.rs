@@ -2,6 +2,7 @@
 
 mod ahead;
 mod api;
+mod approving;
 mod invitations;
 mod keygens;
 mod late;
@@ -44,6 +45,7 @@ use tokio::task::JoinHandle;
 use super::attempt::unix_millis;
 use super::proposer::rank;
 use super::{Engine, Parts};
+use crate::approvals::Approvals;
 use crate::audit::Audit;
 use crate::authority::Authority;
 use crate::auxiliary::Auxiliaries;
@@ -215,6 +217,7 @@ impl Cluster {
             pairings: Pairings::load(Arc::clone(&store)).unwrap(),
             spendings: Spendings::load(Arc::clone(&store), authority.horizon()).unwrap(),
             standings: Standings::load(Arc::clone(&store), audit.signed_head(), false, &mut OsRng).unwrap(),
+            approvals: Arc::new(Approvals::load(Arc::clone(&store), &authority).unwrap()),
             audit: Arc::new(audit),
             authority,
             foreground: Workers::foreground(1).unwrap(),
@@ -229,6 +232,7 @@ impl Cluster {
             tokio::spawn(Arc::clone(&engine).compare()),
             tokio::spawn(Arc::clone(&engine).keep_pairs()),
             tokio::spawn(Arc::clone(&engine).settle_pairs()),
+            tokio::spawn(Arc::clone(&engine).tell_approvals()),
             tokio::spawn(Arc::clone(&engine).tell_spendings()),
             tokio::spawn(Arc::clone(&engine).tell_standing()),
             tokio::spawn(Arc::clone(&engine).learn_spendings()),
@@ -450,6 +454,7 @@ impl Hand {
             policy: asked.authority.policy_digest().copied(),
             presignatures,
             pairs: job.pairs(),
+            approvals: Vec::new(),
         }
     }
 

@@ -18,7 +18,10 @@ impl Scene {
         let passphrase = Passphrase::new(b"open sesame".to_vec()).unwrap();
         let store = Store::create(&folder.path().join("node.db"), &passphrase, KdfParams::FLOOR).unwrap();
         let initiator = SigningPrincipal::from_secret(KeyType::Ed25519, &Secret::new([1; 32])).unwrap();
-        Self { ledger: Ledger::new(Arc::new(store)), initiator, _folder: folder }
+        let authority = Authority::without_policy(ClusterId::from_bytes([1; 32]), &[initiator.principal()]);
+        let store = Arc::new(store);
+        let approvals = Approvals::load(Arc::clone(&store), &authority).unwrap();
+        Self { ledger: Ledger::new(store, Arc::new(approvals)), initiator, _folder: folder }
     }
 
     fn request(&self, id: &str) -> Verified {

@@ -28,6 +28,8 @@ pub enum Table {
     Spendings,
     /// How far each peer has come, by its own word.
     Standings,
+    /// Requests that wait for approvals, and what authorizers have said.
+    Approvals,
     /// Proof against peers.
     Evidence,
     /// Facts of the node itself.
@@ -36,7 +38,7 @@ pub enum Table {
 
 impl Table {
     /// Every table.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Wallets,
         Self::Shares,
         Self::Pending,
@@ -47,6 +49,7 @@ impl Table {
         Self::Caught,
         Self::Spendings,
         Self::Standings,
+        Self::Approvals,
         Self::Evidence,
         Self::Meta,
     ];
@@ -65,6 +68,7 @@ impl Table {
             Self::Caught => "caught",
             Self::Spendings => "spendings",
             Self::Standings => "standings",
+            Self::Approvals => "approvals",
             Self::Evidence => "evidence",
             Self::Meta => "meta",
         }

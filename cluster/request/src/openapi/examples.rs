@@ -45,6 +45,9 @@ fn check(schema: &Value, example: &Value, place: &str) {
             same::<PresignRequest>(example, place);
         }
         Some("AuxiliaryRequest") => same::<AuxiliaryRequest>(example, place),
+        Some("ApprovalRequest") => same::<ApprovalRequest>(example, place),
+        Some("ApprovalResponse") => same::<ApprovalResponse>(example, place),
+        Some("WaitingView") => same::<WaitingView>(example, place),
         Some("PresignResponse") => same::<PresignResponse>(example, place),
         Some("AuxiliaryResponse") => same::<AuxiliaryResponse>(example, place),
         Some("KeygenResponse") => same::<KeygenResponse>(example, place),

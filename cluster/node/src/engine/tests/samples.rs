@@ -51,7 +51,9 @@ async fn what_every_release_wrote_is_read() {
         let pending = waiting[0].agreement.session();
         assert!(store.get(Table::Pending, pending.as_bytes()).unwrap().is_some());
 
-        let ledger = crate::ledger::Ledger::new(Arc::clone(&store));
+        let authority = Authority::without_policy(ClusterId::from_bytes([0; 32]), &[]);
+        let approvals = Arc::new(Approvals::load(Arc::clone(&store), &authority).unwrap());
+        let ledger = crate::ledger::Ledger::new(Arc::clone(&store), approvals);
         let made = ledger.known(&"made".parse().unwrap(), &wallet.fingerprint).unwrap().unwrap();
         let made = keygen_of(Ok(made)).unwrap();
         assert_eq!(made.public_key.to_string(), format!("0x{}", hex::encode(wallet.public_key.as_bytes())));

@@ -80,6 +80,7 @@ async fn a_proposal_to_sign_another_transaction_is_declined_by_every_member() {
                 policy: None,
                 presignatures: Vec::new(),
                 pairs: None,
+                approvals: Vec::new(),
             };
             hand.send(&engine.me, &Frame::Invite(Box::new(invite)));
             let reason = hand

@@ -1,0 +1,513 @@
+//! Requests that wait for authorizers, and what authorizers have said of requests.
+//!
+//! A word is signed by its authorizer, for the request of one fingerprint. It ends by itself, and a later word of the same
+//! authorizer takes its place: so nodes may hear of words in any order, and more than once. Every node that takes part in a
+//! request counts the words for itself; the proposer sends along those that it knows.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use borsh::{BorshDeserialize, BorshSerialize};
+use quorate_keys::{Identity, Principal, Secret};
+use quorate_request::{
+    ApprovalRequest, ApprovalResponse, Decision, ErrorBody, ErrorCode, Operation, RequestId, SignedRequest,
+    Verified, WaitingView, WalletId,
+};
+use quorate_session::Wire;
+
+use crate::authority::{Authority, CLOCK_SKEW};
+use crate::store::{Batch, Precondition, Store, StoreError, Table};
+
+/// A request's fingerprint.
+pub(crate) type Key = [u8; 32];
+
+/// The longest word, in bytes as nodes forward it.
+pub(crate) const MAX_WORD: usize = 4096;
+/// For how long a request waits after its client has asked last: as long as the longest word holds.
+const WAITS: Duration = ApprovalRequest::LONGEST;
+/// Requests of one initiator that wait: the one that was asked for the longest time ago gives way.
+const WAITING: usize = 256;
+/// Bytes of them.
+const WAITING_BYTES: usize = 16 * 1024 * 1024;
+/// How much later a repetition is news, in milliseconds.
+const AGAIN: u64 = 60_000;
+/// Words of one authorizer.
+const WORDS: usize = 4096;
+
+/// Whose approval a request needs.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub(crate) struct Wanted {
+    /// The rule that asks for it; none where all requests of the operation need it.
+    pub(crate) rule: Option<String>,
+    pub(crate) threshold: u16,
+    pub(crate) of: Vec<String>,
+}
+
+impl Wanted {
+    /// What a client is told when only these have approved.
+    pub(crate) fn missing(&self, approved_by: &BTreeSet<String>) -> ErrorBody {
+        let Self { rule, threshold, of } = self;
+        let what = match rule {
+            Some(rule) => format!("rule {rule:?} allows it"),
+            None => "the policy allows it".to_owned(),
+        };
+        let given: Vec<_> =
+            of.iter().filter(|name| approved_by.contains(*name)).map(String::as_str).collect();
+        let so_far = if given.is_empty() {
+            "nobody has so far".to_owned()
+        } else {
+            format!("so far: {}", given.join(", "))
+        };
+        let message = format!(
+            "{what} once {threshold} of {} have approved: {so_far}; repeat the request then",
+            of.join(", ")
+        );
+        ErrorBody::new(ErrorCode::ApprovalsMissing, message)
+    }
+}
+
+/// What an authorizer has said of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Word {
+    pub(crate) key: Key,
+    pub(crate) authorizer: String,
+    pub(crate) decision: Decision,
+    /// Unix seconds.
+    pub(crate) until: u64,
+    signed: u64,
+    by: Principal,
+    id: RequestId,
+    /// As nodes forward it.
+    pub(crate) encoded: Arc<[u8]>,
+}
+
+impl Word {
+    /// A word by the authorizer of this name, which has been verified.
+    ///
+    /// # Errors
+    /// It is longer than any has to be.
+    pub(crate) fn new(
+        request: &SignedRequest,
+        said: &ApprovalRequest,
+        authorizer: String,
+        until: SystemTime,
+    ) -> Result<Self, ErrorBody> {
+        let encoded = request.encode();
+        if encoded.len() > MAX_WORD {
+            let message = format!("an approval has at most {MAX_WORD} bytes");
+            return Err(ErrorBody::new(ErrorCode::BodyTooLarge, message));
+        }
+        Ok(Self {
+            key: *said.fingerprint.as_bytes(),
+            authorizer,
+            decision: said.decision,
+            until: seconds(until),
+            signed: seconds(request.created()),
+            by: *request.initiator(),
+            id: request.request_id().clone(),
+            encoded: encoded.into(),
+        })
+    }
+
+    fn holds(&self, now: u64) -> bool {
+        now < self.until
+    }
+
+    /// Which of an authorizer's words counts: the later; of two that were signed in one second the rejection, and then any, but the
+    /// same everywhere.
+    fn rank(&self) -> (u64, bool, &[u8]) {
+        (self.signed, self.decision == Decision::Reject, &self.encoded)
+    }
+
+    fn row(&self) -> Vec<u8> {
+        [self.key.as_slice(), self.by.as_bytes()].concat()
+    }
+
+    /// What the authorizer is told.
+    pub(crate) fn response(&self, known: bool) -> ApprovalResponse {
+        ApprovalResponse {
+            session_id: self.id.clone(),
+            fingerprint: self.key.into(),
+            authorizer: self.authorizer.clone(),
+            decision: self.decision,
+            valid_until: self.until,
+            known,
+        }
+    }
+}
+
+/// A request that waits.
+#[derive(Debug, Clone)]
+pub(crate) struct Waiting {
+    pub(crate) key: Key,
+    pub(crate) request: Arc<[u8]>,
+    id: RequestId,
+    operation: Operation,
+    by: Principal,
+    initiator: String,
+    wallet: Option<WalletId>,
+    wanted: Wanted,
+    /// Unix milliseconds.
+    asked: u64,
+    /// The node that said so; none if it is this one.
+    told_by: Option<Identity>,
+}
+
+impl Waiting {
+    pub(crate) fn new(
+        verified: &Verified,
+        initiator: String,
+        wallet: Option<WalletId>,
+        wanted: Wanted,
+        told_by: Option<Identity>,
+    ) -> Self {
+        let request = verified.request();
+        let asked = request.created().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+        Self {
+            key: request.fingerprint(),
+            request: request.encode().into(),
+            id: request.request_id().clone(),
+            operation: request.operation().clone(),
+            by: *request.initiator(),
+            initiator,
+            wallet,
+            wanted,
+            asked: u64::try_from(asked).unwrap_or(u64::MAX),
+            told_by,
+        }
+    }
+
+    fn is_over(&self, now: u64) -> bool {
+        self.asked / 1000 + WAITS.as_secs() < now
+    }
+
+    /// The wallet that it is about, if that is known.
+    pub(crate) const fn wallet(&self) -> Option<&WalletId> {
+        self.wallet.as_ref()
+    }
+
+    /// Who asked for it.
+    pub(crate) const fn asked_by(&self) -> &Principal {
+        &self.by
+    }
+}
+
+/// A row of the store: a request that waits, under its fingerprint, or a word, under that and its authorizer.
+#[derive(Debug, BorshSerialize, BorshDeserialize)]
+enum Row {
+    Waiting { request: Vec<u8>, initiator: String, wallet: Option<String>, wanted: Wanted },
+    Word(Vec<u8>),
+}
+
+impl Wire for Row {
+    const MAX_BYTES: usize = 2 * 1024 * 1024;
+}
+
+#[derive(Default)]
+struct State {
+    waiting: HashMap<Key, Waiting>,
+    words: HashMap<Key, BTreeMap<String, Word>>,
+}
+
+/// What became of a word that came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Heard {
+    /// It counts from now on.
+    New,
+    /// It, or a later one of its authorizer, was known.
+    Known,
+}
+
+/// All that waits, and all that authorizers have said.
+pub(crate) struct Approvals {
+    store: Arc<Store>,
+    state: Mutex<State>,
+}
+
+impl Approvals {
+    /// Those in the store that still count under this policy.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) fn load(store: Arc<Store>, authority: &Authority) -> Result<Self, StoreError> {
+        let (mut state, now) = (State::default(), seconds(SystemTime::now()));
+        let scan = store.scan(Table::Approvals, "")?;
+        for damaged in scan.damaged {
+            let row = hex::encode(damaged.key);
+            tracing::error!(
+                row,
+                "a request that waits, or an approval, can't be read: let it be given again"
+            );
+        }
+        for (row, record) in scan.records {
+            let read = Row::from_wire(record.value.expose()).map_err(|error| error.to_string());
+            let taken = read.and_then(|row| match row {
+                Row::Word(encoded) => {
+                    let request = SignedRequest::decode(&encoded).map_err(|error| error.to_string())?;
+                    let word = authority.word(&request).map_err(|error| error.message)?;
+                    state.hear(word, now);
+                    Ok(())
+                }
+                Row::Waiting { request, initiator, wallet, wanted } => {
+                    let request = SignedRequest::decode(&request).map_err(|error| error.to_string())?;
+                    let operation = request.operation().clone();
+                    let verified =
+                        authority.verify_past(&request, &operation).map_err(|error| error.to_string())?;
+                    let wallet = wallet.and_then(|wallet| wallet.parse().ok());
+                    state.wait(Waiting::new(&verified, initiator, wallet, wanted, None), now);
+                    Ok(())
+                }
+            });
+            if let Err(why) = taken {
+                tracing::warn!(
+                    row = hex::encode(row),
+                    "a request that waits, or an approval, counts no more: {why}"
+                );
+            }
+        }
+        Ok(Self { store, state: Mutex::new(state) })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a word: in memory at once, durably when this returns.
+    ///
+    /// # Errors
+    /// It has ended, comes from the future, or its authorizer says too much; the store's.
+    pub(crate) async fn hear(&self, word: Word) -> Result<Heard, ErrorBody> {
+        let now = SystemTime::now();
+        if !word.holds(seconds(now)) {
+            return Err(ErrorBody::new(ErrorCode::Expired, "the approval is over: its valid_until is past"));
+        }
+        if word.signed > seconds(now + CLOCK_SKEW) {
+            return Err(ErrorBody::new(ErrorCode::NotYetValid, "the approval was signed in the future"));
+        }
+        {
+            let mut state = self.lock();
+            if state.knows(&word) {
+                return Ok(Heard::Known);
+            }
+            if state.words_of(&word.by) >= WORDS {
+                let message = format!("{} has {WORDS} approvals that hold: let some end", word.authorizer);
+                return Err(ErrorBody::new(ErrorCode::TooManySessions, message));
+            }
+            state.hear(word.clone(), seconds(now));
+        }
+        let row = Row::Word(word.encoded.to_vec()).to_wire();
+        let row = row.map_err(|error| ErrorBody::new(ErrorCode::Internal, error.to_string()))?;
+        let batch = Batch::new().put(Table::Approvals, word.row(), 0, Secret::new(row));
+        let stored = self.store.commit(batch).await;
+        stored.map_err(|error| ErrorBody::new(ErrorCode::NotReady, error.to_string()))?;
+        Ok(Heard::New)
+    }
+
+    /// Whether exactly this word is known, of this request.
+    pub(crate) fn knows_word(&self, key: &Key, encoded: &[u8]) -> bool {
+        self.lock().words.get(key).is_some_and(|words| words.values().any(|word| *word.encoded == *encoded))
+    }
+
+    /// Who has approved a request, and not taken it back.
+    pub(crate) fn approved_by(&self, key: &Key) -> BTreeSet<String> {
+        self.lock().by(key, Decision::Approve, seconds(SystemTime::now()))
+    }
+
+    /// What has been said of a request, as nodes forward it.
+    pub(crate) fn words(&self, key: &Key) -> Vec<Vec<u8>> {
+        let now = seconds(SystemTime::now());
+        let state = self.lock();
+        let words = state.words.get(key).into_iter().flat_map(BTreeMap::values);
+        words.filter(|word| word.holds(now)).map(|word| word.encoded.to_vec()).collect()
+    }
+
+    /// Whether anybody has said anything of a request.
+    pub(crate) fn concern(&self, key: &Key) -> bool {
+        self.lock().words.contains_key(key)
+    }
+
+    /// Whether this request waits.
+    pub(crate) fn is_waiting(&self, key: &Key) -> bool {
+        self.lock().waiting.contains_key(key)
+    }
+
+    /// Notes that a request waits. Whether that is news.
+    pub(crate) async fn wait(&self, waiting: Waiting) -> Result<bool, StoreError> {
+        let key = waiting.key;
+        let row = Row::Waiting {
+            request: waiting.request.to_vec(),
+            initiator: waiting.initiator.clone(),
+            wallet: waiting.wallet.as_ref().map(ToString::to_string),
+            wanted: waiting.wanted.clone(),
+        };
+        let (is_new, gone) = self.lock().wait(waiting, seconds(SystemTime::now()));
+        if !is_new && gone.is_empty() {
+            return Ok(false);
+        }
+        let mut batch = Batch::new();
+        // One that is larger than a row waits in memory.
+        if let Ok(row) = row.to_wire() {
+            batch = batch.put(Table::Approvals, key, 0, Secret::new(row));
+        }
+        for key in gone {
+            batch = batch.delete(Table::Approvals, key);
+        }
+        self.store.commit(batch).await?;
+        Ok(is_new)
+    }
+
+    /// A request waits no more. `by`: the node that says so, which is believed of what it has announced, or this node. Who lies
+    /// hides it for as long as its client does not ask again.
+    pub(crate) async fn over(&self, key: &Key, by: Option<&Identity>) -> Result<bool, StoreError> {
+        {
+            let mut state = self.lock();
+            let believed = |waiting: &Waiting| {
+                by.is_none() || waiting.told_by.is_none() || waiting.told_by.as_ref() == by
+            };
+            if !state.waiting.get(key).is_some_and(believed) {
+                return Ok(false);
+            }
+            state.waiting.remove(key);
+        }
+        self.store.commit(Batch::new().delete(Table::Approvals, key)).await?;
+        Ok(true)
+    }
+
+    /// All that waits, the one that was asked for last at the end.
+    pub(crate) fn waiting(&self) -> Vec<Waiting> {
+        let mut all: Vec<_> = self.lock().waiting.values().cloned().collect();
+        all.sort_by_key(|waiting| (waiting.asked, waiting.key));
+        all
+    }
+
+    /// All words that hold, as nodes forward them.
+    pub(crate) fn all_words(&self) -> Vec<Vec<u8>> {
+        let now = seconds(SystemTime::now());
+        let state = self.lock();
+        let words = state.words.values().flat_map(BTreeMap::values);
+        words.filter(|word| word.holds(now)).map(|word| word.encoded.to_vec()).collect()
+    }
+
+    /// A request that waits, as the API shows it.
+    pub(crate) fn view(&self, waiting: &Waiting) -> WaitingView {
+        let state = self.lock();
+        let now = seconds(SystemTime::now());
+        let said = |decision| state.by(&waiting.key, decision, now).into_iter().collect();
+        WaitingView {
+            fingerprint: waiting.key.into(),
+            session_id: waiting.id.clone(),
+            operation: waiting.operation.to_string(),
+            initiator: waiting.initiator.clone(),
+            wallet_id: waiting.wallet.clone(),
+            request: waiting.request.to_vec().into(),
+            rule: waiting.wanted.rule.clone(),
+            threshold: waiting.wanted.threshold,
+            of: waiting.wanted.of.clone(),
+            approved_by: said(Decision::Approve),
+            rejected_by: said(Decision::Reject),
+            asked_ms: waiting.asked,
+        }
+    }
+
+    /// Forgets words that have ended, and requests that have waited for too long.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn forget(&self, now: SystemTime) -> Result<(), StoreError> {
+        let now = seconds(now);
+        let (words, waiting) = {
+            let mut state = self.lock();
+            let words: Vec<Word> = state
+                .words
+                .values()
+                .flat_map(BTreeMap::values)
+                .filter(|word| !word.holds(now))
+                .cloned()
+                .collect();
+            for word in &words {
+                if let Some(of_key) = state.words.get_mut(&word.key) {
+                    of_key.remove(&word.authorizer);
+                }
+            }
+            state.words.retain(|_, words| !words.is_empty());
+            let over = state.waiting.values().filter(|waiting| waiting.is_over(now));
+            let waiting: Vec<Key> = over.map(|waiting| waiting.key).collect();
+            waiting.iter().for_each(|key| _ = state.waiting.remove(key));
+            (words, waiting)
+        };
+        for word in words {
+            // A later word may have been stored meanwhile.
+            let Ok(row) = Row::Word(word.encoded.to_vec()).to_wire() else { continue };
+            let unchanged = Precondition::Equals(Secret::new(row));
+            let batch = Batch::new().require(Table::Approvals, word.row(), unchanged);
+            match self.store.commit(batch.delete(Table::Approvals, word.row())).await {
+                Ok(()) | Err(StoreError::Precondition { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        for key in waiting {
+            if !self.is_waiting(&key) {
+                self.store.commit(Batch::new().delete(Table::Approvals, key)).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl State {
+    fn knows(&self, word: &Word) -> bool {
+        let known = self.words.get(&word.key).and_then(|words| words.get(&word.authorizer));
+        known.is_some_and(|known| known.rank() >= word.rank())
+    }
+
+    fn hear(&mut self, word: Word, now: u64) {
+        if word.holds(now) && !self.knows(&word) {
+            self.words.entry(word.key).or_default().insert(word.authorizer.clone(), word);
+        }
+    }
+
+    fn words_of(&self, by: &Principal) -> usize {
+        self.words.values().flat_map(BTreeMap::values).filter(|word| word.by == *by).count()
+    }
+
+    fn by(&self, key: &Key, decision: Decision, now: u64) -> BTreeSet<String> {
+        let words = self.words.get(key).into_iter().flat_map(BTreeMap::values);
+        let said = words.filter(|word| word.decision == decision && word.holds(now));
+        said.map(|word| word.authorizer.clone()).collect()
+    }
+
+    /// Whether that is news, and which requests give way.
+    fn wait(&mut self, waiting: Waiting, now: u64) -> (bool, Vec<Key>) {
+        if waiting.is_over(now) {
+            return (false, Vec::new());
+        }
+        let by = waiting.by;
+        if let Some(known) = self.waiting.get_mut(&waiting.key) {
+            if waiting.asked < known.asked.saturating_add(AGAIN) {
+                return (false, Vec::new());
+            }
+            *known = waiting;
+            return (true, Vec::new());
+        }
+        self.waiting.insert(waiting.key, waiting);
+        let mut of_one: Vec<_> = self.waiting.values().filter(|waiting| waiting.by == by).collect();
+        of_one.sort_by_key(|waiting| std::cmp::Reverse((waiting.asked, waiting.key)));
+        let (mut bytes, mut gone) = (0_usize, Vec::new());
+        for (number, waiting) in of_one.into_iter().enumerate() {
+            bytes = bytes.saturating_add(waiting.request.len());
+            if number >= WAITING || bytes > WAITING_BYTES {
+                gone.push(waiting.key);
+            }
+        }
+        gone.iter().for_each(|key| _ = self.waiting.remove(key));
+        (true, gone)
+    }
+}
+
+fn seconds(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}

@@ -1,0 +1,226 @@
+//! Authorizers: who has approved a client's request, which requests wait for them, and how nodes tell each other of both.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use quorate_keys::Identity;
+use quorate_request::{
+    ApprovalResponse, ErrorBody, ErrorCode, Operation, SignedRequest, Verified, WaitingView,
+};
+
+use super::Engine;
+use crate::approvals::{Heard, Key, Waiting, Wanted, Word};
+use crate::cause::Order;
+use crate::frame::{Frame, Invite};
+use crate::job::{self, Job};
+
+/// How often nodes look for peers that have just connected.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// Words in one frame, and in one invitation: more than a policy asks for.
+const WORDS: usize = 128;
+
+impl Engine {
+    /// Who has approved a request.
+    pub(super) fn approved_by(&self, verified: &Verified) -> BTreeSet<String> {
+        self.approvals.approved_by(&verified.request().fingerprint())
+    }
+
+    /// Whether a request has the approvals that the policy asks for whatever the operation does.
+    ///
+    /// # Errors
+    /// It has not.
+    pub(super) fn check_approved(&self, verified: &Verified) -> Result<(), ErrorBody> {
+        self.authority.check_approved(verified, &self.approved_by(verified))
+    }
+
+    /// Takes the words that come with an invitation, as far as they are about its request: they count at once, whenever they
+    /// become durable.
+    pub(super) async fn hear_invited(self: &Arc<Self>, from: &Identity, invite: &Invite) {
+        let key = match &invite.order {
+            Order::Request(request) => {
+                SignedRequest::decode(request).ok().map(|request| request.fingerprint())
+            }
+            Order::Upkeep(provision, _) => provision.asked_for(),
+        };
+        let Some(key) = key else { return };
+        for encoded in invite.approvals.iter().take(WORDS) {
+            if self.approvals.knows_word(&key, encoded) {
+                continue;
+            }
+            match self.read_word(encoded) {
+                Ok(word) if word.key == key => {
+                    _ = self.hear(word).await.map_err(|error| self.unheard_of(from, &error))
+                }
+                Ok(_) => tracing::warn!(peer = %self.name(from), "sent an approval of another request"),
+                Err(error) => self.unheard_of(from, &error),
+            }
+        }
+    }
+
+    fn read_word(&self, encoded: &[u8]) -> Result<Word, ErrorBody> {
+        let request = SignedRequest::decode(encoded)
+            .map_err(|error| ErrorBody::new(ErrorCode::MalformedRequest, error.to_string()))?;
+        self.authority.word(&request)
+    }
+
+    fn unheard_of(&self, from: &Identity, error: &ErrorBody) {
+        tracing::warn!(peer = %self.name(from), "refused an approval: {}", error.message);
+    }
+
+    /// Takes a word. Whether it is news.
+    async fn hear(&self, word: Word) -> Result<bool, ErrorBody> {
+        let heard = self.approvals.hear(word.clone()).await?;
+        if heard == Heard::New {
+            self.audit.approval(&word);
+        }
+        Ok(heard == Heard::New)
+    }
+
+    /// Takes a word from its authorizer, and tells the others.
+    ///
+    /// # Errors
+    /// What the authorizer is told.
+    pub(crate) async fn approve(&self, request: &SignedRequest) -> Result<ApprovalResponse, ErrorBody> {
+        let word = self.authority.word(request)?;
+        let (key, encoded) = (word.key, word.encoded.to_vec());
+        let response = word.response(self.approvals.is_waiting(&key));
+        if self.hear(word).await? {
+            self.tell_all(&Frame::Words(vec![encoded]));
+        }
+        Ok(response)
+    }
+
+    /// The requests that wait, as far as a reader may see them.
+    pub(crate) fn waiting(&self, may_see: impl Fn(&Waiting) -> bool) -> Vec<WaitingView> {
+        let waiting = self.approvals.waiting();
+        waiting
+            .iter()
+            .filter(|waiting| may_see(waiting))
+            .map(|waiting| self.approvals.view(waiting))
+            .collect()
+    }
+
+    /// A request could not be done for want of approvals: notes that it waits, and tells the others.
+    pub(super) async fn await_approvals(&self, verified: &Verified) {
+        match self.wait(verified, None).await {
+            Ok(true) => self.tell_all(&Frame::Waits(verified.request().encode())),
+            Ok(false) => {}
+            Err(why) => {
+                tracing::warn!(request = verified.request_id().as_str(), "is not shown to authorizers: {why}")
+            }
+        }
+    }
+
+    /// A request has its result.
+    pub(super) async fn wait_no_more(&self, verified: &Verified) {
+        let key = verified.request().fingerprint();
+        if !self.approvals.is_waiting(&key) {
+            return;
+        }
+        if let Err(error) = self.approvals.over(&key, None).await {
+            tracing::warn!(%error, "a request that waits no more could not be removed");
+        }
+        self.tell_all(&Frame::WaitsNoMore(key));
+    }
+
+    async fn wait(&self, verified: &Verified, told_by: Option<Identity>) -> Result<bool, String> {
+        let (wallet, wanted) = self.wanted(verified).await.map_err(|error| error.message)?;
+        let initiator = self.authority.initiator(verified).map_err(|error| error.message)?;
+        let initiator = initiator.name().to_owned();
+        let wanted = wanted.ok_or_else(|| "it needs no approval".to_owned())?;
+        let waiting = Waiting::new(verified, initiator, wallet, wanted, told_by);
+        self.approvals.wait(waiting).await.map_err(|error| error.to_string())
+    }
+
+    /// The wallet that a request is about, and whose approval it needs.
+    async fn wanted(
+        &self,
+        verified: &Verified,
+    ) -> Result<(Option<quorate_request::WalletId>, Option<Wanted>), ErrorBody> {
+        let now = SystemTime::now();
+        if *verified.operation() != Operation::Sign {
+            return Ok((job::wallet_of(verified), self.authority.wanted(verified, None, now)));
+        }
+        let make = || Job::new(verified, &self.wallets, &self.peers, &self.config);
+        let job = match make() {
+            Err(error) if error.code == ErrorCode::UnknownWallet => {
+                if let Some(sought) = job::sought(verified) {
+                    self.seek(&sought).await;
+                }
+                make()?
+            }
+            job => job?,
+        };
+        let Job::Sign(sign) = &job else { return Ok((None, None)) };
+        Ok((Some(sign.wallet.id.clone()), self.authority.wanted(verified, Some(sign), now)))
+    }
+
+    fn tell_all(&self, frame: &Frame) {
+        let others = self.reachable().into_iter().filter(|node| *node != self.me);
+        others.for_each(|node| self.send(&node, frame));
+    }
+
+    /// Tells peers, when they connect, what waits and what authorizers have said, until the node stops.
+    pub(crate) async fn tell_approvals(self: Arc<Self>) {
+        let mut greeted: BTreeSet<Identity> = BTreeSet::new();
+        loop {
+            let reachable: BTreeSet<_> =
+                self.reachable().into_iter().filter(|node| *node != self.me).collect();
+            for peer in reachable.difference(&greeted) {
+                for waiting in self.approvals.waiting() {
+                    self.send(peer, &Frame::Waits(waiting.request.to_vec()));
+                }
+                for words in self.approvals.all_words().chunks(WORDS) {
+                    self.send(peer, &Frame::Words(words.to_vec()));
+                }
+            }
+            greeted = reachable;
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// Takes a peer's word that a request waits: what the client signed is shown, as this node reads it.
+    pub(super) async fn told_waiting(&self, from: &Identity, encoded: &[u8]) {
+        let waited = async {
+            let request = SignedRequest::decode(encoded).map_err(|error| error.to_string())?;
+            let operation = request.operation().clone();
+            let verified =
+                self.authority.verify_past(&request, &operation).map_err(|error| error.to_string())?;
+            if self
+                .ledger
+                .finished(verified.request_id(), &request.fingerprint())
+                .is_ok_and(|known| known.is_some())
+            {
+                self.send(from, &Frame::WaitsNoMore(request.fingerprint()));
+                return Ok(false);
+            }
+            self.wait(&verified, Some(*from)).await
+        };
+        if let Err(why) = waited.await {
+            tracing::warn!(peer = %self.name(from), "says that a request waits: {why}");
+        }
+    }
+
+    /// Takes words that a peer has heard.
+    pub(super) async fn told_words(&self, from: &Identity, words: &[Vec<u8>]) {
+        for encoded in words.iter().take(WORDS) {
+            let heard = match self.read_word(encoded) {
+                Ok(word) => self.hear(word).await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = heard {
+                self.unheard_of(from, &error);
+            }
+        }
+    }
+
+    /// Takes a peer's word that a request has its result: those whom this node has told that it waits hear it from this one.
+    pub(super) async fn told_no_more(&self, from: &Identity, key: &Key) {
+        match self.approvals.over(key, Some(from)).await {
+            Ok(true) => self.tell_all(&Frame::WaitsNoMore(*key)),
+            Ok(false) => {}
+            Err(error) => tracing::warn!(%error, "a request that waits no more could not be removed"),
+        }
+    }
+}
