@@ -46,14 +46,13 @@ pub(crate) enum Command {
 }
 
 const EXAMPLES: &str = "\
-Examples:
-  quorate authorizer list --authorizer alice.json --peers peers.yaml
-  quorate authorizer approve order-17 --authorizer alice.json --peers peers.yaml
-  quorate authorizer approve order-17 --valid-for 2h    # with QUORATE_AUTHORIZER and QUORATE_PEERS
+Examples, with QUORATE_API, QUORATE_PEERS and QUORATE_AUTHORIZER set:
+  quorate authorizer list
+  quorate authorizer approve order-17 --valid-for 2h
   quorate authorizer reject order-17
 
-A word is for one request, however often its client repeats it, and for no other. The request is read
-and shown by this machine, from what its client has signed, before anything is said about it.";
+A word is for one request, however often its client repeats it, and for no other. The request is
+read and shown by this machine, from what its client has signed, before anything is said of it.";
 
 /// As whom, and to which cluster.
 #[derive(Debug, clap::Args)]
@@ -189,12 +188,10 @@ impl Target {
     }
 }
 
+/// Whether two nodes mean the same wallet.
 fn same(one: &WalletView, other: &WalletView) -> bool {
-    let of = |view: &WalletView| {
-        let (key, root) = (view.public_key.clone(), (view.group_key.clone(), view.chain_code.clone()));
-        (view.curve.clone(), view.scheme.clone(), key, root)
-    };
-    of(one) == of(other)
+    (&one.curve, &one.scheme, &one.public_key, &one.group_key, &one.chain_code)
+        == (&other.curve, &other.scheme, &other.public_key, &other.group_key, &other.chain_code)
 }
 
 async fn list(arguments: &List) -> anyhow::Result<()> {

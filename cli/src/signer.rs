@@ -53,6 +53,7 @@ pub(crate) struct Signing {
 }
 
 /// The key that a command signs with.
+#[derive(Clone, Copy)]
 pub(crate) enum Held<'a> {
     /// In a file of this kind.
     File(&'a Path, IdentityKind),

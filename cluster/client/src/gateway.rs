@@ -123,7 +123,7 @@ fn routes(gateway: Gateway, access: &Access) -> Router {
         .route(paths::SIGN, post(sign))
         .route(paths::PRESIGN, post(presign))
         .route(paths::AUXILIARY, post(auxiliary))
-        .route(paths::APPROVALS, get(read))
+        .route(paths::APPROVALS, get(read).post(approve))
         .route(paths::WALLETS, get(read))
         .route(&paths::each(paths::WALLETS), get(read))
         .route(&paths::each(paths::SESSIONS), get(session))
@@ -159,6 +159,14 @@ async fn auxiliary(State(client): State<Client>, request: Request) -> Response {
 
 async fn read(State(client): State<Client>, uri: Uri) -> Response {
     respond(client.read(target(&uri)).await, None)
+}
+
+/// What an authorizer says is signed by its own key, which a gateway does not have.
+async fn approve() -> Response {
+    refuse(&ErrorBody::new(
+        ErrorCode::Forbidden,
+        "a gateway has no authorizer's key: ask a node, with `quorate authorizer`",
+    ))
 }
 
 async fn session(State(gateway): State<Gateway>, uri: Uri, headers: HeaderMap) -> Response {

@@ -48,12 +48,13 @@ impl Engine {
             if self.approvals.knows_word(&key, encoded) {
                 continue;
             }
-            match self.read_word(encoded) {
-                Ok(word) if word.key == key => {
-                    _ = self.hear(word).await.map_err(|error| self.unheard_of(from, &error))
-                }
-                Ok(_) => tracing::warn!(peer = %self.name(from), "sent an approval of another request"),
-                Err(error) => self.unheard_of(from, &error),
+            let heard = match self.read_word(encoded) {
+                Ok(word) if word.key == key => self.hear(word).await,
+                Ok(_) => Err(ErrorBody::new(ErrorCode::MalformedRequest, "it is about another request")),
+                Err(error) => Err(error),
+            };
+            if let Err(error) = heard {
+                self.unheard_of(from, &error);
             }
         }
     }
@@ -107,7 +108,10 @@ impl Engine {
             Ok(true) => self.tell_all(&Frame::Waits(verified.request().encode())),
             Ok(false) => {}
             Err(why) => {
-                tracing::warn!(request = verified.request_id().as_str(), "is not shown to authorizers: {why}")
+                tracing::warn!(
+                    request = verified.request_id().as_str(),
+                    "is not shown to authorizers: {why}"
+                );
             }
         }
     }
