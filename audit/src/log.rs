@@ -189,10 +189,14 @@ impl Log {
     /// an entry `lost` counts it as soon as something can be written again.
     ///
     /// # Errors
-    /// When it will not be written: the event can't be, too many wait, or the log is closed.
+    /// When it will not be written: the event can't be, too many wait (an entry `lost` counts that, too), or the log is closed.
     pub fn append_soon(&self, event: Event) -> Result<(), AuditError> {
         event.check()?;
-        let room = self.queue.room_now()?;
+        let room = self.queue.room_now().inspect_err(|error| {
+            if matches!(error, AuditError::Busy) {
+                self.queue.refuse();
+            }
+        })?;
         self.queue.push(Job { event, time: self.now(), answer: None, room })
     }
 

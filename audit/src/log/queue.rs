@@ -42,6 +42,8 @@ struct State {
     is_closed: bool,
     /// To be told by the next append.
     lost: Option<Lost>,
+    /// Events that nobody waits for and that found no room, to be counted in the log.
+    refused: u64,
 }
 
 pub(super) struct Queue {
@@ -118,6 +120,17 @@ impl Queue {
         let mut state = self.lock();
         let before = state.lost.as_ref().map_or(0, |lost| lost.entries);
         state.lost = Some(Lost { entries: before.saturating_add(entries), cause: cause.clone() });
+    }
+
+    /// Notes an event that found no room. Its caller knows.
+    pub(super) fn refuse(&self) {
+        let mut state = self.lock();
+        state.refused = state.refused.saturating_add(1);
+    }
+
+    /// How many found no room since this was asked last.
+    pub(super) fn take_refused(&self) -> u64 {
+        std::mem::take(&mut self.lock().refused)
     }
 
     /// Nothing comes in any more; what waits will be written.

@@ -154,6 +154,31 @@ async fn a_failure_that_nobody_waited_for_is_told_by_the_next_append_and_then_by
 }
 
 #[tokio::test]
+async fn what_finds_no_room_is_counted_in_the_log() {
+    let home = home();
+    let (log, _) = home.open(Options::default());
+    let mut refused = 0_u64;
+    while refused == 0 {
+        for _ in 0..20_000 {
+            match log.append_soon(event(1)) {
+                Ok(()) => {}
+                Err(AuditError::Busy) => refused += 1,
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+    log.append(event(2)).await.unwrap();
+    let events = crate::read(&home.path, crate::Filter::default()).unwrap().map(Result::unwrap);
+    let counted = events.filter(|entry| entry.line().event() == "lost").map(|entry| {
+        let entries = entry.as_str().split_once("\"entries\":").unwrap().1;
+        entries.split(|letter: char| !letter.is_ascii_digit()).next().unwrap().parse::<u64>().unwrap()
+    });
+    assert_eq!(counted.sum::<u64>(), refused);
+    log.close().await;
+    home.entries();
+}
+
+#[tokio::test]
 async fn a_failure_while_a_segment_is_begun_loses_nothing() {
     let home = home();
     let (log, faults) = home.open(Options::default().segment_bytes(400));

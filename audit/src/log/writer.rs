@@ -69,6 +69,7 @@ impl Writer {
         let before = self.shared.head();
         let mut head = before;
         self.buffer.clear();
+        self.lost = self.lost.saturating_add(self.queue.take_refused());
         if self.lost > 0 {
             let event = Event::of_the_log(LOST).integer("entries", self.lost);
             head = self.encode(head, &event, (self.options.clock)().into());
