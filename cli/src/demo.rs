@@ -17,8 +17,8 @@ use serde::Serialize;
 
 use crate::failure::Failure;
 use crate::following::Told;
+use crate::hardening::forbid_core_dumps;
 use crate::local::{LocalCluster, ScratchFolder};
-use crate::node::forbid_core_dumps;
 use crate::progress::Progress;
 use crate::transaction::{self, Transaction};
 use crate::{address, arguments, judge, output};

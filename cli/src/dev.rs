@@ -12,8 +12,9 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 use crate::failure::Tip;
+use crate::hardening::forbid_core_dumps;
 use crate::local::{LocalCluster, ScratchFolder};
-use crate::node::{Signals, forbid_core_dumps};
+use crate::node::Signals;
 use crate::{arguments, interruptible, output};
 
 #[derive(Debug, clap::Args)]

@@ -14,7 +14,8 @@ use tokio::net::TcpListener;
 
 use crate::cluster::Trust;
 use crate::failure::{Failure, Tip};
-use crate::node::{Signals, forbid_core_dumps};
+use crate::hardening::{forbid_core_dumps, lock_memory};
+use crate::node::Signals;
 use crate::output::{self, Weight};
 use crate::passphrase::Source;
 use crate::signer::{Elsewhere, Signing};
@@ -94,6 +95,7 @@ struct Served {
 
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     forbid_core_dumps();
+    lock_memory().log();
     let listen = arguments.listen;
     // Before anything is asked for or opened.
     if let Some(text) = arguments.misses() {

@@ -20,6 +20,7 @@ mod evidence;
 mod failure;
 mod following;
 mod gateway;
+mod hardening;
 mod identity;
 mod judge;
 mod local;

@@ -22,6 +22,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::cluster::Target;
 use crate::failure::{Failure, Tip};
+use crate::hardening::{forbid_core_dumps, lock_memory};
 use crate::output::Log;
 use crate::progress::Progress;
 use crate::{arguments, output, passphrase};
@@ -229,6 +230,7 @@ async fn start(arguments: Start, verbose: u8, joints: Joints) -> anyhow::Result<
     if !joints.readable_memory {
         forbid_core_dumps();
     }
+    let locked = lock_memory();
     let overrides =
         arguments.settings.into_iter().fold(Overrides::new(), |all, (key, value)| all.set(&key, value));
     let file = arguments.config.as_deref();
@@ -239,28 +241,11 @@ async fn start(arguments: Start, verbose: u8, joints: Joints) -> anyhow::Result<
     if matches!(config.passphrase, PassphraseSource::Unset) {
         config.passphrase = PassphraseSource::Given(passphrase::prompt("Passphrase of the node: ")?);
     }
+    locked.log();
     let node = Node::start(config, joints).await?;
     Signals::listen()?.heard().await;
     node.stop().await;
     Ok(())
-}
-
-/// A core image would hold key shares.
-pub(crate) fn forbid_core_dumps() {
-    use rustix::process::{Resource, Rlimit, setrlimit};
-    let none = Rlimit { current: Some(0), maximum: Some(0) };
-    if let Err(error) = setrlimit(Resource::Core, none) {
-        tracing::warn!(%error, "core dumps could not be turned off");
-    }
-    // That limit does not hold where a program collects core images (core_pattern with a pipe). This does, and keeps
-    // other processes of the same user from reading this one's memory.
-    #[cfg(target_os = "linux")]
-    {
-        use rustix::process::{DumpableBehavior, set_dumpable_behavior};
-        if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
-            tracing::warn!(%error, "the process's memory could not be closed to core dumps");
-        }
-    }
 }
 
 /// SIGINT and SIGTERM, from when they are listened for: none is missed, and none ends the process by itself.
