@@ -79,6 +79,12 @@ async fn counted(cluster: &Cluster, node: usize, name: &str) -> u64 {
     line.unwrap_or_else(|| panic!("{name} in {text}")).parse().unwrap()
 }
 
+/// A node that was put back to an older disk finds out, and then takes requests that are signed in a later second.
+async fn found_out(cluster: &Cluster, node: usize) {
+    eventually(async || counted(cluster, node, "quorate_restored").await == 1).await;
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+}
+
 /// Has auxiliary information made anew: asked again while a node searches primes, which takes as long as luck, and other tests beside it, will have it.
 async fn rotate(client: &Client) -> Result<AuxiliaryResponse, ClientError> {
     loop {
@@ -211,9 +217,7 @@ async fn no_half_is_used_twice_whatever_becomes_of_nodes_and_disks() {
     victim.start();
     cluster.ready().await;
     assert_eq!(counted(&cluster, 2, "quorate_presignatures_kept").await, 0);
-    // It finds out, and takes requests that are signed in a later second.
-    eventually(async || counted(&cluster, 2, "quorate_restored").await == 1).await;
-    tokio::time::sleep(Duration::from_millis(1100)).await;
+    found_out(&cluster, 2).await;
     let signed =
         client(&cluster, &[1]).sign(SignRequest { signers: by(&[1, 2]), ..digest(&k1, 3) }).await.unwrap();
     check("secp256k1", 3, &signed);
@@ -340,6 +344,7 @@ async fn an_empty_pool_slows_signatures_down_and_stale_auxiliary_information_is_
     fs::rename(&copy, stale.store()).unwrap();
     stale.start();
     cluster.ready().await;
+    found_out(&cluster, 3).await;
     let with_it = PresignRequest { signers: by(&[1, 3]), ..PresignRequest::new(k1.clone(), 1) };
     let refused = client(&cluster, &[1]).presign(with_it.clone()).await.unwrap_err();
     let refused = refused.api().unwrap();
