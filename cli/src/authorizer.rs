@@ -1,5 +1,5 @@
-//! `authorizer`: keys that approve, what waits for them, and their words. What is shown of a request is what this machine has
-//! read in it, as its client has signed it.
+//! `authorizer`: keys that approve, what waits for them, and their words. A list is what a node says; what is shown of a request
+//! before it is approved is what this machine has read in it, as its client has signed it.
 
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -31,7 +31,10 @@ pub(crate) enum Command {
     /// Show the public key in a file.
     Show(Show),
     /// The requests that wait for approvals.
-    #[command(override_usage = "quorate authorizer list --api URL --peers FILE --authorizer FILE [OPTIONS]")]
+    #[command(
+        after_help = "This is what the node says. approve and reject show what clients have signed.",
+        override_usage = "quorate authorizer list --api URL --peers FILE --authorizer FILE [OPTIONS]"
+    )]
     List(List),
     /// Approve a request, after a look at it.
     #[command(
@@ -261,17 +264,30 @@ fn find<'a>(waiting: &'a [WaitingView], named: &str) -> anyhow::Result<&'a Waiti
     }
 }
 
-/// The request that a node shows, if it is what its client has signed, and has the fingerprint that it is shown under.
-fn read(view: &WaitingView, signing: &Signing) -> anyhow::Result<Verified> {
+/// The request that is meant, as its client has signed it: nothing else that a node says of it is believed.
+async fn read(
+    client: &Client,
+    signing: &Signing,
+    named: &str,
+    listed: &WaitingView,
+) -> anyhow::Result<(WaitingView, Verified)> {
     let lies = |why: String| {
-        Failure::NotVerified(format!("what the node shows as request {} is not that: {why}", view.session_id))
+        Failure::NotVerified(format!("what the node shows as request {named} is not that: {why}"))
     };
-    let request = SignedRequest::decode(view.request.as_bytes()).map_err(|error| lies(error.to_string()))?;
-    if HexArray::from(request.fingerprint()) != view.fingerprint {
-        return Err(lies("it has another fingerprint".into()).into());
+    let view = client.waiting_request(&listed.fingerprint).await?;
+    let view = view.ok_or_else(|| Failure::Usage(format!("request {named} waits no more")))?;
+    let encoded = view.request.as_ref().ok_or_else(|| lies("it is not shown".into()))?;
+    let request = SignedRequest::decode(encoded.as_bytes()).map_err(|error| lies(error.to_string()))?;
+    let fingerprint = HexArray::from(request.fingerprint());
+    let is_meant =
+        fingerprint.to_string().eq_ignore_ascii_case(named) || request.request_id().as_str() == named;
+    if fingerprint != listed.fingerprint || !is_meant {
+        return Err(
+            lies(format!("it is request {}, of fingerprint {fingerprint}", request.request_id())).into()
+        );
     }
     let verified = request.verify(&signing.cluster, |_| true, request.created(), Duration::ZERO);
-    verified.map_err(|error| lies(error.to_string()).into())
+    Ok((view, verified.map_err(|error| lies(error.to_string()))?))
 }
 
 /// What a request asks for, in lines.
@@ -283,14 +299,14 @@ async fn explained(
 ) -> anyhow::Result<String> {
     let mut lines = vec![
         format!("request      {}", verified.request_id()),
-        format!("fingerprint  {}", view.fingerprint),
-        format!("asked by     {} ({})", view.initiator, verified.initiator()),
+        format!("fingerprint  {}", HexArray::from(verified.request().fingerprint())),
+        format!("asked by     {} (the node calls it {})", verified.initiator(), view.initiator),
         format!("asks to      {}", verified.operation()),
     ];
     let of = format!("{} of {}", view.threshold, view.of.join(", "));
     lines.push(match &view.rule {
-        Some(rule) => format!("needs        {of}, by rule {rule:?}"),
-        None => format!("needs        {of}"),
+        Some(rule) => format!("needs        {of}, by rule {rule:?}, as the node says"),
+        None => format!("needs        {of}, as the node says"),
     });
     for (title, names) in [("approved by", &view.approved_by), ("rejected by", &view.rejected_by)] {
         if !names.is_empty() {
@@ -320,9 +336,8 @@ async fn say(arguments: &Word, decision: Decision) -> anyhow::Result<()> {
     let waiting = client.waiting().await;
     drop(progress);
     let waiting = waiting?;
-    let view = find(&waiting, request)?;
-    let verified = read(view, &signing)?;
-    let shown = explained(target, client, view, &verified).await?;
+    let (view, verified) = read(client, &signing, request, find(&waiting, request)?).await?;
+    let shown = explained(target, client, &view, &verified).await?;
     let (question, doing) = match decision {
         Decision::Approve => ("Approve this?", "approving"),
         _ => ("Reject this?", "rejecting"),
@@ -333,7 +348,7 @@ async fn say(arguments: &Word, decision: Decision) -> anyhow::Result<()> {
         SystemTime::now().checked_add(*valid_for).and_then(|until| until.duration_since(UNIX_EPOCH).ok());
     let word = ApprovalRequest {
         session_id: None,
-        fingerprint: view.fingerprint,
+        fingerprint: verified.request().fingerprint().into(),
         decision,
         valid_until: until.unwrap_or_default().as_secs(),
     };
@@ -347,7 +362,7 @@ async fn say(arguments: &Word, decision: Decision) -> anyhow::Result<()> {
             _ => "rejected",
         };
         let hours = valid_for.as_secs().div_ceil(3600);
-        format!("{} has {word} {} for {hours} h", taken.authorizer, view.session_id)
+        format!("{} has {word} {} for {hours} h", taken.authorizer, verified.request_id())
     })
 }
 
@@ -375,7 +390,7 @@ mod tests {
             operation: "sign".into(),
             initiator: "desk".into(),
             wallet_id: None,
-            request: vec![1].into(),
+            request: None,
             rule: None,
             threshold: 1,
             of: vec!["alice".into()],

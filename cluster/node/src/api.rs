@@ -22,8 +22,8 @@ use quorate_http::rate::whole_seconds;
 use quorate_http::tls::Tls;
 use quorate_http::{Caller, Parameters, bearer};
 use quorate_request::{
-    ErrorBody, ErrorCode, Hex, MAX_BODY_BYTES, Operation, RequestError, RequestStatus, SessionResult,
-    SignedRequest, Taken, Verified, WalletId, WalletRef, paths,
+    ErrorBody, ErrorCode, Hex, HexArray, MAX_BODY_BYTES, Operation, RequestError, RequestStatus,
+    SessionResult, SignedRequest, Taken, Verified, WalletId, WalletRef, paths,
 };
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -320,8 +320,11 @@ async fn session(State(api): State<Arc<Api>>, Path(id): Path<String>, uri: Uri, 
 /// The requests that wait for approvals.
 async fn waiting(State(api): State<Arc<Api>>, uri: Uri, request: Request) -> Answer {
     let reader = may_read(&api, &uri, request).await?;
-    Parameters::of(&uri)?.end()?;
-    let views = api.engine.waiting(|waiting| reader.may_see(waiting));
+    let mut query = Parameters::of(&uri)?;
+    // Only that one, whole.
+    let only = query.take::<HexArray<32>>("fingerprint")?.map(HexArray::into_bytes);
+    query.end()?;
+    let views = api.engine.waiting(only.as_ref(), |waiting| reader.may_see(waiting));
     Ok(json(StatusCode::OK, &views))
 }
 

@@ -1,13 +1,13 @@
 //! Requests that wait for authorizers, and what authorizers have said of requests.
 //!
 //! A word is signed by its authorizer, for the request of one fingerprint. It ends by itself, and a later word of the same
-//! authorizer takes its place: so nodes may hear of words in any order, and more than once. Every node that takes part in a
+//! authorizer takes its place, for good: it is remembered for longer than any earlier one can hold. So nodes may hear of words in any order, and more than once. Every node that takes part in a
 //! request counts the words for itself; the proposer sends along those that it knows.
 
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -20,23 +20,27 @@ use quorate_request::{
 use quorate_session::Wire;
 
 use crate::authority::{Authority, CLOCK_SKEW};
-use crate::store::{Batch, Precondition, Store, StoreError, Table};
+use crate::store::{Batch, Store, StoreError, Table};
 
 /// A request's fingerprint.
 pub(crate) type Key = [u8; 32];
 
 /// The longest word, in bytes as nodes forward it.
-pub(crate) const MAX_WORD: usize = 4096;
+pub(crate) const MAX_WORD: usize = 768;
 /// For how long a request waits after its client has asked last: as long as the longest word holds.
 const WAITS: Duration = ApprovalRequest::LONGEST;
 /// Requests of one initiator that wait: the one that was asked for the longest time ago gives way.
 const WAITING: usize = 256;
 /// Bytes of them.
-const WAITING_BYTES: usize = 16 * 1024 * 1024;
+const WAITING_BYTES: usize = 4 * 1024 * 1024;
 /// How much later a repetition is news, in milliseconds.
 const AGAIN: u64 = 60_000;
-/// Words of one authorizer.
+/// Requests of which one authorizer may have said something that is remembered.
 const WORDS: usize = 4096;
+/// For how long a word is remembered after it was signed, over or not: until no earlier word of its authorizer can hold.
+const REMEMBERED: Duration = ApprovalRequest::LONGEST;
+/// Words that go along with an invitation: as many as a policy can ask for, and some rejections.
+const SENT: usize = 48;
 
 /// Whose approval a request needs.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
@@ -115,6 +119,16 @@ impl Word {
 
     fn holds(&self, now: u64) -> bool {
         now < self.until
+    }
+
+    /// Whether it counts now, if there is no later one.
+    pub(crate) fn holds_now(&self) -> bool {
+        self.holds(seconds(SystemTime::now()))
+    }
+
+    /// Whether it keeps nothing from counting any more.
+    fn is_spent(&self, now: u64) -> bool {
+        self.signed.saturating_add((REMEMBERED + CLOCK_SKEW).as_secs()) < now
     }
 
     /// Which of an authorizer's words counts: the later; of two that were signed in one second the rejection, and then any, but the
@@ -211,6 +225,10 @@ impl Wire for Row {
 struct State {
     waiting: HashMap<Key, Waiting>,
     words: HashMap<Key, BTreeMap<String, Word>>,
+    /// Words that are in memory alone, so far.
+    unkept: HashSet<(Key, String)>,
+    /// Rows that are nothing any more.
+    stale: Vec<Vec<u8>>,
 }
 
 /// What became of a word that came.
@@ -226,6 +244,8 @@ pub(crate) enum Heard {
 pub(crate) struct Approvals {
     store: Arc<Store>,
     state: Mutex<State>,
+    /// Held while rows are written: each as memory has it then.
+    writing: tokio::sync::Mutex<()>,
 }
 
 impl Approvals {
@@ -237,20 +257,20 @@ impl Approvals {
         let (mut state, now) = (State::default(), seconds(SystemTime::now()));
         let scan = store.scan(Table::Approvals, "")?;
         for damaged in scan.damaged {
-            let row = hex::encode(damaged.key);
+            let row = hex::encode(&damaged.key);
             tracing::error!(
                 row,
                 "a request that waits, or an approval, can't be read: let it be given again"
             );
+            state.stale.push(damaged.key);
         }
         for (row, record) in scan.records {
             let read = Row::from_wire(record.value.expose()).map_err(|error| error.to_string());
-            let taken = read.and_then(|row| match row {
+            let taken = read.and_then(|read| match read {
                 Row::Word(encoded) => {
                     let request = SignedRequest::decode(&encoded).map_err(|error| error.to_string())?;
                     let word = authority.word(&request).map_err(|error| error.message)?;
-                    state.hear(word, now);
-                    Ok(())
+                    Ok(!word.is_spent(now) && state.hear(word))
                 }
                 Row::Waiting { request, initiator, wallet, wanted } => {
                     let request = SignedRequest::decode(&request).map_err(|error| error.to_string())?;
@@ -258,53 +278,91 @@ impl Approvals {
                     let verified =
                         authority.verify_past(&request, &operation).map_err(|error| error.to_string())?;
                     let wallet = wallet.and_then(|wallet| wallet.parse().ok());
-                    state.wait(Waiting::new(&verified, initiator, wallet, wanted, None), now);
-                    Ok(())
+                    let (_, gone) = state.wait(Waiting::new(&verified, initiator, wallet, wanted, None), now);
+                    state.stale.extend(gone.iter().map(|key| key.to_vec()));
+                    Ok(state.waiting.contains_key(&request.fingerprint()))
                 }
             });
-            if let Err(why) = taken {
-                tracing::warn!(
-                    row = hex::encode(row),
-                    "a request that waits, or an approval, counts no more: {why}"
-                );
+            match taken {
+                Ok(true) => {}
+                Ok(false) => state.stale.push(row),
+                Err(why) => {
+                    tracing::warn!(
+                        row = hex::encode(&row),
+                        "a request that waits, or an approval, counts no more: {why}"
+                    );
+                    state.stale.push(row);
+                }
             }
         }
-        Ok(Self { store, state: Mutex::new(state) })
+        state.unkept.clear();
+        Ok(Self { store, state: Mutex::new(state), writing: tokio::sync::Mutex::default() })
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a word: in memory at once, durably when this returns.
+    /// Takes a word in memory, where it counts at once. Whether it is to be [kept](Self::keep): it is news, or is not durable yet.
     ///
     /// # Errors
-    /// It has ended, comes from the future, or its authorizer says too much; the store's.
-    pub(crate) async fn hear(&self, word: Word) -> Result<Heard, ErrorBody> {
+    /// It is long over, comes from the future, or its authorizer says too much.
+    pub(crate) fn hear(&self, word: &Word) -> Result<Heard, ErrorBody> {
         let now = SystemTime::now();
-        if !word.holds(seconds(now)) {
-            return Err(ErrorBody::new(ErrorCode::Expired, "the approval is over: its valid_until is past"));
+        if word.is_spent(seconds(now)) {
+            return Err(ErrorBody::new(ErrorCode::Expired, "the approval is over"));
         }
         if word.signed > seconds(now + CLOCK_SKEW) {
             return Err(ErrorBody::new(ErrorCode::NotYetValid, "the approval was signed in the future"));
         }
-        {
-            let mut state = self.lock();
-            if state.knows(&word) {
-                return Ok(Heard::Known);
+        let mut state = self.lock();
+        let known = state.words.get(&word.key).and_then(|words| words.get(&word.authorizer));
+        match known {
+            Some(known) if known == word => {
+                let is_kept = !state.unkept.contains(&(word.key, word.authorizer.clone()));
+                return Ok(if is_kept { Heard::Known } else { Heard::New });
             }
-            if state.words_of(&word.by) >= WORDS {
-                let message = format!("{} has {WORDS} approvals that hold: let some end", word.authorizer);
+            Some(known) if known.rank() >= word.rank() => return Ok(Heard::Known),
+            // Who has said something of it may always say something else.
+            Some(_) => {}
+            None if state.words_of(&word.by) >= WORDS => {
+                let message = format!("{} has spoken of {WORDS} requests within a week", word.authorizer);
                 return Err(ErrorBody::new(ErrorCode::TooManySessions, message));
             }
-            state.hear(word.clone(), seconds(now));
+            None => {}
         }
-        let row = Row::Word(word.encoded.to_vec()).to_wire();
+        state.hear(word.clone());
+        Ok(Heard::New)
+    }
+
+    /// Makes a word durable that was heard, or the later one that has taken its place. Whether it was not before.
+    ///
+    /// # Errors
+    /// The store's: it counts all the same, until this node stops, and is kept when it is heard again.
+    pub(crate) async fn keep(&self, word: &Word) -> Result<bool, ErrorBody> {
+        let _writing = self.writing.lock().await;
+        let place = (word.key, word.authorizer.clone());
+        let current = {
+            let state = self.lock();
+            let words = state.words.get(&word.key);
+            words
+                .and_then(|words| words.get(&word.authorizer))
+                .filter(|_| state.unkept.contains(&place))
+                .cloned()
+        };
+        let Some(current) = current else { return Ok(false) };
+        let row = Row::Word(current.encoded.to_vec()).to_wire();
         let row = row.map_err(|error| ErrorBody::new(ErrorCode::Internal, error.to_string()))?;
-        let batch = Batch::new().put(Table::Approvals, word.row(), 0, Secret::new(row));
+        let batch = Batch::new().put(Table::Approvals, current.row(), 0, Secret::new(row));
         let stored = self.store.commit(batch).await;
         stored.map_err(|error| ErrorBody::new(ErrorCode::NotReady, error.to_string()))?;
-        Ok(Heard::New)
+        let mut state = self.lock();
+        let is_same =
+            state.words.get(&word.key).and_then(|words| words.get(&word.authorizer)) == Some(&current);
+        if is_same {
+            state.unkept.remove(&place);
+        }
+        Ok(true)
     }
 
     /// Whether exactly this word is known, of this request.
@@ -317,12 +375,13 @@ impl Approvals {
         self.lock().by(key, Decision::Approve, seconds(SystemTime::now()))
     }
 
-    /// What has been said of a request, as nodes forward it.
+    /// What has been said of a request, as nodes forward it with an invitation: approvals first, as many as may be asked for.
     pub(crate) fn words(&self, key: &Key) -> Vec<Vec<u8>> {
         let now = seconds(SystemTime::now());
         let state = self.lock();
-        let words = state.words.get(key).into_iter().flat_map(BTreeMap::values);
-        words.filter(|word| word.holds(now)).map(|word| word.encoded.to_vec()).collect()
+        let mut words: Vec<_> = state.words.get(key).into_iter().flat_map(BTreeMap::values).collect();
+        words.sort_by_key(|word| (!word.holds(now), word.decision != Decision::Approve));
+        words.into_iter().take(SENT).map(|word| word.encoded.to_vec()).collect()
     }
 
     /// Whether anybody has said anything of a request.
@@ -336,7 +395,11 @@ impl Approvals {
     }
 
     /// Notes that a request waits. Whether that is news.
+    ///
+    /// # Errors
+    /// The store's: it waits all the same, until this node stops.
     pub(crate) async fn wait(&self, waiting: Waiting) -> Result<bool, StoreError> {
+        let _writing = self.writing.lock().await;
         let key = waiting.key;
         let row = Row::Waiting {
             request: waiting.request.to_vec(),
@@ -345,11 +408,10 @@ impl Approvals {
             wanted: waiting.wanted.clone(),
         };
         let (is_new, gone) = self.lock().wait(waiting, seconds(SystemTime::now()));
-        if !is_new && gone.is_empty() {
+        if !is_new {
             return Ok(false);
         }
         let mut batch = Batch::new();
-        // One that is larger than a row waits in memory.
         if let Ok(row) = row.to_wire() {
             batch = batch.put(Table::Approvals, key, 0, Secret::new(row));
         }
@@ -357,12 +419,13 @@ impl Approvals {
             batch = batch.delete(Table::Approvals, key);
         }
         self.store.commit(batch).await?;
-        Ok(is_new)
+        Ok(true)
     }
 
     /// A request waits no more. `by`: the node that says so, which is believed of what it has announced, or this node. Who lies
     /// hides it for as long as its client does not ask again.
     pub(crate) async fn over(&self, key: &Key, by: Option<&Identity>) -> Result<bool, StoreError> {
+        let _writing = self.writing.lock().await;
         {
             let mut state = self.lock();
             let believed = |waiting: &Waiting| {
@@ -384,16 +447,15 @@ impl Approvals {
         all
     }
 
-    /// All words that hold, as nodes forward them.
+    /// All words, as nodes forward them: also those that are over, which keep earlier ones from counting.
     pub(crate) fn all_words(&self) -> Vec<Vec<u8>> {
-        let now = seconds(SystemTime::now());
         let state = self.lock();
         let words = state.words.values().flat_map(BTreeMap::values);
-        words.filter(|word| word.holds(now)).map(|word| word.encoded.to_vec()).collect()
+        words.map(|word| word.encoded.to_vec()).collect()
     }
 
-    /// A request that waits, as the API shows it.
-    pub(crate) fn view(&self, waiting: &Waiting) -> WaitingView {
+    /// A request that waits, as the API shows it: with what its client has signed, or without.
+    pub(crate) fn view(&self, waiting: &Waiting, whole: bool) -> WaitingView {
         let state = self.lock();
         let now = seconds(SystemTime::now());
         let said = |decision| state.by(&waiting.key, decision, now).into_iter().collect();
@@ -403,7 +465,7 @@ impl Approvals {
             operation: waiting.operation.to_string(),
             initiator: waiting.initiator.clone(),
             wallet_id: waiting.wallet.clone(),
-            request: waiting.request.to_vec().into(),
+            request: whole.then(|| waiting.request.to_vec().into()),
             rule: waiting.wanted.rule.clone(),
             threshold: waiting.wanted.threshold,
             of: waiting.wanted.of.clone(),
@@ -413,61 +475,58 @@ impl Approvals {
         }
     }
 
-    /// Forgets words that have ended, and requests that have waited for too long.
+    /// Forgets words that keep nothing from counting any more, and requests that have waited for too long.
     ///
     /// # Errors
-    /// The store's.
+    /// The store's: what is left is tried again.
     pub(crate) async fn forget(&self, now: SystemTime) -> Result<(), StoreError> {
-        let now = seconds(now);
-        let (words, waiting) = {
+        let _writing = self.writing.lock().await;
+        let rows = {
             let mut state = self.lock();
-            let words: Vec<Word> = state
-                .words
-                .values()
-                .flat_map(BTreeMap::values)
-                .filter(|word| !word.holds(now))
-                .cloned()
-                .collect();
-            for word in &words {
-                if let Some(of_key) = state.words.get_mut(&word.key) {
-                    of_key.remove(&word.authorizer);
-                }
-            }
-            state.words.retain(|_, words| !words.is_empty());
-            let over = state.waiting.values().filter(|waiting| waiting.is_over(now));
-            let waiting: Vec<Key> = over.map(|waiting| waiting.key).collect();
-            waiting.iter().for_each(|key| _ = state.waiting.remove(key));
-            (words, waiting)
+            state.forget(seconds(now));
+            state.stale.clone()
         };
-        for word in words {
-            // A later word may have been stored meanwhile.
-            let Ok(row) = Row::Word(word.encoded.to_vec()).to_wire() else { continue };
-            let unchanged = Precondition::Equals(Secret::new(row));
-            let batch = Batch::new().require(Table::Approvals, word.row(), unchanged);
-            match self.store.commit(batch.delete(Table::Approvals, word.row())).await {
-                Ok(()) | Err(StoreError::Precondition { .. }) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        for key in waiting {
-            if !self.is_waiting(&key) {
-                self.store.commit(Batch::new().delete(Table::Approvals, key)).await?;
-            }
+        for row in rows {
+            self.store.commit(Batch::new().delete(Table::Approvals, &row)).await?;
+            self.lock().stale.retain(|stale| *stale != row);
         }
         Ok(())
     }
 }
 
 impl State {
-    fn knows(&self, word: &Word) -> bool {
-        let known = self.words.get(&word.key).and_then(|words| words.get(&word.authorizer));
-        known.is_some_and(|known| known.rank() >= word.rank())
+    /// Whether it is the latest of its authorizer.
+    fn hear(&mut self, word: Word) -> bool {
+        let words = self.words.entry(word.key).or_default();
+        if words.get(&word.authorizer).is_some_and(|known| known.rank() >= word.rank()) {
+            return false;
+        }
+        self.unkept.insert((word.key, word.authorizer.clone()));
+        let row = word.row();
+        self.stale.retain(|stale| *stale != row);
+        words.insert(word.authorizer.clone(), word);
+        true
     }
 
-    fn hear(&mut self, word: Word, now: u64) {
-        if word.holds(now) && !self.knows(&word) {
-            self.words.entry(word.key).or_default().insert(word.authorizer.clone(), word);
+    fn forget(&mut self, now: u64) {
+        let Self { waiting, words, unkept, stale } = self;
+        for words in words.values_mut() {
+            words.retain(|authorizer, word| {
+                let is_spent = word.is_spent(now);
+                if is_spent {
+                    unkept.remove(&(word.key, authorizer.clone()));
+                    stale.push(word.row());
+                }
+                !is_spent
+            });
         }
+        words.retain(|_, words| !words.is_empty());
+        waiting.retain(|key, waiting| {
+            if waiting.is_over(now) {
+                stale.push(key.to_vec());
+            }
+            !waiting.is_over(now)
+        });
     }
 
     fn words_of(&self, by: &Principal) -> usize {
@@ -482,7 +541,8 @@ impl State {
 
     /// Whether that is news, and which requests give way.
     fn wait(&mut self, waiting: Waiting, now: u64) -> (bool, Vec<Key>) {
-        if waiting.is_over(now) {
+        // Nor may it come from the future, where it would never be over.
+        if waiting.is_over(now) || waiting.asked / 1000 > now.saturating_add(CLOCK_SKEW.as_secs()) {
             return (false, Vec::new());
         }
         let by = waiting.by;

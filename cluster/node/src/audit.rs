@@ -4,9 +4,10 @@
 //! That this node takes part in a signature is durable in the log before its share of the signature leaves. Everything
 //! else follows as soon as can be, and what could not be written is counted there once it can.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use quorate_audit::{AuditError, Countersignature, Event, Log, Metrics, Options, Scope, SignedHead};
@@ -24,8 +25,35 @@ const FOLDER: &str = "audit";
 /// The most transfers that an entry lists; beyond, their number is told.
 const TRANSFERS: usize = 64;
 
+/// Refusals of one proposer's invitations that are written in [`DECLINES_FOR`]: nobody fills the log of others.
+const DECLINES: u32 = 64;
+const DECLINES_FOR: Duration = Duration::from_secs(60);
+
 /// The node's audit log.
-pub(crate) struct Audit(Log);
+pub(crate) struct Audit {
+    log: Log,
+    /// By proposer.
+    declines: Mutex<HashMap<String, Declines>>,
+}
+
+/// Refusals of one proposer's invitations.
+struct Declines {
+    since: Instant,
+    count: u32,
+}
+
+impl Declines {
+    /// Counts one. Whether it is written, and how many were not since the last one that was.
+    fn one_more(&mut self) -> Option<u32> {
+        if self.since.elapsed() >= DECLINES_FOR {
+            let unwritten = self.count.saturating_sub(DECLINES);
+            *self = Self { since: Instant::now(), count: 1 };
+            return Some(unwritten);
+        }
+        self.count = self.count.saturating_add(1);
+        (self.count <= DECLINES).then_some(0)
+    }
+}
 
 impl Audit {
     /// Opens the log in a node's folder, or begins it.
@@ -38,18 +66,19 @@ impl Audit {
         cluster: &ClusterId,
     ) -> Result<Self, AuditError> {
         let scope = Scope(*cluster.as_bytes());
-        Log::open(&data_dir.join(FOLDER), identity, scope, Options::default(), &mut OsRng).map(Self)
+        let log = Log::open(&data_dir.join(FOLDER), identity, scope, Options::default(), &mut OsRng)?;
+        Ok(Self { log, declines: Mutex::default() })
     }
 
     /// Writes an entry, and returns when it is durable.
     async fn durable(&self, event: Event) -> Result<(), String> {
-        self.0.append(event).await.map(drop).map_err(|error| error.to_string())
+        self.log.append(event).await.map(drop).map_err(|error| error.to_string())
     }
 
     /// Writes an entry for which nobody waits.
     fn soon(&self, event: Event) {
         let name = event.name().to_owned();
-        if let Err(error) = self.0.append_soon(event) {
+        if let Err(error) = self.log.append_soon(event) {
             tracing::error!(event = name, %error, "not written into the audit log");
         }
     }
@@ -113,10 +142,17 @@ impl Audit {
         self.soon(event.integer("until", word.until).text("signed", hex::encode(&word.encoded)));
     }
 
-    /// This node declines to take part in what another proposes for a client.
+    /// This node declines to take part in what another proposes for a client. Of very many in a minute the number is written.
     pub(crate) fn declined(&self, request: &str, proposer: &str, reason: &dyn std::fmt::Display) {
+        let unwritten = {
+            let mut declines = self.declines.lock().unwrap_or_else(PoisonError::into_inner);
+            let new = || Declines { since: Instant::now(), count: 0 };
+            declines.entry(proposer.to_owned()).or_insert_with(new).one_more()
+        };
+        let Some(unwritten) = unwritten else { return };
         let event = Event::new("declined").text("request", request);
-        self.soon(event.text("proposer", proposer).text("reason", reason));
+        let event = event.text("proposer", proposer).text("reason", reason);
+        self.soon(if unwritten > 0 { event.integer("unwritten", unwritten) } else { event });
     }
 
     /// This node is about to release its share of a signature. Returns when that is durable.
@@ -152,12 +188,12 @@ impl Audit {
 
     /// Where the log stands.
     pub(crate) fn signed_head(&self) -> SignedHead {
-        self.0.signed_head()
+        self.log.signed_head()
     }
 
     /// Peers have countersigned a head of this log.
     pub(crate) async fn checkpoint(&self, head: &SignedHead, by: Vec<Countersignature>) {
-        if let Err(error) = self.0.append_checkpoint(head, &by).await {
+        if let Err(error) = self.log.append_checkpoint(head, &by).await {
             tracing::error!(%error, "a checkpoint was not written into the audit log");
         }
     }
@@ -180,12 +216,12 @@ impl Audit {
 
     /// Counts for the metrics.
     pub(crate) fn metrics(&self) -> Metrics {
-        self.0.metrics()
+        self.log.metrics()
     }
 
     /// Writes what waits, and closes the log.
     pub(crate) async fn close(&self) {
-        self.0.close().await;
+        self.log.close().await;
     }
 }
 
@@ -279,4 +315,19 @@ fn explained(event: Event, explain: &Explain) -> Event {
 fn raw(event: Event, job: &SignJob) -> Event {
     let digests = job.tasks.iter().map(|task| hex::encode(digest(&SHA256, &task.message)));
     event.list("message_sha256", digests)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_very_many_refusals_in_a_minute_the_number_is_written() {
+        let mut declines = Declines { since: Instant::now(), count: 0 };
+        let written = (0..1000).filter(|_| declines.one_more() == Some(0)).count();
+        assert_eq!(written, DECLINES as usize);
+        declines.since = Instant::now().checked_sub(DECLINES_FOR).unwrap();
+        assert_eq!(declines.one_more(), Some(1000 - DECLINES));
+        assert_eq!(declines.one_more(), Some(0));
+    }
 }

@@ -139,7 +139,7 @@ impl Authority {
         job: Option<&SignJob>,
         now: SystemTime,
     ) -> Option<Wanted> {
-        let policy = self.policy.as_ref()?;
+        let policy = self.policy.as_ref().filter(|policy| policy.asks_for_approvals())?;
         if let Some(approvals) = policy.approvals(ScopedOperation::of(verified.operation())?) {
             let of = approvals.of().to_vec();
             return Some(Wanted { rule: None, threshold: approvals.threshold(), of });

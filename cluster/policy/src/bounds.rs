@@ -11,6 +11,9 @@ pub(crate) const MAX_NAMED: usize = 1000;
 /// The most entries of a list, other than of addresses.
 pub(crate) const MAX_LISTED: usize = 1000;
 
+/// The most approvals that anything may need: nodes send that many along with a request.
+pub(crate) const MAX_APPROVALS: u16 = 32;
+
 /// The text of a policy: UTF-8, and nothing in it that stands for something elsewhere in it.
 ///
 /// YAML has anchors (`&name`) and aliases (`*name`), by which a few hundred bytes can say as much as fits no memory. An alias needs

@@ -190,6 +190,9 @@ impl Names {
         if distinct.len() != of.len() {
             return Err("an authorizer is named twice".to_owned());
         }
+        if threshold > bounds::MAX_APPROVALS {
+            return Err(format!("threshold is at most {}, not {threshold}", bounds::MAX_APPROVALS));
+        }
         if threshold == 0 || usize::from(threshold) > of.len() {
             return Err(format!(
                 "threshold is 1 to {}, the number of authorizers named, not {threshold}",

@@ -278,7 +278,7 @@ mod tests {
             operation: "sign".into(),
             initiator: "desk".into(),
             wallet_id: Some(wallet_id.clone()),
-            request: [1; 32].into(),
+            request: Some([1; 32].into()),
             rule: Some("large".into()),
             threshold: 2,
             of: vec![],
@@ -286,7 +286,7 @@ mod tests {
             rejected_by: vec![],
             asked_ms: 1,
         };
-        let least = || value(&WaitingView { wallet_id: None, rule: None, ..waiting.clone() });
+        let least = || value(&WaitingView { wallet_id: None, request: None, rule: None, ..waiting.clone() });
         compare("WaitingView", &waiting, Some(&least));
         let progress = Progress { phase: Phase::Signing, done: 0, total: 1 };
         compare("Progress", &progress, None);

@@ -49,6 +49,11 @@ pub fn accepts_events<'a>(accept: impl IntoIterator<Item = &'a str>) -> bool {
     kinds.any(|kind| kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(EVENTS))
 }
 
+/// The target that gives the request of one fingerprint that waits for approvals, as its client has signed it: one or none.
+pub fn waiting(fingerprint: &[u8; 32]) -> String {
+    format!("{APPROVALS}?fingerprint=0x{}", hex::encode(fingerprint))
+}
+
 /// The path of one wallet.
 pub fn wallet(id: &crate::WalletId) -> String {
     // A wallet id needs no escaping: its alphabet is unreserved in RFC 3986.
@@ -106,6 +111,7 @@ mod tests {
         let id = "treasury-1".parse().unwrap();
         assert_eq!(wallet(&id), "/api/v1/wallets/treasury-1");
         assert_eq!(wallets_after(&id), "/api/v1/wallets?after=treasury-1");
+        assert_eq!(waiting(&[0xab; 32]), format!("/api/v1/approvals?fingerprint=0x{}", "ab".repeat(32)));
         assert_eq!(wallets_of_key(&[0xab]), "/api/v1/wallets?public_key=0xab");
         assert_eq!(without_waiting(SIGN), "/api/v1/sign?wait=false");
     }

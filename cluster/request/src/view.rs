@@ -132,8 +132,10 @@ pub struct WaitingView {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wallet_id: Option<WalletId>,
     /// The request as its client has signed it, in the form in which nodes forward it
-    /// ([`SignedRequest::decode`](crate::SignedRequest::decode)): for authorizers to see for themselves what they approve.
-    pub request: Hex,
+    /// ([`SignedRequest::decode`](crate::SignedRequest::decode)): for authorizers to see for themselves what they approve. Only where it
+    /// was asked for by its fingerprint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<Hex>,
     /// The rule that asks for approvals; absent where the policy does so for all requests of the operation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,

@@ -59,7 +59,7 @@ fn waiting(by: u8, id: &str, bytes: usize) -> Waiting {
 }
 
 #[tokio::test]
-async fn the_last_word_counts_in_whatever_order_words_come() {
+async fn the_last_word_counts_in_whatever_order_words_come_also_on_disk() {
     use Decision::{Approve, Reject};
     // Of one second, the rejection.
     let said = [
@@ -71,31 +71,90 @@ async fn the_last_word_counts_in_whatever_order_words_come() {
     ];
     let orders = [[0, 1, 2, 3, 4], [4, 3, 2, 1, 0], [3, 0, 4, 1, 2], [2, 4, 0, 3, 1]];
     for order in orders {
-        let (approvals, ..) = approvals();
+        let (approvals, store, _folder) = approvals();
         for place in order {
-            approvals.hear(said[place].clone()).await.unwrap();
+            approvals.hear(&said[place]).unwrap();
         }
+        // As they may come to be written: all at once, the first at last.
+        let kept = order.iter().rev().map(|place| approvals.keep(&said[*place]));
+        let kept = futures_util::future::join_all(kept).await;
+        assert_eq!(kept.into_iter().filter(|kept| *kept.as_ref().unwrap()).count(), 1);
+        let rows = store.scan(Table::Approvals, "").unwrap().records;
+        let [(_, row)] = rows.as_slice() else { panic!("{} rows", rows.len()) };
+        let Row::Word(row) = Row::from_wire(row.value.expose()).unwrap() else { panic!("no word") };
+        assert_eq!(row, said[3].encoded.to_vec(), "{order:?}");
         assert!(approvals.approved_by(&[7; 32]).is_empty(), "{order:?}");
         assert_eq!(approvals.words(&[7; 32]), [said[3].encoded.to_vec()], "{order:?}");
-        assert_eq!(approvals.hear(said[3].clone()).await.unwrap(), Heard::Known);
+        assert_eq!(approvals.hear(&said[3]).unwrap(), Heard::Known);
         let last = word(2, 7, Approve, 1, 600);
-        assert_eq!(approvals.hear(last).await.unwrap(), Heard::New);
+        assert_eq!(approvals.hear(&last).unwrap(), Heard::New);
         assert_eq!(approvals.approved_by(&[7; 32]).len(), 1);
         assert!(approvals.approved_by(&[8; 32]).is_empty());
     }
 }
 
 #[tokio::test]
-async fn a_word_that_has_ended_is_forgotten_on_disk_too() {
+async fn a_rejection_outlives_every_approval_that_it_took_back() {
     let (approvals, store, _folder) = approvals();
-    approvals.hear(word(2, 7, Decision::Approve, 0, 600)).await.unwrap();
-    approvals.hear(word(3, 7, Decision::Approve, 0, 6000)).await.unwrap();
+    let hear = |word: Word| {
+        let approvals = &approvals;
+        async move {
+            let heard = approvals.hear(&word);
+            approvals.keep(&word).await.unwrap();
+            heard
+        }
+    };
+    let week = ApprovalRequest::LONGEST.as_secs();
+    let approved = word(2, 7, Decision::Approve, 20, week);
+    hear(approved.clone()).await.unwrap();
+    hear(word(2, 7, Decision::Reject, 10, 600)).await.unwrap();
+    // A shorter approval in place of a longer one ends when it says.
+    let long = word(3, 7, Decision::Approve, 20, week);
+    hear(long.clone()).await.unwrap();
+    hear(word(3, 7, Decision::Approve, 10, 5)).await.unwrap();
+    assert!(approvals.approved_by(&[7; 32]).is_empty());
     assert_eq!(store.count(Table::Approvals).unwrap(), 2);
-    approvals.forget(SystemTime::now() + Duration::from_secs(601)).await.unwrap();
-    assert_eq!(approvals.approved_by(&[7; 32]), BTreeSet::from(["authorizer-3".to_owned()]));
-    assert_eq!(store.count(Table::Approvals).unwrap(), 1);
-    let over = approvals.hear(word(2, 7, Decision::Approve, 700, 600)).await.unwrap_err();
-    assert_eq!(over.code, ErrorCode::Expired);
+    approvals.forget(SystemTime::now() + Duration::from_secs(700)).await.unwrap();
+    for again in [&approved, &long] {
+        assert_eq!(hear(again.clone()).await.unwrap(), Heard::Known);
+    }
+    assert!(approvals.approved_by(&[7; 32]).is_empty());
+    // Until none of them can hold.
+    approvals.forget(SystemTime::now() + REMEMBERED + 2 * CLOCK_SKEW).await.unwrap();
+    assert!(approvals.all_words().is_empty());
+    assert_eq!(store.count(Table::Approvals).unwrap(), 0);
+    let old = hear(word(2, 7, Decision::Approve, week + 100, week)).await.unwrap_err();
+    assert_eq!(old.code, ErrorCode::Expired);
+}
+
+#[tokio::test]
+async fn a_word_that_could_not_be_stored_is_no_old_news() {
+    let (approvals, store, _folder) = approvals();
+    let said = word(2, 7, Decision::Reject, 10, 600);
+    assert_eq!(approvals.hear(&said).unwrap(), Heard::New);
+    store.close().await;
+    assert_eq!(approvals.keep(&said).await.unwrap_err().code, ErrorCode::NotReady);
+    // It counts, and whoever says it again is not told that all is well.
+    assert_eq!(approvals.hear(&said).unwrap(), Heard::New);
+    assert_eq!(approvals.keep(&said).await.unwrap_err().code, ErrorCode::NotReady);
+}
+
+#[tokio::test]
+async fn an_authorizer_that_has_said_much_may_still_take_it_back() {
+    let (approvals, ..) = approvals();
+    let about = |number: usize, decision| {
+        let mut word = word(2, 0, decision, if decision == Decision::Reject { 1 } else { 10 }, 600);
+        word.key[..8].copy_from_slice(&(number as u64).to_be_bytes());
+        word
+    };
+    for number in 0..WORDS {
+        assert_eq!(approvals.hear(&about(number, Decision::Approve)).unwrap(), Heard::New);
+    }
+    let more = approvals.hear(&about(WORDS, Decision::Approve)).unwrap_err();
+    assert_eq!(more.code, ErrorCode::TooManySessions);
+    assert_eq!(approvals.hear(&about(5, Decision::Reject)).unwrap(), Heard::New);
+    // Others are not kept from saying theirs.
+    assert_eq!(approvals.hear(&word(3, 7, Decision::Approve, 10, 600)).unwrap(), Heard::New);
 }
 
 #[tokio::test]

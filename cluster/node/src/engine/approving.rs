@@ -10,9 +10,10 @@ use quorate_request::{
 };
 
 use super::Engine;
+use super::member::refused;
 use crate::approvals::{Heard, Key, Waiting, Wanted, Word};
 use crate::cause::Order;
-use crate::frame::{Frame, Invite};
+use crate::frame::{Frame, Invite, Reason};
 use crate::job::{self, Job};
 
 /// How often nodes look for peers that have just connected.
@@ -34,9 +35,30 @@ impl Engine {
         self.authority.check_approved(verified, &self.approved_by(verified))
     }
 
+    /// Who has approved what this node is about to sign, if that is still enough: what it went by when it promised to take part may
+    /// have ended since, or have been taken back.
+    ///
+    /// # Errors
+    /// It is not.
+    pub(super) fn still_approved_by(
+        &self,
+        verified: &Verified,
+        job: &Job,
+    ) -> Result<BTreeSet<String>, Reason> {
+        let (approved_by, now) = (self.approved_by(verified), SystemTime::now());
+        if let Job::Sign(sign) = job
+            && self.authority.wanted(verified, Some(sign), now).is_some()
+        {
+            // Of what was spent before others are heard out.
+            let judged = self.authority.judge(verified, job, now, &approved_by, &());
+            judged.map_err(|error| refused(error.code.as_str(), error.message))?;
+        }
+        Ok(approved_by)
+    }
+
     /// Takes the words that come with an invitation, as far as they are about its request: they count at once, whenever they
     /// become durable.
-    pub(super) async fn hear_invited(self: &Arc<Self>, from: &Identity, invite: &Invite) {
+    pub(super) fn hear_invited(self: &Arc<Self>, from: &Identity, invite: &Invite) {
         let key = match &invite.order {
             Order::Request(request) => {
                 SignedRequest::decode(request).ok().map(|request| request.fingerprint())
@@ -49,7 +71,7 @@ impl Engine {
                 continue;
             }
             let heard = match self.read_word(encoded) {
-                Ok(word) if word.key == key => self.hear(word).await,
+                Ok(word) if word.key == key => self.hear(word),
                 Ok(_) => Err(ErrorBody::new(ErrorCode::MalformedRequest, "it is about another request")),
                 Err(error) => Err(error),
             };
@@ -69,37 +91,49 @@ impl Engine {
         tracing::warn!(peer = %self.name(from), "refused an approval: {}", error.message);
     }
 
-    /// Takes a word. Whether it is news.
-    async fn hear(&self, word: Word) -> Result<bool, ErrorBody> {
-        let heard = self.approvals.hear(word.clone()).await?;
-        if heard == Heard::New {
-            self.audit.approval(&word);
-        }
-        Ok(heard == Heard::New)
-    }
-
     /// Takes a word from its authorizer, and tells the others.
     ///
     /// # Errors
     /// What the authorizer is told.
     pub(crate) async fn approve(&self, request: &SignedRequest) -> Result<ApprovalResponse, ErrorBody> {
         let word = self.authority.word(request)?;
-        let (key, encoded) = (word.key, word.encoded.to_vec());
-        let response = word.response(self.approvals.is_waiting(&key));
-        if self.hear(word).await? {
-            self.tell_all(&Frame::Words(vec![encoded]));
+        if !word.holds_now() {
+            return Err(ErrorBody::new(ErrorCode::Expired, "the approval is over: its valid_until is past"));
+        }
+        let response = word.response(self.approvals.is_waiting(&word.key));
+        if self.approvals.hear(&word)? == Heard::New {
+            self.keep_word(&word).await?;
+            self.tell_all(&Frame::Words(vec![word.encoded.to_vec()]));
         }
         Ok(response)
     }
 
-    /// The requests that wait, as far as a reader may see them.
-    pub(crate) fn waiting(&self, may_see: impl Fn(&Waiting) -> bool) -> Vec<WaitingView> {
-        let waiting = self.approvals.waiting();
-        waiting
-            .iter()
-            .filter(|waiting| may_see(waiting))
-            .map(|waiting| self.approvals.view(waiting))
-            .collect()
+    /// Makes a word that was heard durable, and writes it into the audit log.
+    async fn keep_word(&self, word: &Word) -> Result<(), ErrorBody> {
+        if self.approvals.keep(word).await? {
+            self.audit.approval(word);
+        }
+        Ok(())
+    }
+
+    /// Takes a word that a peer has passed on: it counts at once, and is made durable meanwhile.
+    fn hear(self: &Arc<Self>, word: Word) -> Result<(), ErrorBody> {
+        if self.approvals.hear(&word)? == Heard::New {
+            let engine = Arc::clone(self);
+            tokio::spawn(async move {
+                if let Err(error) = engine.keep_word(&word).await {
+                    tracing::warn!("an approval could not be stored: {}", error.message);
+                }
+            });
+        }
+        Ok(())
+    }
+
+    /// The requests that wait, as far as a reader may see them; or only that of this fingerprint, with what its client has signed.
+    pub(crate) fn waiting(&self, only: Option<&Key>, may_see: impl Fn(&Waiting) -> bool) -> Vec<WaitingView> {
+        let mut waiting = self.approvals.waiting();
+        waiting.retain(|waiting| only.is_none_or(|key| waiting.key == *key) && may_see(waiting));
+        waiting.iter().map(|waiting| self.approvals.view(waiting, only.is_some())).collect()
     }
 
     /// A request could not be done for want of approvals: notes that it waits, and tells the others.
@@ -172,11 +206,12 @@ impl Engine {
             let reachable: BTreeSet<_> =
                 self.reachable().into_iter().filter(|node| *node != self.me).collect();
             for peer in reachable.difference(&greeted) {
-                for waiting in self.approvals.waiting() {
-                    self.send(peer, &Frame::Waits(waiting.request.to_vec()));
-                }
+                // First what must not be lost: what waits is told again when a client asks again.
                 for words in self.approvals.all_words().chunks(WORDS) {
                     self.send(peer, &Frame::Words(words.to_vec()));
+                }
+                for waiting in self.approvals.waiting() {
+                    self.send(peer, &Frame::Waits(waiting.request.to_vec()));
                 }
             }
             greeted = reachable;
@@ -202,18 +237,14 @@ impl Engine {
             self.wait(&verified, Some(*from)).await
         };
         if let Err(why) = waited.await {
-            tracing::warn!(peer = %self.name(from), "says that a request waits: {why}");
+            tracing::debug!(peer = %self.name(from), "says that a request waits: {why}");
         }
     }
 
     /// Takes words that a peer has heard.
-    pub(super) async fn told_words(&self, from: &Identity, words: &[Vec<u8>]) {
+    pub(super) fn told_words(self: &Arc<Self>, from: &Identity, words: &[Vec<u8>]) {
         for encoded in words.iter().take(WORDS) {
-            let heard = match self.read_word(encoded) {
-                Ok(word) => self.hear(word).await,
-                Err(error) => Err(error),
-            };
-            if let Err(error) = heard {
+            if let Err(error) = self.read_word(encoded).and_then(|word| self.hear(word)) {
                 self.unheard_of(from, &error);
             }
         }

@@ -70,7 +70,7 @@ impl Engine {
     async fn take(self: &Arc<Self>, from: Identity, frame: Frame) {
         match frame {
             Frame::Invite(invite) => {
-                self.hear_invited(&from, &invite).await;
+                self.hear_invited(&from, &invite);
                 self.await_presignatures(&from, &invite.presignatures).await;
                 let answer = self.invited(from, *invite);
                 self.send(&from, &answer);
@@ -122,7 +122,7 @@ impl Engine {
             Frame::Remembered(standing) => self.remembered(from, standing.map(|standing| *standing)).await,
             Frame::Countersigned { seq, countersignature } => self.countersigned(from, seq, countersignature),
             Frame::Waits(request) => self.told_waiting(&from, &request).await,
-            Frame::Words(words) => self.told_words(&from, &words).await,
+            Frame::Words(words) => self.told_words(&from, &words),
             Frame::WaitsNoMore(key) => self.told_no_more(&from, &key).await,
             Frame::Presignatures(ids) => self.told_presignatures(&from, &ids),
             Frame::LacksPresignatures(ids) => self.lacks_presignatures(&from, &ids),

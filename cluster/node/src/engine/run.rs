@@ -1,6 +1,6 @@
 //! A session on this node: its messages, its deadlines, what it stores, and what becomes of its end.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -221,6 +221,8 @@ impl Engine {
         let fault = |error: &dyn std::fmt::Display| Unstored::Fault(error.to_string());
         let (Some(verified), Job::Sign(job)) = (part.cause.verified(), &*part.job) else { return Ok(()) };
         let mut rule = job.rule.clone();
+        // Some of it may be over, or have been taken back, since this node promised to take part.
+        let approved_by = self.still_approved_by(verified, &part.job).map_err(Unstored::Declined)?;
         let mut batch =
             self.ledger.remember(Batch::new(), verified).map_err(|error| fault(&error.message))?;
         let mut settling = None;
@@ -232,7 +234,7 @@ impl Engine {
             let (with, at) = self.spendings.settling(batch, spending);
             (batch, settling) = (with, Some((Arc::clone(spending), at)));
         }
-        let entry = self.signing_entry(part, verified, rule.as_deref());
+        let entry = self.signing_entry(part, verified, rule.as_deref(), approved_by);
         let members = part.context.committee().members().iter();
         let speaks = members.clone().all(|member| self.me <= member.identity);
         let (store, spendings) = (Arc::clone(&self.store), Arc::clone(&self.spendings));
@@ -253,11 +255,17 @@ impl Engine {
     }
 
     /// What the audit log says of this node's part in a signature.
-    fn signing_entry(&self, part: &Part, verified: &Verified, rule: Option<&str>) -> quorate_audit::Event {
+    fn signing_entry(
+        &self,
+        part: &Part,
+        verified: &Verified,
+        rule: Option<&str>,
+        approved_by: BTreeSet<String>,
+    ) -> quorate_audit::Event {
         let signers = self.names(part.context.committee().members().iter().map(|member| &member.identity));
         let attempt = part.context.agreement().proposal().attempt;
         let policy = self.authority.policy_digest();
-        let decided = audit::Decided { rule, policy, approved_by: self.approved_by(verified) };
+        let decided = audit::Decided { rule, policy, approved_by };
         audit::signing(verified, &part.job, &decided, &part.session(), attempt, &signers)
     }
 
@@ -516,7 +524,7 @@ impl Engine {
         self.barrier.reached("sign", Step::Settled);
         let proposer = part.context.agreement().proposal().proposer;
         let frame = Frame::Signed(signed.clone());
-        let concerned: std::collections::BTreeSet<_> = committee.into_iter().chain([proposer]).collect();
+        let concerned: BTreeSet<_> = committee.into_iter().chain([proposer]).collect();
         for node in concerned.iter().filter(|node| **node != self.me) {
             self.send(node, &frame);
         }

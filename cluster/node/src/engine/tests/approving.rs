@@ -82,7 +82,7 @@ impl Cluster {
     }
 
     fn waiting(&self, place: usize) -> Vec<quorate_request::WaitingView> {
-        self.engine(place).waiting(|_| true)
+        self.engine(place).waiting(None, |_| true)
     }
 
     async fn everybody_knows(&self, request: &SignedRequest, names: &[&str]) {
@@ -110,8 +110,9 @@ async fn what_needs_approvals_waits_and_is_signed_once_enough_have_approved() {
     // Wherever an authorizer looks, it sees what it approves, byte for byte.
     eventually("shown", || (0..3).all(|place| cluster.waiting(place).len() == 1)).await;
     for place in 0..3 {
-        let view = cluster.waiting(place).remove(0);
-        assert_eq!(view.request.as_bytes(), request.encode());
+        let key = request.fingerprint();
+        let view = cluster.engine(place).waiting(Some(&key), |_| true).remove(0);
+        assert_eq!(view.request.unwrap().as_bytes(), request.encode());
         assert_eq!((view.rule.as_deref(), view.threshold), (Some("careful"), 2));
         assert_eq!((view.initiator.as_str(), view.wallet_id), ("client", Some("w".parse().unwrap())));
     }
@@ -133,19 +134,18 @@ async fn what_needs_approvals_waits_and_is_signed_once_enough_have_approved() {
     // What others have approved is nothing for another request, and nothing for the same one under another id.
     let other = cluster.sign_request("other", "w", "");
     missing(cluster.engine(0).submit(&other).await);
-    // Everybody who signed has noted on whose approval.
-    let mut signers = 0;
-    for member in &cluster.members {
-        let filter = quorate_audit::Filter::default();
+    // Everybody has noted who approved, and everybody who signed, on whose approval.
+    let count = |member: &Member, event: &str, text: &str| {
+        let filter =
+            quorate_audit::Filter { events: vec![event.to_owned()], ..quorate_audit::Filter::default() };
         let entries = quorate_audit::read(&member.data_dir.join("audit"), filter).unwrap();
-        let entries: Vec<_> = entries.map(|entry| entry.unwrap().as_str().to_owned()).collect();
-        let about = |event: &str, text: &str| {
-            let event = format!(r#""event":"{event}""#);
-            entries.iter().filter(|entry| entry.contains(&event) && entry.contains(text)).count()
-        };
-        assert_eq!(about("approval", r#""authorizer":"bob""#), 1, "{entries:#?}");
-        signers += about("signing", r#""approved_by":["alice","bob","dave"]"#);
+        entries.filter(|entry| entry.as_ref().unwrap().as_str().contains(text)).count()
+    };
+    for member in &cluster.members {
+        eventually("noted", || count(member, "approval", r#""authorizer":"bob""#) == 1).await;
     }
+    let by = r#""approved_by":["alice","bob","dave"]"#;
+    let signers: usize = cluster.members.iter().map(|member| count(member, "signing", by)).sum();
     assert_eq!(signers, 2);
 }
 
@@ -220,7 +220,12 @@ async fn words_that_are_none_count_for_nothing() {
     let mut hand = cluster.hand(2).await;
     let engine = cluster.engine(0);
     eventually("connected", || engine.reachable().len() == 3).await;
-    hand.send(&engine.me, &Frame::Words(words.clone()));
+    // The last of them is one: when it is known, the others were looked at.
+    let last = cluster.sign_request("last", "w", "");
+    let told = words.iter().cloned().chain([cluster.saying(3, &last).signed().encode()]).collect();
+    hand.send(&engine.me, &Frame::Words(told));
+    eventually("all are heard", || !engine.approvals.approved_by(&last.fingerprint()).is_empty()).await;
+    assert_eq!(engine.approvals.approved_by(&request.fingerprint()), BTreeSet::from(["alice".to_owned()]));
     let invite =
         Invite { approvals: words, ..hand.invitation(engine, &request, &[engine.me, hand.identity()], 1) };
     let refused = declined(&mut hand, engine.me, &invite).await;
@@ -338,4 +343,35 @@ async fn an_authorizer_may_ask_for_nothing() {
         let error = cluster.engine(0).submit(&request).await.unwrap_err();
         assert_eq!(error.code, ErrorCode::UnknownInitiator, "{error:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_approval_that_is_taken_back_after_the_promise_is_seen_before_anything_is_signed() {
+    let cluster = cluster().await;
+    let request = cluster.sign_request("s", "w", "");
+    for number in [1, 2] {
+        cluster.approves(0, number, &request).await;
+    }
+    let mut hand = cluster.hand(2).await;
+    let engine = cluster.engine(0);
+    eventually("connected", || engine.reachable().len() == 3).await;
+    let invite = hand.invitation(engine, &request, &[engine.me, hand.identity()], 1);
+    let start = hand.gather(&invite).await;
+    let rejected = Saying {
+        decision: Decision::Reject,
+        created: SystemTime::now() + Duration::from_secs(2),
+        ..cluster.saying(2, &request)
+    };
+    engine.approve(&rejected.signed()).await.unwrap();
+    hand.send(&engine.me, &Frame::Start(start));
+    // It ends its part, and says why.
+    let reason = hand.next(|_, frame| match frame {
+        Frame::Decline(decline) => Some(decline.reason),
+        Frame::GivenUp(given_up) => Some(Reason::Unable(given_up.reason)),
+        _ => None,
+    });
+    let reason = reason.await.to_string();
+    assert!(reason.contains("have approved"), "{reason}");
+    let filter = quorate_audit::Filter { events: vec!["signing".into()], ..quorate_audit::Filter::default() };
+    assert_eq!(quorate_audit::read(&cluster.members[0].data_dir.join("audit"), filter).unwrap().count(), 0);
 }
