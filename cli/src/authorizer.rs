@@ -61,7 +61,7 @@ read and shown by this machine, from what its client has signed, before anything
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Cluster")]
 #[command(group = ArgGroup::new("authorizing").required(true).args(["authorizer", "authorizer_command"]))]
-struct Target {
+pub(crate) struct Target {
     /// Address of a node; may be repeated for nodes of one cluster.
     #[arg(
         long,
@@ -149,7 +149,7 @@ pub(crate) async fn run(command: Command) -> anyhow::Result<()> {
 }
 
 impl Target {
-    fn signing(&self) -> anyhow::Result<Signing> {
+    pub(crate) fn signing(&self) -> anyhow::Result<Signing> {
         let held = match (&self.authorizer, self.authorizer_command.as_deref().zip(self.authorizer_key)) {
             (Some(file), _) => Some(Held::File(file, IdentityKind::Authorizer)),
             (None, Some((line, key))) => Some(Held::Elsewhere(key, line, COMMAND_TIME)),

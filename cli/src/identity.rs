@@ -1,4 +1,4 @@
-//! `identity` and `initiator`: `generate|show`; and the same of authorizers.
+//! `identity`: `generate|show`; and the same of initiators and authorizers.
 
 use std::path::{Path, PathBuf};
 
@@ -19,14 +19,6 @@ pub(crate) enum Command {
     /// Make the identity of a node.
     Generate(Generate),
     /// Show the public identity in a file.
-    Show(Show),
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum InitiatorCommand {
-    /// Make a key that may request, once nodes are told of it.
-    Generate(GenerateKey),
-    /// Show the public key in a file.
     Show(Show),
 }
 
@@ -86,13 +78,6 @@ pub(crate) fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Generate(arguments) => generate(&arguments, IdentityKind::Node, KeyType::Ed25519),
         Command::Show(arguments) => show(&arguments, IdentityKind::Node),
-    }
-}
-
-pub(crate) fn run_initiator(command: InitiatorCommand) -> anyhow::Result<()> {
-    match command {
-        InitiatorCommand::Generate(arguments) => generate_key(&arguments, IdentityKind::Initiator),
-        InitiatorCommand::Show(arguments) => show(&arguments, IdentityKind::Initiator),
     }
 }
 

@@ -22,6 +22,7 @@ mod following;
 mod gateway;
 mod hardening;
 mod identity;
+mod initiator;
 mod judge;
 mod local;
 mod manual;
@@ -79,9 +80,9 @@ enum Command {
     /// Identities of nodes.
     #[command(subcommand)]
     Identity(identity::Command),
-    /// Keys that may request.
+    /// Keys that may request, and changes of them.
     #[command(subcommand)]
-    Initiator(identity::InitiatorCommand),
+    Initiator(initiator::Command),
     /// Keys that approve, what waits for them, and their words.
     #[command(subcommand)]
     Authorizer(authorizer::Command),
@@ -190,7 +191,7 @@ async fn run(arguments: Arguments, joints: Joints) -> anyhow::Result<()> {
         }
         Command::Initiator(command) => {
             output::log(verbose, "warn", Log::Brief);
-            identity::run_initiator(command)
+            initiator::run(command).await
         }
         Command::Authorizer(command) => {
             output::log(verbose, "warn", Log::Brief);

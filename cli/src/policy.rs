@@ -174,6 +174,10 @@ fn judged(policy: &Policy, arguments: &Check) -> anyhow::Result<Option<Judgement
         }
     };
     let chain = explained.as_ref().map(|explain| explain.chain.as_str());
+    if asking.is_retired() {
+        let reason = format!("initiator {initiator} is retired");
+        return Ok(Some(Judgement::Denied { rule: None, reason }));
+    }
     let within = asking
         .may_ask(&quorate_request::Operation::Sign)
         .and_then(|()| asking.may_use(wallet))

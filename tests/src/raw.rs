@@ -110,6 +110,7 @@ pub fn path_of(operation: &Operation) -> String {
         Operation::Presign => quorate_request::paths::PRESIGN.to_owned(),
         Operation::Auxiliary => quorate_request::paths::AUXILIARY.to_owned(),
         Operation::Approve => quorate_request::paths::APPROVALS.to_owned(),
+        Operation::Initiators => quorate_request::paths::INITIATORS.to_owned(),
         other => other.to_string().trim_start_matches("read:").to_owned(),
     }
 }

@@ -157,7 +157,8 @@ fn checks(config: &Config, source: PassphraseSource) -> Vec<Check> {
     let mut initiators = config.initiators.len();
     match (&policy, &config.policy_path) {
         (Some(Ok(Some(policy))), Some(path)) => {
-            initiators = policy.initiators().len();
+            let active = policy.initiators().iter().filter(|initiator| !initiator.is_retired());
+            initiators = active.count();
             let digest = hex::encode(policy.digest());
             let detail = format!("{}: version {}, SHA-256 {digest}", path.display(), policy.version());
             add("policy", State::Ok, detail);

@@ -1,6 +1,7 @@
 //! Typed, signed calls.
 
 mod approving;
+mod initiators;
 mod presigning;
 
 use std::collections::BTreeSet;

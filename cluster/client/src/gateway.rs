@@ -123,7 +123,8 @@ fn routes(gateway: Gateway, access: &Access) -> Router {
         .route(paths::SIGN, post(sign))
         .route(paths::PRESIGN, post(presign))
         .route(paths::AUXILIARY, post(auxiliary))
-        .route(paths::APPROVALS, get(read).post(approve))
+        .route(paths::APPROVALS, get(read).post(for_authorizers))
+        .route(paths::INITIATORS, get(read).post(for_authorizers))
         .route(paths::WALLETS, get(read))
         .route(&paths::each(paths::WALLETS), get(read))
         .route(&paths::each(paths::SESSIONS), get(session))
@@ -161,12 +162,9 @@ async fn read(State(client): State<Client>, uri: Uri) -> Response {
     respond(client.read(target(&uri)).await, None)
 }
 
-/// What an authorizer says is signed by its own key, which a gateway does not have.
-async fn approve() -> Response {
-    refuse(&ErrorBody::new(
-        ErrorCode::Forbidden,
-        "a gateway has no authorizer's key: ask a node, with `quorate authorizer`",
-    ))
+/// What an authorizer says and asks for is signed by its own key, which a gateway does not have.
+async fn for_authorizers() -> Response {
+    refuse(&ErrorBody::new(ErrorCode::Forbidden, "a gateway has no authorizer's key: ask a node"))
 }
 
 async fn session(State(gateway): State<Gateway>, uri: Uri, headers: HeaderMap) -> Response {

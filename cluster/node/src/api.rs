@@ -93,6 +93,7 @@ pub(crate) fn routes(api: Arc<Api>) -> Router {
         .route(paths::PRESIGN, post(presign))
         .route(paths::AUXILIARY, post(auxiliary))
         .route(paths::APPROVALS, get(waiting).post(approve))
+        .route(paths::INITIATORS, get(initiators).post(change_initiators))
         .route(paths::WALLETS, get(wallets))
         .route(&paths::each(paths::WALLETS), get(wallet))
         .route(&paths::each(paths::SESSIONS), get(session))
@@ -173,7 +174,7 @@ async fn read(api: &Api, by: By, request: Request) -> Result<Verified, Refusal> 
     let head = SignedRequest::from_http(&parts.headers, bytes::Bytes::new())
         .and_then(|head| match by {
             By::Initiator => api.engine.authority.verify_head(&head),
-            By::Authorizer => api.engine.authority.verify_word_head(&head),
+            By::Authorizer => api.engine.authority.verify_head_of_authorizer(&head),
             By::Either => api.engine.authority.verify_reading_head(&head),
         })
         .map_err(|error| api.refused(address_of(&parts.extensions), refusal(&error)))?;
@@ -265,7 +266,7 @@ async fn may_read(api: &Api, uri: &Uri, request: Request) -> Result<Reader, Refu
     if authority.authorizer(verified.initiator()).is_some() {
         return Ok(Reader::Authorizer);
     }
-    Ok(Reader::Initiator(Box::new(authority.initiator(&verified)?.clone())))
+    Ok(Reader::Initiator(authority.initiator(&verified)?))
 }
 
 async fn wallets(State(api): State<Arc<Api>>, uri: Uri, request: Request) -> Answer {
@@ -334,6 +335,23 @@ async fn approve(State(api): State<Arc<Api>>, uri: Uri, request: Request) -> Ans
     let verified = read(&api, By::Authorizer, request).await?;
     verified.require(&Operation::Approve)?;
     Ok(json(StatusCode::OK, &api.engine.approve(verified.request()).await?))
+}
+
+/// The keys that may ask, or might once.
+async fn initiators(State(api): State<Arc<Api>>, uri: Uri, request: Request) -> Answer {
+    let reader = may_read(&api, &uri, request).await?;
+    Parameters::of(&uri)?.end()?;
+    let mut views = api.engine.initiators();
+    views.retain(|view| reader.may_see_initiator(&view.name));
+    Ok(json(StatusCode::OK, &views))
+}
+
+/// An authorizer asks for a key to be admitted or revoked.
+async fn change_initiators(State(api): State<Arc<Api>>, uri: Uri, request: Request) -> Answer {
+    Parameters::of(&uri)?.end()?;
+    let verified = read(&api, By::Authorizer, request).await?;
+    verified.require(&Operation::Initiators)?;
+    Ok(json(StatusCode::OK, &api.engine.change_initiators(&verified).await?))
 }
 
 async fn nodes(State(api): State<Arc<Api>>, uri: Uri, request: Request) -> Answer {

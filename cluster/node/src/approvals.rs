@@ -121,6 +121,16 @@ impl Word {
         now < self.until
     }
 
+    /// Whether it held at a time, in Unix seconds, if there was no later one.
+    pub(crate) fn held_at(&self, time: u64) -> bool {
+        (self.signed..self.until).contains(&time)
+    }
+
+    /// When it was signed, in Unix seconds.
+    pub(crate) const fn signed(&self) -> u64 {
+        self.signed
+    }
+
     /// Whether it counts now, if there is no later one.
     pub(crate) fn holds_now(&self) -> bool {
         self.holds(seconds(SystemTime::now()))
@@ -370,6 +380,11 @@ impl Approvals {
         self.lock().words.get(key).is_some_and(|words| words.values().any(|word| *word.encoded == *encoded))
     }
 
+    /// Who has rejected a request.
+    pub(crate) fn rejected_by(&self, key: &Key) -> BTreeSet<String> {
+        self.lock().by(key, Decision::Reject, seconds(SystemTime::now()))
+    }
+
     /// Who has approved a request, and not taken it back.
     pub(crate) fn approved_by(&self, key: &Key) -> BTreeSet<String> {
         self.lock().by(key, Decision::Approve, seconds(SystemTime::now()))
@@ -382,6 +397,15 @@ impl Approvals {
         let mut words: Vec<_> = state.words.get(key).into_iter().flat_map(BTreeMap::values).collect();
         words.sort_by_key(|word| (!word.holds(now), word.decision != Decision::Approve));
         words.into_iter().take(SENT).map(|word| word.encoded.to_vec()).collect()
+    }
+
+    /// The words that approve a request now, of authorizers of whom this holds, as nodes forward them.
+    pub(crate) fn approvals(&self, key: &Key, by: impl Fn(&str) -> bool) -> Vec<Vec<u8>> {
+        let now = seconds(SystemTime::now());
+        let state = self.lock();
+        let words = state.words.get(key).into_iter().flat_map(BTreeMap::values);
+        let approve = words.filter(|word| word.decision == Decision::Approve && word.holds(now));
+        approve.filter(|word| by(&word.authorizer)).map(|word| word.encoded.to_vec()).collect()
     }
 
     /// Whether anybody has said anything of a request.
@@ -458,7 +482,12 @@ impl Approvals {
     pub(crate) fn view(&self, waiting: &Waiting, whole: bool) -> WaitingView {
         let state = self.lock();
         let now = seconds(SystemTime::now());
-        let said = |decision| state.by(&waiting.key, decision, now).into_iter().collect();
+        let mut approved_by = state.by(&waiting.key, Decision::Approve, now);
+        let rejected_by = state.by(&waiting.key, Decision::Reject, now);
+        // Who asks as an authorizer approves what it asks for.
+        if waiting.operation == Operation::Initiators && !rejected_by.contains(&waiting.initiator) {
+            approved_by.insert(waiting.initiator.clone());
+        }
         WaitingView {
             fingerprint: waiting.key.into(),
             session_id: waiting.id.clone(),
@@ -469,8 +498,8 @@ impl Approvals {
             rule: waiting.wanted.rule.clone(),
             threshold: waiting.wanted.threshold,
             of: waiting.wanted.of.clone(),
-            approved_by: said(Decision::Approve),
-            rejected_by: said(Decision::Reject),
+            approved_by: approved_by.into_iter().collect(),
+            rejected_by: rejected_by.into_iter().collect(),
             asked_ms: waiting.asked,
         }
     }
@@ -568,6 +597,7 @@ impl State {
     }
 }
 
-fn seconds(time: SystemTime) -> u64 {
+/// Unix seconds.
+pub(crate) fn seconds(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }

@@ -18,6 +18,7 @@ use quorate_session::SessionId;
 use rand_core::OsRng;
 
 use crate::approvals::Word;
+use crate::initiators::Change;
 use crate::job::{Job, SignJob};
 
 /// The log's folder in the node's.
@@ -140,6 +141,18 @@ impl Audit {
         let event = Event::new("approval").text("fingerprint", hex::encode(word.key));
         let event = event.text("authorizer", &word.authorizer).text("decision", decision);
         self.soon(event.integer("until", word.until).text("signed", hex::encode(&word.encoded)));
+    }
+
+    /// A key of an initiator was admitted or revoked: with the request as it was signed, so that anybody can verify it later.
+    pub(crate) fn initiators_changed(&self, change: &Change) {
+        let event = Event::new("initiators").text("request", &change.id);
+        let event = event.text("fingerprint", hex::encode(change.fingerprint)).text("key", change.key);
+        let event = match &change.admitted_as {
+            Some(name) => event.text("change", "admit").text("initiator", name),
+            None => event.text("change", "revoke"),
+        };
+        let event = event.list("approved_by", &change.approved_by);
+        self.soon(event.text("signed", hex::encode(&change.proof.request)));
     }
 
     /// This node declines to take part in what another proposes for a client. Of very many in a minute the number is written.

@@ -3,21 +3,23 @@
 //!
 //! Every node checks it for itself, whatever proposer or gateway the request came through.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use quorate_keys::Principal;
 use quorate_policy::ScopedOperation;
 use quorate_policy::{
-    CountedSpends, Initiator, Judgement, OutOfScope, Policy, Question, SpendingBefore, Subject,
+    Approvals, CountedSpends, Initiator, Judgement, OutOfScope, Policy, Question, SpendingBefore, Subject,
 };
 use quorate_request::{
-    ApprovalRequest, ClusterId, ErrorBody, ErrorCode, Operation, RequestError, SignedRequest, Verified,
-    VerifiedHead, WalletId,
+    ApprovalRequest, ClusterId, Decision, ErrorBody, ErrorCode, InitiatorView, InitiatorsRequest, Operation,
+    RequestError, SignedRequest, Verified, VerifiedHead, WalletId,
 };
 
-use crate::approvals::{Wanted, Word};
+use crate::approvals::{Wanted, Word, seconds};
 use crate::config::{Config, ConfigError};
+use crate::initiators::{Change, Initiators, Proof};
 use crate::job::{Job, SignJob};
 use quorate_identity::peers::Peers;
 
@@ -28,7 +30,10 @@ pub(crate) const CLOCK_SKEW: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub(crate) struct Authority {
     cluster: ClusterId,
-    initiators: HashMap<Principal, Initiator>,
+    /// As the policy or the configuration has them.
+    named: Vec<Initiator>,
+    /// What changes have made of them.
+    initiators: RwLock<Arc<Initiators>>,
     policy: Option<Policy>,
 }
 
@@ -40,18 +45,72 @@ impl Authority {
     pub(crate) fn load(config: &Config, peers: &Peers) -> Result<Self, ConfigError> {
         let cluster = *peers.cluster();
         match config.read_policy(peers)? {
-            Some(policy) => {
-                let initiators = by_key(policy.initiators().iter().cloned());
-                Ok(Self { cluster, initiators, policy: Some(policy) })
-            }
+            Some(policy) => Ok(Self::new(cluster, policy.initiators().to_vec(), Some(policy))),
             None => Ok(Self::without_policy(cluster, &config.initiators)),
         }
     }
 
     /// Whatever these initiators ask for.
     pub(crate) fn without_policy(cluster: ClusterId, initiators: &[Principal]) -> Self {
-        let initiators = by_key(initiators.iter().copied().map(Initiator::unlimited));
-        Self { cluster, initiators, policy: None }
+        Self::new(cluster, initiators.iter().copied().map(Initiator::unlimited).collect(), None)
+    }
+
+    fn new(cluster: ClusterId, named: Vec<Initiator>, policy: Option<Policy>) -> Self {
+        let this = Self { cluster, named, initiators: RwLock::default(), policy };
+        this.change_initiators(&[]);
+        this
+    }
+
+    /// Goes by these changes of initiators, and no others.
+    pub(crate) fn change_initiators(&self, changes: &[Arc<Change>]) {
+        let is_authorizer = |key: &Principal| self.authorizer(key).is_some();
+        let initiators = Initiators::after(&self.named, is_authorizer, changes.iter().map(Arc::as_ref));
+        *self.initiators.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(initiators);
+    }
+
+    fn initiators(&self) -> Arc<Initiators> {
+        Arc::clone(&self.initiators.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// All keys that may ask, or might once.
+    pub(crate) fn initiator_views(&self) -> Vec<InitiatorView> {
+        self.initiators().views()
+    }
+
+    /// The initiator whose key this is, or was.
+    pub(crate) fn initiator_of(&self, key: &Principal) -> Option<Arc<Initiator>> {
+        self.initiators().get(key).map(|known| Arc::clone(&known.initiator))
+    }
+
+    /// Whether the key that signed a request may still ask.
+    ///
+    /// # Errors
+    /// It was revoked, or never might.
+    pub(crate) fn check_active(&self, verified: &Verified) -> Result<(), ErrorBody> {
+        let key = verified.initiator();
+        if self.is_active(key) {
+            return Ok(());
+        }
+        Err(refusal(&self.of_an_initiator(RequestError::UnknownInitiator(*key))))
+    }
+
+    /// Whether this key is one of an initiator that may ask, or of an authorizer.
+    pub(crate) fn may_be_heard(&self, key: &Principal) -> bool {
+        self.is_active(key) || self.authorizer(key).is_some()
+    }
+
+    fn is_active(&self, key: &Principal) -> bool {
+        self.initiators().get(key).is_some_and(crate::initiators::Known::is_active)
+    }
+
+    /// Says of a key that is none of an initiator whether it was one.
+    fn of_an_initiator(&self, error: RequestError) -> RequestError {
+        match error {
+            RequestError::UnknownInitiator(key) if self.initiator_of(&key).is_some() => {
+                RequestError::RevokedInitiator(key)
+            }
+            error => error,
+        }
     }
 
     /// Checks a request's signature, initiator, cluster and times.
@@ -59,8 +118,9 @@ impl Authority {
     /// # Errors
     /// The sender's fault.
     pub(crate) fn verify(&self, request: &SignedRequest) -> Result<Verified, RequestError> {
-        let known = |initiator: &Principal| self.initiators.contains_key(initiator);
-        request.verify(&self.cluster, known, SystemTime::now(), CLOCK_SKEW)
+        let verified =
+            request.verify(&self.cluster, |key| self.is_active(key), SystemTime::now(), CLOCK_SKEW);
+        verified.map_err(|error| self.of_an_initiator(error))
     }
 
     /// Checks what [`Authority::verify`] does, but for the body.
@@ -68,8 +128,9 @@ impl Authority {
     /// # Errors
     /// The sender's fault.
     pub(crate) fn verify_head(&self, request: &SignedRequest) -> Result<VerifiedHead, RequestError> {
-        let known = |initiator: &Principal| self.initiators.contains_key(initiator);
-        request.verify_head(&self.cluster, known, SystemTime::now(), CLOCK_SKEW)
+        let verified =
+            request.verify_head(&self.cluster, |key| self.is_active(key), SystemTime::now(), CLOCK_SKEW);
+        verified.map_err(|error| self.of_an_initiator(error))
     }
 
     /// Checks what [`Authority::verify_head`] does, of a request to read: authorizers may, too.
@@ -77,15 +138,19 @@ impl Authority {
     /// # Errors
     /// The sender's fault.
     pub(crate) fn verify_reading_head(&self, request: &SignedRequest) -> Result<VerifiedHead, RequestError> {
-        let known = |key: &Principal| self.initiators.contains_key(key) || self.authorizer(key).is_some();
-        request.verify_head(&self.cluster, known, SystemTime::now(), CLOCK_SKEW)
+        let known = |key: &Principal| self.may_be_heard(key);
+        let verified = request.verify_head(&self.cluster, known, SystemTime::now(), CLOCK_SKEW);
+        verified.map_err(|error| self.of_an_initiator(error))
     }
 
-    /// Checks what [`Authority::verify_head`] does, of a word that an authorizer says now.
+    /// Checks what [`Authority::verify_head`] does, of what an authorizer says or asks for now.
     ///
     /// # Errors
     /// The sender's fault.
-    pub(crate) fn verify_word_head(&self, request: &SignedRequest) -> Result<VerifiedHead, RequestError> {
+    pub(crate) fn verify_head_of_authorizer(
+        &self,
+        request: &SignedRequest,
+    ) -> Result<VerifiedHead, RequestError> {
         let known = |key: &Principal| self.authorizer(key).is_some();
         let verified = request.verify_head(&self.cluster, known, SystemTime::now(), CLOCK_SKEW);
         verified.map_err(of_an_authorizer)
@@ -145,7 +210,7 @@ impl Authority {
             return Some(Wanted { rule: None, threshold: approvals.threshold(), of });
         }
         let initiator = self.scoped(verified, job.map(|job| &job.wallet.id)).ok()?;
-        match policy.judge(&question(initiator, job?, now, &BTreeSet::new(), &())) {
+        match policy.judge(&question(&initiator, job?, now, &BTreeSet::new(), &())) {
             Judgement::Unapproved { rule, threshold, of, .. } => {
                 Some(Wanted { rule: Some(rule), threshold, of })
             }
@@ -153,7 +218,97 @@ impl Authority {
         }
     }
 
-    /// Checks a request that a node is said to have acted on: all but its times.
+    /// Whether an authorizer may ask for this change of initiators now, whoever has approved it.
+    ///
+    /// # Errors
+    /// Why nobody may, or not this one, or what is asked for means nothing.
+    pub(crate) fn check_change(&self, verified: &Verified) -> Result<(), ErrorBody> {
+        self.approvals_of_changes(verified.initiator())?;
+        let asked: InitiatorsRequest = verified.body().map_err(|error| ErrorBody::from(&error))?;
+        let as_whom = asked.admitted_as().map_err(|error| ErrorBody::from(&error))?;
+        let wrong = |message: String| Err(ErrorBody::new(ErrorCode::MalformedRequest, message));
+        let (key, initiators) = (&asked.key, self.initiators());
+        match (as_whom, initiators.get(key)) {
+            (Some(name), _) if !self.named.iter().any(|initiator| initiator.name() == name) => {
+                wrong(format!("the policy has no initiator {name:?}"))
+            }
+            (Some(_), _) if self.authorizer(key).is_some() => {
+                wrong(format!("{key} is the key of an authorizer"))
+            }
+            (Some(_), Some(known)) => {
+                let state = if known.is_active() { "is" } else { "was" };
+                wrong(format!("{key} {state} a key of {}: admit a new one", known.initiator.name()))
+            }
+            (None, None) => wrong(format!("{key} is the key of no initiator")),
+            (None, Some(known)) if !known.is_active() => {
+                wrong(format!("{key} of {} is revoked or retired already", known.initiator.name()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What the policy asks for before initiators are changed, if this authorizer is among those who can approve.
+    fn approvals_of_changes(&self, asker: &Principal) -> Result<(&Approvals, &str), ErrorBody> {
+        let forbidden = |message: String| ErrorBody::new(ErrorCode::Forbidden, message);
+        let approvals = self.policy.as_ref().and_then(|policy| policy.approvals(ScopedOperation::Initiators));
+        let approvals = approvals.ok_or_else(|| {
+            forbidden(
+                "the policy does not say who approves changes of initiators (approvals: initiators)".into(),
+            )
+        })?;
+        let name = self.authorizer(asker).unwrap_or_default();
+        if !self.approves_changes(name) {
+            let message = format!("{name:?} is not among those who can approve changes of initiators");
+            return Err(forbidden(message));
+        }
+        Ok((approvals, name))
+    }
+
+    /// Whether the authorizer of this name is among those who can approve changes of initiators.
+    pub(crate) fn approves_changes(&self, name: &str) -> bool {
+        let approvals = self.policy.as_ref().and_then(|policy| policy.approvals(ScopedOperation::Initiators));
+        approvals.is_some_and(|approvals| approvals.of().iter().any(|known| known == name))
+    }
+
+    /// A change of initiators, as its proof shows it, whenever that was: at some time at which the request might be made, as many
+    /// authorizers as the policy asks for had approved it, the one who asked among them.
+    ///
+    /// # Errors
+    /// Why it is none.
+    pub(crate) fn change(&self, proof: &Proof) -> Result<Change, ErrorBody> {
+        let malformed = |message: String| ErrorBody::new(ErrorCode::MalformedRequest, message);
+        let request = SignedRequest::decode(&proof.request).map_err(|error| malformed(error.to_string()))?;
+        let verified = self.verify_past(&request, &Operation::Initiators).map_err(|error| refusal(&error))?;
+        if request.created() > SystemTime::now() + CLOCK_SKEW {
+            return Err(ErrorBody::new(ErrorCode::NotYetValid, "the change was signed in the future"));
+        }
+        let (approvals, asker) = self.approvals_of_changes(verified.initiator())?;
+        let mut words = Vec::new();
+        for encoded in proof.words.iter().take(approvals.of().len()) {
+            let word = SignedRequest::decode(encoded).map_err(|error| malformed(error.to_string()))?;
+            let word = self.word(&word)?;
+            if word.key == request.fingerprint() && word.decision == Decision::Approve {
+                words.push(word);
+            }
+        }
+        let (from, to) = (seconds(request.created()), seconds(request.expires()));
+        // Whoever had approved it at some time had done so at the beginning, or when the last of them spoke.
+        let times = words.iter().map(Word::signed).filter(|time| (from..=to).contains(time)).chain([from]);
+        let approved_at = |time: u64| {
+            let by = words.iter().filter(|word| word.held_at(time)).map(|word| word.authorizer.clone());
+            by.chain([asker.to_owned()]).collect::<BTreeSet<String>>()
+        };
+        let approved_by = times.map(approved_at).max_by_key(|by| approvals.given_by(by).count());
+        let approved_by = approved_by.unwrap_or_default();
+        if !approvals.suffice(&approved_by) {
+            let (threshold, of) = (approvals.threshold(), approvals.of().to_vec());
+            return Err(Wanted { rule: None, threshold, of }.missing(&approved_by));
+        }
+        let approved_by = approvals.given_by(&approved_by).cloned().collect();
+        Change::new(&request, approved_by, proof.clone())
+    }
+
+    /// Checks a request that a node is said to have acted on: all but its times, and whether its initiator might still ask.
     ///
     /// # Errors
     /// Why no node should have.
@@ -162,7 +317,10 @@ impl Authority {
         request: &SignedRequest,
         operation: &Operation,
     ) -> Result<Verified, RequestError> {
-        let known = |initiator: &Principal| self.initiators.contains_key(initiator);
+        let known = |key: &Principal| match operation {
+            Operation::Initiators => self.authorizer(key).is_some(),
+            _ => self.initiator_of(key).is_some(),
+        };
         let verified = request.verify(&self.cluster, known, request.created(), CLOCK_SKEW)?;
         verified.require(operation)?;
         Ok(verified)
@@ -214,13 +372,13 @@ impl Authority {
     ///
     /// # Errors
     /// It may not.
-    pub(crate) fn initiator(&self, verified: &Verified) -> Result<&Initiator, ErrorBody> {
+    pub(crate) fn initiator(&self, verified: &Verified) -> Result<Arc<Initiator>, ErrorBody> {
         self.scoped(verified, None)
     }
 
-    fn scoped(&self, verified: &Verified, wallet: Option<&WalletId>) -> Result<&Initiator, ErrorBody> {
+    fn scoped(&self, verified: &Verified, wallet: Option<&WalletId>) -> Result<Arc<Initiator>, ErrorBody> {
         // It was there a moment ago, when the signature was verified.
-        let initiator = self.initiators.get(verified.initiator()).ok_or_else(|| {
+        let initiator = self.initiator_of(verified.initiator()).ok_or_else(|| {
             ErrorBody::new(ErrorCode::UnknownInitiator, "the key that signed is no initiator")
         })?;
         initiator.may_ask(verified.operation()).map_err(|error| out_of_scope(&error))?;
@@ -248,7 +406,7 @@ impl Authority {
         let chain = sign.transaction.as_ref().map(|transaction| transaction.explain().chain.as_str());
         initiator.may_sign_for(chain).map_err(|error| out_of_scope(&error))?;
         let Some(policy) = &self.policy else { return Ok(None) };
-        match policy.judge(&question(initiator, sign, now, approved_by, spent)) {
+        match policy.judge(&question(&initiator, sign, now, approved_by, spent)) {
             Judgement::Allowed { rule } => Ok(Some(rule)),
             Judgement::Denied { reason, .. } => Err(ErrorBody::new(ErrorCode::PolicyDenied, reason)),
             Judgement::Unapproved { rule, threshold, of, .. } => {
@@ -284,10 +442,6 @@ fn of_an_authorizer(error: RequestError) -> RequestError {
         RequestError::UnknownInitiator(key) => RequestError::UnknownAuthorizer(key),
         error => error,
     }
-}
-
-fn by_key(initiators: impl Iterator<Item = Initiator>) -> HashMap<Principal, Initiator> {
-    initiators.map(|initiator| (*initiator.key(), initiator)).collect()
 }
 
 pub(crate) fn out_of_scope(error: &OutOfScope) -> ErrorBody {

@@ -3,6 +3,7 @@
 mod affording;
 mod approving;
 mod attempt;
+mod changing;
 mod doubts;
 mod early;
 mod exchange;
@@ -43,6 +44,7 @@ use crate::authority::Authority;
 use crate::auxiliary::Auxiliaries;
 use crate::barrier::Barrier;
 use crate::config::Config;
+use crate::initiators::Changes;
 use crate::ledger::Ledger;
 use crate::metrics::Metrics;
 use crate::pairings::Pairings;
@@ -80,6 +82,7 @@ pub(crate) struct Parts {
     pub(crate) peers: Peers,
     pub(crate) authority: Authority,
     pub(crate) approvals: Arc<Approvals>,
+    pub(crate) changes: Changes,
     pub(crate) audit: Arc<Audit>,
     pub(crate) registry: Registry,
     pub(crate) barrier: Arc<dyn Barrier>,
@@ -103,6 +106,7 @@ pub(crate) struct Engine {
     pub(crate) peers: Peers,
     pub(crate) authority: Authority,
     pub(crate) approvals: Arc<Approvals>,
+    pub(crate) changes: Changes,
     pub(crate) audit: Arc<Audit>,
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) store: Arc<Store>,
@@ -179,6 +183,7 @@ impl Engine {
             peers,
             authority,
             approvals,
+            changes,
             audit,
             registry,
             barrier,
@@ -207,6 +212,7 @@ impl Engine {
             demand: Demand::new(config.max_concurrent_presign),
             provisions: Places::new(config.max_concurrent_presign, config.max_waiting),
             authority,
+            changes,
             audit,
             ledger: Ledger::new(Arc::clone(&store), Arc::clone(&approvals)),
             approvals,

@@ -14,6 +14,7 @@ use quorate_session::{Acceptance, Agreement, Envelope, Evidence, SessionId, Sign
 use quorate_sharing::PublicShares;
 
 use crate::cause::Order;
+use crate::initiators::Proof;
 use crate::spendings::{Held, Told};
 use crate::standing::Standing;
 use crate::wallets::Census;
@@ -90,6 +91,10 @@ pub(crate) enum Frame {
     Remembered(Option<Box<Standing>>),
     /// In answer to where the other stands: the countersignature of its log's head.
     Countersigned { seq: u64, countersignature: Countersignature },
+    /// The sender keeps just these changes of initiators, by fingerprint. `ask`: and the receiver?
+    Changes { keys: Vec<[u8; 32]>, ask: bool },
+    /// A change of initiators, with its proof.
+    Changed(Box<Proof>),
     /// A client's request that waits for approvals, as it was signed.
     Waits(Vec<u8>),
     /// What authorizers have said, each as it was signed.

@@ -17,6 +17,7 @@ mod cause;
 pub mod config;
 mod engine;
 mod frame;
+mod initiators;
 mod job;
 mod ledger;
 mod metrics;

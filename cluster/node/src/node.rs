@@ -20,6 +20,7 @@ use crate::auxiliary::Auxiliaries;
 use crate::barrier::{Barrier, NoBarrier};
 use crate::config::{Config, ConfigError};
 use crate::engine::{Engine, Parts};
+use crate::initiators::Changes;
 use crate::pairings::Pairings;
 use crate::protocols;
 use crate::readers::Readers;
@@ -130,6 +131,8 @@ impl Node {
         let auxiliaries = Auxiliaries::load(Arc::clone(&store))?;
         let pairings = Pairings::load(Arc::clone(&store))?;
         let spendings = Spendings::load(Arc::clone(&store), authority.horizon())?;
+        let changes = Changes::load(Arc::clone(&store))?;
+        authority.change_initiators(&changes.all());
         let approvals = Arc::new(Approvals::load(Arc::clone(&store), &authority)?);
         let (head, lost) = (audit.signed_head(), spendings.is_incomplete());
         let standings = Standings::load(Arc::clone(&store), head, lost, &mut OsRng)?;
@@ -155,6 +158,7 @@ impl Node {
             peers,
             authority,
             approvals,
+            changes,
             audit,
             registry: joints.registry,
             barrier: joints.barrier,

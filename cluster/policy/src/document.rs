@@ -143,6 +143,8 @@ pub(crate) struct InitiatorEntry {
     pub(crate) wallets: Option<Vec<String>>,
     #[serde(default, deserialize_with = "filled_if_given")]
     pub(crate) chains: Option<Vec<String>>,
+    #[serde(default)]
+    pub(crate) retired: bool,
 }
 
 #[derive(Debug, Deserialize)]

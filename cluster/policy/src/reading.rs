@@ -64,10 +64,10 @@ pub(crate) fn read(yaml: &[u8]) -> Result<Policy> {
     let mut approvals = BTreeMap::new();
     for (operation, entry) in document.approvals.0 {
         let place = || format!("approvals: {operation}");
-        let scoped = ScopedOperation::parse(&operation).at(place)?;
-        if matches!(scoped, ScopedOperation::Sign | ScopedOperation::Read) {
-            return wrong(place(), "who must approve what is signed, rules say; what is read, nobody");
+        if operation == ScopedOperation::Sign.name() {
+            return wrong(place(), "who must approve what is signed, rules say");
         }
+        let scoped = ScopedOperation::parse(&operation, &ScopedOperation::OF_APPROVALS).at(place)?;
         approvals.insert(scoped, names.approvals(entry).at(place)?);
     }
     let ahead = document.utc_offset.as_deref().map_or(Ok(0), hours::offset).at(|| "utc_offset".to_owned())?;
@@ -204,7 +204,8 @@ impl Names {
 }
 
 fn initiator(name: &str, entry: &InitiatorEntry) -> std::result::Result<Initiator, String> {
-    let operations = entry.operations.iter().map(|text| ScopedOperation::parse(text));
+    let parse = |text: &String| ScopedOperation::parse(text, &ScopedOperation::OF_INITIATORS);
+    let operations = entry.operations.iter().map(parse);
     let operations: BTreeSet<_> = operations.collect::<std::result::Result<_, _>>()?;
     if operations.is_empty() {
         return Err("operations is empty: name at least one".to_owned());
@@ -215,6 +216,7 @@ fn initiator(name: &str, entry: &InitiatorEntry) -> std::result::Result<Initiato
         operations,
         wallets: entry.wallets.as_deref().map(patterns).transpose()?,
         chains: entry.chains.as_deref().map(chains).transpose()?,
+        retired: entry.retired,
     })
 }
 

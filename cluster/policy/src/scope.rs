@@ -19,13 +19,18 @@ pub enum ScopedOperation {
     Presign,
     /// Have auxiliary information or pairs made anew.
     Auxiliary,
+    /// Change the keys that may ask: authorizers ask for it, and no initiator can.
+    Initiators,
     /// Read wallets, sessions and nodes.
     Read,
 }
 
 impl ScopedOperation {
-    /// All of them.
-    pub const ALL: [Self; 5] = [Self::Keygen, Self::Sign, Self::Presign, Self::Auxiliary, Self::Read];
+    /// Those that an initiator can ask for.
+    pub const OF_INITIATORS: [Self; 5] =
+        [Self::Keygen, Self::Sign, Self::Presign, Self::Auxiliary, Self::Read];
+    /// Those other than signing for which a policy can ask for approvals.
+    pub const OF_APPROVALS: [Self; 4] = [Self::Keygen, Self::Presign, Self::Auxiliary, Self::Initiators];
 
     /// Its name in a policy.
     #[must_use]
@@ -35,6 +40,7 @@ impl ScopedOperation {
             Self::Sign => "sign",
             Self::Presign => "presign",
             Self::Auxiliary => "auxiliary",
+            Self::Initiators => "initiators",
             Self::Read => "read",
         }
     }
@@ -47,16 +53,18 @@ impl ScopedOperation {
             Operation::Sign => Self::Sign,
             Operation::Presign => Self::Presign,
             Operation::Auxiliary => Self::Auxiliary,
+            Operation::Initiators => Self::Initiators,
             Operation::Read(_) => Self::Read,
             _ => return None,
         })
     }
 
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let found = Self::ALL.into_iter().find(|operation| operation.name() == text);
-        found.ok_or_else(|| {
-            let names = Self::ALL.map(Self::name).join(", ");
-            format!("{text:?} is no operation: known are {names}")
+    /// The one of these that is meant.
+    pub(crate) fn parse(text: &str, among: &[Self]) -> Result<Self, String> {
+        let found = among.iter().find(|operation| operation.name() == text);
+        found.copied().ok_or_else(|| {
+            let names: Vec<_> = among.iter().map(|operation| operation.name()).collect();
+            format!("{text:?} is none of the operations {}", names.join(", "))
         })
     }
 }
@@ -70,6 +78,7 @@ pub struct Initiator {
     pub(crate) wallets: Option<Vec<Pattern>>,
     /// CAIP-2 ids.
     pub(crate) chains: Option<BTreeSet<&'static str>>,
+    pub(crate) retired: bool,
 }
 
 /// Why an initiator may not ask for something.
@@ -117,9 +126,10 @@ impl Initiator {
         Self {
             name: key.to_string(),
             key,
-            operations: ScopedOperation::ALL.into(),
+            operations: ScopedOperation::OF_INITIATORS.into(),
             wallets: None,
             chains: None,
+            retired: false,
         }
     }
 
@@ -133,6 +143,37 @@ impl Initiator {
     #[must_use]
     pub const fn key(&self) -> &Principal {
         &self.key
+    }
+
+    /// The same initiator with another key, which may ask.
+    #[must_use]
+    pub fn with_key(&self, key: Principal) -> Self {
+        Self { key, retired: false, ..self.clone() }
+    }
+
+    /// Whether it asks for nothing any more: what it has asked for stays what it was.
+    #[must_use]
+    pub const fn is_retired(&self) -> bool {
+        self.retired
+    }
+
+    /// What it may ask for.
+    pub fn operations(&self) -> impl Iterator<Item = ScopedOperation> {
+        self.operations.iter().copied()
+    }
+
+    /// The wallets that it may ask about, as they are written; none if it may ask about all.
+    #[must_use]
+    pub fn wallets(&self) -> Option<Vec<String>> {
+        let patterns = self.wallets.as_ref()?;
+        Some(patterns.iter().map(ToString::to_string).collect())
+    }
+
+    /// The CAIP-2 ids of the chains whose transactions it may have signed; none if they are all.
+    #[must_use]
+    pub fn chains(&self) -> Option<Vec<String>> {
+        let chains = self.chains.as_ref()?;
+        Some(chains.iter().map(|&chain| chain.to_owned()).collect())
     }
 
     /// Whether it may ask for this.

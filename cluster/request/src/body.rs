@@ -2,6 +2,7 @@
 
 mod approval;
 mod auxiliary;
+mod initiators;
 mod presign;
 
 use quorate_keys::{Curve, Scheme};
@@ -14,6 +15,7 @@ use crate::operation::Operation;
 
 pub use approval::{ApprovalRequest, Decision};
 pub use auxiliary::AuxiliaryRequest;
+pub use initiators::{InitiatorChange, InitiatorsRequest};
 pub use presign::PresignRequest;
 
 /// The body of one operation.
@@ -197,6 +199,11 @@ pub enum BodyError {
         days = ApprovalRequest::LONGEST.as_secs() / 86_400
     )]
     ValidUntil(u64),
+    /// A change of initiators that does not say whose key is admitted, or says whose key is revoked.
+    #[error(
+        "initiator is the name, of 1 to 64 characters, of whose key is admitted; it is left out where a key is revoked"
+    )]
+    InitiatorName,
 }
 
 impl BodyError {
@@ -208,7 +215,8 @@ impl BodyError {
             | Self::WalletRef
             | Self::WithoutTransaction
             | Self::Count(_)
-            | Self::ValidUntil(_) => ErrorCode::MalformedRequest,
+            | Self::ValidUntil(_)
+            | Self::InitiatorName => ErrorCode::MalformedRequest,
             Self::OtherOperation(_) => ErrorCode::OtherOperation,
             Self::TweakedTransaction => ErrorCode::InvalidTweak,
             Self::Subject | Self::HashLength(_) | Self::NoDigest(_) => ErrorCode::InvalidMessage,

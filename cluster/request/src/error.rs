@@ -40,6 +40,9 @@ pub enum RequestError {
     /// The key that signed is not known as an initiator.
     #[error("{0} is not an initiator of this cluster")]
     UnknownInitiator(Principal),
+    /// The key that signed was an initiator's, and is no more.
+    #[error("{0} was an initiator of this cluster, and was revoked or retired")]
+    RevokedInitiator(Principal),
     /// The key that signed is not known as an authorizer.
     #[error("{0} is not an authorizer of this cluster's policy")]
     UnknownAuthorizer(Principal),
@@ -87,7 +90,9 @@ impl RequestError {
             Self::Malformed { .. } => ErrorCode::MalformedRequest,
             Self::BodyTooLarge { .. } => ErrorCode::BodyTooLarge,
             Self::WrongCluster { .. } => ErrorCode::WrongCluster,
-            Self::UnknownInitiator(_) | Self::UnknownAuthorizer(_) => ErrorCode::UnknownInitiator,
+            Self::UnknownInitiator(_) | Self::RevokedInitiator(_) | Self::UnknownAuthorizer(_) => {
+                ErrorCode::UnknownInitiator
+            }
             Self::DigestMismatch => ErrorCode::DigestMismatch,
             Self::BadSignature => ErrorCode::BadSignature,
             Self::NotYetValid { .. } => ErrorCode::NotYetValid,

@@ -144,7 +144,7 @@ error_codes! {
     Unsigned = "unsigned", UNAUTHORIZED;
     /// The signature does not hold.
     BadSignature = "bad_signature", UNAUTHORIZED;
-    /// The key that signed is no initiator; or, where one is asked for, no authorizer.
+    /// The key that signed is no initiator, or was revoked; or, where one is asked for, is no authorizer.
     UnknownInitiator = "unknown_initiator", UNAUTHORIZED;
     /// The body is not the one that was signed.
     DigestMismatch = "digest_mismatch", UNAUTHORIZED;

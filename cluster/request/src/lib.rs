@@ -40,8 +40,8 @@ mod signed;
 mod view;
 
 pub use body::{
-    Allowance, ApprovalRequest, AuxiliaryRequest, Body, BodyError, Decision, KeygenRequest, PresignRequest,
-    SignRequest, Subject, Tweak, WalletRef,
+    Allowance, ApprovalRequest, AuxiliaryRequest, Body, BodyError, Decision, InitiatorChange,
+    InitiatorsRequest, KeygenRequest, PresignRequest, SignRequest, Subject, Tweak, WalletRef,
 };
 pub use error::{DecodeError, RequestError, SignError};
 pub use error_body::{ErrorBody, ErrorCode};
@@ -52,7 +52,7 @@ pub use signed::{
     LABEL, MAX_BODY_BYTES, MAX_LIFETIME, SignedRequest, UnsignedRequest, Verified, VerifiedHead, fields,
 };
 pub use view::{
-    AddressView, ApprovalResponse, AuxiliaryResponse, CaughtView, Health, KeygenResponse, NodeView, Phase,
-    PresignResponse, Progress, Readiness, RequestStatus, SessionResult, SessionView, SignResponse,
-    SignatureView, Taken, WaitingView, WalletStatus, WalletView,
+    AddressView, ApprovalResponse, AuxiliaryResponse, CaughtView, Health, InitiatorStatus, InitiatorView,
+    InitiatorsResponse, KeygenResponse, NodeView, Phase, PresignResponse, Progress, Readiness, RequestStatus,
+    SessionResult, SessionView, SignResponse, SignatureView, Taken, WaitingView, WalletStatus, WalletView,
 };

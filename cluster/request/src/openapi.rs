@@ -19,6 +19,8 @@ mod tests {
     use serde_json::{Value, json};
     use std::collections::BTreeSet;
 
+    const IDENTITY: &str = "0x3b6a27bcceb6a42d62a3a8d02a6f0d73653215771de243a63ac048a18b59da29";
+
     fn document() -> Value {
         serde_json::from_str(DOCUMENT).unwrap()
     }
@@ -89,6 +91,7 @@ mod tests {
             paths::PRESIGN.to_owned(),
             paths::AUXILIARY.to_owned(),
             paths::APPROVALS.to_owned(),
+            paths::INITIATORS.to_owned(),
             paths::WALLETS.to_owned(),
             paths::each(paths::WALLETS),
             paths::each(paths::SESSIONS),
@@ -143,6 +146,20 @@ mod tests {
             }
         }
         assert_eq!(listed("Decision"), texts(&value(&decisions)));
+        let changes = [InitiatorChange::Admit, InitiatorChange::Revoke];
+        for change in changes {
+            match change {
+                InitiatorChange::Admit | InitiatorChange::Revoke => {}
+            }
+        }
+        assert_eq!(listed("InitiatorChange"), texts(&value(&changes)));
+        let statuses = [InitiatorStatus::Active, InitiatorStatus::Retired, InitiatorStatus::Revoked];
+        for status in statuses {
+            match status {
+                InitiatorStatus::Active | InitiatorStatus::Retired | InitiatorStatus::Revoked => {}
+            }
+        }
+        assert_eq!(listed("InitiatorStatus"), texts(&value(&statuses)));
     }
 
     #[test]
@@ -197,6 +214,9 @@ mod tests {
         };
         let least = || value(&ApprovalRequest { session_id: None, ..approval.clone() });
         compare("ApprovalRequest", &approval, Some(&least));
+        let key = IDENTITY.parse().unwrap();
+        let admit = InitiatorsRequest { session_id: id.clone(), ..InitiatorsRequest::admit("backend", key) };
+        compare("InitiatorsRequest", &admit, Some(&|| value(&InitiatorsRequest::revoke(key))));
         let auxiliary = AuxiliaryRequest {
             session_id: id,
             parties: Some(vec![]),
@@ -272,6 +292,29 @@ mod tests {
             known: true,
         };
         compare("ApprovalResponse", &approved, None);
+        let changed = InitiatorsResponse {
+            session_id: session_id.clone(),
+            change: InitiatorChange::Revoke,
+            key: IDENTITY.parse().unwrap(),
+            initiator: Some("backend".into()),
+            approved_by: vec![],
+            known_by: vec![],
+            not_yet_known_by: vec![],
+        };
+        let least = || value(&InitiatorsResponse { initiator: None, ..changed.clone() });
+        compare("InitiatorsResponse", &changed, Some(&least));
+        let initiator = InitiatorView {
+            name: "backend".into(),
+            key: IDENTITY.parse().unwrap(),
+            status: InitiatorStatus::Revoked,
+            admitted: true,
+            changed: Some(1),
+            operations: vec![],
+            wallets: Some(vec![]),
+            chains: Some(vec![]),
+        };
+        let least = InitiatorView { changed: None, wallets: None, chains: None, ..initiator.clone() };
+        compare("InitiatorView", &initiator, Some(&|| value(&least)));
         let waiting = WaitingView {
             fingerprint: [1; 32].into(),
             session_id: session_id.clone(),
@@ -350,12 +393,11 @@ mod tests {
             reasons: vec!["why".into()],
         };
         compare("Readiness", &ready, Some(&|| value(&Readiness { reasons: vec![], ..ready.clone() })));
-        let identity = "0x3b6a27bcceb6a42d62a3a8d02a6f0d73653215771de243a63ac048a18b59da29";
         let caught = CaughtView { wallet_id: "w".parse().unwrap(), since_ms: 1, reason: "it guessed".into() };
         compare("CaughtView", &caught, None);
         let node = NodeView {
             name: "n".into(),
-            identity: identity.parse().unwrap(),
+            identity: IDENTITY.parse().unwrap(),
             this_node: true,
             connected: true,
             last_heard_ms: Some(1),

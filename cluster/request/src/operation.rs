@@ -17,6 +17,8 @@ pub enum Operation {
     Auxiliary,
     /// Approve what an initiator asks for, or reject it: signed by an authorizer.
     Approve,
+    /// Admit a key of an initiator, or revoke one: signed by an authorizer.
+    Initiators,
     /// Read one path of the API. Built by [`Operation::read`].
     Read(ReadPath),
 }
@@ -27,7 +29,7 @@ pub struct ReadPath(String);
 
 /// The text names no operation of this version.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("unknown operation; known are keygen, sign, presign, auxiliary, approve and read:<path>")]
+#[error("unknown operation; known are keygen, sign, presign, auxiliary, approve, initiators and read:<path>")]
 #[non_exhaustive]
 pub struct InvalidOperation;
 
@@ -72,6 +74,7 @@ impl fmt::Display for Operation {
             Self::Presign => f.write_str("presign"),
             Self::Auxiliary => f.write_str("auxiliary"),
             Self::Approve => f.write_str("approve"),
+            Self::Initiators => f.write_str("initiators"),
             Self::Read(path) => write!(f, "read:{}", path.as_str()),
         }
     }
@@ -87,6 +90,7 @@ impl FromStr for Operation {
             "presign" => Ok(Self::Presign),
             "auxiliary" => Ok(Self::Auxiliary),
             "approve" => Ok(Self::Approve),
+            "initiators" => Ok(Self::Initiators),
             _ => Self::read(text.strip_prefix("read:").ok_or(InvalidOperation)?),
         }
     }
@@ -105,6 +109,7 @@ mod tests {
             Operation::Presign,
             Operation::Auxiliary,
             Operation::Approve,
+            Operation::Initiators,
             Operation::read(paths::WALLETS).unwrap(),
             Operation::read("/api/v1/wallets?after=w1").unwrap(),
         ] {
@@ -121,6 +126,7 @@ mod tests {
             "sign ",
             "presigning",
             "aux",
+            "initiator",
             "read",
             "read:",
             "read:x",

@@ -10,6 +10,8 @@ pub const PRESIGN: &str = "/api/v1/presign";
 pub const AUXILIARY: &str = "/api/v1/auxiliary";
 /// `GET`: the requests that wait for approvals; `POST`: approve one, or reject it.
 pub const APPROVALS: &str = "/api/v1/approvals";
+/// `GET`: the keys that may ask; `POST`: admit one, or revoke one.
+pub const INITIATORS: &str = "/api/v1/initiators";
 /// `GET`: all wallets; `/{id}` below it: one of them.
 pub const WALLETS: &str = "/api/v1/wallets";
 /// How many wallets one answer lists; those of one name are never parted, so it can be a few more.

@@ -2,10 +2,10 @@
 //!
 //! Unlike requests, answers may grow: a client ignores fields that it does not know.
 
-use quorate_keys::Identity;
+use quorate_keys::{Identity, Principal};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::body::Decision;
+use crate::body::{Decision, InitiatorChange};
 use crate::error_body::ErrorBody;
 use crate::hex_bytes::{Hex, HexArray};
 use crate::id::{RequestId, WalletId};
@@ -149,6 +149,63 @@ pub struct WaitingView {
     pub rejected_by: Vec<String>,
     /// When a client asked last, in milliseconds since 1970.
     pub asked_ms: u64,
+}
+
+/// A change of initiators was made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InitiatorsResponse {
+    /// The request that this answers.
+    pub session_id: RequestId,
+    /// What was done with the key.
+    pub change: InitiatorChange,
+    /// The key.
+    pub key: Principal,
+    /// Whose key it is or was, by the name in the policy; absent if it was nobody's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub initiator: Option<String>,
+    /// Names of the authorizers on whose approval it was made.
+    pub approved_by: Vec<String>,
+    /// Names of the nodes that keep it for good.
+    pub known_by: Vec<String>,
+    /// Names of the others: they hear of it as soon as they can be reached. Repeat the request to see how many are left.
+    pub not_yet_known_by: Vec<String>,
+}
+
+/// Whether a key may ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum InitiatorStatus {
+    /// It may.
+    Active,
+    /// It may not any more, as the policy says.
+    Retired,
+    /// It may never again, by a change that authorizers have approved.
+    Revoked,
+}
+
+/// A key that may ask, or might once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InitiatorView {
+    /// Whose key it is, by the name in the policy; the key itself where there is no policy.
+    pub name: String,
+    /// The public key.
+    pub key: Principal,
+    /// Whether it may ask.
+    pub status: InitiatorStatus,
+    /// Whether it was admitted by a change; the policy, or the configuration, names it otherwise.
+    pub admitted: bool,
+    /// When it was admitted or revoked by a change, as its request says, in seconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changed: Option<u64>,
+    /// What it may ask for.
+    pub operations: Vec<String>,
+    /// The wallets that it may ask about, `*` for any characters; absent if it may ask about all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wallets: Option<Vec<String>>,
+    /// The chains whose transactions it may have signed, by their CAIP-2 ids; absent if they are all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chains: Option<Vec<String>>,
 }
 
 /// One signature of several.

@@ -26,12 +26,12 @@ fn observed(what: &str, observed: &str) {
 }
 
 /// Authorizers with keys in files, made by the command for it.
-struct Authorizers {
+pub(crate) struct Authorizers {
     folder: tempfile::TempDir,
 }
 
 impl Authorizers {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         quorate_tests::node::write_private(&folder.path().join("passphrase"), "authorizers\n");
         let this = Self { folder };
@@ -52,25 +52,25 @@ impl Authorizers {
         this
     }
 
-    fn file(&self, name: &str) -> String {
+    pub(crate) fn file(&self, name: &str) -> String {
         self.folder.path().join(format!("{name}.json")).to_str().unwrap().to_owned()
     }
 
-    fn passphrase(&self) -> String {
+    pub(crate) fn passphrase(&self) -> String {
         self.folder.path().join("passphrase").to_str().unwrap().to_owned()
     }
 
-    fn key(&self, name: &str) -> SigningPrincipal {
+    pub(crate) fn key(&self, name: &str) -> SigningPrincipal {
         let passphrase = PassphraseSource::File(self.passphrase().into()).read().unwrap();
         key_file::load(self.file(name).as_ref(), IdentityKind::Authorizer, &passphrase).unwrap()
     }
 
-    fn policy(&self, cluster: &Cluster) -> String {
+    pub(crate) fn policy(&self, cluster: &Cluster) -> String {
         let key = |name| self.key(name).principal();
         format!(
             "version: 1\ncluster: \"{}\"\ninitiators:\n  backend: {{key: \"{}\", operations: [keygen, sign, read]}}\n\
              authorizers: {{alice: \"{}\", bob: \"{}\", carol: \"{}\"}}\n\
-             approvals: {{keygen: {{threshold: 1, of: [carol]}}}}\nassets:\n  SOL: {{chain: solana}}\n\
+             approvals:\n  keygen: {{threshold: 1, of: [carol]}}\n  initiators: {{threshold: 2, of: [alice, bob, carol]}}\nassets:\n  SOL: {{chain: solana}}\n\
              addresses:\n  payees: {{solana: [{}]}}\nrules:\n  - name: large\n    destinations: [payees]\n    at_most: [5 SOL]\n    \
              fee_at_most: [0.001 SOL]\n    approvals: {{threshold: 2, of: [alice, bob, carol]}}\n",
             cluster.id,
@@ -82,8 +82,14 @@ impl Authorizers {
         )
     }
 
-    /// A command of an authorizer.
+    /// A command `authorizer`.
     fn words(&self, cluster: &Cluster, name: &str, words: &[&str], node: usize) -> Vec<String> {
+        let words: Vec<_> = ["authorizer"].iter().chain(words).copied().collect();
+        self.words_of(cluster, name, &words, node)
+    }
+
+    /// A command of an authorizer.
+    pub(crate) fn words_of(&self, cluster: &Cluster, name: &str, words: &[&str], node: usize) -> Vec<String> {
         let (file, passphrase) = (self.file(name), self.passphrase());
         let peers = cluster.peers_file.to_str().unwrap();
         let api = format!("http://{}", cluster.node(node).api);
@@ -98,15 +104,15 @@ impl Authorizers {
             &api,
             "--json",
         ];
-        ["authorizer"].iter().chain(words).chain(&options).map(|word| (*word).to_owned()).collect()
+        words.iter().chain(&options).map(|word| (*word).to_owned()).collect()
     }
 
-    async fn waiting(&self, cluster: &Cluster, node: usize) -> Vec<Value> {
+    pub(crate) async fn waiting(&self, cluster: &Cluster, node: usize) -> Vec<Value> {
         let listed = program().succeed(self.words(cluster, "alice", &["list"], node)).await;
         serde_json::from_str(&listed).unwrap()
     }
 
-    async fn approve(&self, cluster: &Cluster, name: &str, id: &str, node: usize) -> Value {
+    pub(crate) async fn approve(&self, cluster: &Cluster, name: &str, id: &str, node: usize) -> Value {
         let words = self.words(cluster, name, &["approve", id, "--yes"], node);
         serde_json::from_str(&program().succeed(words).await).unwrap()
     }

@@ -36,7 +36,8 @@ fn client(cluster: &Cluster, nodes: &[usize]) -> Client {
 
 async fn started() -> Cluster {
     let setup = cluster(3).setting("round_timeout", "10s").setting("request_timeout", "200s");
-    setup.start().await
+    // So that the others know of what a node has lost that is put back.
+    setup.setting("standing_period", "500ms").start().await
 }
 
 async fn wallet(cluster: &Cluster, name: &str, curve: &str) -> WalletId {

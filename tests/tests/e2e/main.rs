@@ -22,6 +22,7 @@ mod events;
 mod gateway;
 mod graceful;
 mod happy;
+mod initiators;
 #[path = "../../../chains/tests/js/library.rs"]
 mod library;
 mod local;

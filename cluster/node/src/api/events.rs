@@ -109,7 +109,7 @@ mod tests {
             "version: 1\ninitiators: {{desk: {{key: '{asked}', operations: [read], wallets: [hot]}}}}\nrules: []\n"
         );
         let policy = quorate_policy::Policy::read(policy.as_bytes()).unwrap();
-        let reader = Reader::Initiator(Box::new(policy.initiators()[0].clone()));
+        let reader = Reader::Initiator(std::sync::Arc::new(policy.initiators()[0].clone()));
         let events = async |last: &str| {
             let (changes, closing) = (watch::Sender::new(view(None)), watch::Sender::new(false));
             let place = std::sync::Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();

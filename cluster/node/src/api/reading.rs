@@ -1,5 +1,7 @@
 //! Who reads, and what of: an initiator that signed, or a reader that showed its token.
 
+use std::sync::Arc;
+
 use quorate_keys::Principal;
 use quorate_policy::Initiator;
 use quorate_request::{ErrorBody, ErrorCode, NodeView, SessionView, WalletId};
@@ -11,7 +13,7 @@ use crate::readers::TokenReader;
 /// Who reads.
 #[derive(Debug, Clone)]
 pub(super) enum Reader {
-    Initiator(Box<Initiator>),
+    Initiator(Arc<Initiator>),
     /// It has to see what it approves: whatever there is.
     Authorizer,
     Token(TokenReader),
@@ -70,6 +72,14 @@ impl Reader {
         }
     }
 
+    /// Whether it may see the keys of the initiator of this name, and what that may ask for.
+    pub(super) fn may_see_initiator(&self, name: &str) -> bool {
+        match self {
+            Self::Initiator(initiator) if initiator.is_limited_to_wallets() => initiator.name() == name,
+            _ => !self.is_limited_to_wallets(),
+        }
+    }
+
     fn is_of(&self, asked: &Principal) -> bool {
         matches!(self, Self::Initiator(initiator) if initiator.key() == asked)
     }
@@ -97,7 +107,7 @@ mod tests {
             "version: 1\ninitiators: {{desk: {{key: '{key}', operations: [read]{wallets}}}}}\nrules: []\n"
         );
         let policy = quorate_policy::Policy::read(policy.as_bytes()).unwrap();
-        Reader::Initiator(Box::new(policy.initiators()[0].clone()))
+        Reader::Initiator(Arc::new(policy.initiators()[0].clone()))
     }
 
     fn token(wallets: Option<&str>) -> Reader {

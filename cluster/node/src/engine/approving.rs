@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use quorate_keys::Identity;
 use quorate_request::{
@@ -18,13 +18,24 @@ use crate::job::{self, Job};
 
 /// How often nodes look for peers that have just connected.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// How often nodes compare which changes of initiators they keep.
+const COMPARE_EVERY: Duration = Duration::from_secs(60);
 /// Words in one frame, and in one invitation: more than a policy asks for.
 const WORDS: usize = 128;
 
 impl Engine {
     /// Who has approved a request.
     pub(super) fn approved_by(&self, verified: &Verified) -> BTreeSet<String> {
-        self.approvals.approved_by(&verified.request().fingerprint())
+        let fingerprint = verified.request().fingerprint();
+        let mut approved_by = self.approvals.approved_by(&fingerprint);
+        // Who asks as an authorizer approves what it asks for, as long as it does not take that back.
+        if *verified.operation() == Operation::Initiators
+            && let Some(name) = self.authority.authorizer(verified.initiator())
+            && !self.approvals.rejected_by(&fingerprint).contains(name)
+        {
+            approved_by.insert(name.to_owned());
+        }
+        approved_by
     }
 
     /// Whether a request has the approvals that the policy asks for whatever the operation does.
@@ -35,8 +46,8 @@ impl Engine {
         self.authority.check_approved(verified, &self.approved_by(verified))
     }
 
-    /// Who has approved what this node is about to sign, if that is still enough: what it went by when it promised to take part may
-    /// have ended since, or have been taken back.
+    /// Who has approved what this node is about to sign, if that is still enough and its initiator may still ask: what it went by
+    /// when it promised to take part may have ended since, or have been taken back or revoked.
     ///
     /// # Errors
     /// It is not.
@@ -46,6 +57,7 @@ impl Engine {
         job: &Job,
     ) -> Result<BTreeSet<String>, Reason> {
         let (approved_by, now) = (self.approved_by(verified), SystemTime::now());
+        self.authority.check_active(verified).map_err(|error| refused(error.code.as_str(), error.message))?;
         if let Job::Sign(sign) = job
             && self.authority.wanted(verified, Some(sign), now).is_some()
         {
@@ -133,6 +145,7 @@ impl Engine {
     pub(crate) fn waiting(&self, only: Option<&Key>, may_see: impl Fn(&Waiting) -> bool) -> Vec<WaitingView> {
         let mut waiting = self.approvals.waiting();
         waiting.retain(|waiting| only.is_none_or(|key| waiting.key == *key) && may_see(waiting));
+        waiting.retain(|waiting| self.authority.may_be_heard(waiting.asked_by()));
         waiting.iter().map(|waiting| self.approvals.view(waiting, only.is_some())).collect()
     }
 
@@ -164,8 +177,12 @@ impl Engine {
 
     async fn wait(&self, verified: &Verified, told_by: Option<Identity>) -> Result<bool, String> {
         let (wallet, wanted) = self.wanted(verified).await.map_err(|error| error.message)?;
-        let initiator = self.authority.initiator(verified).map_err(|error| error.message)?;
-        let initiator = initiator.name().to_owned();
+        let initiator = match verified.operation() {
+            Operation::Initiators => {
+                self.authority.authorizer(verified.initiator()).unwrap_or_default().to_owned()
+            }
+            _ => self.authority.initiator(verified).map_err(|error| error.message)?.name().to_owned(),
+        };
         let wanted = wanted.ok_or_else(|| "it needs no approval".to_owned())?;
         let waiting = Waiting::new(verified, initiator, wallet, wanted, told_by);
         self.approvals.wait(waiting).await.map_err(|error| error.to_string())
@@ -199,13 +216,21 @@ impl Engine {
         others.for_each(|node| self.send(&node, frame));
     }
 
-    /// Tells peers, when they connect, what waits and what authorizers have said, until the node stops.
+    /// Tells peers, when they connect, what waits, what authorizers have said, and which changes of initiators they have approved, until
+    /// the node stops.
     pub(crate) async fn tell_approvals(self: Arc<Self>) {
         let mut greeted: BTreeSet<Identity> = BTreeSet::new();
+        let mut compared = Instant::now();
         loop {
+            // A frame that got lost must not keep a change from anybody.
+            if compared.elapsed() >= COMPARE_EVERY {
+                compared = Instant::now();
+                greeted.iter().for_each(|peer| self.tell_changes_kept(peer, true));
+            }
             let reachable: BTreeSet<_> =
                 self.reachable().into_iter().filter(|node| *node != self.me).collect();
             for peer in reachable.difference(&greeted) {
+                self.tell_changes_kept(peer, true);
                 // First what must not be lost: what waits is told again when a client asks again.
                 for words in self.approvals.all_words().chunks(WORDS) {
                     self.send(peer, &Frame::Words(words.to_vec()));
@@ -231,6 +256,10 @@ impl Engine {
                 .finished(verified.request_id(), &request.fingerprint())
                 .is_ok_and(|known| known.is_some())
             {
+                self.send(from, &Frame::WaitsNoMore(request.fingerprint()));
+                return Ok(false);
+            }
+            if self.changes.get(&request.fingerprint()).is_some() {
                 self.send(from, &Frame::WaitsNoMore(request.fingerprint()));
                 return Ok(false);
             }

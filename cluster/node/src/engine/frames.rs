@@ -121,6 +121,8 @@ impl Engine {
             Frame::Standing { standing, ask } => self.stands(from, *standing, ask).await,
             Frame::Remembered(standing) => self.remembered(from, standing.map(|standing| *standing)).await,
             Frame::Countersigned { seq, countersignature } => self.countersigned(from, seq, countersignature),
+            Frame::Changes { keys, ask } => self.told_changes_kept(&from, keys, ask),
+            Frame::Changed(proof) => self.told_change(&from, &proof).await,
             Frame::Waits(request) => self.told_waiting(&from, &request).await,
             Frame::Words(words) => self.told_words(&from, &words),
             Frame::WaitsNoMore(key) => self.told_no_more(&from, &key).await,

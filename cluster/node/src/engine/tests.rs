@@ -3,6 +3,7 @@
 mod ahead;
 mod api;
 mod approving;
+mod changing;
 mod invitations;
 mod keygens;
 mod late;
@@ -53,6 +54,7 @@ use crate::barrier::{Barrier, Step};
 use crate::cause::{Cause, Order};
 use crate::config::{Config, Overrides};
 use crate::frame::{Frame, Invite};
+use crate::initiators::Changes;
 use crate::job::Job;
 use crate::pairings::Pairings;
 use crate::protocols;
@@ -204,6 +206,8 @@ impl Cluster {
         let (transport, incoming) = self.hub.join(identity.identity()).unwrap();
         let deed = Arc::new(Deed::default());
         let authority = Authority::load(&config, &self.peers).unwrap();
+        let changes = Changes::load(Arc::clone(&store)).unwrap();
+        authority.change_initiators(&changes.all());
         let audit = Audit::open(&data_dir, Arc::clone(&identity), self.peers.cluster()).unwrap();
         let parts = Parts {
             identity: Arc::clone(&identity),
@@ -218,6 +222,7 @@ impl Cluster {
             spendings: Spendings::load(Arc::clone(&store), authority.horizon()).unwrap(),
             standings: Standings::load(Arc::clone(&store), audit.signed_head(), false, &mut OsRng).unwrap(),
             approvals: Arc::new(Approvals::load(Arc::clone(&store), &authority).unwrap()),
+            changes,
             audit: Arc::new(audit),
             authority,
             foreground: Workers::foreground(1).unwrap(),

@@ -30,6 +30,8 @@ pub enum Table {
     Standings,
     /// Requests that wait for approvals, and what authorizers have said.
     Approvals,
+    /// Changes of the keys that may ask, by fingerprint of the request.
+    Initiators,
     /// Proof against peers.
     Evidence,
     /// Facts of the node itself.
@@ -38,7 +40,7 @@ pub enum Table {
 
 impl Table {
     /// Every table.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Wallets,
         Self::Shares,
         Self::Pending,
@@ -50,6 +52,7 @@ impl Table {
         Self::Spendings,
         Self::Standings,
         Self::Approvals,
+        Self::Initiators,
         Self::Evidence,
         Self::Meta,
     ];
@@ -69,6 +72,7 @@ impl Table {
             Self::Spendings => "spendings",
             Self::Standings => "standings",
             Self::Approvals => "approvals",
+            Self::Initiators => "initiators",
             Self::Evidence => "evidence",
             Self::Meta => "meta",
         }

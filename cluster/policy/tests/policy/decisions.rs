@@ -392,6 +392,27 @@ fn initiators_ask_within_their_scope() {
 }
 
 #[test]
+fn an_initiator_retires_and_its_name_may_get_another_key() {
+    let retired = EXAMPLE.replace(
+        "    chains: [ethereum, solana]\n  operations:",
+        "    chains: [ethereum, solana]\n    retired: true\n  operations:",
+    );
+    let policy = policy(&retired);
+    let [backend, operations] = policy.initiators() else { panic!("two initiators") };
+    assert!(backend.is_retired() && !operations.is_retired());
+    let again = backend.with_key(*operations.key());
+    assert!(!again.is_retired());
+    assert_eq!((again.name(), again.key()), ("backend", operations.key()));
+    let names: Vec<_> = again.operations().map(quorate_policy::ScopedOperation::name).collect();
+    assert_eq!(names, ["sign", "presign", "read"]);
+    assert_eq!(again.wallets(), Some(vec!["hot-*".to_owned()]));
+    assert_eq!(again.chains().unwrap().len(), 2);
+    assert_eq!((operations.wallets(), operations.chains()), (None, None));
+    // What it has been signed for stays judged as it was.
+    allowed(&Asked::default().of(&policy, &Tx::on(ETHEREUM).coin(1, EXCHANGE)), EVERYDAY);
+}
+
+#[test]
 fn a_policy_without_rules_signs_nothing() {
     let rules = EXAMPLE.find("rules:").unwrap();
     let policy = policy(&EXAMPLE[..rules]);

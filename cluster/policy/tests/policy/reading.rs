@@ -163,7 +163,8 @@ fn what_does_not_go_together_is_refused() {
             "there is no authorizer \"mallory\"",
         ),
         ("  keygen: {threshold", "  sign: {threshold", "rules say"),
-        ("  keygen: {threshold", "  mint: {threshold", "\"mint\" is no operation"),
+        ("  keygen: {threshold", "  mint: {threshold", "\"mint\" is none of the operations keygen, presign"),
+        ("  keygen: {threshold", "  read: {threshold", "\"read\" is none of the operations keygen, presign"),
         (
             "0x278117fc144c72340f67d0f2316e8386ceffbf2b2428c9c51fef7c597f1d426e",
             "0xfc51cd8e6218a1a38da47ed00230f0580816ed13ba3303ac5deb911548908025",
@@ -206,7 +207,12 @@ fn what_does_not_go_together_is_refused() {
         (
             "operations: [sign, presign, read]",
             "operations: [sing]",
-            "\"sing\" is no operation: known are keygen, sign",
+            "\"sing\" is none of the operations keygen, sign",
+        ),
+        (
+            "operations: [sign, presign, read]",
+            "operations: [initiators]",
+            "\"initiators\" is none of the operations keygen, sign",
         ),
         (
             "    solana: [5tzFkiKscXHK5ZXCGbXZxdw7gTjjD1mBwuoFbhUvuAi9]",

@@ -47,6 +47,13 @@ fn check(schema: &Value, example: &Value, place: &str) {
         Some("AuxiliaryRequest") => same::<AuxiliaryRequest>(example, place),
         Some("ApprovalRequest") => same::<ApprovalRequest>(example, place),
         Some("ApprovalResponse") => same::<ApprovalResponse>(example, place),
+        Some("InitiatorsRequest") => {
+            let read: InitiatorsRequest = serde_json::from_value(example.clone()).unwrap();
+            read.admitted_as().unwrap_or_else(|error| panic!("{place}: {error}"));
+            same::<InitiatorsRequest>(example, place);
+        }
+        Some("InitiatorsResponse") => same::<InitiatorsResponse>(example, place),
+        Some("InitiatorView") => same::<InitiatorView>(example, place),
         Some("WaitingView") => same::<WaitingView>(example, place),
         Some("PresignResponse") => same::<PresignResponse>(example, place),
         Some("AuxiliaryResponse") => same::<AuxiliaryResponse>(example, place),

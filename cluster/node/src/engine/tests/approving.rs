@@ -5,7 +5,7 @@ use quorate_request::{ApprovalRequest, Decision, ErrorCode};
 
 use crate::frame::Reason;
 
-fn authorizer(number: u8) -> SigningPrincipal {
+pub(super) fn authorizer(number: u8) -> SigningPrincipal {
     // As different as a security key and a file.
     let kind = if number == 2 { KeyType::P256 } else { KeyType::Ed25519 };
     SigningPrincipal::from_secret(kind, &quorate_keys::Secret::new([number; 32])).unwrap()
@@ -37,18 +37,18 @@ async fn cluster() -> Cluster {
 const DAY: u64 = 24 * 3600;
 
 /// A word, as it may be.
-struct Saying {
-    by: SigningPrincipal,
-    fingerprint: [u8; 32],
-    decision: Decision,
-    created: SystemTime,
-    until: SystemTime,
-    cluster: ClusterId,
-    operation: Operation,
+pub(super) struct Saying {
+    pub(super) by: SigningPrincipal,
+    pub(super) fingerprint: [u8; 32],
+    pub(super) decision: Decision,
+    pub(super) created: SystemTime,
+    pub(super) until: SystemTime,
+    pub(super) cluster: ClusterId,
+    pub(super) operation: Operation,
 }
 
 impl Saying {
-    fn signed(self) -> SignedRequest {
+    pub(super) fn signed(self) -> SignedRequest {
         let until = self.until.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let body = ApprovalRequest {
             session_id: None,
@@ -64,7 +64,7 @@ impl Saying {
 }
 
 impl Cluster {
-    fn saying(&self, number: u8, request: &SignedRequest) -> Saying {
+    pub(super) fn saying(&self, number: u8, request: &SignedRequest) -> Saying {
         let now = SystemTime::now();
         Saying {
             by: authorizer(number),
@@ -77,11 +77,11 @@ impl Cluster {
         }
     }
 
-    async fn approves(&self, place: usize, number: u8, request: &SignedRequest) {
+    pub(super) async fn approves(&self, place: usize, number: u8, request: &SignedRequest) {
         self.engine(place).approve(&self.saying(number, request).signed()).await.unwrap();
     }
 
-    fn waiting(&self, place: usize) -> Vec<quorate_request::WaitingView> {
+    pub(super) fn waiting(&self, place: usize) -> Vec<quorate_request::WaitingView> {
         self.engine(place).waiting(None, |_| true)
     }
 

@@ -1,0 +1,329 @@
+//! The keys that may ask: those that the policy or the configuration names, and what authorizers have changed of them since.
+//!
+//! A change is a request that an authorizer has signed, with as many approvals as the policy asks for: proof enough for every node,
+//! whoever passes it on and whenever it arrives. It is never unmade, and which keys may ask follows from the set of changes alone, in
+//! whatever order they have come: a key that was ever revoked may not.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use borsh::{BorshDeserialize, BorshSerialize};
+use quorate_keys::{Identity, Principal, Secret};
+use quorate_policy::Initiator;
+use quorate_request::{
+    Body, ErrorBody, ErrorCode, InitiatorChange, InitiatorStatus, InitiatorView, InitiatorsRequest,
+    InitiatorsResponse, RequestId, SignedRequest,
+};
+use quorate_session::Wire;
+
+use crate::approvals::{Key, seconds};
+use crate::store::{Batch, Store, StoreError, Table};
+
+/// Changes that a node keeps. Who needs more writes them into the policy, and begins again.
+pub(crate) const MAX_CHANGES: usize = 4096;
+
+/// A change as nodes pass it on: an authorizer's request, and the words of those who have approved it.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub(crate) struct Proof {
+    pub(crate) request: Vec<u8>,
+    pub(crate) words: Vec<Vec<u8>>,
+}
+
+impl Wire for Proof {
+    const MAX_BYTES: usize = 48 * 1024;
+}
+
+/// A change that has been proven.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Change {
+    /// The fingerprint of the request.
+    pub(crate) fingerprint: Key,
+    pub(crate) id: RequestId,
+    pub(crate) key: Principal,
+    /// Whose key it becomes; none if it is revoked.
+    pub(crate) admitted_as: Option<String>,
+    pub(crate) approved_by: BTreeSet<String>,
+    /// When the request was signed, in Unix seconds.
+    pub(crate) signed: u64,
+    pub(crate) proof: Proof,
+}
+
+impl Change {
+    /// What a request asks for, on the approval of these authorizers, both of which have been verified.
+    ///
+    /// # Errors
+    /// The request means nothing.
+    pub(crate) fn new(
+        request: &SignedRequest,
+        approved_by: BTreeSet<String>,
+        proof: Proof,
+    ) -> Result<Self, ErrorBody> {
+        let asked = InitiatorsRequest::from_json(request.body(), request.request_id());
+        let asked = asked.map_err(|error| ErrorBody::from(&error))?;
+        let admitted_as = asked.admitted_as().map_err(|error| ErrorBody::from(&error))?;
+        Ok(Self {
+            fingerprint: request.fingerprint(),
+            id: request.request_id().clone(),
+            key: asked.key,
+            admitted_as: admitted_as.map(ToOwned::to_owned),
+            approved_by,
+            signed: seconds(request.created()),
+            proof,
+        })
+    }
+
+    /// What it has done, for the log.
+    pub(crate) fn told(&self) -> String {
+        match &self.admitted_as {
+            Some(name) => format!("a key of initiator {name} was admitted"),
+            None => "a key was revoked: it may ask for nothing any more".to_owned(),
+        }
+    }
+
+    /// What it does.
+    pub(crate) const fn kind(&self) -> InitiatorChange {
+        if self.admitted_as.is_some() { InitiatorChange::Admit } else { InitiatorChange::Revoke }
+    }
+
+    /// What the authorizer is told who has asked for it: by how many of the other nodes it is kept.
+    pub(crate) fn response(
+        &self,
+        initiator: Option<String>,
+        known_by: Vec<String>,
+        not_yet_known_by: Vec<String>,
+    ) -> InitiatorsResponse {
+        InitiatorsResponse {
+            session_id: self.id.clone(),
+            change: self.kind(),
+            key: self.key,
+            initiator,
+            approved_by: self.approved_by.iter().cloned().collect(),
+            known_by,
+            not_yet_known_by,
+        }
+    }
+}
+
+/// A key that may ask, or might once.
+#[derive(Debug, Clone)]
+pub(crate) struct Known {
+    pub(crate) initiator: Arc<Initiator>,
+    status: InitiatorStatus,
+    admitted: bool,
+    changed: Option<u64>,
+}
+
+impl Known {
+    pub(crate) fn is_active(&self) -> bool {
+        self.status == InitiatorStatus::Active
+    }
+
+    fn view(&self) -> InitiatorView {
+        let initiator = &self.initiator;
+        InitiatorView {
+            name: initiator.name().to_owned(),
+            key: *initiator.key(),
+            status: self.status,
+            admitted: self.admitted,
+            changed: self.changed,
+            operations: initiator.operations().map(|operation| operation.name().to_owned()).collect(),
+            wallets: initiator.wallets(),
+            chains: initiator.chains(),
+        }
+    }
+}
+
+/// All keys that may ask, or might once.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Initiators {
+    known: HashMap<Principal, Known>,
+}
+
+impl Initiators {
+    /// Those that are named, after these changes. `is_other`: keys that are none of an initiator, whatever is changed.
+    pub(crate) fn after<'a>(
+        named: &[Initiator],
+        is_other: impl Fn(&Principal) -> bool,
+        changes: impl IntoIterator<Item = &'a Change>,
+    ) -> Self {
+        let mut known: HashMap<Principal, Known> = HashMap::new();
+        for initiator in named {
+            let status =
+                if initiator.is_retired() { InitiatorStatus::Retired } else { InitiatorStatus::Active };
+            let initiator = Arc::new(initiator.clone());
+            known.insert(*initiator.key(), Known { initiator, status, admitted: false, changed: None });
+        }
+        // Of two admissions of one key the same one counts at every node.
+        let mut changes: Vec<_> = changes.into_iter().collect();
+        changes.sort_by_key(|change| (change.signed, change.fingerprint));
+        for change in &changes {
+            let Some(name) = &change.admitted_as else { continue };
+            let as_whom = named.iter().find(|initiator| initiator.name() == name);
+            let Some(as_whom) = as_whom.filter(|_| !is_other(&change.key)) else { continue };
+            known.entry(change.key).or_insert_with(|| Known {
+                initiator: Arc::new(as_whom.with_key(change.key)),
+                status: if as_whom.is_retired() { InitiatorStatus::Retired } else { InitiatorStatus::Active },
+                admitted: true,
+                changed: Some(change.signed),
+            });
+        }
+        for change in changes.iter().filter(|change| change.admitted_as.is_none()) {
+            if let Some(known) = known.get_mut(&change.key)
+                && known.status != InitiatorStatus::Revoked
+            {
+                known.status = InitiatorStatus::Revoked;
+                known.changed = Some(change.signed);
+            }
+        }
+        Self { known }
+    }
+
+    /// What is known of a key.
+    pub(crate) fn get(&self, key: &Principal) -> Option<&Known> {
+        self.known.get(key)
+    }
+
+    /// All of them, by name.
+    pub(crate) fn views(&self) -> Vec<InitiatorView> {
+        let mut views: Vec<_> = self.known.values().map(Known::view).collect();
+        views.sort_by(|one, other| (&one.name, one.key.as_bytes()).cmp(&(&other.name, other.key.as_bytes())));
+        views
+    }
+}
+
+/// A change in the store, under its fingerprint: who had approved it is not looked up again, as the policy may be another one.
+#[derive(Debug, BorshSerialize, BorshDeserialize)]
+struct Row {
+    proof: Proof,
+    approved_by: BTreeSet<String>,
+}
+
+impl Wire for Row {
+    const MAX_BYTES: usize = 64 * 1024;
+}
+
+#[derive(Default)]
+struct State {
+    changes: BTreeMap<Key, Arc<Change>>,
+    /// Those of which a peer has said that it keeps them.
+    known_by: HashMap<Identity, HashSet<Key>>,
+    /// Those that peers have told and this node does not take.
+    refused: HashSet<Key>,
+}
+
+/// All changes that this node keeps, and who else does.
+pub(crate) struct Changes {
+    store: Arc<Store>,
+    state: Mutex<State>,
+    /// Held while one is written.
+    writing: tokio::sync::Mutex<()>,
+}
+
+impl Changes {
+    /// Those in the store.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) fn load(store: Arc<Store>) -> Result<Self, StoreError> {
+        let mut state = State::default();
+        let scan = store.scan(Table::Initiators, "")?;
+        for damaged in scan.damaged {
+            let row = hex::encode(&damaged.key);
+            // It stays, for whoever looks into it. The other nodes have it, too.
+            tracing::error!(row, "a change of initiators can't be read; it holds again once a peer tells it");
+        }
+        for (row, record) in scan.records {
+            match read(record.value.expose()) {
+                Ok(change) => {
+                    state.changes.insert(change.fingerprint, Arc::new(change));
+                }
+                Err(why) => tracing::error!(
+                    row = hex::encode(&row),
+                    "a change of initiators can't be read; it holds again once a peer tells it: {why}"
+                ),
+            }
+        }
+        Ok(Self { store, state: Mutex::new(state), writing: tokio::sync::Mutex::default() })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The change of this fingerprint.
+    pub(crate) fn get(&self, fingerprint: &Key) -> Option<Arc<Change>> {
+        self.lock().changes.get(fingerprint).map(Arc::clone)
+    }
+
+    /// All of them.
+    pub(crate) fn all(&self) -> Vec<Arc<Change>> {
+        self.lock().changes.values().map(Arc::clone).collect()
+    }
+
+    /// Their fingerprints.
+    pub(crate) fn keys(&self) -> Vec<Key> {
+        self.lock().changes.keys().copied().collect()
+    }
+
+    /// Makes a change durable. Whether it was not before.
+    ///
+    /// # Errors
+    /// The store's, or there is no room: it is no change then.
+    pub(crate) async fn keep(&self, change: Change) -> Result<bool, ErrorBody> {
+        let _writing = self.writing.lock().await;
+        {
+            let state = self.lock();
+            if state.changes.contains_key(&change.fingerprint) {
+                return Ok(false);
+            }
+            // There is always room for a key that is stolen.
+            if state.changes.len() >= MAX_CHANGES && change.admitted_as.is_some() {
+                let message = format!(
+                    "initiators were changed {MAX_CHANGES} times: write what came of it into a new policy"
+                );
+                return Err(ErrorBody::new(ErrorCode::TooManySessions, message));
+            }
+        }
+        let row = Row { proof: change.proof.clone(), approved_by: change.approved_by.clone() }.to_wire();
+        let row = row.map_err(|error| ErrorBody::new(ErrorCode::Internal, error.to_string()))?;
+        let batch = Batch::new().put(Table::Initiators, change.fingerprint, 0, Secret::new(row));
+        let stored = self.store.commit(batch).await;
+        stored.map_err(|error| ErrorBody::new(ErrorCode::NotReady, error.to_string()))?;
+        self.lock().changes.insert(change.fingerprint, Arc::new(change));
+        Ok(true)
+    }
+
+    /// A peer says that it keeps just these. Gives those that it lacks, at most so many.
+    pub(crate) fn told(&self, by: Identity, keys: Vec<Key>, most: usize) -> Vec<Proof> {
+        let mut state = self.lock();
+        let keys: HashSet<Key> = keys.into_iter().take(MAX_CHANGES.saturating_mul(2)).collect();
+        let lacking = state.changes.iter().filter(|(key, _)| !keys.contains(*key)).take(most);
+        let lacking = lacking.map(|(_, change)| change.proof.clone()).collect();
+        state.known_by.insert(by, keys);
+        lacking
+    }
+
+    /// Whether a peer has said that it keeps this one.
+    pub(crate) fn is_known_by(&self, by: &Identity, fingerprint: &Key) -> bool {
+        self.lock().known_by.get(by).is_some_and(|keys| keys.contains(fingerprint))
+    }
+
+    /// This node does not take what a peer has told. Whether that is news.
+    pub(crate) fn refuse(&self, fingerprint: Key) -> bool {
+        let mut state = self.lock();
+        if state.refused.len() >= MAX_CHANGES {
+            state.refused.clear();
+        }
+        state.refused.insert(fingerprint)
+    }
+}
+
+/// A change as it is in the store.
+fn read(row: &[u8]) -> Result<Change, String> {
+    let row = Row::from_wire(row).map_err(|error| error.to_string())?;
+    let request = SignedRequest::decode(&row.proof.request).map_err(|error| error.to_string())?;
+    Change::new(&request, row.approved_by, row.proof).map_err(|error| error.message)
+}
