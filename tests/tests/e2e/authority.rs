@@ -92,6 +92,7 @@ async fn what_no_initiator_signed_is_refused_by_every_node() {
     observed(SECTION, &["unsigned", "every node", "401 unsigned"]);
     observed(SECTION, &["body changed", "every node", "401 digest_mismatch"]);
     observed(SECTION, &["body and digest, operation, or id changed", "every node", "401 bad_signature"]);
+    altered_on_the_way(&cluster, wallet.as_str()).await;
 
     let stranger = SigningPrincipal::generate(KeyType::P256, &mut OsRng);
     let message = wallet.as_str();
@@ -127,6 +128,49 @@ async fn what_no_initiator_signed_is_refused_by_every_node() {
     // None of all this used up the id.
     let reply = cluster.raw(2).send_signed(&genuine).await;
     assert_eq!(reply.status, 200, "{}", reply.body);
+}
+
+/// A gateway, a proxy or the node that is asked alters what a client has signed: in the body alone, and with a digest that fits.
+async fn altered_on_the_way(cluster: &Cluster, wallet: &str) {
+    let body = json!({
+        "wallet_id": wallet, "chain": "solana", "transaction": "0x01", "derivation_path": "m/1", "signers": ["node1", "node2"],
+    });
+    let signed =
+        Draft::new(Operation::Sign, "altered", body.to_string()).sign(&cluster.initiator(), cluster.id);
+    let fields = signed.to_http();
+    for (what, field, value) in [
+        ("the transaction", "transaction", json!("0x02")),
+        ("the path", "derivation_path", json!("m/2")),
+        ("the signers", "signers", json!(["node2", "node3"])),
+        ("the chain", "chain", json!("solana-devnet")),
+    ] {
+        let mut other = body.clone();
+        other[field] = value;
+        let other = other.to_string();
+        let digest =
+            Draft::new(Operation::Sign, "altered", other.clone()).sign(&cluster.initiator(), cluster.id);
+        let mut fitting = fields.clone();
+        fitting.insert("content-digest", digest.to_http()["content-digest"].clone());
+        for node in 1..=3 {
+            let raw = cluster.raw(node);
+            let reply = raw.http("POST", paths::SIGN, &fields, other.as_bytes()).await;
+            assert_eq!(reply.refusal(), "401 digest_mismatch", "{what} at node{node}");
+            let reply = raw.http("POST", paths::SIGN, &fitting, other.as_bytes()).await;
+            assert_eq!(reply.refusal(), "401 bad_signature", "{what} at node{node}");
+        }
+        let what = format!("{what} altered by a gateway, without and with its digest");
+        observed(SECTION, &[&what, "every node", "401 digest_mismatch, bad_signature"]);
+    }
+    let input = fields["signature-input"].to_str().unwrap();
+    let expires = input.split("expires=").nth(1).unwrap().split(';').next().unwrap();
+    let later = (expires.parse::<u64>().unwrap() + 600).to_string();
+    let mut prolonged = fields.clone();
+    prolonged.insert("signature-input", input.replace(expires, &later).parse().unwrap());
+    for node in 1..=3 {
+        let reply = cluster.raw(node).http("POST", paths::SIGN, &prolonged, signed.body()).await;
+        assert_eq!(reply.refusal(), "401 bad_signature", "the expiry at node{node}");
+    }
+    observed(SECTION, &["the expiry altered by a gateway", "every node", "401 bad_signature"]);
 }
 
 fn signature(reply: &Reply) -> String {

@@ -18,10 +18,12 @@ impl Disk {
     ///
     /// # Panics
     /// When it can't mount and was not told so.
-    fn mount(folder: &Path) -> Option<Self> {
+    pub(crate) fn mount(folder: &Path) -> Option<Self> {
         fs::create_dir(folder).unwrap();
-        let mounted =
-            Command::new("mount").args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"]).arg(folder).output();
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=1m,mode=0700", "tmpfs"])
+            .arg(folder)
+            .output();
         let reason = match mounted {
             Ok(output) if output.status.success() => return Some(Self(folder.to_owned())),
             Ok(output) => String::from_utf8_lossy(&output.stderr).trim().to_owned(),
@@ -56,6 +58,11 @@ impl Drop for Disk {
     }
 }
 
+/// What the fault table says where no disk can be full.
+pub(crate) fn skipped() -> String {
+    format!("SKIPPED: {NO_MOUNT}=1, no tmpfs can be mounted")
+}
+
 /// Starts a cluster in which this node has its store on a small disk.
 ///
 /// # Errors
@@ -63,7 +70,7 @@ impl Drop for Disk {
 pub(crate) async fn with_a_small_disk(cluster: Cluster, number: usize) -> Result<(Cluster, Disk), String> {
     let node = cluster.node(number);
     let Some(disk) = Disk::mount(&node.folder.join("disk")) else {
-        return Err(format!("SKIPPED: {NO_MOUNT}=1, no tmpfs can be mounted"));
+        return Err(skipped());
     };
     let store = disk.store();
     let copied = Command::new("cp").arg("--sparse=always").arg(node.store()).arg(&store).status().unwrap();

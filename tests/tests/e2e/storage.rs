@@ -13,7 +13,7 @@ use quorate_tests::node::NodeProcess;
 use quorate_tests::{Cluster, judge, report};
 use redb::{Database, ReadableDatabase, TableDefinition};
 
-use crate::disk::with_a_small_disk;
+use crate::disk::{Disk, skipped, with_a_small_disk};
 use crate::{cluster, program};
 
 const SECTION: &str = "Files and certificates";
@@ -26,11 +26,15 @@ fn observed(section: &str, cells: &[&str]) {
     crate::observed(section, cells);
 }
 
+/// A request for a signature by these nodes.
+fn by(cluster: &Cluster, wallet: &WalletId, nodes: &[usize], message: &str) -> SignRequest {
+    let signers = Some(nodes.iter().map(|node| cluster.node(*node).name.clone()).collect());
+    SignRequest { signers, ..sign(wallet, message.as_bytes()) }
+}
+
 /// Signs with these nodes, all of them.
 async fn signs(cluster: &Cluster, wallet: &WalletId, nodes: &[usize], message: &str) {
-    let signers = Some(nodes.iter().map(|node| cluster.node(*node).name.clone()).collect());
-    let request = SignRequest { signers, ..sign(wallet, message.as_bytes()) };
-    let signed = cluster.client(nodes).sign(request).await.unwrap();
+    let signed = cluster.client(nodes).sign(by(cluster, wallet, nodes, message)).await.unwrap();
     judge::check("ed25519", message.as_bytes(), &signed);
 }
 
@@ -303,6 +307,53 @@ async fn a_full_disk_is_named_and_nothing_is_lost() {
         ],
     );
     cluster.node(3).kill();
+    drop(disk);
+}
+
+#[tokio::test]
+async fn a_node_that_can_not_write_its_audit_log_signs_nothing() {
+    const FAULT: &str = "disk full where the audit log is";
+    let cluster = cluster(3).setting("request_timeout", "5s").make().await;
+    let node = cluster.node(3);
+    let log = node.folder.join("audit");
+    let Some(disk) = Disk::mount(&log) else { return observed(SECTION, &[FAULT, &skipped()]) };
+    cluster.nodes().iter().for_each(NodeProcess::start);
+    cluster.ready().await;
+    let wallet = cluster.wallet("all", 2, 3, "ed25519").await.wallet_id;
+    signs(&cluster, &wallet, &[1, 3], "before").await;
+    disk.fill_but_for(0);
+    let ask =
+        async |message: String| cluster.client_once(1).sign(by(&cluster, &wallet, &[1, 3], &message)).await;
+    let mut signed = 1;
+    while ask(format!("on the last page {signed}")).await.is_ok() {
+        signed += 1;
+        assert!(signed < 40, "more than the page of memory that the file had begun");
+    }
+    for number in 0..5 {
+        let refused = ask(format!("unwritten {number}")).await.unwrap_err();
+        let refused = refused.api().unwrap_or_else(|| panic!("{refused}"));
+        assert_eq!(refused.code.status().as_u16(), 503, "{refused:?}");
+        assert!(refused.message.contains("node3"), "{refused:?}");
+    }
+    assert!(node.is_running());
+    signs(&cluster, &wallet, &[1, 2], "meanwhile").await;
+    disk.make_room();
+    let began = Instant::now();
+    while cluster.client(&[2]).sign(by(&cluster, &wallet, &[2, 3], "afterwards")).await.is_err() {
+        assert!(began.elapsed() < PATIENCE, "it does not sign again:\n{}", node.log());
+    }
+    stop(node).await;
+    let (log, peers) = (log.to_str().unwrap(), cluster.peers_file.to_str().unwrap());
+    program().succeed(["audit", "verify", log, "--peers", peers, "--node", "node3"]).await;
+    let shown = program().succeed(["audit", "show", log, "--event", "signing", "--json"]).await;
+    assert_eq!(shown.lines().count(), signed + 1, "what was signed before and afterwards: {shown}");
+    observed(
+        SECTION,
+        &[
+            FAULT,
+            "503 naming the node, which signs nothing; the others sign; with room again it does, and its log is sound",
+        ],
+    );
     drop(disk);
 }
 
