@@ -143,8 +143,12 @@ impl Audit {
         self.soon(event.integer("until", word.until).text("signed", hex::encode(&word.encoded)));
     }
 
-    /// A key of an initiator was admitted or revoked: with the request as it was signed, so that anybody can verify it later.
-    pub(crate) fn initiators_changed(&self, change: &Change) {
+    /// A key of an initiator was admitted or revoked: with the request as it was signed, so that anybody can verify it later. Returns
+    /// when that is durable.
+    ///
+    /// # Errors
+    /// Why it could not be written: the change holds all the same.
+    pub(crate) async fn initiators_changed(&self, change: &Change) -> Result<(), String> {
         let event = Event::new("initiators").text("request", &change.id);
         let event = event.text("fingerprint", hex::encode(change.fingerprint)).text("key", change.key);
         let event = match &change.admitted_as {
@@ -152,7 +156,7 @@ impl Audit {
             None => event.text("change", "revoke"),
         };
         let event = event.list("approved_by", &change.approved_by);
-        self.soon(event.text("signed", hex::encode(&change.proof.request)));
+        self.durable(event.text("signed", hex::encode(&change.proof.request))).await
     }
 
     /// This node declines to take part in what another proposes for a client. Of very many in a minute the number is written.

@@ -19,7 +19,7 @@ use quorate_request::{
 
 use crate::approvals::{Wanted, Word, seconds};
 use crate::config::{Config, ConfigError};
-use crate::initiators::{Change, Initiators, Proof};
+use crate::initiators::{Change, Initiators, Proof, check_body};
 use crate::job::{Job, SignJob};
 use quorate_identity::peers::Peers;
 
@@ -57,15 +57,18 @@ impl Authority {
 
     fn new(cluster: ClusterId, named: Vec<Initiator>, policy: Option<Policy>) -> Self {
         let this = Self { cluster, named, initiators: RwLock::default(), policy };
-        this.change_initiators(&[]);
+        this.change_initiators(Vec::new);
         this
     }
 
-    /// Goes by these changes of initiators, and no others.
-    pub(crate) fn change_initiators(&self, changes: &[Arc<Change>]) {
+    /// Goes by these changes of initiators, and no others. They are read while nobody else goes by any: who reads fewer must not
+    /// be the last to write.
+    pub(crate) fn change_initiators(&self, changes: impl FnOnce() -> Vec<Arc<Change>>) {
         let is_authorizer = |key: &Principal| self.authorizer(key).is_some();
-        let initiators = Initiators::after(&self.named, is_authorizer, changes.iter().map(Arc::as_ref));
-        *self.initiators.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(initiators);
+        let mut initiators = self.initiators.write().unwrap_or_else(PoisonError::into_inner);
+        let changes = changes();
+        *initiators =
+            Arc::new(Initiators::after(&self.named, is_authorizer, changes.iter().map(Arc::as_ref)));
     }
 
     fn initiators(&self) -> Arc<Initiators> {
@@ -224,6 +227,7 @@ impl Authority {
     /// Why nobody may, or not this one, or what is asked for means nothing.
     pub(crate) fn check_change(&self, verified: &Verified) -> Result<(), ErrorBody> {
         self.approvals_of_changes(verified.initiator())?;
+        check_body(verified.request())?;
         let asked: InitiatorsRequest = verified.body().map_err(|error| ErrorBody::from(&error))?;
         let as_whom = asked.admitted_as().map_err(|error| ErrorBody::from(&error))?;
         let wrong = |message: String| Err(ErrorBody::new(ErrorCode::MalformedRequest, message));

@@ -25,6 +25,9 @@ use crate::store::{Batch, Store, StoreError, Table};
 /// Changes that a node keeps. Who needs more writes them into the policy, and begins again.
 pub(crate) const MAX_CHANGES: usize = 4096;
 
+/// The longest body of a change, in bytes: what it may say has half of it, and an entry of the audit log has room for it.
+const MAX_BODY: usize = 1024;
+
 /// A change as nodes pass it on: an authorizer's request, and the words of those who have approved it.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub(crate) struct Proof {
@@ -34,6 +37,18 @@ pub(crate) struct Proof {
 
 impl Wire for Proof {
     const MAX_BYTES: usize = 48 * 1024;
+}
+
+/// Whether the body of a request for a change is as short as it has to be.
+///
+/// # Errors
+/// It is longer.
+pub(crate) fn check_body(request: &SignedRequest) -> Result<(), ErrorBody> {
+    if request.body().len() <= MAX_BODY {
+        return Ok(());
+    }
+    let message = format!("the body of a change of initiators has at most {MAX_BODY} bytes");
+    Err(ErrorBody::new(ErrorCode::BodyTooLarge, message))
 }
 
 /// A change that has been proven.
@@ -61,6 +76,7 @@ impl Change {
         approved_by: BTreeSet<String>,
         proof: Proof,
     ) -> Result<Self, ErrorBody> {
+        check_body(request)?;
         let asked = InitiatorsRequest::from_json(request.body(), request.request_id());
         let asked = asked.map_err(|error| ErrorBody::from(&error))?;
         let admitted_as = asked.admitted_as().map_err(|error| ErrorBody::from(&error))?;
@@ -156,9 +172,9 @@ impl Initiators {
             let initiator = Arc::new(initiator.clone());
             known.insert(*initiator.key(), Known { initiator, status, admitted: false, changed: None });
         }
-        // Of two admissions of one key the same one counts at every node.
+        // Of two admissions of one key the same one counts at every node, which may keep one change as it was signed at different times.
         let mut changes: Vec<_> = changes.into_iter().collect();
-        changes.sort_by_key(|change| (change.signed, change.fingerprint));
+        changes.sort_by_key(|change| change.fingerprint);
         for change in &changes {
             let Some(name) = &change.admitted_as else { continue };
             let as_whom = named.iter().find(|initiator| initiator.name() == name);

@@ -132,7 +132,7 @@ impl Node {
         let pairings = Pairings::load(Arc::clone(&store))?;
         let spendings = Spendings::load(Arc::clone(&store), authority.horizon())?;
         let changes = Changes::load(Arc::clone(&store))?;
-        authority.change_initiators(&changes.all());
+        authority.change_initiators(|| changes.all());
         let approvals = Arc::new(Approvals::load(Arc::clone(&store), &authority)?);
         let (head, lost) = (audit.signed_head(), spendings.is_incomplete());
         let standings = Standings::load(Arc::clone(&store), head, lost, &mut OsRng)?;

@@ -62,12 +62,14 @@ impl Engine {
         let told = Frame::Changed(Box::new(change.proof.clone()));
         let is_new = self.changes.keep(change.clone()).await?;
         // Also of one that another task has just kept: when this returns, it holds.
-        self.authority.change_initiators(&self.changes.all());
+        self.authority.change_initiators(|| self.changes.all());
         if !is_new {
             return Ok(());
         }
         tracing::warn!(key = %change.key, approved_by = ?change.approved_by, "{}", change.told());
-        self.audit.initiators_changed(&change);
+        if let Err(error) = self.audit.initiators_changed(&change).await {
+            tracing::error!(key = %change.key, error, "a change of initiators is not in the audit log");
+        }
         let others = self.others();
         others.iter().filter(|node| told_by != Some(*node)).for_each(|node| self.send(node, &told));
         others.iter().for_each(|node| self.tell_changes_kept(node, false));

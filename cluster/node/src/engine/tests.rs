@@ -207,7 +207,7 @@ impl Cluster {
         let deed = Arc::new(Deed::default());
         let authority = Authority::load(&config, &self.peers).unwrap();
         let changes = Changes::load(Arc::clone(&store)).unwrap();
-        authority.change_initiators(&changes.all());
+        authority.change_initiators(|| changes.all());
         let audit = Audit::open(&data_dir, Arc::clone(&identity), self.peers.cluster()).unwrap();
         let parts = Parts {
             identity: Arc::clone(&identity),

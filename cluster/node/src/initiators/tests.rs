@@ -50,9 +50,9 @@ fn in_every_order_of_the_changes_the_same_keys_may_ask() {
     let changes = [
         change(1, 30, key(3), Some("desk")),
         change(2, 10, key(3), None),
-        // Of two admissions of one key the earlier counts, and of two of one second the one of the smaller fingerprint.
-        change(3, 20, key(4), Some("desk")),
-        change(4, 10, key(4), Some("old")),
+        // Of two admissions of one key the one of the smaller fingerprint counts, whenever they were signed.
+        change(4, 10, key(4), Some("desk")),
+        change(3, 20, key(4), Some("old")),
         change(6, 5, key(5), Some("desk")),
         change(5, 5, key(5), Some("old")),
         // Of nobody, of an authorizer, and of a name that the policy does not have.

@@ -232,6 +232,11 @@ async fn what_is_no_change_is_asked_for_in_vain() {
             ask(1, &InitiatorsRequest { initiator: Some("client".into()), ..revoke.clone() }),
             ErrorCode::MalformedRequest,
         ),
+        (
+            "with a body of many spaces",
+            Asking { body: format!("{}{}", ask(1, &revoke).body, " ".repeat(1024)), ..ask(1, &revoke) },
+            ErrorCode::BodyTooLarge,
+        ),
         ("that is no JSON", Asking { body: "{".into(), ..ask(1, &revoke) }, ErrorCode::MalformedRequest),
         (
             "of another cluster",
