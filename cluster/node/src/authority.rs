@@ -236,6 +236,14 @@ impl Authority {
             (Some(name), _) if !self.named.iter().any(|initiator| initiator.name() == name) => {
                 wrong(format!("the policy has no initiator {name:?}"))
             }
+            (Some(name), _)
+                if self.named.iter().any(|initiator| initiator.name() == name && initiator.is_retired()) =>
+            {
+                wrong(format!("initiator {name:?} is retired: none of its keys may ask"))
+            }
+            (Some(_), None) if initiators.is_revoked(key) => {
+                wrong(format!("{key} was revoked, for good: admit a new one"))
+            }
             (Some(_), _) if self.authorizer(key).is_some() => {
                 wrong(format!("{key} is the key of an authorizer"))
             }

@@ -156,6 +156,8 @@ impl Known {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Initiators {
     known: HashMap<Principal, Known>,
+    /// Also those that were taken out of the policy since.
+    revoked: HashSet<Principal>,
 }
 
 impl Initiators {
@@ -186,7 +188,9 @@ impl Initiators {
                 changed: Some(change.signed),
             });
         }
+        let mut revoked = HashSet::new();
         for change in changes.iter().filter(|change| change.admitted_as.is_none()) {
+            revoked.insert(change.key);
             if let Some(known) = known.get_mut(&change.key)
                 && known.status != InitiatorStatus::Revoked
             {
@@ -194,7 +198,12 @@ impl Initiators {
                 known.changed = Some(change.signed);
             }
         }
-        Self { known }
+        Self { known, revoked }
+    }
+
+    /// Whether a key was ever revoked.
+    pub(crate) fn is_revoked(&self, key: &Principal) -> bool {
+        self.revoked.contains(key)
     }
 
     /// What is known of a key.
@@ -224,6 +233,8 @@ impl Wire for Row {
 #[derive(Default)]
 struct State {
     changes: BTreeMap<Key, Arc<Change>>,
+    /// Revocations that are not durable: they hold all the same, until the node stops.
+    unkept: BTreeMap<Key, Arc<Change>>,
     /// Those of which a peer has said that it keeps them.
     known_by: HashMap<Identity, HashSet<Key>>,
     /// Those that peers have told and this node does not take.
@@ -274,9 +285,10 @@ impl Changes {
         self.lock().changes.get(fingerprint).map(Arc::clone)
     }
 
-    /// All of them.
+    /// All of them, and revocations that could not be made durable so far.
     pub(crate) fn all(&self) -> Vec<Arc<Change>> {
-        self.lock().changes.values().map(Arc::clone).collect()
+        let state = self.lock();
+        state.changes.values().chain(state.unkept.values()).map(Arc::clone).collect()
     }
 
     /// Their fingerprints.
@@ -287,13 +299,16 @@ impl Changes {
     /// Makes a change durable. Whether it was not before.
     ///
     /// # Errors
-    /// The store's, or there is no room: it is no change then.
+    /// The store's, or there is no room: it is no change then, but for a revocation, which holds until this node stops.
     pub(crate) async fn keep(&self, change: Change) -> Result<bool, ErrorBody> {
         let _writing = self.writing.lock().await;
         {
-            let state = self.lock();
+            let mut state = self.lock();
             if state.changes.contains_key(&change.fingerprint) {
                 return Ok(false);
+            }
+            if change.admitted_as.is_none() && state.unkept.len() < MAX_CHANGES {
+                state.unkept.insert(change.fingerprint, Arc::new(change.clone()));
             }
             // There is always room for a key that is stolen.
             if state.changes.len() >= MAX_CHANGES && change.admitted_as.is_some() {
@@ -308,7 +323,9 @@ impl Changes {
         let batch = Batch::new().put(Table::Initiators, change.fingerprint, 0, Secret::new(row));
         let stored = self.store.commit(batch).await;
         stored.map_err(|error| ErrorBody::new(ErrorCode::NotReady, error.to_string()))?;
-        self.lock().changes.insert(change.fingerprint, Arc::new(change));
+        let mut state = self.lock();
+        state.unkept.remove(&change.fingerprint);
+        state.changes.insert(change.fingerprint, Arc::new(change));
         Ok(true)
     }
 

@@ -4,6 +4,7 @@
 //! of a watch channel. At most [`crate::engine`]'s number of streams are open, and all end when the node stops.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::response::sse::{Event, KeepAlive, Sse};
@@ -29,6 +30,8 @@ struct Following {
     /// Whether the view of now was sent.
     begun: bool,
     ended: bool,
+    /// Whether the reader's key was not revoked meanwhile.
+    may_be_heard: Box<dyn Fn() -> bool + Send + Sync>,
     _place: OwnedSemaphorePermit,
 }
 
@@ -48,6 +51,9 @@ impl Following {
         }
         self.begun = true;
         let view = self.changes.borrow_and_update().clone();
+        if !(self.may_be_heard)() {
+            return None;
+        }
         // What was nobody's wallet may have turned out to be one that this reader may not read of.
         self.reader.check_session(&view, Some(&self.asked)).ok()?;
         self.ended = view.status != RequestStatus::Running;
@@ -57,7 +63,7 @@ impl Following {
 
 /// The views of a session, from that of now to its last, as far as the reader may see them.
 pub(super) fn follow(
-    engine: &Engine,
+    engine: &Arc<Engine>,
     changes: watch::Receiver<SessionView>,
     reader: Reader,
     asked: Principal,
@@ -70,7 +76,18 @@ pub(super) fn follow(
         )
     })?;
     let closing = engine.closing();
-    let following = Following { changes, closing, reader, asked, begun: false, ended: false, _place: place };
+    let (engine, by) = (Arc::clone(engine), reader.key());
+    let may_be_heard = Box::new(move || by.is_none_or(|key| engine.authority.may_be_heard(&key)));
+    let following = Following {
+        changes,
+        closing,
+        reader,
+        asked,
+        begun: false,
+        ended: false,
+        may_be_heard,
+        _place: place,
+    };
     let events = stream::unfold(following, |mut following| async {
         let view = following.next().await?;
         Some((event(&view), following))
@@ -93,6 +110,7 @@ mod tests {
     use super::*;
     use quorate_keys::{KeyType, Secret, SigningPrincipal};
     use quorate_request::Operation;
+    use std::sync::atomic::{AtomicBool, Ordering};
     use tokio::sync::Semaphore;
 
     fn view(wallet: Option<&str>) -> SessionView {
@@ -102,17 +120,19 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn events_end_when_the_wallet_turns_out_to_be_beyond_the_readers_scope() {
+    async fn events_end_when_the_wallet_turns_out_to_be_beyond_the_readers_scope_or_the_key_is_revoked() {
         let signer = SigningPrincipal::from_secret(KeyType::Ed25519, &Secret::new([1; 32])).unwrap();
         let asked = signer.principal();
         let policy = format!(
             "version: 1\ninitiators: {{desk: {{key: '{asked}', operations: [read], wallets: [hot]}}}}\nrules: []\n"
         );
         let policy = quorate_policy::Policy::read(policy.as_bytes()).unwrap();
-        let reader = Reader::Initiator(std::sync::Arc::new(policy.initiators()[0].clone()));
-        let events = async |last: &str| {
+        let reader = Reader::Initiator(Arc::new(policy.initiators()[0].clone()));
+        let events = async |last: &str, is_revoked: bool| {
             let (changes, closing) = (watch::Sender::new(view(None)), watch::Sender::new(false));
-            let place = std::sync::Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
+            let place = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
+            let revoked = Arc::new(AtomicBool::new(false));
+            let revoke = Arc::clone(&revoked);
             let mut following = Following {
                 changes: changes.subscribe(),
                 closing: closing.subscribe(),
@@ -120,14 +140,17 @@ mod tests {
                 asked,
                 begun: false,
                 ended: false,
+                may_be_heard: Box::new(move || !(is_revoked && revoked.load(Ordering::Relaxed))),
                 _place: place,
             };
             // Its own session, of which nobody knows the wallet yet.
             assert_eq!(following.next().await, Some(view(None)));
+            revoke.store(true, Ordering::Relaxed);
             changes.send_replace(view(Some(last)));
             following.next().await
         };
-        assert_eq!(events("hot").await, Some(view(Some("hot"))));
-        assert_eq!(events("cold").await, None);
+        assert_eq!(events("hot", false).await, Some(view(Some("hot"))));
+        assert_eq!(events("cold", false).await, None);
+        assert_eq!(events("hot", true).await, None);
     }
 }

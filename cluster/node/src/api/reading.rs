@@ -28,6 +28,14 @@ impl Reader {
         }
     }
 
+    /// The initiator's key, if it is one.
+    pub(super) fn key(&self) -> Option<Principal> {
+        match self {
+            Self::Initiator(initiator) => Some(*initiator.key()),
+            Self::Authorizer | Self::Token(_) => None,
+        }
+    }
+
     /// Whether it may read of a wallet.
     ///
     /// # Errors

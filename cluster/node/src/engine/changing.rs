@@ -60,10 +60,10 @@ impl Engine {
     /// Keeps a change, goes by it, and tells the others. `told_by`: the peer from whom it is.
     async fn make(&self, change: Change, told_by: Option<&Identity>) -> Result<(), ErrorBody> {
         let told = Frame::Changed(Box::new(change.proof.clone()));
-        let is_new = self.changes.keep(change.clone()).await?;
-        // Also of one that another task has just kept: when this returns, it holds.
+        let kept = self.changes.keep(change.clone()).await;
+        // Also of one that another task has just kept, and of a revocation that could not be: when this returns, it holds.
         self.authority.change_initiators(|| self.changes.all());
-        if !is_new {
+        if !kept? {
             return Ok(());
         }
         tracing::warn!(key = %change.key, approved_by = ?change.approved_by, "{}", change.told());

@@ -90,5 +90,6 @@ fn a_key_that_was_revoked_stays_so_whatever_a_later_policy_says() {
         (vec!["sign".to_owned()], Some(vec!["hot-*".to_owned()]), None)
     );
     // Revoked before any policy had it.
-    assert!(Initiators::after(&[], |_| false, &[change(1, 7, key(1), None)]).views().is_empty());
+    let before = Initiators::after(&[], |_| false, &[change(1, 7, key(1), None)]);
+    assert!(before.views().is_empty() && before.is_revoked(&key(1)) && !before.is_revoked(&key(2)));
 }

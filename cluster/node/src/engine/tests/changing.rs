@@ -206,6 +206,7 @@ async fn what_is_no_change_is_asked_for_in_vain() {
         ("by an initiator", Asking { by: cluster.client(), ..ask(1, &revoke) }, ErrorCode::UnknownInitiator),
         ("by a stranger", Asking { by: key(8), ..ask(1, &revoke) }, ErrorCode::UnknownInitiator),
         ("as a name that nobody has", ask(1, &admit("nobody", new)), ErrorCode::MalformedRequest),
+        ("as one that is retired", ask(1, &admit("spare", new)), ErrorCode::MalformedRequest),
         (
             "of an authorizer's key",
             ask(1, &admit("client", authorizer(4).principal())),
