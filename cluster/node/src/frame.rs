@@ -95,6 +95,8 @@ pub(crate) enum Frame {
     Changes { keys: Vec<[u8; 32]>, ask: bool },
     /// A change of initiators, with its proof.
     Changed(Box<Proof>),
+    /// In answer: whether the sender keeps that change, by fingerprint.
+    ChangeHeard { key: [u8; 32], kept: bool },
     /// A client's request that waits for approvals, as it was signed.
     Waits(Vec<u8>),
     /// What authorizers have said, each as it was signed.

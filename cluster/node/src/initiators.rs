@@ -8,6 +8,7 @@
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use borsh::{BorshDeserialize, BorshSerialize};
@@ -24,6 +25,8 @@ use crate::store::{Batch, Store, StoreError, Table};
 
 /// Changes that a node keeps. Who needs more writes them into the policy, and begins again.
 pub(crate) const MAX_CHANGES: usize = 4096;
+/// Changes that a peer is told at a time: the next ones once it has answered.
+const TOLD: usize = 16;
 
 /// The longest body of a change, in bytes: what it may say has half of it, and an entry of the audit log has room for it.
 const MAX_BODY: usize = 1024;
@@ -237,6 +240,9 @@ struct State {
     unkept: BTreeMap<Key, Arc<Change>>,
     /// Those of which a peer has said that it keeps them.
     known_by: HashMap<Identity, HashSet<Key>>,
+    /// The last that each peer was told of those that it lacks, in their order: once it answers, it is told the next ones, whether
+    /// it has taken these or not.
+    told: HashMap<Identity, Key>,
     /// Those that peers have told and this node does not take.
     refused: HashSet<Key>,
 }
@@ -329,14 +335,32 @@ impl Changes {
         Ok(true)
     }
 
-    /// A peer says that it keeps just these. Gives those that it lacks, at most so many.
-    pub(crate) fn told(&self, by: Identity, keys: Vec<Key>, most: usize) -> Vec<Proof> {
+    /// A peer says that it keeps just these. Gives the first of those that it lacks.
+    pub(crate) fn told(&self, by: &Identity, keys: Vec<Key>) -> Vec<Proof> {
         let mut state = self.lock();
-        let keys: HashSet<Key> = keys.into_iter().take(MAX_CHANGES.saturating_mul(2)).collect();
-        let lacking = state.changes.iter().filter(|(key, _)| !keys.contains(*key)).take(most);
-        let lacking = lacking.map(|(_, change)| change.proof.clone()).collect();
-        state.known_by.insert(by, keys);
-        lacking
+        let known = keys.into_iter().filter(|key| state.changes.contains_key(key)).collect();
+        state.known_by.insert(*by, known);
+        state.lacking(by, Bound::Unbounded)
+    }
+
+    /// A peer says whether it keeps the one that it was told. Gives the next ones that it lacks, if that was the last one.
+    pub(crate) fn heard(&self, by: &Identity, key: &Key, kept: bool) -> Vec<Proof> {
+        if kept {
+            self.is_kept_by(by, key);
+        }
+        let mut state = self.lock();
+        if state.told.get(by) != Some(key) {
+            return Vec::new();
+        }
+        state.lacking(by, Bound::Excluded(*key))
+    }
+
+    /// A peer has shown that it keeps this one.
+    pub(crate) fn is_kept_by(&self, by: &Identity, key: &Key) {
+        let mut state = self.lock();
+        if state.changes.contains_key(key) {
+            state.known_by.entry(*by).or_default().insert(*key);
+        }
     }
 
     /// Whether a peer has said that it keeps this one.
@@ -351,6 +375,25 @@ impl Changes {
             state.refused.clear();
         }
         state.refused.insert(fingerprint)
+    }
+}
+
+impl State {
+    /// The next changes, in their order, that a peer lacks, of which it is now told.
+    fn lacking(&mut self, by: &Identity, after: Bound<Key>) -> Vec<Proof> {
+        let known = self.known_by.entry(*by).or_default();
+        let lacking: Vec<_> = self
+            .changes
+            .range((after, Bound::Unbounded))
+            .filter(|(key, _)| !known.contains(*key))
+            .take(TOLD)
+            .map(|(key, change)| (*key, change.proof.clone()))
+            .collect();
+        match lacking.last() {
+            Some((last, _)) => self.told.insert(*by, *last),
+            None => self.told.remove(by),
+        };
+        lacking.into_iter().map(|(_, proof)| proof).collect()
     }
 }
 

@@ -15,8 +15,6 @@ use crate::initiators::{Change, Proof};
 /// How long the others may take to say that they keep a change, before whoever asked for it hears who does.
 const HEARD_OUT: Duration = Duration::from_secs(2);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
-/// Changes that a peer is told at a time: it asks again for what is left.
-const TOLD: usize = 64;
 
 impl Engine {
     /// Makes a change of initiators that an authorizer asks for, if enough have approved it; if not, it waits for them. Once made, it
@@ -72,7 +70,6 @@ impl Engine {
         }
         let others = self.others();
         others.iter().filter(|node| told_by != Some(*node)).for_each(|node| self.send(node, &told));
-        others.iter().for_each(|node| self.tell_changes_kept(node, false));
         Ok(())
     }
 
@@ -105,12 +102,19 @@ impl Engine {
 
     /// Takes a peer's word of which changes it keeps: it is told the others.
     pub(super) fn told_changes_kept(&self, from: &Identity, keys: Vec<Key>, ask: bool) {
-        for proof in self.changes.told(*from, keys, TOLD) {
-            self.send(from, &Frame::Changed(Box::new(proof)));
-        }
+        self.tell_changes(from, self.changes.told(from, keys));
         if ask {
             self.tell_changes_kept(from, false);
         }
+    }
+
+    /// Takes a peer's word of whether it keeps a change that it was told: it is told the next ones.
+    pub(super) fn heard_of_change(&self, from: &Identity, key: &Key, kept: bool) {
+        self.tell_changes(from, self.changes.heard(from, key, kept));
+    }
+
+    fn tell_changes(&self, to: &Identity, proofs: Vec<Proof>) {
+        proofs.into_iter().for_each(|proof| self.send(to, &Frame::Changed(Box::new(proof))));
     }
 
     /// Takes a change from a peer, on its proof.
@@ -118,17 +122,16 @@ impl Engine {
         let Ok(request) = SignedRequest::decode(&proof.request) else { return };
         let fingerprint = request.fingerprint();
         let made = match self.changes.get(&fingerprint) {
-            Some(_) => {
-                self.tell_changes_kept(from, false);
-                Ok(())
-            }
+            Some(_) => Ok(()),
             None => match self.authority.change(proof) {
                 Ok(change) => self.make(change, Some(from)).await,
                 Err(error) => Err(error),
             },
         };
+        self.send(from, &Frame::ChangeHeard { key: fingerprint, kept: made.is_ok() });
         match made {
             Ok(()) => {
+                self.changes.is_kept_by(from, &fingerprint);
                 if let Err(error) = self.approvals.over(&fingerprint, None).await {
                     tracing::warn!(%error, "a change that waits no more could not be removed");
                 }

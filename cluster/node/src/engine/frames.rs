@@ -123,6 +123,7 @@ impl Engine {
             Frame::Countersigned { seq, countersignature } => self.countersigned(from, seq, countersignature),
             Frame::Changes { keys, ask } => self.told_changes_kept(&from, keys, ask),
             Frame::Changed(proof) => self.told_change(&from, &proof).await,
+            Frame::ChangeHeard { key, kept } => self.heard_of_change(&from, &key, kept),
             Frame::Waits(request) => self.told_waiting(&from, &request).await,
             Frame::Words(words) => self.told_words(&from, &words),
             Frame::WaitsNoMore(key) => self.told_no_more(&from, &key).await,

@@ -4,6 +4,7 @@ use quorate_keys::{KeyType, SigningPrincipal};
 use quorate_policy::Policy;
 
 use super::*;
+use crate::store::{KdfParams, Passphrase};
 
 fn key(number: u8) -> Principal {
     SigningPrincipal::from_secret(KeyType::Ed25519, &Secret::new([number; 32])).unwrap().principal()
@@ -92,4 +93,38 @@ fn a_key_that_was_revoked_stays_so_whatever_a_later_policy_says() {
     // Revoked before any policy had it.
     let before = Initiators::after(&[], |_| false, &[change(1, 7, key(1), None)]);
     assert!(before.views().is_empty() && before.is_revoked(&key(1)) && !before.is_revoked(&key(2)));
+}
+
+#[tokio::test]
+async fn a_peer_is_told_all_that_it_lacks_whatever_of_it_it_refuses() {
+    let folder = tempfile::tempdir().unwrap();
+    let passphrase = Passphrase::new(b"open sesame".to_vec()).unwrap();
+    let store = Store::create(&folder.path().join("node.db"), &passphrase, KdfParams::FLOOR).unwrap();
+    let changes = Changes::load(Arc::new(store)).unwrap();
+    let peer = quorate_keys::SigningIdentity::generate(&mut rand_core::OsRng).identity();
+    for number in 0..50 {
+        let proof = Proof { request: vec![number], words: vec![] };
+        let change = Change { proof, ..change(number, 5, key(number.max(1)), None) };
+        assert!(changes.keep(change).await.unwrap());
+    }
+    // It has every fifth, and refuses the others but one.
+    let mut told: Vec<u8> = Vec::new();
+    let mut batch = changes.told(&peer, (0..50).step_by(5).map(|number| [number; 32]).collect());
+    while !batch.is_empty() {
+        assert!(batch.len() <= TOLD);
+        let mut next = Vec::new();
+        for proof in &batch {
+            let number = proof.request[0];
+            told.push(number);
+            next.extend(changes.heard(&peer, &[number; 32], number == 7));
+        }
+        batch = next;
+    }
+    assert_eq!(told, (0..50).filter(|number| number % 5 != 0).collect::<Vec<_>>());
+    let known = |number| changes.is_known_by(&peer, &[number; 32]);
+    assert!(known(5) && known(7) && !known(8));
+    // What nobody told is no answer; nor is what this node does not keep remembered.
+    assert!(changes.heard(&peer, &[8; 32], true).is_empty());
+    assert!(changes.heard(&peer, &[99; 32], true).is_empty());
+    assert!(known(8) && !known(99));
 }

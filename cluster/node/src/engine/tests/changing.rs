@@ -346,6 +346,9 @@ async fn a_node_that_lies_changes_nothing_without_proof() {
         _ => None,
     });
     assert_eq!(told.await, true_one);
+    // Who has taken nothing is told nothing again before it says so again.
+    let heard = |kept| engine.changes.heard(&cluster.identity(2), &yesterday.fingerprint(), kept);
+    assert!(heard(false).is_empty() && heard(true).is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
