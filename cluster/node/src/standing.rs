@@ -103,11 +103,9 @@ impl Life {
     /// The one that begins now, after another.
     fn after(number: u64) -> Self {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self {
-            number: number.saturating_add(1),
-            began: u64::try_from(now.as_millis()).unwrap_or(u64::MAX),
-            learned: BTreeSet::new(),
-        }
+        // Rounded up, so that nothing signed until now counts as signed since.
+        let began = u64::try_from(now.as_millis()).unwrap_or(u64::MAX).saturating_add(1);
+        Self { number: number.saturating_add(1), began, learned: BTreeSet::new() }
     }
 }
 
