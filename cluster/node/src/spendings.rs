@@ -11,12 +11,14 @@
 //!
 //! Attempts at one request, and its repetitions, spend once.
 
+mod line;
 #[cfg(test)]
 mod tests;
 mod told;
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap, HashSet, hash_map};
+use std::iter;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -28,6 +30,7 @@ use quorate_session::Wire;
 
 use crate::authority::CLOCK_SKEW;
 use crate::store::{Batch, Precondition, Store, StoreError, Table};
+use line::Line;
 use told::Peer;
 pub(crate) use told::{Held, MAX_REQUEST, Told};
 
@@ -108,9 +111,6 @@ struct Entry {
     /// Whether this node is the one of its signers that tells the others.
     speaks: bool,
 }
-
-/// Units of one coin or token that one wallet has spent, by when.
-type Line = BTreeMap<(u64, Key), u128>;
 
 #[derive(Default)]
 struct State {
@@ -203,16 +203,29 @@ impl<'a> Before<'a> {
     }
 }
 
+impl Before<'_> {
+    /// Units of a request that are in the line of its wallet, if that is one of these.
+    fn settled_of(
+        &self,
+        key: &Key,
+        wallets: &dyn Fn(&WalletId) -> bool,
+        place: &Place,
+        since: u64,
+    ) -> Option<u128> {
+        let entry = self.state.entries.get(key)?;
+        let (at, wallet) = (entry.settled.filter(|at| *at >= since)?, &entry.spending.wallet);
+        let line = self.state.lines.get(place)?.get(wallet).filter(|_| wallets(wallet))?;
+        line.get(at, key)
+    }
+}
+
 impl SpendingBefore for Before<'_> {
     fn spent(&self, wallets: &dyn Fn(&WalletId) -> bool, place: &Place, since: u64) -> u128 {
         self.asked.set(true);
         let since = since.saturating_sub(MARGIN);
         let lines = self.state.lines.get(place).into_iter().flatten();
-        let settled = lines
-            .filter(|(wallet, _)| wallets(wallet))
-            .flat_map(|(_, line)| line.range((since, [0; 32])..))
-            .filter(|((_, key), _)| *key != self.but && !self.reserved.contains_key(key))
-            .map(|(_, units)| *units);
+        let settled = lines.filter(|(wallet, _)| wallets(wallet)).map(|(_, line)| line.since(since));
+        let settled = settled.fold(0, u128::saturating_add);
         let reserved = self
             .reserved
             .values()
@@ -220,7 +233,14 @@ impl SpendingBefore for Before<'_> {
             .flat_map(|spending| &spending.spends)
             .filter(|spend| spend.place == *place)
             .map(|spend| spend.units);
-        settled.chain(reserved).fold(0, u128::saturating_add)
+        let reserved = reserved.fold(0, u128::saturating_add);
+        if settled == u128::MAX {
+            return settled;
+        }
+        // What is in a line, though it is not counted, or counted as reserved.
+        let keys = iter::once(&self.but).chain(self.reserved.keys());
+        let twice = keys.filter_map(|key| self.settled_of(key, wallets, place, since));
+        settled.saturating_sub(twice.fold(0, u128::saturating_add)).saturating_add(reserved)
     }
 }
 
@@ -401,10 +421,11 @@ impl State {
         for spend in spending.spends {
             let line = self.lines.entry(spend.place).or_default().entry(spending.wallet.clone()).or_default();
             if let Some(before) = before {
-                line.remove(&(before, key));
+                line.remove(before, &key);
             }
-            line.insert((at, key), spend.units);
+            line.insert(at, key, spend.units);
         }
+        self.peers.values_mut().for_each(|peer| peer.settled(key, at));
     }
 
     /// These are durable.
@@ -452,7 +473,7 @@ impl State {
         for spend in &entry.spending.spends {
             let Some(lines) = self.lines.get_mut(&spend.place) else { continue };
             if let Some(line) = lines.get_mut(&entry.spending.wallet) {
-                line.remove(&(at, *key));
+                line.remove(at, key);
                 if line.is_empty() {
                     lines.remove(&entry.spending.wallet);
                 }

@@ -369,3 +369,31 @@ fn no_order_of_things_gets_around_a_window() {
     // And without hearing each other out it would be got around.
     assert!((0..3000).any(|seed| signed(&store, seed, false) == usize::MAX));
 }
+
+/// `cargo test --release -p quorate-node --lib -- --ignored --nocapture ten_thousand`.
+#[test]
+#[ignore = "measures, and tests nothing"]
+fn how_long_ten_thousand_payments_take() {
+    let (store, _folder) = store();
+    let spendings = Arc::new(Spendings::load(store, Some(LENGTH)).unwrap());
+    let peer = SigningIdentity::generate(&mut OsRng).identity();
+    let now = seconds(SystemTime::now());
+    let mut told: Vec<_> =
+        (0..10_000).map(|number| (spending(number, 1), now - number as u64 % LENGTH)).collect();
+    for (spending, at) in &mut told {
+        spending.between.0 = *at;
+    }
+    spendings.count_settled(&mut told);
+    let held: Vec<_> = told.iter().map(|(spending, at)| (spending.key, *at)).collect();
+    spendings.held_by(peer, [1; 16], &held);
+    let measure = |what: &str, act: &dyn Fn()| {
+        let begun = std::time::Instant::now();
+        (0..1000).for_each(|_| act());
+        println!("{what}: {:?}", begun.elapsed() / 1000);
+    };
+    let judged = spending(20_000, 1);
+    measure("judge", &|| drop(spendings.weigh(judged.key, &[], at_most(20_000, 1)).unwrap()));
+    measure("reserve", &|| drop(spendings.reserve(judged.clone(), at_most(20_000, 1)).unwrap()));
+    measure("tell", &|| assert!(spendings.unknown_to(&peer, &[1; 16]).0.is_empty()));
+    measure("remind", &|| assert!(spendings.due_for(&peer, SystemTime::now()).is_empty()));
+}

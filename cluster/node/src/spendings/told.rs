@@ -1,6 +1,6 @@
 //! What nodes tell each other of spendings: in a session all that the other may not know, and otherwise each as it comes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::SystemTime;
 
 use borsh::{BorshDeserialize, BorshSerialize};
@@ -41,11 +41,26 @@ pub(super) struct Peer {
     run: [u8; 16],
     previous: [u8; 16],
     has: HashMap<Key, u64>,
+    /// What is settled here, and it has not said that it has it so late.
+    lacks: HashSet<Key>,
     /// When it was last told of what it does not have.
     told: HashMap<Key, u64>,
 }
 
 impl Peer {
+    /// A peer that has said nothing yet.
+    fn unheard(run: [u8; 16], previous: [u8; 16], entries: &HashMap<Key, Entry>) -> Self {
+        let settled = entries.iter().filter(|(_, entry)| entry.settled.is_some());
+        Self { run, previous, lacks: settled.map(|(key, _)| *key).collect(), ..Self::default() }
+    }
+
+    /// Something is settled here.
+    pub(super) fn settled(&mut self, key: Key, at: u64) {
+        if !self.has(&key, at) {
+            self.lacks.insert(key);
+        }
+    }
+
     /// Whether it has a spending as late as this.
     fn has(&self, key: &Key, at: u64) -> bool {
         self.has.get(key).is_some_and(|known| at <= *known)
@@ -53,6 +68,7 @@ impl Peer {
 
     pub(super) fn forget(&mut self, key: &Key) {
         self.has.remove(key);
+        self.lacks.remove(key);
         self.told.remove(key);
     }
 }
@@ -68,12 +84,15 @@ impl Spendings {
     pub(crate) fn unknown_to(&self, peer: &Identity, run: &[u8; 16]) -> (Vec<Told>, bool) {
         let state = self.lock();
         let known = state.peers.get(peer).filter(|known| known.run == *run);
-        let unknown = state.entries.iter().filter(|(key, entry)| {
-            let is_unknown = |at| known.is_none_or(|known| !known.has(key, at));
-            entry.reserved > 0 || entry.settled.is_some_and(is_unknown)
-        });
+        let unknown: Box<dyn Iterator<Item = &Entry>> = match known {
+            None => Box::new(state.entries.values()),
+            Some(known) => {
+                let lacks = known.lacks.iter().filter(|key| !state.reserved.contains(*key));
+                Box::new(state.reserved.iter().chain(lacks).filter_map(|key| state.entries.get(key)))
+            }
+        };
         let (mut all, mut bytes) = (Vec::new(), 0_usize);
-        for (_, entry) in unknown {
+        for entry in unknown {
             bytes = bytes.saturating_add(entry.spending.size());
             if bytes > TOLD_BYTES {
                 return (all, false);
@@ -88,18 +107,19 @@ impl Spendings {
         let mut state = self.lock();
         let state = &mut *state;
         let now = seconds(now);
-        let peer = state.peers.entry(*peer).or_default();
+        let unheard = || Peer::unheard([0; 16], [0; 16], &state.entries);
+        let Peer { lacks, told: last_told, .. } = state.peers.entry(*peer).or_insert_with(unheard);
         let (mut due, mut bytes) = (Vec::new(), 0_usize);
-        for (key, entry) in &state.entries {
-            let Some(at) = entry.settled.filter(|at| !peer.has(key, *at)) else { continue };
+        for (key, entry) in lacks.iter().filter_map(|key| state.entries.get_key_value(key)) {
+            let Some(at) = entry.settled else { continue };
             let early = !entry.speaks && now < at.saturating_add(TELL_ALL);
-            if early || peer.told.get(key).is_some_and(|last| now < last.saturating_add(TELL_AGAIN)) {
+            if early || last_told.get(key).is_some_and(|last| now < last.saturating_add(TELL_AGAIN)) {
                 continue;
             }
             let with = bytes.saturating_add(entry.spending.size());
             if with <= TOLD_BYTES {
                 bytes = with;
-                peer.told.insert(*key, now);
+                last_told.insert(*key, now);
                 due.push(Told { reserved: false, ..told(entry) });
             }
         }
@@ -116,17 +136,22 @@ impl Spendings {
     pub(crate) fn held_by(&self, peer: Identity, run: [u8; 16], held: &[Held]) {
         let mut state = self.lock();
         let state = &mut *state;
-        let known = state.peers.entry(peer).or_default();
+        let unheard = || Peer::unheard([0; 16], [0; 16], &state.entries);
+        let known = state.peers.entry(peer).or_insert_with(unheard);
         if known.run != run {
             if known.previous == run {
                 return;
             }
-            *known = Peer { run, previous: known.run, ..Peer::default() };
+            *known = Peer::unheard(run, known.run, &state.entries);
         }
         for (key, at) in held {
             let last = known.has.entry(*key).or_default();
             *last = (*last).max(*at);
             known.told.remove(key);
+            if state.entries.get(key).and_then(|entry| entry.settled).is_some_and(|settled| settled <= *last)
+            {
+                known.lacks.remove(key);
+            }
         }
         // It may have what this node is yet to hear of, but not without end.
         if known.has.len() > state.entries.len().saturating_add(UNHEARD) {
