@@ -1,8 +1,9 @@
 //! Requests that wait for authorizers, and what authorizers have said of requests.
 //!
 //! A word is signed by its authorizer, for the request of one fingerprint. It ends by itself, and a later word of the same
-//! authorizer takes its place, for good: it is remembered for longer than any earlier one can hold. So nodes may hear of words in any order, and more than once. Every node that takes part in a
-//! request counts the words for itself; the proposer sends along those that it knows.
+//! authorizer takes its place, for good: it is remembered for longer than any earlier one can hold. So nodes may hear of words
+//! in any order, and more than once. Every node that takes part in a request counts the words for itself; the proposer sends
+//! along those that it knows.
 
 #[cfg(test)]
 mod tests;
@@ -52,6 +53,11 @@ pub(crate) struct Wanted {
 }
 
 impl Wanted {
+    /// What the policy asks for, whatever an operation does.
+    pub(crate) fn always(approvals: &quorate_policy::Approvals) -> Self {
+        Self { rule: None, threshold: approvals.threshold(), of: approvals.of().to_vec() }
+    }
+
     /// What a client is told when only these have approved.
     pub(crate) fn missing(&self, approved_by: &BTreeSet<String>) -> ErrorBody {
         let Self { rule, threshold, of } = self;
@@ -218,6 +224,11 @@ impl Waiting {
     pub(crate) const fn asked_by(&self) -> &Principal {
         &self.by
     }
+
+    /// What they asked for.
+    pub(crate) const fn operation(&self) -> &Operation {
+        &self.operation
+    }
 }
 
 /// A row of the store: a request that waits, under its fingerprint, or a word, under that and its authorizer.
@@ -380,14 +391,9 @@ impl Approvals {
         self.lock().words.get(key).is_some_and(|words| words.values().any(|word| *word.encoded == *encoded))
     }
 
-    /// Who has rejected a request.
-    pub(crate) fn rejected_by(&self, key: &Key) -> BTreeSet<String> {
-        self.lock().by(key, Decision::Reject, seconds(SystemTime::now()))
-    }
-
-    /// Who has approved a request, and not taken it back.
-    pub(crate) fn approved_by(&self, key: &Key) -> BTreeSet<String> {
-        self.lock().by(key, Decision::Approve, seconds(SystemTime::now()))
+    /// Who has approved a request, and not taken it back. `asker`: who asks for it as an authorizer, and so approves it.
+    pub(crate) fn approved_by(&self, key: &Key, asker: Option<&str>) -> BTreeSet<String> {
+        self.lock().approved_by(key, asker, seconds(SystemTime::now()))
     }
 
     /// What has been said of a request, as nodes forward it with an invitation: approvals first, as many as may be asked for.
@@ -446,6 +452,13 @@ impl Approvals {
         Ok(true)
     }
 
+    /// This is what a request waits for, in memory: it is made out anew when the node starts.
+    pub(crate) fn wants(&self, key: &Key, wanted: Wanted) {
+        if let Some(waiting) = self.lock().waiting.get_mut(key) {
+            waiting.wanted = wanted;
+        }
+    }
+
     /// A request waits no more. `by`: the node that says so, which is believed of what it has announced, or this node. Who lies
     /// hides it for as long as its client does not ask again.
     pub(crate) async fn over(&self, key: &Key, by: Option<&Identity>) -> Result<bool, StoreError> {
@@ -478,16 +491,13 @@ impl Approvals {
         words.map(|word| word.encoded.to_vec()).collect()
     }
 
-    /// A request that waits, as the API shows it: with what its client has signed, or without.
-    pub(crate) fn view(&self, waiting: &Waiting, whole: bool) -> WaitingView {
+    /// A request that waits, as the API shows it: with what its client has signed, or without. `asker`: who asks for it as an
+    /// authorizer, and so approves it.
+    pub(crate) fn view(&self, waiting: &Waiting, asker: Option<&str>, whole: bool) -> WaitingView {
         let state = self.lock();
         let now = seconds(SystemTime::now());
-        let mut approved_by = state.by(&waiting.key, Decision::Approve, now);
+        let approved_by = state.approved_by(&waiting.key, asker, now);
         let rejected_by = state.by(&waiting.key, Decision::Reject, now);
-        // Who asks as an authorizer approves what it asks for.
-        if waiting.operation == Operation::Initiators && !rejected_by.contains(&waiting.initiator) {
-            approved_by.insert(waiting.initiator.clone());
-        }
         WaitingView {
             fingerprint: waiting.key.into(),
             session_id: waiting.id.clone(),
@@ -560,6 +570,15 @@ impl State {
 
     fn words_of(&self, by: &Principal) -> usize {
         self.words.values().flat_map(BTreeMap::values).filter(|word| word.by == *by).count()
+    }
+
+    fn approved_by(&self, key: &Key, asker: Option<&str>, now: u64) -> BTreeSet<String> {
+        let mut by = self.by(key, Decision::Approve, now);
+        // Until it takes that back.
+        by.extend(
+            asker.filter(|name| !self.by(key, Decision::Reject, now).contains(*name)).map(ToOwned::to_owned),
+        );
+        by
     }
 
     fn by(&self, key: &Key, decision: Decision, now: u64) -> BTreeSet<String> {

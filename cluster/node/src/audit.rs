@@ -12,12 +12,13 @@ use std::time::{Duration, Instant};
 use aws_lc_rs::digest::{SHA256, digest};
 use quorate_audit::{AuditError, Countersignature, Event, Log, Metrics, Options, Scope, SignedHead};
 use quorate_chains::Explain;
-use quorate_keys::SigningIdentity;
+use quorate_keys::{Signature, SigningIdentity};
 use quorate_request::{ClusterId, Decision, ErrorBody, SessionResult, Verified};
 use quorate_session::SessionId;
 use rand_core::OsRng;
 
 use crate::approvals::Word;
+use crate::frame::Decline;
 use crate::initiators::Change;
 use crate::job::{Job, SignJob};
 
@@ -170,6 +171,23 @@ impl Audit {
         let event = Event::new("declined").text("request", request);
         let event = event.text("proposer", proposer).text("reason", reason);
         self.soon(if unwritten > 0 { event.integer("unwritten", unwritten) } else { event });
+    }
+
+    /// A member refuses to take part in what this node proposes: with the digest of the proposal, and the member's signature of all
+    /// that.
+    pub(crate) fn refused(
+        &self,
+        request: &str,
+        fingerprint: &[u8; 32],
+        member: &str,
+        decline: &Decline,
+        signature: &Signature,
+    ) {
+        let event =
+            Event::new("refused").text("request", request).text("fingerprint", hex::encode(fingerprint));
+        let event = event.text("node", member).text("reason", &decline.reason);
+        let event = event.text("proposal", hex::encode(decline.proposal));
+        self.soon(event.text("signature", hex::encode(signature.as_bytes())));
     }
 
     /// This node is about to release its share of a signature. Returns when that is durable.

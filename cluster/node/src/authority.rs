@@ -3,7 +3,7 @@
 //!
 //! Every node checks it for itself, whatever proposer or gateway the request came through.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -192,9 +192,7 @@ impl Authority {
         let asked = self.policy.as_ref().zip(ScopedOperation::of(verified.operation()));
         match asked.and_then(|(policy, operation)| policy.approvals(operation)) {
             Some(approvals) if !approvals.suffice(approved_by) => {
-                let wanted =
-                    Wanted { rule: None, threshold: approvals.threshold(), of: approvals.of().to_vec() };
-                Err(wanted.missing(approved_by))
+                Err(Wanted::always(approvals).missing(approved_by))
             }
             _ => Ok(()),
         }
@@ -209,8 +207,7 @@ impl Authority {
     ) -> Option<Wanted> {
         let policy = self.policy.as_ref().filter(|policy| policy.asks_for_approvals())?;
         if let Some(approvals) = policy.approvals(ScopedOperation::of(verified.operation())?) {
-            let of = approvals.of().to_vec();
-            return Some(Wanted { rule: None, threshold: approvals.threshold(), of });
+            return Some(Wanted::always(approvals));
         }
         let initiator = self.scoped(verified, job.map(|job| &job.wallet.id)).ok()?;
         match policy.judge(&question(&initiator, job?, now, &BTreeSet::new(), &())) {
@@ -252,8 +249,8 @@ impl Authority {
                 wrong(format!("{key} {state} a key of {}: admit a new one", known.initiator.name()))
             }
             (None, None) => wrong(format!("{key} is the key of no initiator")),
-            (None, Some(known)) if !known.is_active() => {
-                wrong(format!("{key} of {} is revoked or retired already", known.initiator.name()))
+            (None, Some(known)) if known.is_revoked() => {
+                wrong(format!("{key} of {} is revoked already", known.initiator.name()))
             }
             _ => Ok(()),
         }
@@ -276,6 +273,12 @@ impl Authority {
         Ok((approvals, name))
     }
 
+    /// Who asks for this as an authorizer, and so approves it: a change of initiators is.
+    pub(crate) fn approving_asker(&self, operation: &Operation, asker: &Principal) -> Option<&str> {
+        let name = (*operation == Operation::Initiators).then(|| self.authorizer(asker)).flatten();
+        name.filter(|name| self.approves_changes(name))
+    }
+
     /// Whether the authorizer of this name is among those who can approve changes of initiators.
     pub(crate) fn approves_changes(&self, name: &str) -> bool {
         let approvals = self.policy.as_ref().and_then(|policy| policy.approvals(ScopedOperation::Initiators));
@@ -295,29 +298,34 @@ impl Authority {
             return Err(ErrorBody::new(ErrorCode::NotYetValid, "the change was signed in the future"));
         }
         let (approvals, asker) = self.approvals_of_changes(verified.initiator())?;
-        let mut words = Vec::new();
+        // One of each, as a node passes them on that has made the change.
+        let mut words = BTreeMap::new();
         for encoded in proof.words.iter().take(approvals.of().len()) {
             let word = SignedRequest::decode(encoded).map_err(|error| malformed(error.to_string()))?;
             let word = self.word(&word)?;
             if word.key == request.fingerprint() && word.decision == Decision::Approve {
-                words.push(word);
+                words.insert(word.authorizer.clone(), word);
             }
         }
         let (from, to) = (seconds(request.created()), seconds(request.expires()));
         // Whoever had approved it at some time had done so at the beginning, or when the last of them spoke.
-        let times = words.iter().map(Word::signed).filter(|time| (from..=to).contains(time)).chain([from]);
+        let times = words.values().map(Word::signed).filter(|time| (from..=to).contains(time)).chain([from]);
         let approved_at = |time: u64| {
-            let by = words.iter().filter(|word| word.held_at(time)).map(|word| word.authorizer.clone());
-            by.chain([asker.to_owned()]).collect::<BTreeSet<String>>()
+            let by = words.values().filter(|word| word.held_at(time)).map(|word| word.authorizer.clone());
+            (by.chain([asker.to_owned()]).collect::<BTreeSet<String>>(), time)
         };
-        let approved_by = times.map(approved_at).max_by_key(|by| approvals.given_by(by).count());
-        let approved_by = approved_by.unwrap_or_default();
+        let best = times.map(approved_at).max_by_key(|(by, _)| approvals.given_by(by).count());
+        let (approved_by, time) = best.unwrap_or_default();
         if !approvals.suffice(&approved_by) {
-            let (threshold, of) = (approvals.threshold(), approvals.of().to_vec());
-            return Err(Wanted { rule: None, threshold, of }.missing(&approved_by));
+            return Err(Wanted::always(approvals).missing(&approved_by));
         }
-        let approved_by = approvals.given_by(&approved_by).cloned().collect();
-        Change::new(&request, approved_by, proof.clone())
+        // What does not count is not passed on, nor more than a policy can ask for.
+        let counting = approvals.given_by(&approved_by).filter_map(|name| words.get(name));
+        let counting: Vec<&Word> =
+            counting.filter(|word| word.held_at(time)).take(Proof::MAX_WORDS).collect();
+        let names = counting.iter().map(|word| word.authorizer.clone()).chain([asker.to_owned()]).collect();
+        let words = counting.iter().map(|word| word.encoded.to_vec()).collect();
+        Change::new(&request, names, Proof { request: proof.request.clone(), words })
     }
 
     /// Checks a request that a node is said to have acted on: all but its times, and whether its initiator might still ask.

@@ -8,8 +8,8 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use quorate_audit::Countersignature;
 use quorate_cggmp21::{PresignatureId, PublicPresignature};
 use quorate_keygen::{Certificate, Refusal};
-use quorate_keys::{Identity, Signature};
-use quorate_request::WalletRef;
+use quorate_keys::{Identity, Signature, SigningIdentity, Transcript};
+use quorate_request::{ClusterId, WalletRef};
 use quorate_session::{Acceptance, Agreement, Envelope, Evidence, SessionId, SignedProposal, Start, Wire};
 use quorate_sharing::PublicShares;
 
@@ -179,6 +179,49 @@ pub(crate) struct Decline {
     /// Digest of the proposal.
     pub(crate) proposal: [u8; 32],
     pub(crate) reason: Reason,
+    /// Of its [digest](Self::digest), if the reason is a [refusal](Reason::is_refusal).
+    signature: Option<Signature>,
+}
+
+impl Decline {
+    /// A refusal is signed, so that it can be shown: `of` is the fingerprint of what the proposal is for, if that is known.
+    pub(crate) fn new(
+        proposal: [u8; 32],
+        reason: Reason,
+        of: Option<(&ClusterId, &[u8; 32])>,
+        signer: &SigningIdentity,
+    ) -> Self {
+        let reason = reason.shortened();
+        let signed = of.filter(|_| reason.is_refusal());
+        let signature = signed.map(|(cluster, fingerprint)| {
+            let digest = Self::digest(cluster, fingerprint, &proposal, &reason);
+            Signature::from_bytes(signer.sign(&digest))
+        });
+        Self { proposal, reason, signature }
+    }
+
+    /// What is signed.
+    fn digest(cluster: &ClusterId, fingerprint: &[u8; 32], proposal: &[u8; 32], reason: &Reason) -> [u8; 32] {
+        Transcript::new(b"quorate/refusal/v1")
+            .field("cluster", cluster.as_bytes())
+            .field("request", fingerprint)
+            .field("proposal", proposal)
+            .field("reason", reason.to_string().as_bytes())
+            .digest()
+    }
+
+    /// The signature of a member, if it is its own, of a reason that is not longer than it has to be.
+    pub(crate) fn signed_by(
+        &self,
+        member: &Identity,
+        cluster: &ClusterId,
+        fingerprint: &[u8; 32],
+    ) -> Option<&Signature> {
+        let is_short = !matches!(&self.reason, Reason::Refused { code, message } if code.len().max(message.len()) > Reason::LONGEST);
+        let digest = Self::digest(cluster, fingerprint, &self.proposal, &self.reason);
+        let signature = self.signature.as_ref().filter(|_| is_short);
+        signature.filter(|signature| member.verify(&digest, signature.as_bytes()))
+    }
 }
 
 /// A session that failed for one member. Believed of silence only, its own or that of others: cheating needs evidence.
@@ -217,6 +260,27 @@ pub(crate) enum Reason {
     Waits { on: Identity, why: String },
     /// This member signs under another policy, of this digest, or under none.
     OtherPolicy { digest: Option<[u8; 32]> },
+}
+
+impl Reason {
+    /// The longest message of a refusal, in bytes: it goes into audit logs.
+    const LONGEST: usize = 2048;
+
+    fn shortened(mut self) -> Self {
+        if let Self::Refused { message, .. } = &mut self {
+            let mut end = message.len().min(Self::LONGEST);
+            while !message.is_char_boundary(end) {
+                end = end.saturating_sub(1);
+            }
+            message.truncate(end);
+        }
+        self
+    }
+
+    /// Whether it speaks of what is asked for, not of how this member is.
+    pub(crate) const fn is_refusal(&self) -> bool {
+        matches!(self, Self::Refused { .. } | Self::OtherPolicy { .. } | Self::Conflict)
+    }
 }
 
 impl fmt::Display for Reason {

@@ -38,6 +38,11 @@ pub(crate) struct Proof {
     pub(crate) words: Vec<Vec<u8>>,
 }
 
+impl Proof {
+    /// The most words of one that has been verified: more than a policy can ask for.
+    pub(crate) const MAX_WORDS: usize = 48;
+}
+
 impl Wire for Proof {
     const MAX_BYTES: usize = 48 * 1024;
 }
@@ -140,6 +145,11 @@ impl Known {
         self.status == InitiatorStatus::Active
     }
 
+    /// Whether it was revoked: nothing makes it active again.
+    pub(crate) fn is_revoked(&self) -> bool {
+        self.status == InitiatorStatus::Revoked
+    }
+
     fn view(&self) -> InitiatorView {
         let initiator = &self.initiator;
         InitiatorView {
@@ -227,6 +237,8 @@ impl Initiators {
 struct Row {
     proof: Proof,
     approved_by: BTreeSet<String>,
+    /// Whether the audit log has it: not yet, if the node was stopped in between.
+    logged: bool,
 }
 
 impl Wire for Row {
@@ -238,6 +250,8 @@ struct State {
     changes: BTreeMap<Key, Arc<Change>>,
     /// Revocations that are not durable: they hold all the same, until the node stops.
     unkept: BTreeMap<Key, Arc<Change>>,
+    /// Those that the audit log does not have, as the node was stopped in between, or could not write it.
+    unlogged: BTreeSet<Key>,
     /// Those of which a peer has said that it keeps them.
     known_by: HashMap<Identity, HashSet<Key>>,
     /// The last that each peer was told of those that it lacks, in their order: once it answers, it is told the next ones, whether
@@ -270,7 +284,10 @@ impl Changes {
         }
         for (row, record) in scan.records {
             match read(record.value.expose()) {
-                Ok(change) => {
+                Ok((change, logged)) => {
+                    if !logged {
+                        state.unlogged.insert(change.fingerprint);
+                    }
                     state.changes.insert(change.fingerprint, Arc::new(change));
                 }
                 Err(why) => tracing::error!(
@@ -324,15 +341,42 @@ impl Changes {
                 return Err(ErrorBody::new(ErrorCode::TooManySessions, message));
             }
         }
-        let row = Row { proof: change.proof.clone(), approved_by: change.approved_by.clone() }.to_wire();
-        let row = row.map_err(|error| ErrorBody::new(ErrorCode::Internal, error.to_string()))?;
-        let batch = Batch::new().put(Table::Initiators, change.fingerprint, 0, Secret::new(row));
-        let stored = self.store.commit(batch).await;
+        let stored = self.store.commit(written(&change, false)?).await;
         stored.map_err(|error| ErrorBody::new(ErrorCode::NotReady, error.to_string()))?;
         let mut state = self.lock();
         state.unkept.remove(&change.fingerprint);
         state.changes.insert(change.fingerprint, Arc::new(change));
         Ok(true)
+    }
+
+    /// Revocations that are not durable.
+    pub(crate) fn unkept(&self) -> Vec<Arc<Change>> {
+        self.lock().unkept.values().map(Arc::clone).collect()
+    }
+
+    /// Whether this one holds, and is not durable.
+    pub(crate) fn is_unkept(&self, fingerprint: &Key) -> bool {
+        self.lock().unkept.contains_key(fingerprint)
+    }
+
+    /// Those that the audit log does not have.
+    pub(crate) fn unlogged(&self) -> Vec<Arc<Change>> {
+        let state = self.lock();
+        state.unlogged.iter().filter_map(|key| state.changes.get(key)).map(Arc::clone).collect()
+    }
+
+    /// Notes whether the audit log has this one, durably. If this gets lost, it is written once more.
+    pub(crate) async fn logged(&self, change: &Change, is_logged: bool) {
+        let key = &change.fingerprint;
+        if !is_logged {
+            self.lock().unlogged.insert(*key);
+            return;
+        }
+        self.lock().unlogged.remove(key);
+        let Ok(batch) = written(change, true) else { return };
+        if let Err(error) = self.store.commit_soon(batch).await {
+            tracing::warn!(%error, "that a change of initiators is in the audit log could not be noted");
+        }
     }
 
     /// A peer says that it keeps just these. Gives the first of those that it lacks.
@@ -397,9 +441,17 @@ impl State {
     }
 }
 
-/// A change as it is in the store.
-fn read(row: &[u8]) -> Result<Change, String> {
-    let row = Row::from_wire(row).map_err(|error| error.to_string())?;
-    let request = SignedRequest::decode(&row.proof.request).map_err(|error| error.to_string())?;
-    Change::new(&request, row.approved_by, row.proof).map_err(|error| error.message)
+/// The batch that writes a change.
+fn written(change: &Change, logged: bool) -> Result<Batch, ErrorBody> {
+    let row = Row { proof: change.proof.clone(), approved_by: change.approved_by.clone(), logged }.to_wire();
+    let row = row.map_err(|error| ErrorBody::new(ErrorCode::Internal, error.to_string()))?;
+    Ok(Batch::new().put(Table::Initiators, change.fingerprint, 0, Secret::new(row)))
+}
+
+/// A change as it is in the store, and whether the audit log has it.
+fn read(row: &[u8]) -> Result<(Change, bool), String> {
+    let Row { proof, approved_by, logged } = Row::from_wire(row).map_err(|error| error.to_string())?;
+    let request = SignedRequest::decode(&proof.request).map_err(|error| error.to_string())?;
+    let change = Change::new(&request, approved_by, proof).map_err(|error| error.message)?;
+    Ok((change, logged))
 }

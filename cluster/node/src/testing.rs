@@ -2,6 +2,7 @@
 
 use quorate_keygen::Refusal;
 use quorate_keys::{Secret, Signature, SigningIdentity};
+use quorate_request::ClusterId;
 use quorate_session::{
     Accepted, Agreement, IdentityVerifier, Proposal, Proposing, ProtocolId, SessionId, SignedProposal, Wire,
     WireError,
@@ -35,9 +36,11 @@ pub fn frames() -> Vec<Vec<u8>> {
         attempt: 4,
     };
     let refused = Reason::Refused { code: "forbidden".into(), message: "no".into() };
+    let cluster = ClusterId::from_bytes([1; 32]);
+    let done = Reason::Done(Box::new(Some(signed.clone())));
     let frames = [
-        Frame::Decline(Decline { proposal: [5; 32], reason: refused }),
-        Frame::Decline(Decline { proposal: [5; 32], reason: Reason::Done(Box::new(Some(signed.clone()))) }),
+        Frame::Decline(Decline::new([5; 32], refused, Some((&cluster, &[2; 32])), &identity)),
+        Frame::Decline(Decline::new([5; 32], done, None, &identity)),
         Frame::Session { session, envelope: b"an envelope".to_vec() },
         Frame::Signed(signed),
         Frame::GivenUp(GivenUp { proposal: [6; 32], silent: vec![me], reason: "silence".into() }),

@@ -83,13 +83,13 @@ async fn the_last_word_counts_in_whatever_order_words_come_also_on_disk() {
         let [(_, row)] = rows.as_slice() else { panic!("{} rows", rows.len()) };
         let Row::Word(row) = Row::from_wire(row.value.expose()).unwrap() else { panic!("no word") };
         assert_eq!(row, said[3].encoded.to_vec(), "{order:?}");
-        assert!(approvals.approved_by(&[7; 32]).is_empty(), "{order:?}");
+        assert!(approvals.approved_by(&[7; 32], None).is_empty(), "{order:?}");
         assert_eq!(approvals.words(&[7; 32]), [said[3].encoded.to_vec()], "{order:?}");
         assert_eq!(approvals.hear(&said[3]).unwrap(), Heard::Known);
         let last = word(2, 7, Approve, 1, 600);
         assert_eq!(approvals.hear(&last).unwrap(), Heard::New);
-        assert_eq!(approvals.approved_by(&[7; 32]).len(), 1);
-        assert!(approvals.approved_by(&[8; 32]).is_empty());
+        assert_eq!(approvals.approved_by(&[7; 32], None).len(), 1);
+        assert!(approvals.approved_by(&[8; 32], None).is_empty());
     }
 }
 
@@ -112,13 +112,13 @@ async fn a_rejection_outlives_every_approval_that_it_took_back() {
     let long = word(3, 7, Decision::Approve, 20, week);
     hear(long.clone()).await.unwrap();
     hear(word(3, 7, Decision::Approve, 10, 5)).await.unwrap();
-    assert!(approvals.approved_by(&[7; 32]).is_empty());
+    assert!(approvals.approved_by(&[7; 32], None).is_empty());
     assert_eq!(store.count(Table::Approvals).unwrap(), 2);
     approvals.forget(SystemTime::now() + Duration::from_secs(700)).await.unwrap();
     for again in [&approved, &long] {
         assert_eq!(hear(again.clone()).await.unwrap(), Heard::Known);
     }
-    assert!(approvals.approved_by(&[7; 32]).is_empty());
+    assert!(approvals.approved_by(&[7; 32], None).is_empty());
     // Until none of them can hold.
     approvals.forget(SystemTime::now() + REMEMBERED + 2 * CLOCK_SKEW).await.unwrap();
     assert!(approvals.all_words().is_empty());

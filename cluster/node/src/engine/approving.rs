@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use quorate_keys::Identity;
 use quorate_request::{
-    ApprovalResponse, ErrorBody, ErrorCode, Operation, SignedRequest, Verified, WaitingView,
+    ApprovalResponse, ErrorBody, ErrorCode, Operation, SignedRequest, Verified, WaitingView, WalletId,
 };
 
 use super::Engine;
@@ -26,16 +26,8 @@ const WORDS: usize = 128;
 impl Engine {
     /// Who has approved a request.
     pub(super) fn approved_by(&self, verified: &Verified) -> BTreeSet<String> {
-        let fingerprint = verified.request().fingerprint();
-        let mut approved_by = self.approvals.approved_by(&fingerprint);
-        // Who asks as an authorizer approves what it asks for, as long as it does not take that back.
-        if *verified.operation() == Operation::Initiators
-            && let Some(name) = self.authority.authorizer(verified.initiator())
-            && !self.approvals.rejected_by(&fingerprint).contains(name)
-        {
-            approved_by.insert(name.to_owned());
-        }
-        approved_by
+        let asker = self.authority.approving_asker(verified.operation(), verified.initiator());
+        self.approvals.approved_by(&verified.request().fingerprint(), asker)
     }
 
     /// Whether a request has the approvals that the policy asks for whatever the operation does.
@@ -93,7 +85,7 @@ impl Engine {
         }
     }
 
-    fn read_word(&self, encoded: &[u8]) -> Result<Word, ErrorBody> {
+    pub(super) fn read_word(&self, encoded: &[u8]) -> Result<Word, ErrorBody> {
         let request = SignedRequest::decode(encoded)
             .map_err(|error| ErrorBody::new(ErrorCode::MalformedRequest, error.to_string()))?;
         self.authority.word(&request)
@@ -146,7 +138,11 @@ impl Engine {
         let mut waiting = self.approvals.waiting();
         waiting.retain(|waiting| only.is_none_or(|key| waiting.key == *key) && may_see(waiting));
         waiting.retain(|waiting| self.authority.may_be_heard(waiting.asked_by()));
-        waiting.iter().map(|waiting| self.approvals.view(waiting, only.is_some())).collect()
+        let view = |waiting: &Waiting| {
+            let asker = self.authority.approving_asker(waiting.operation(), waiting.asked_by());
+            self.approvals.view(waiting, asker, only.is_some())
+        };
+        waiting.iter().map(view).collect()
     }
 
     /// A request could not be done for want of approvals: notes that it waits, and tells the others.
@@ -189,26 +185,46 @@ impl Engine {
     }
 
     /// The wallet that a request is about, and whose approval it needs.
-    async fn wanted(
-        &self,
-        verified: &Verified,
-    ) -> Result<(Option<quorate_request::WalletId>, Option<Wanted>), ErrorBody> {
-        let now = SystemTime::now();
-        if *verified.operation() != Operation::Sign {
-            return Ok((job::wallet_of(verified), self.authority.wanted(verified, None, now)));
-        }
-        let make = || Job::new(verified, &self.wallets, &self.peers, &self.config);
-        let job = match make() {
+    async fn wanted(&self, verified: &Verified) -> Result<(Option<WalletId>, Option<Wanted>), ErrorBody> {
+        match self.wanted_as_known(verified) {
             Err(error) if error.code == ErrorCode::UnknownWallet => {
                 if let Some(sought) = job::sought(verified) {
                     self.seek(&sought).await;
                 }
-                make()?
+                self.wanted_as_known(verified)
             }
-            job => job?,
-        };
+            wanted => wanted,
+        }
+    }
+
+    fn wanted_as_known(&self, verified: &Verified) -> Result<(Option<WalletId>, Option<Wanted>), ErrorBody> {
+        let now = SystemTime::now();
+        if *verified.operation() != Operation::Sign {
+            return Ok((job::wallet_of(verified), self.authority.wanted(verified, None, now)));
+        }
+        let job = Job::new(verified, &self.wallets, &self.peers, &self.config)?;
         let Job::Sign(sign) = &job else { return Ok((None, None)) };
         Ok((Some(sign.wallet.id.clone()), self.authority.wanted(verified, Some(sign), now)))
+    }
+
+    /// Looks again at what each request waits for: the policy may be another one than when this node was stopped.
+    async fn review_waiting(&self) {
+        for waiting in self.approvals.waiting() {
+            let wanted = SignedRequest::decode(&waiting.request).map_err(|_| ()).and_then(|request| {
+                let verified = self.authority.verify_past(&request, waiting.operation()).map_err(|_| ())?;
+                self.wanted_as_known(&verified).map_err(|_| ())
+            });
+            match wanted {
+                Ok((_, Some(wanted))) => self.approvals.wants(&waiting.key, wanted),
+                Ok((_, None)) => {
+                    if let Err(error) = self.approvals.over(&waiting.key, None).await {
+                        tracing::warn!(%error, "a request that waits no more could not be removed");
+                    }
+                }
+                // It is shown as it was: its client may ask again, and is told why not.
+                Err(()) => {}
+            }
+        }
     }
 
     fn tell_all(&self, frame: &Frame) {
@@ -221,10 +237,13 @@ impl Engine {
     pub(crate) async fn tell_approvals(self: Arc<Self>) {
         let mut greeted: BTreeSet<Identity> = BTreeSet::new();
         let mut compared = Instant::now();
+        self.write_changes().await;
+        self.review_waiting().await;
         loop {
             // A frame that got lost must not keep a change from anybody.
             if compared.elapsed() >= COMPARE_EVERY {
                 compared = Instant::now();
+                self.write_changes().await;
                 greeted.iter().for_each(|peer| self.tell_changes_kept(peer, true));
             }
             let reachable: BTreeSet<_> =

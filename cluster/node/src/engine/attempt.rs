@@ -18,7 +18,7 @@ use super::recovery::Resolved;
 use super::{Engine, lock};
 use crate::barrier::Step;
 use crate::cause::Cause;
-use crate::frame::{Frame, Invite, Reason, Signed};
+use crate::frame::{Decline, Frame, Invite, Reason, Signed};
 use crate::job::{Job, aggregator};
 use crate::presignatures::Claim;
 use crate::wallets::Wallet;
@@ -573,6 +573,30 @@ impl Engine {
             // A full queue belongs to a peer that answers hundreds of times.
             sender.try_send((from, answer)).ok();
         }
+    }
+
+    /// Takes a member's word that it does not take part. A refusal is written down with its signature: nobody can say later that
+    /// it was another node's.
+    pub(super) fn declined_by(&self, from: Identity, decline: Decline) {
+        let proposed = lock(&self.proposals)
+            .iter()
+            .find(|(_, proposed)| proposed.digest == decline.proposal)
+            .map(|(id, proposed)| (id.clone(), proposed.fingerprint));
+        let Some((id, fingerprint)) = proposed else { return };
+        let name = self.name(&from);
+        let signature = decline.signed_by(&from, self.peers.cluster(), &fingerprint).copied();
+        let reason = match signature {
+            _ if !decline.reason.is_refusal() => decline.reason,
+            Some(signature) => {
+                self.audit.refused(&id, &fingerprint, &name, &decline, &signature);
+                decline.reason
+            }
+            None => {
+                tracing::warn!(peer = %name, request = id, "has not signed its refusal: {}", decline.reason);
+                Reason::Unable("has not signed its refusal".into())
+            }
+        };
+        self.answer_by_digest(from, decline.proposal, Answer::Declined(reason));
     }
 
     /// Hands an answer to the live attempt of a request, if this node proposes one.

@@ -44,7 +44,10 @@ impl Engine {
             return Err(ErrorBody::new(ErrorCode::ShuttingDown, "this node is shutting down; ask another"));
         }
         let _busy = Busy::new(self);
-        self.authority.check_change(verified)?;
+        // What holds, and could not be stored, is no news.
+        if !self.changes.is_unkept(&fingerprint) {
+            self.authority.check_change(verified)?;
+        }
         self.check_approved(verified)?;
         let proof = Proof {
             request: verified.request().encode(),
@@ -65,12 +68,38 @@ impl Engine {
             return Ok(());
         }
         tracing::warn!(key = %change.key, approved_by = ?change.approved_by, "{}", change.told());
-        if let Err(error) = self.audit.initiators_changed(&change).await {
-            tracing::error!(key = %change.key, error, "a change of initiators is not in the audit log");
+        for word in change.proof.words.iter().filter(|_| told_by.is_some()) {
+            if !self.approvals.knows_word(&change.fingerprint, word)
+                && let Ok(word) = self.read_word(word)
+            {
+                self.audit.approval(&word);
+            }
         }
+        self.log_change(&change).await;
         let others = self.others();
         others.iter().filter(|node| told_by != Some(*node)).for_each(|node| self.send(node, &told));
         Ok(())
+    }
+
+    async fn log_change(&self, change: &Change) {
+        let logged = self.audit.initiators_changed(change).await;
+        if let Err(error) = &logged {
+            tracing::error!(key = %change.key, error, "a change of initiators is not in the audit log: it is written there as soon as that can be");
+        }
+        self.changes.logged(change, logged.is_ok()).await;
+    }
+
+    /// Makes up for what could not be written: revocations that are not durable, and changes that the audit log does not have.
+    pub(super) async fn write_changes(&self) {
+        for change in self.changes.unkept() {
+            if let Err(error) = self.make((*change).clone(), None).await {
+                let error = error.message;
+                tracing::error!(key = %change.key, error, "a revocation holds until this node stops: it could not be stored");
+            }
+        }
+        for change in self.changes.unlogged() {
+            self.log_change(&change).await;
+        }
     }
 
     /// The answer to who has asked for a change, once the others had some time to hear of it.

@@ -79,9 +79,7 @@ impl Engine {
             Frame::Accept(acceptance) => {
                 self.answer_by_digest(from, acceptance.proposal, Answer::Accepted(acceptance));
             }
-            Frame::Decline(decline) => {
-                self.answer_by_digest(from, decline.proposal, Answer::Declined(decline.reason));
-            }
+            Frame::Decline(decline) => self.declined_by(from, decline),
             Frame::GivenUp(given_up) => {
                 self.answer_by_digest(
                     from,

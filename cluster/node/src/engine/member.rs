@@ -128,23 +128,26 @@ impl Engine {
     pub(super) fn invited(self: &Arc<Self>, from: Identity, invite: Invite) -> Frame {
         let digest = quorate_session::Proposing::new(&invite.proposal.proposal);
         let proposal = digest.as_ref().map_or([0; 32], |proposing| *proposing.digest());
-        let request = match &invite.order {
+        let (request, fingerprint) = match &invite.order {
             // Of what can't be read there is no name.
-            Order::Request(request) => SignedRequest::decode(request).ok(),
-            Order::Upkeep(..) => None,
+            Order::Request(request) => {
+                let request = SignedRequest::decode(request).ok();
+                let fingerprint = request.as_ref().map(SignedRequest::fingerprint);
+                (request, fingerprint)
+            }
+            Order::Upkeep(provision, unique) => {
+                (None, Some(Cause::upkeep(&from, provision.clone(), *unique).fingerprint()))
+            }
         };
         match self.accept(from, invite) {
             Ok(acceptance) => Frame::Accept(acceptance),
             Err(reason) => {
-                if let (
-                    Some(request),
-                    Reason::Refused { .. } | Reason::OtherPolicy { .. } | Reason::Conflict,
-                ) = (&request, &reason)
-                {
+                if let Some(request) = request.filter(|_| reason.is_refusal()) {
                     self.audit.declined(request.request_id().as_str(), &self.name(&from), &reason);
                 }
                 tracing::info!(proposer = %self.name(&from), "declined a proposal: {reason}");
-                Frame::Decline(Decline { proposal, reason })
+                let of = fingerprint.as_ref().map(|fingerprint| (self.peers.cluster(), fingerprint));
+                Frame::Decline(Decline::new(proposal, reason, of, &self.identity))
             }
         }
     }

@@ -569,13 +569,15 @@ impl Engine {
         let session = part.session();
         tracing::info!(%session, request = part.cause.id(), "stepped back, {reason}");
         let proposer = part.context.agreement().proposal().proposer;
-        if matches!(reason, Reason::Refused { .. }) {
+        if reason.is_refusal() {
             self.audit.declined(part.cause.id(), &self.name(&proposer), &reason);
         }
         if proposer == self.me {
             self.answer_by_digest(self.me, part.digest, Answer::Declined(reason));
         } else {
-            self.send(&proposer, &Frame::Decline(Decline { proposal: part.digest, reason }));
+            let of = (self.peers.cluster(), &part.cause.fingerprint());
+            let decline = Decline::new(part.digest, reason, Some(of), &self.identity);
+            self.send(&proposer, &Frame::Decline(decline));
         }
     }
 

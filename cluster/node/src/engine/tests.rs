@@ -53,7 +53,7 @@ use crate::auxiliary::Auxiliaries;
 use crate::barrier::{Barrier, Step};
 use crate::cause::{Cause, Order};
 use crate::config::{Config, Overrides};
-use crate::frame::{Frame, Invite};
+use crate::frame::{Decline, Frame, Invite, Reason};
 use crate::initiators::Changes;
 use crate::job::Job;
 use crate::pairings::Pairings;
@@ -291,6 +291,14 @@ impl Cluster {
         self.members.insert(place, member);
     }
 
+    /// What a node has written into its audit log of one kind.
+    fn entries(&self, place: usize, event: &str) -> Vec<String> {
+        let filter =
+            quorate_audit::Filter { events: vec![event.to_owned()], ..quorate_audit::Filter::default() };
+        let entries = quorate_audit::read(&self.members[place].data_dir.join("audit"), filter).unwrap();
+        entries.map(|entry| entry.unwrap().as_str().to_owned()).collect()
+    }
+
     fn request(&self, operation: Operation, id: &str, body: &str) -> SignedRequest {
         let now = SystemTime::now();
         let expires = now + Duration::from_secs(300);
@@ -374,6 +382,17 @@ struct Hand {
 impl Hand {
     fn identity(&self) -> Identity {
         self.identity.identity()
+    }
+
+    /// A refusal as an honest member signs it.
+    fn decline(&self, invite: &Invite, reason: Reason) -> Decline {
+        let proposal = *Proposing::new(&invite.proposal.proposal).unwrap().digest();
+        let fingerprint = match &invite.order {
+            Order::Request(request) => SignedRequest::decode(request).unwrap().fingerprint(),
+            Order::Upkeep(..) => panic!("a request"),
+        };
+        let cluster = ClusterId::from_bytes(invite.proposal.proposal.cluster);
+        Decline::new(proposal, reason, Some((&cluster, &fingerprint)), &self.identity)
     }
 
     fn send(&self, to: &Identity, frame: &Frame) {

@@ -96,6 +96,30 @@ fn a_key_that_was_revoked_stays_so_whatever_a_later_policy_says() {
 }
 
 #[tokio::test]
+async fn there_is_always_room_for_a_revocation() {
+    let folder = tempfile::tempdir().unwrap();
+    let passphrase = Passphrase::new(b"open sesame".to_vec()).unwrap();
+    let store = Store::create(&folder.path().join("node.db"), &passphrase, KdfParams::FLOOR).unwrap();
+    let changes = Changes::load(Arc::new(store)).unwrap();
+    let numbered = |number: u16, admitted_as| {
+        let [high, low] = number.to_be_bytes();
+        let mut change = change(high, 5, key(1), admitted_as);
+        change.fingerprint[31] = low;
+        change.fingerprint[1] = u8::from(admitted_as.is_none());
+        change
+    };
+    let most = u16::try_from(MAX_CHANGES).unwrap();
+    for number in 0..most {
+        // In memory alone: what is tested is not the disk.
+        let change = Arc::new(numbered(number, Some("desk")));
+        changes.lock().changes.insert(change.fingerprint, change);
+    }
+    let error = changes.keep(numbered(most, Some("desk"))).await.unwrap_err();
+    assert!(error.message.contains("4096 times"), "{error:?}");
+    assert!(changes.keep(numbered(most, None)).await.unwrap());
+}
+
+#[tokio::test]
 async fn a_peer_is_told_all_that_it_lacks_whatever_of_it_it_refuses() {
     let folder = tempfile::tempdir().unwrap();
     let passphrase = Passphrase::new(b"open sesame".to_vec()).unwrap();

@@ -13,6 +13,11 @@ pub(super) fn authorizer(number: u8) -> SigningPrincipal {
 
 /// Two of alice, bob and carol approve what is signed, and one of dave and erin what is made anew.
 fn settings() -> Settings {
+    settings_with("careful, raw: true, approvals: {threshold: 2, of: [alice, bob, carol]}")
+}
+
+/// The same with another rule for what is signed.
+fn settings_with(rule: &str) -> Settings {
     let names = ["alice", "bob", "carol", "dave", "erin"];
     let keys: Vec<_> = names
         .iter()
@@ -21,7 +26,7 @@ fn settings() -> Settings {
         .collect();
     let rules = format!(
         "authorizers: {{{}}}\napprovals: {{auxiliary: {{threshold: 1, of: [dave, erin]}}}}\nrules:\n  \
-         - {{name: careful, raw: true, approvals: {{threshold: 2, of: [alice, bob, carol]}}}}\n",
+         - {{name: {rule}}}\n",
         keys.join(", ")
     );
     Settings { rules: Some(Box::leak(rules.into_boxed_str())), ..Settings::default() }
@@ -89,7 +94,7 @@ impl Cluster {
         let names: BTreeSet<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let key = request.fingerprint();
         eventually("everybody knows", || {
-            (0..3).all(|place| self.engine(place).approvals.approved_by(&key) == names)
+            (0..3).all(|place| self.engine(place).approvals.approved_by(&key, None) == names)
         })
         .await;
     }
@@ -99,6 +104,27 @@ fn missing(ending: Result<SessionResult, ErrorBody>) -> String {
     let error = ending.unwrap_err();
     assert_eq!(error.code, ErrorCode::ApprovalsMissing, "{error:?}");
     error.message
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_is_shown_as_the_policy_is_after_a_restart() {
+    let mut cluster = cluster().await;
+    missing(cluster.engine(0).submit(&cluster.sign_request("s", "w", "")).await);
+    eventually("shown", || (0..3).all(|place| cluster.waiting(place).len() == 1)).await;
+    let other = "other, raw: true, approvals: {threshold: 1, of: [erin, dave]}";
+    for (rule, shown) in [(other, 1), ("none, raw: true", 0)] {
+        for place in 0..3 {
+            cluster.restart(place, settings_with(rule), None).await;
+        }
+        let as_policy = |view: &quorate_request::WaitingView| {
+            (view.rule.as_deref(), view.threshold, view.of.len()) == (Some("other"), 1, 2)
+        };
+        eventually("as the policy is", || {
+            let shown_at = |place| cluster.waiting(place).iter().filter(|view| as_policy(view)).count();
+            (0..3).all(|place| cluster.waiting(place).len() == shown && shown_at(place) == shown)
+        })
+        .await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -224,8 +250,11 @@ async fn words_that_are_none_count_for_nothing() {
     let last = cluster.sign_request("last", "w", "");
     let told = words.iter().cloned().chain([cluster.saying(3, &last).signed().encode()]).collect();
     hand.send(&engine.me, &Frame::Words(told));
-    eventually("all are heard", || !engine.approvals.approved_by(&last.fingerprint()).is_empty()).await;
-    assert_eq!(engine.approvals.approved_by(&request.fingerprint()), BTreeSet::from(["alice".to_owned()]));
+    eventually("all are heard", || !engine.approvals.approved_by(&last.fingerprint(), None).is_empty()).await;
+    assert_eq!(
+        engine.approvals.approved_by(&request.fingerprint(), None),
+        BTreeSet::from(["alice".to_owned()])
+    );
     let invite =
         Invite { approvals: words, ..hand.invitation(engine, &request, &[engine.me, hand.identity()], 1) };
     let refused = declined(&mut hand, engine.me, &invite).await;
@@ -233,7 +262,10 @@ async fn words_that_are_none_count_for_nothing() {
         matches!(&refused, Some(Reason::Refused { code, .. }) if code == "approvals_missing"),
         "{refused:?}"
     );
-    assert_eq!(engine.approvals.approved_by(&request.fingerprint()), BTreeSet::from(["alice".to_owned()]));
+    assert_eq!(
+        engine.approvals.approved_by(&request.fingerprint(), None),
+        BTreeSet::from(["alice".to_owned()])
+    );
     // With a word that is one it takes part, at once.
     let approvals = vec![bob().signed().encode()];
     let invite = Invite { approvals, ..hand.invitation(engine, &request, &[engine.me, hand.identity()], 2) };

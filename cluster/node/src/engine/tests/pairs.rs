@@ -322,7 +322,7 @@ async fn a_holder_that_says_new_pairs_are_there_already_is_not_believed() {
         for reason in [Reason::Replaced { session: pairs }, Reason::Behind { epoch: u64::MAX }] {
             let (from, invite) = hand.invited().await;
             let proposal = *Proposing::new(&invite.proposal.proposal).unwrap().digest();
-            hand.send(&from, &Frame::Decline(Decline { proposal, reason }));
+            hand.send(&from, &Frame::Decline(Decline::new(proposal, reason, None, &hand.identity)));
         }
     };
     let asking = async {

@@ -1,7 +1,7 @@
 //! A node whose disk was put back to an older state finds out, and forgets nothing that counts.
 
 use super::*;
-use quorate_audit::{Expect, Filter, ProblemKind, Scope, SignedHead, verify_folder};
+use quorate_audit::{Expect, ProblemKind, Scope, SignedHead, verify_folder};
 use quorate_request::ErrorCode;
 
 /// Four payments fit.
@@ -34,12 +34,6 @@ impl Cluster {
     async fn with_files(&mut self, place: usize, happens: impl FnOnce(&Path)) {
         self.restart_on(place, settings(), None, |db| happens(db.parent().unwrap())).await;
         eventually("connected", || self.engine(place).reachable().len() == self.members.len()).await;
-    }
-
-    fn entries(&self, place: usize, event: &str) -> Vec<String> {
-        let filter = Filter { events: vec![event.to_owned()], ..Filter::default() };
-        let entries = quorate_audit::read(&self.members[place].data_dir.join("audit"), filter).unwrap();
-        entries.map(|entry| entry.unwrap().as_str().to_owned()).collect()
     }
 
     fn pay_request(&self, id: &str, signers: &str) -> SignedRequest {

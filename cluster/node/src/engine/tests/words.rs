@@ -5,15 +5,14 @@ use quorate_request::ErrorCode;
 use quorate_session::{Claim, Evidence, ProtocolId};
 
 use super::super::exclusion::FALSE_EVIDENCE;
-use crate::frame::{Decline, GivenUp, Reason, Signed};
+use crate::frame::{GivenUp, Signed};
 use crate::store::Table;
 
 /// Answers every invitation with a refusal, until told to stop.
 async fn refuse(mut hand: Hand, reason: Reason) {
     loop {
         let (from, invite) = hand.invited().await;
-        let proposal = *Proposing::new(&invite.proposal.proposal).unwrap().digest();
-        hand.send(&from, &Frame::Decline(Decline { proposal, reason: reason.clone() }));
+        hand.send(&from, &Frame::Decline(hand.decline(&invite, reason.clone())));
     }
 }
 
@@ -45,7 +44,95 @@ async fn a_member_that_refuses_speaks_for_itself_alone() {
         assert_eq!(error.code, expected);
         assert!(error.message.contains("node2"), "{error:?}");
         refusing.abort();
+        // It can't say later that it was another one.
+        let refused = |line: &str| line.contains(r#""request":"only""#) && line.contains(r#""node":"node2""#);
+        eventually("written", || cluster.entries(0, "refused").iter().any(|line| refused(line))).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_that_is_not_signed_by_who_refuses_is_none() {
+    let long = Reason::Refused { code: "forbidden".into(), message: "no ".repeat(1000) };
+    let short = Reason::Refused { code: "forbidden".into(), message: "no".into() };
+    let stranger = SigningIdentity::generate(&mut OsRng);
+    let cluster = Cluster::new(2, Settings::default()).await;
+    cluster.keygen(0, "k", "w", &[0, 1]).await.unwrap();
+    let mut hand = cluster.hand(1).await;
+    eventually("connected", || cluster.engine(0).reachable().len() == 2).await;
+    let cluster_id = *cluster.peers.cluster();
+    let digest = |invite: &Invite| *Proposing::new(&invite.proposal.proposal).unwrap().digest();
+    let fingerprint = |invite: &Invite| match &invite.order {
+        Order::Request(request) => SignedRequest::decode(request).unwrap().fingerprint(),
+        Order::Upkeep(..) => panic!("a request"),
+    };
+    let altered = |mut decline: Decline, alter: &dyn Fn(&mut Decline)| {
+        alter(&mut decline);
+        decline
+    };
+    type Refusing<'a> = Box<dyn Fn(&Hand, &Invite) -> Decline + 'a>;
+    let bad: [(&str, Refusing<'_>); 6] = [
+        (
+            "not signed",
+            Box::new(|hand, invite| Decline::new(digest(invite), short.clone(), None, &hand.identity)),
+        ),
+        (
+            "of another request",
+            Box::new(|hand, invite| {
+                Decline::new(digest(invite), short.clone(), Some((&cluster_id, &[2; 32])), &hand.identity)
+            }),
+        ),
+        (
+            "of another proposal",
+            Box::new(|hand, invite| {
+                let signed = Decline::new(
+                    [7; 32],
+                    short.clone(),
+                    Some((&cluster_id, &fingerprint(invite))),
+                    &hand.identity,
+                );
+                altered(signed, &|decline| decline.proposal = digest(invite))
+            }),
+        ),
+        (
+            "for another reason",
+            Box::new(|hand, invite| {
+                altered(hand.decline(invite, short.clone()), &|decline| decline.reason = Reason::Conflict)
+            }),
+        ),
+        (
+            "of too many words",
+            Box::new(|hand, invite| {
+                altered(hand.decline(invite, long.clone()), &|decline| decline.reason = long.clone())
+            }),
+        ),
+        (
+            "by somebody else",
+            Box::new(|_, invite| {
+                Decline::new(
+                    digest(invite),
+                    short.clone(),
+                    Some((&cluster_id, &fingerprint(invite))),
+                    &stranger,
+                )
+            }),
+        ),
+    ];
+    for (number, (what, bad)) in bad.iter().enumerate() {
+        let request = cluster.sign_request(&format!("s{number}"), "w", "");
+        let refusing = async {
+            loop {
+                let (from, invite) = hand.invited().await;
+                let decline = bad(&hand, &invite);
+                hand.send(&from, &Frame::Decline(decline));
+            }
+        };
+        let error = tokio::select! {
+            signed = cluster.engine(0).submit(&request) => signed.unwrap_err(),
+            () = refusing => unreachable!(),
+        };
+        assert_eq!(error.code, ErrorCode::NotEnoughSigners, "{what}: {error:?}");
+    }
+    assert!(cluster.entries(0, "refused").is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
