@@ -484,10 +484,11 @@ impl Approvals {
         all
     }
 
-    /// All words, as nodes forward them: also those that are over, which keep earlier ones from counting.
-    pub(crate) fn all_words(&self) -> Vec<Vec<u8>> {
-        let state = self.lock();
-        let words = state.words.values().flat_map(BTreeMap::values);
+    /// All words that were signed since a time, as nodes forward them: also those that are over, which keep earlier ones from
+    /// counting.
+    pub(crate) fn words_since(&self, time: SystemTime) -> Vec<Vec<u8>> {
+        let (state, time) = (self.lock(), seconds(time));
+        let words = state.words.values().flat_map(BTreeMap::values).filter(|word| word.signed >= time);
         words.map(|word| word.encoded.to_vec()).collect()
     }
 

@@ -114,6 +114,8 @@ async fn a_rejection_outlives_every_approval_that_it_took_back() {
     hear(word(3, 7, Decision::Approve, 10, 5)).await.unwrap();
     assert!(approvals.approved_by(&[7; 32], None).is_empty());
     assert_eq!(store.count(Table::Approvals).unwrap(), 2);
+    let of_last = |seconds| approvals.words_since(SystemTime::now() - Duration::from_secs(seconds)).len();
+    assert_eq!((of_last(60), of_last(3)), (2, 0));
     approvals.forget(SystemTime::now() + Duration::from_secs(700)).await.unwrap();
     for again in [&approved, &long] {
         assert_eq!(hear(again.clone()).await.unwrap(), Heard::Known);
@@ -121,7 +123,7 @@ async fn a_rejection_outlives_every_approval_that_it_took_back() {
     assert!(approvals.approved_by(&[7; 32], None).is_empty());
     // Until none of them can hold.
     approvals.forget(SystemTime::now() + REMEMBERED + 2 * CLOCK_SKEW).await.unwrap();
-    assert!(approvals.all_words().is_empty());
+    assert!(approvals.words_since(SystemTime::UNIX_EPOCH).is_empty());
     assert_eq!(store.count(Table::Approvals).unwrap(), 0);
     let old = hear(word(2, 7, Decision::Approve, week + 100, week)).await.unwrap_err();
     assert_eq!(old.code, ErrorCode::Expired);

@@ -12,6 +12,7 @@ use quorate_request::{
 use super::Engine;
 use super::member::refused;
 use crate::approvals::{Heard, Key, Waiting, Wanted, Word};
+use crate::authority::CLOCK_SKEW;
 use crate::cause::Order;
 use crate::frame::{Frame, Invite, Reason};
 use crate::job::{self, Job};
@@ -240,26 +241,34 @@ impl Engine {
         self.write_changes().await;
         self.review_waiting().await;
         loop {
-            // A frame that got lost must not keep a change from anybody.
+            // A frame that got lost must not keep a change from anybody, nor a rejection.
             if compared.elapsed() >= COMPARE_EVERY {
                 compared = Instant::now();
                 self.write_changes().await;
-                greeted.iter().for_each(|peer| self.tell_changes_kept(peer, true));
+                for peer in &greeted {
+                    self.tell_changes_kept(peer, true);
+                    self.tell_words(peer, SystemTime::now() - COMPARE_EVERY.saturating_mul(2) - CLOCK_SKEW);
+                }
             }
             let reachable: BTreeSet<_> =
                 self.reachable().into_iter().filter(|node| *node != self.me).collect();
             for peer in reachable.difference(&greeted) {
                 self.tell_changes_kept(peer, true);
                 // First what must not be lost: what waits is told again when a client asks again.
-                for words in self.approvals.all_words().chunks(WORDS) {
-                    self.send(peer, &Frame::Words(words.to_vec()));
-                }
+                self.tell_words(peer, SystemTime::UNIX_EPOCH);
                 for waiting in self.approvals.waiting() {
                     self.send(peer, &Frame::Waits(waiting.request.to_vec()));
                 }
             }
             greeted = reachable;
             tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// Tells a peer what authorizers have said since a time.
+    fn tell_words(&self, to: &Identity, since: SystemTime) {
+        for words in self.approvals.words_since(since).chunks(WORDS) {
+            self.send(to, &Frame::Words(words.to_vec()));
         }
     }
 
