@@ -27,7 +27,7 @@ mod standing;
 mod tests;
 mod upkeep;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -167,6 +167,8 @@ struct Proposed {
     digest: [u8; 32],
     /// Fingerprint of the request: another node may know another request of this id.
     fingerprint: [u8; 32],
+    /// Whose refusal was written down.
+    refused: BTreeSet<Identity>,
     sender: mpsc::Sender<(Identity, Answer)>,
 }
 

@@ -215,8 +215,10 @@ impl Engine {
         let request = cause.id();
         let (sender, mut answers) = mpsc::channel(ANSWERS);
         let fingerprint = cause.fingerprint();
-        lock(&self.proposals)
-            .insert(request.to_owned(), super::Proposed { digest: *proposing.digest(), fingerprint, sender });
+        lock(&self.proposals).insert(
+            request.to_owned(),
+            super::Proposed { digest: *proposing.digest(), fingerprint, refused: BTreeSet::new(), sender },
+        );
         let _seat = Seat { engine: self, request };
 
         self.invite(&invite, cause, job, chosen);
@@ -579,9 +581,13 @@ impl Engine {
     /// it was another node's.
     pub(super) fn declined_by(&self, from: Identity, decline: Decline) {
         let proposed = lock(&self.proposals)
-            .iter()
+            .iter_mut()
             .find(|(_, proposed)| proposed.digest == decline.proposal)
-            .map(|(id, proposed)| (id.clone(), proposed.fingerprint));
+            .and_then(|(id, proposed)| {
+                // Once: nobody fills the log of others.
+                let is_news = !decline.reason.is_refusal() || proposed.refused.insert(from);
+                is_news.then(|| (id.clone(), proposed.fingerprint))
+            });
         let Some((id, fingerprint)) = proposed else { return };
         let name = self.name(&from);
         let signature = decline.signed_by(&from, self.peers.cluster(), &fingerprint).copied();
