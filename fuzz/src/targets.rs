@@ -28,6 +28,7 @@ mod psbt;
 mod public_key;
 mod readers_file;
 mod refusal;
+mod resharing_setup;
 mod sign_body;
 mod signing_message;
 mod signing_setup;
@@ -75,6 +76,7 @@ pub const ALL: &[Target] = &[
     public_key::TARGET,
     readers_file::TARGET,
     refusal::TARGET,
+    resharing_setup::TARGET,
     sign_body::TARGET,
     signing_message::TARGET,
     signing_setup::TARGET,

@@ -40,7 +40,9 @@ const OBLIVIOUS: &str = "threshold/oblivious";
 const ECDSA: &str = "threshold/ecdsa";
 const CGGMP21: &str = "threshold/cggmp21";
 const DKLS23: &str = "threshold/dkls23";
+const DEALING: &str = "threshold/dealing";
 const KEYGEN: &str = "threshold/keygen";
+const RESHARE: &str = "threshold/reshare";
 const FROST: &str = "threshold/frost";
 const CHAINS: &str = "chains";
 const REQUEST: &str = "cluster/request";
@@ -63,7 +65,9 @@ const ROOMS: &[Room] = &[
     room(BIGNUM,    &[],                                                              &[]),
     room(PAILLIER,  &[KEYS, SHARING, BIGNUM],                                         &[]),
     room(OBLIVIOUS, &[KEYS, SHARING],                                                 &[]),
-    room(KEYGEN,    &[KEYS, SHARING, SESSION],                                        &[SIMULATOR]),
+    room(DEALING,   &[KEYS, SHARING, SESSION],                                        &[SIMULATOR]),
+    room(KEYGEN,    &[KEYS, SHARING, SESSION, DEALING],                               &[SIMULATOR]),
+    room(RESHARE,   &[KEYS, SHARING, SESSION, DEALING],                               &[SIMULATOR, KEYGEN]),
     room(FROST,     &[KEYS, SHARING, SESSION],                                        &[SIMULATOR, KEYGEN]),
     room(ECDSA,     &[KEYS, SHARING, SESSION],                                        &[SIMULATOR]),
     room(CGGMP21,   &[KEYS, SHARING, SESSION, ECDSA, PAILLIER],                       &[SIMULATOR]),
@@ -78,7 +82,7 @@ const ROOMS: &[Room] = &[
     room(CLIENT,    &[KEYS, CHAINS, REQUEST, IDENTITY, HTTP],                         &[]),
     room(CLI,       &[KEYS, AUDIT, SHARING, SESSION, KEYGEN, FROST, CHAINS, REQUEST, POLICY, IDENTITY, TRANSPORT, NODE, CLIENT], &[]),
     // What is never shipped looks at everything.
-    room("fuzz",    &[KEYS, AUDIT, SHARING, SESSION, SIMULATOR, KEYGEN, FROST, CGGMP21, DKLS23, CHAINS, REQUEST, POLICY, IDENTITY, TRANSPORT, NODE, CLIENT, CLI], &[]),
+    room("fuzz",    &[KEYS, AUDIT, SHARING, SESSION, SIMULATOR, KEYGEN, RESHARE, FROST, CGGMP21, DKLS23, CHAINS, REQUEST, POLICY, IDENTITY, TRANSPORT, NODE, CLIENT, CLI], &[]),
     room("tests",   &[KEYS, AUDIT, SHARING, SESSION, SIMULATOR, KEYGEN, FROST, DKLS23, CHAINS, REQUEST, IDENTITY, TRANSPORT, NODE, CLIENT, CLI], &[]),
 ];
 
@@ -87,8 +91,8 @@ const DEVELOPMENT: &[&str] = &[SIMULATOR, "fuzz", "tests"];
 
 /// The rooms of pure functions and state machines: clock, network, files and randomness are handed in.
 const PURE: &[&str] = &[
-    KEYS, SHARING, SESSION, SIMULATOR, BIGNUM, PAILLIER, OBLIVIOUS, ECDSA, KEYGEN, FROST, CGGMP21, DKLS23,
-    CHAINS, REQUEST, POLICY,
+    KEYS, SHARING, SESSION, SIMULATOR, BIGNUM, PAILLIER, OBLIVIOUS, ECDSA, DEALING, KEYGEN, RESHARE, FROST,
+    CGGMP21, DKLS23, CHAINS, REQUEST, POLICY,
 ];
 
 /// Crates that do I/O or run tasks; none may be reached from a pure room.

@@ -180,7 +180,7 @@ impl Wallets {
     /// Evidence against a member that refused the key generation of an active wallet, if one is known to have done so.
     pub(crate) fn contradiction(&self, session: &SessionId) -> Option<Evidence> {
         let refusal = pending::refusal_of(&self.store, session)?;
-        refusal.contradiction(&self.of_session(session)?.record.certificate)
+        refusal.contradiction(&self.of_session(session)?.record.certificate, &())
     }
 
     /// The wallet that a key generation made.
@@ -222,7 +222,7 @@ impl Wallets {
         let name = wallet.id.as_str().to_owned();
         let invalid = |detail: String| WalletError::Invalid { wallet: name.clone(), detail };
         let WalletRecord { public, certificate, .. } = &wallet.record;
-        certificate.certifies(public).map_err(|error| invalid(error.to_string()))?;
+        quorate_keygen::certifies(certificate, public).map_err(|error| invalid(error.to_string()))?;
         let _one_at_a_time = self.deciding.lock().await;
         if let Some(known) = self.of_session(&session) {
             let same = known.record.public == *public && known.record.request == wallet.record.request;

@@ -1,43 +1,72 @@
 //! Dealerless key generation for every curve and scheme.
 //!
 //! # Protocol
-//! Feldman verifiable secret sharing by every party (Pedersen's distributed key generation), with commitments opened
-//! only after all are made, so that no party can choose its part by those of the others; an aggregate of Gennaro,
-//! Jarecki, Krawczyk, Rabin ("Secure Distributed Key Generation for Discrete-Log Based Cryptosystems", section 4,
-//! with the commit step) and of Komlo, Goldberg (FROST, figure 1, proofs of knowledge).
-//!
-//! 1. *Commit*, broadcast and echoed: a digest of what is opened in round 2, and one fresh key for each other party
-//!    ("facing key").
-//! 2. *Open*, broadcast and echoed: the coefficients in the exponent, exactly threshold many, a contribution to the
-//!    chain code, and a proof of knowledge of all coefficients, whose nonce was committed to and whose challenge is a
-//!    hash of all commitments of round 1. Direct: the encrypted share.
-//! 3. *Acknowledge*, broadcast: after the share is stored, pending, the digest of the key; or a complaint
-//!    that anybody can judge, upon which the session aborts with evidence. A false complaint convicts its author.
-//!
-//! Who holds the signed acknowledgements of all parties holds the [`Certificate`]: the share is active. A party that
-//! acknowledged waits for the certificate, which any other party can serve, or for a [`Refusal`]: proof that it can
-//! never exist. Who signs both is convicted.
-//!
-//! DEVIATION: the papers' dealers each prove that they know their polynomial. Here all answer one challenge, and one
-//! equation on the sums of what they opened and answered is checked. It shows that the corrupted dealers together know
-//! the sum of theirs, and not that each knows its own: the key depends on the sum alone. When it fails, each answer is
-//! checked alone, and all who fail are blamed.
+//! Feldman verifiable secret sharing by every party (Pedersen's distributed key generation), in the three rounds of
+//! [`quorate_dealing`]: all deal a random secret to all, and the key is the sum. Every party contributes to the chain
+//! code.
 //!
 //! # Security
 //! Secret for any t − 1 corrupted parties; the key is uniform unless a party aborts after it has seen all openings
-//! (rushing abort), which names it and costs it the session. `DEVIATIONS.md` in `quorate-sharing` has the arguments
-//! for the encodings, the joint challenge and the sums.
+//! (rushing abort), which names it and costs it the session.
 
-mod certificate;
-mod dealing;
-mod judge;
-mod key;
-mod message;
-mod proof;
-mod protocol;
-mod refusal;
+pub use quorate_dealing::{
+    ACKNOWLEDGE, Certificate, CertificateError, Commit, Complaint, Fault, Message, Open, Refusal,
+    acknowledged_key, is_complaint,
+};
 
-pub use certificate::{Certificate, CertificateError, acknowledged_key};
-pub use message::{ACKNOWLEDGE, Commit, Complaint, Fault, Message, Open};
-pub use protocol::{Acknowledging, Committing, Contribution, Keygen, Opening, ReceivedDealing};
-pub use refusal::{Refusal, is_complaint};
+use quorate_dealing::{Dealing, Plan, Purpose};
+use quorate_keys::Secret;
+use quorate_session::{Agreement, SessionContext, SetupError};
+use quorate_sharing::{Curve, KeyShare, PartyIndex, Polynomial, PublicShares};
+use rand_core::CryptoRngCore;
+
+/// Name in the protocol id.
+const NAME: &str = "keygen";
+/// Version in the protocol id.
+const VERSION: u16 = 1;
+
+/// Dealerless key generation on the curve `C`.
+pub type Keygen<C> = Dealing<C, NewKey>;
+
+/// A new key, of which every party has a share.
+#[derive(Debug, Clone, Copy)]
+pub struct NewKey;
+
+impl<C: Curve> Purpose<C> for NewKey {
+    const NAME: &'static str = NAME;
+    const VERSION: u16 = VERSION;
+
+    type Setup = ();
+    type Secret = ();
+    type Held = KeyShare;
+
+    fn plan(agreement: &Agreement, (): &()) -> Result<Plan, SetupError> {
+        Ok(Plan::of_a_new_key(agreement))
+    }
+
+    fn polynomial(
+        plan: &Plan,
+        _: &SessionContext,
+        (): &(),
+        (): (),
+        rng: &mut dyn CryptoRngCore,
+    ) -> Result<Option<Polynomial<C>>, SetupError> {
+        Ok(Some(Polynomial::random(plan.receivers().threshold(), rng)))
+    }
+
+    fn held(public: PublicShares, share: Option<(PartyIndex, Secret<[u8; 32]>)>) -> Option<KeyShare> {
+        share.map(|(party, secret)| KeyShare::new(public, party, secret))
+    }
+}
+
+/// Checks that every party of a key generation acknowledged just this key, and that they are who holds its shares.
+///
+/// # Errors
+/// See [`Certificate::acknowledges`]; [`CertificateError::OtherKey`] for another committee.
+pub fn certifies(certificate: &Certificate, public: &PublicShares) -> Result<(), CertificateError> {
+    certificate.acknowledges((NAME, VERSION), public)?;
+    match public.committee == *certificate.agreement().committee() {
+        true => Ok(()),
+        false => Err(CertificateError::OtherKey),
+    }
+}

@@ -10,6 +10,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 use crate::commitment::Commitment;
 use crate::curve::Curve;
 use crate::polynomial::Polynomial;
+use crate::share::SecretShare;
 
 /// The first move of a proof of knowledge: a secret nonce k, of which R = k·G is published.
 ///
@@ -55,6 +56,15 @@ impl<C: Curve> ProofNonce<C> {
     pub fn prove(self, challenge: &Challenge<C>, polynomial: &Polynomial<C>) -> [u8; 32] {
         // Whoever has this and the answer has the nonce.
         let mut weighed = challenge.0 * polynomial.evaluate_at(&challenge.0);
+        let response = C::scalar_to_bytes(&(*self.secret + weighed));
+        weighed.zeroize();
+        response
+    }
+
+    /// Answers the challenge for a share alone: z = k + e·x. Constant time in the nonce and the share.
+    #[must_use]
+    pub fn prove_share(self, challenge: &Challenge<C>, share: &SecretShare<C>) -> [u8; 32] {
+        let mut weighed = challenge.0 * share.expose();
         let response = C::scalar_to_bytes(&(*self.secret + weighed));
         weighed.zeroize();
         response
@@ -144,6 +154,13 @@ impl<C: Curve> KnowledgeProof<C> {
         });
         let sum = C::multi_exponentiate_vartime(&weighed.collect::<Vec<_>>()) + self.nonce;
         C::clear_cofactor(&sum) == C::mul_base(&self.response)
+    }
+
+    /// Whether the prover knows the share of which this is the public side (Schnorr): z·G = R + e·X. Variable time.
+    #[must_use]
+    pub fn verify_share(&self, challenge: &Challenge<C>, public: &C::Point) -> bool {
+        let nonce = C::clear_cofactor(&self.nonce);
+        C::multi_exponentiate_vartime(&[(challenge.0, *public)]) + nonce == C::mul_base(&self.response)
     }
 }
 

@@ -115,11 +115,26 @@ where
         committee: &Committee,
         seed: u64,
         setup: &P::Setup,
+        secret: impl FnMut(PartyIndex) -> P::Secret,
+    ) -> Self {
+        Self::at_epoch(0, cast, committee, seed, setup, secret)
+    }
+
+    /// The same at a share generation.
+    ///
+    /// # Panics
+    /// When the setup or a secret is refused.
+    pub fn at_epoch(
+        epoch: u64,
+        cast: &'a Cast,
+        committee: &Committee,
+        seed: u64,
+        setup: &P::Setup,
         mut secret: impl FnMut(PartyIndex) -> P::Secret,
     ) -> Self {
         let mut rng = ChaCha20Rng::seed_from_u64(seed);
         let digest = setup_digest(&setup.to_wire().expect("setup within its size cap"));
-        let contexts = cast.agree(committee, P::ID, digest, 0, &mut rng);
+        let contexts = cast.agree(committee, P::ID, digest, epoch, &mut rng);
         let mut simulation = Self {
             cast,
             contexts,

@@ -275,7 +275,7 @@ impl Engine {
         let session = refusal.session();
         if let Some(wallet) = self.wallets.of_session(&session) {
             // Not `settle_doubts`: this refusal is not in the store.
-            if let Some(evidence) = refusal.contradiction(&wallet.record.certificate) {
+            if let Some(evidence) = refusal.contradiction(&wallet.record.certificate, &()) {
                 self.accused(self.me, evidence).await;
             }
             return;

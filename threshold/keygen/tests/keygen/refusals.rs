@@ -41,7 +41,7 @@ fn who_acknowledges_what_it_promised_not_to_is_convicted<C: Curve>() {
         let refusal = promise(&ended, index);
         assert_eq!(refusal.session(), ended.agreement.session());
         assert_eq!(Refusal::from_wire(&refusal.to_wire().unwrap()).unwrap(), refusal);
-        let evidence = refusal.contradiction(&certificate).unwrap();
+        let evidence = refusal.contradiction(&certificate, &()).unwrap();
         assert_eq!(evidence.claim.to_string(), "acknowledged a key that it had refused");
         assert_eq!(convicted::<C>(&evidence), Some(index));
         // Nobody else is, whoever tries.
@@ -51,7 +51,7 @@ fn who_acknowledges_what_it_promised_not_to_is_convicted<C: Curve>() {
             assert_eq!(convicted::<C>(&framed), None);
         }
         // A promise about another session contradicts nothing.
-        assert_eq!(promise(&other, index).contradiction(&certificate), None);
+        assert_eq!(promise(&other, index).contradiction(&certificate, &()), None);
         let Refusal::Promise { signature, .. } = promise(&other, index) else { unreachable!() };
         let fault = Fault::BrokenPromise { promise: signature };
         let mut stale = evidence.clone();
@@ -67,8 +67,8 @@ fn who_acknowledges_and_complains_is_convicted<C: Curve>() {
     for index in 1..=5 {
         let refused = refusal(complaint(&ended, index));
         assert_eq!(refused.author(&ended.agreement), Some(five().identity(party(index)).identity()));
-        assert_eq!(convicted::<C>(&refused.contradiction(&certificate).unwrap()), Some(index));
-        assert_eq!(refusal(complaint(&other, index)).contradiction(&certificate), None);
+        assert_eq!(convicted::<C>(&refused.contradiction(&certificate, &()).unwrap()), Some(index));
+        assert_eq!(refusal(complaint(&other, index)).contradiction(&certificate, &()), None);
         // The acknowledgement itself is no complaint.
         let acknowledgement = Arc::clone(&ended.acknowledgements[usize::from(index) - 1]);
         assert_eq!(refusal(acknowledgement).author(&ended.agreement), None);

@@ -38,7 +38,7 @@ fn what_every_release_wrote_is_read_and_written_alike<C: Curve>() {
         assert_eq!(share.index(), party(2));
         share.secret_share::<C>().unwrap();
         let certificate = read::<C, Certificate>(&release, "certificate");
-        certificate.certifies(share.public()).unwrap();
+        quorate_keygen::certifies(&certificate, share.public()).unwrap();
         let refusal = read::<C, Refusal>(&release, "refusal");
         let member = share.public().committee.member(party(3)).unwrap();
         assert_eq!(refusal.author(certificate.agreement()), Some(member.identity));

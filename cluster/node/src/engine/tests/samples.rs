@@ -45,7 +45,7 @@ async fn what_every_release_wrote_is_read() {
         let [wallet] = named.as_slice() else { panic!("{} wallets", named.len()) };
         let share = wallets.share(wallet).unwrap();
         assert_eq!(*share.public(), wallet.record.public);
-        wallet.record.certificate.certifies(share.public()).unwrap();
+        quorate_keygen::certifies(&wallet.record.certificate, share.public()).unwrap();
         let waiting = wallets.waiting();
         assert_eq!(waiting.iter().map(|waiting| &*waiting.wallet).collect::<Vec<_>>(), ["pending"]);
         let pending = waiting[0].agreement.session();

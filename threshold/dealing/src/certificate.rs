@@ -8,11 +8,11 @@ use quorate_session::{Agreement, Envelope, IdentityVerifier, Kind, SessionId, Wi
 use quorate_sharing::{PartyIndex, PublicShares};
 
 use crate::key::key_digest;
-use crate::message::{ACKNOWLEDGE, Message, NAME, VERSION};
+use crate::message::{ACKNOWLEDGE, Message};
 
-/// The signed acknowledgements of all parties of one key generation.
+/// The signed acknowledgements of all parties of one session.
 ///
-/// Whoever holds it may use its share: all others have stored theirs.
+/// Whoever holds it may use what it has stored: all others have stored theirs.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Certificate {
     agreement: Agreement,
@@ -52,26 +52,34 @@ impl Certificate {
         self.acknowledgements.iter().find(|envelope| envelope.header.sender == party)
     }
 
-    /// Checks that every party acknowledged just this key.
+    /// Checks that every party acknowledged just this key in a session of this purpose. Who holds shares of it, and by what
+    /// right, is for the purpose to check.
     ///
     /// # Errors
-    /// See [`Certificate::verify`]; [`CertificateError::OtherKey`] when they acknowledged another one.
-    pub fn certifies(&self, public: &PublicShares) -> Result<(), CertificateError> {
-        let same = self.verify()? == key_digest(&self.session(), public)
-            && public.committee == *self.agreement.committee()
-            && public.group_key.curve().name() == self.agreement.proposal().protocol.suite();
-        if same { Ok(()) } else { Err(CertificateError::OtherKey) }
+    /// See [`Certificate::verify`]; [`CertificateError::OtherProtocol`] for another purpose or curve, and
+    /// [`CertificateError::OtherKey`] when they acknowledged another key.
+    pub fn acknowledges(
+        &self,
+        (name, version): (&str, u16),
+        public: &PublicShares,
+    ) -> Result<(), CertificateError> {
+        let key = self.verify()?;
+        let protocol = &self.agreement.proposal().protocol;
+        let curve = public.group_key.curve().name();
+        if (protocol.name(), protocol.version(), protocol.suite()) != (name, version, curve) {
+            return Err(CertificateError::OtherProtocol);
+        }
+        match key == key_digest(name, &self.session(), public) {
+            true => Ok(()),
+            false => Err(CertificateError::OtherKey),
+        }
     }
 
     /// Checks that every party signed one and the same transcript, and gives that.
     ///
     /// # Errors
-    /// A missing, doubled or forged acknowledgement, a complaint, different transcripts, or another protocol.
+    /// A missing, doubled or forged acknowledgement, a complaint, or different transcripts.
     pub fn verify(&self) -> Result<[u8; 32], CertificateError> {
-        let protocol = &self.agreement.proposal().protocol;
-        if protocol.name() != NAME || protocol.version() != VERSION {
-            return Err(CertificateError::OtherProtocol);
-        }
         let mut signed = BTreeSet::new();
         let mut common = None;
         for envelope in &self.acknowledgements {
@@ -83,9 +91,8 @@ impl Certificate {
                 return Err(CertificateError::Forged);
             }
             let body = envelope.broadcast.whole().ok_or(CertificateError::Forged)?;
-            let Ok(Message::Ready(transcript)) = Message::from_wire(body) else {
-                return Err(CertificateError::Refused);
-            };
+            let acknowledged = Message::from_wire(body).ok().and_then(|message| message.acknowledged());
+            let transcript = acknowledged.ok_or(CertificateError::Refused)?;
             if *common.get_or_insert(transcript) != transcript {
                 return Err(CertificateError::Different);
             }
@@ -98,17 +105,15 @@ impl Certificate {
 }
 
 /// The digest of the key that a party acknowledges with an envelope; none if the envelope is no genuine acknowledgement
-/// in this key generation.
+/// in this session.
 #[must_use]
 pub fn acknowledged_key(agreement: &Agreement, envelope: &Envelope) -> Option<[u8; 32]> {
     let header = &envelope.header;
     let genuine = header.kind == Kind::Round
         && header.round == ACKNOWLEDGE
         && envelope.is_signed_in(agreement, &IdentityVerifier);
-    match Message::from_wire(envelope.broadcast.whole()?) {
-        Ok(Message::Ready(key)) if genuine => Some(key),
-        _ => None,
-    }
+    genuine.then_some(())?;
+    Message::from_wire(envelope.broadcast.whole()?).ok()?.acknowledged()
 }
 
 /// Why a certificate is none.
@@ -127,7 +132,7 @@ pub enum CertificateError {
     /// The certificate is for another key.
     #[error("the certificate is for another key")]
     OtherKey,
-    /// The session is not one of this key generation.
+    /// The session is one of another protocol, or on another curve.
     #[error("the acknowledgements are of another protocol")]
     OtherProtocol,
     /// A party's acknowledgement is missing.

@@ -1,4 +1,4 @@
-//! What the parties of a key generation say to each other, and what they can do wrong.
+//! What the parties say to each other, and what they can do wrong.
 
 use std::fmt;
 
@@ -6,10 +6,6 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use quorate_session::{Envelope, Wire};
 use quorate_sharing::{Disclosure, PartyIndex};
 
-/// Name in the protocol id.
-pub(crate) const NAME: &str = "keygen";
-/// Version in the protocol id.
-pub(crate) const VERSION: u16 = 1;
 /// Round in which commitments and facing keys are broadcast.
 pub(crate) const COMMIT: u8 = 1;
 /// Round in which coefficients are opened and shares delivered.
@@ -17,7 +13,7 @@ pub(crate) const OPEN: u8 = 2;
 /// Round in which stored shares are acknowledged, or a complaint is made.
 pub const ACKNOWLEDGE: u8 = 3;
 
-/// A message of the key generation.
+/// A message.
 #[derive(Debug, Clone, BorshSerialize, BorshDeserialize)]
 pub enum Message {
     /// Round 1, broadcast.
@@ -30,6 +26,22 @@ pub enum Message {
     Ready([u8; 32]),
     /// Round 3, broadcast: the dealer's share was wrong.
     Complaint(Box<Complaint>),
+    /// Round 2, broadcast: from a party that deals nothing.
+    Nothing,
+    /// Round 3, broadcast: as [`Message::Ready`], with proof that the share of a kept key is known.
+    Known(Known),
+}
+
+impl Message {
+    /// The digest of the key that a party acknowledges.
+    #[must_use]
+    pub fn acknowledged(&self) -> Option<[u8; 32]> {
+        match self {
+            Self::Ready(key) => Some(*key),
+            Self::Known(known) => Some(known.key),
+            _ => None,
+        }
+    }
 }
 
 impl Wire for Message {
@@ -39,9 +51,9 @@ impl Wire for Message {
 /// Commitment to a dealer's [`Open`], and its keys for the delivery of shares.
 #[derive(Debug, Clone, BorshSerialize, BorshDeserialize)]
 pub struct Commit {
-    /// Digest of the [`Open`] of round 2, but for the response of its proof.
+    /// Digest of the [`Open`] of round 2, but for the response of its proof. Of a party that deals nothing, zeros.
     pub opening: [u8; 32],
-    /// One ristretto255 key for each other party, by index.
+    /// One ristretto255 key for each other party that it sends a share or has one from, by index.
     pub facing: Vec<[u8; 32]>,
 }
 
@@ -50,11 +62,23 @@ pub struct Commit {
 pub struct Open {
     /// The threshold's number of coefficients in transport encoding, constant first.
     pub coefficients: Vec<u8>,
-    /// Contribution to the wallet's chain code.
+    /// Contribution to the wallet's chain code. Of no use where the key is kept.
     pub chain_code: [u8; 32],
     /// The point of the proof's nonce in transport encoding.
     pub nonce: Vec<u8>,
     /// The proof's response to the challenge that all commitments of round 1 make together.
+    pub response: [u8; 32],
+}
+
+/// An acknowledgement, and a Schnorr proof of knowledge of the share: z·G = R + e·X, where X is the public side of the share and e a
+/// hash of session, party, key and R.
+#[derive(Debug, Clone, BorshSerialize, BorshDeserialize)]
+pub struct Known {
+    /// The digest of the key.
+    pub key: [u8; 32],
+    /// R in transport encoding.
+    pub nonce: Vec<u8>,
+    /// z.
     pub response: [u8; 32],
 }
 
@@ -78,7 +102,7 @@ pub enum Fault {
         /// The round.
         round: u8,
     },
-    /// The facing keys of round 1 are not one valid key for each other party.
+    /// The facing keys of round 1 are not one valid key for each party that the accused faces.
     FacingKeys,
     /// What was opened is not what was committed to.
     Opening,
@@ -100,6 +124,10 @@ pub enum Fault {
         /// The signature of the promise.
         promise: [u8; 64],
     },
+    /// The constant of a dealer is not what its share of the kept key says.
+    Constant,
+    /// The proof of knowledge of the share does not hold.
+    ShareProof,
 }
 
 impl Wire for Fault {
@@ -118,6 +146,8 @@ impl fmt::Display for Fault {
             Self::FalseComplaint => f.write_str("complained about a share that is right"),
             Self::Transcript => f.write_str("acknowledged another key than the one that was opened"),
             Self::BrokenPromise { .. } => f.write_str("acknowledged a key that it had refused"),
+            Self::Constant => f.write_str("dealt something else than its share of the key"),
+            Self::ShareProof => f.write_str("does not know the share that it acknowledged"),
         }
     }
 }

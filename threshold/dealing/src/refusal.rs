@@ -82,9 +82,10 @@ impl Refusal {
         }
     }
 
-    /// Evidence against the party that gave it, if the party's acknowledgement is in a certificate all the same.
+    /// Evidence against the party that gave it, if the party's acknowledgement is in a certificate all the same. `setup`:
+    /// what the parties had agreed upon beside the committee.
     #[must_use]
-    pub fn contradiction(&self, certificate: &Certificate) -> Option<Evidence> {
+    pub fn contradiction(&self, certificate: &Certificate, setup: &impl Wire) -> Option<Evidence> {
         let agreement = certificate.agreement();
         let accused = agreement.committee().index_of(&self.author(agreement)?)?;
         let acknowledgement = certificate.acknowledgement_of(accused)?.clone();
@@ -99,8 +100,7 @@ impl Refusal {
                 (Claim::Equivocation { first, second }, Vec::new())
             }
         };
-        let setup = ().to_wire().ok()?;
-        Some(Evidence::gathered(agreement, &setup, accused, claim, envelopes))
+        Some(Evidence::gathered(agreement, &setup.to_wire().ok()?, accused, claim, envelopes))
     }
 }
 
@@ -121,6 +121,7 @@ pub(crate) fn is_promise(session: &SessionId, party: &Identity, signature: &[u8;
 }
 
 fn digest(session: &SessionId, party: &Identity) -> [u8; 32] {
+    // As key generation called it when nothing else was dealt: promises outlive releases.
     Transcript::new(b"quorate/keygen/refusal/v1")
         .field("session", session.as_bytes())
         .field("party", party.as_bytes())

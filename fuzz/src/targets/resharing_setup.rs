@@ -1,0 +1,20 @@
+//! What the parties of a resharing agree upon, which newcomers are sent.
+
+use quorate_reshare::Setup;
+use quorate_session::Wire;
+use quorate_sharing::{Ed25519, PublicShares, Secp256k1};
+
+use super::examples;
+use crate::Target;
+
+pub(super) const TARGET: Target =
+    Target { name: "resharing_setup", seeds, words: &[], run: super::wire::<Setup> };
+
+fn seeds() -> Vec<Vec<u8>> {
+    let setup = |old: PublicShares| {
+        let receivers = old.committee.indices().collect();
+        Setup { old, receivers }.to_wire().ok()
+    };
+    let keys = [examples::public_shares::<Ed25519>(), examples::public_shares::<Secp256k1>()];
+    keys.into_iter().flatten().filter_map(setup).collect()
+}

@@ -1,0 +1,191 @@
+//! Resharing: who holds the shares of a key changes, and how many sign, and the key does not.
+//!
+//! # Protocol
+//! Verifiable secret redistribution (Desmedt, Jajodia, "Redistributing Secret Shares to New Access Structures", 1997; Wong,
+//! Wang, Wing, "Verifiable Secret Redistribution for Archive Systems", 2002), in the three rounds of [`quorate_dealing`].
+//! Some holders of the old shares xᵢ, the *dealers*, each deal λᵢ·xᵢ, with λᵢ for just these dealers, by a fresh polynomial of the new
+//! threshold. The new committee, the *receivers*, add up what they get. The constants of the dealers' commitments add up to the key, which all
+//! check; if they don't, each is λᵢ·Xᵢ or its dealer is blamed. A receiver stores its share, pending, and proves that it knows it.
+//! Dealers that leave sign that they have seen all that.
+//!
+//! Adding and removing parties, another threshold, and fresh shares for the same committee, are all the same. A party that
+//! stays keeps its index.
+//!
+//! # One successor
+//! The dealers are at least the old threshold, and *more than half of the old committee*. So two resharings of one epoch
+//! have a dealer in common, and an honest one acknowledges at most one of them, unless it has proof that the other can never be
+//! certified: see [`Refusal`](quorate_dealing::Refusal). Which sessions a party has acknowledged is for its keeper to remember, durably. With
+//! *f* dishonest parties the old committee of *n* needs 2·d − n > f for d dealers. An old share may be erased when the certificate of the new
+//! epoch is there, and never before.
+//!
+//! # Security
+//! Any t − 1 old and t′ − 1 new shares together say nothing about the key, if one dealer is honest: its polynomial hides
+//! its part. Of a party that was corrupted before and another that is after, shares don't fit together. Refreshing shares is proactive
+//! only if all holders erase the old ones, and if what else their scheme keeps, such as Paillier keys, is made anew too.
+//!
+//! DEVIATION: redistribution with multiplicative blinding ("JVSS": all parties open w·x and new parties divide by w) is
+//! replaced: as published it gives shares of degree 2(t′ − 1), has one process see all secrets, and can't be made sound without what is done here.
+//!
+//! DEVIATION: a refresh with polynomials of constant zero, added to the old shares, is not offered: resharing to the same committee does
+//! the same at the same cost.
+
+mod succession;
+
+use borsh::{BorshDeserialize, BorshSerialize};
+use quorate_dealing::{Dealing, Kept, Plan, Purpose};
+use quorate_keys::Secret;
+use quorate_session::{Agreement, SessionContext, SetupError, Wire};
+use quorate_sharing::{
+    Committee, Curve, KeyShare, Member, PartyIndex, Polynomial, PublicShares, lagrange_at_zero,
+};
+use rand_core::CryptoRngCore;
+use zeroize::Zeroize;
+
+pub use quorate_dealing::{
+    ACKNOWLEDGE, Certificate, CertificateError, Commit, Complaint, Fault, Known, Message, Open, Refusal,
+    acknowledged_key, is_complaint,
+};
+pub use succession::{NoSuccessor, succeeds};
+
+/// Name in the protocol id.
+const NAME: &str = "reshare";
+/// Version in the protocol id.
+const VERSION: u16 = 1;
+
+/// Resharing on the curve `C`. The session's parties are the dealers and the receivers; its threshold is the new one, and
+/// its epoch the old one plus one.
+pub type Reshare<C> = Dealing<C, NewShares>;
+
+/// New shares of a key that is there already.
+#[derive(Debug, Clone, Copy)]
+pub struct NewShares;
+
+/// What all parties agree upon.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Setup {
+    /// The key as it is shared before. Its holders in the session deal, under the index that they have here.
+    pub old: PublicShares,
+    /// The parties of the session that hold shares afterwards, by ascending index.
+    pub receivers: Vec<PartyIndex>,
+}
+
+impl Wire for Setup {
+    const MAX_BYTES: usize = 16 * 1024;
+}
+
+/// What a party has of the key at its new epoch.
+#[derive(Debug, BorshSerialize, BorshDeserialize)]
+pub enum Renewed {
+    /// Its share.
+    Share(KeyShare),
+    /// It has dealt, and leaves.
+    Parted(PublicShares),
+}
+
+impl Wire for Renewed {
+    const MAX_BYTES: usize = 16 * 1024;
+}
+
+impl Renewed {
+    /// The public side, the same at every party.
+    #[must_use]
+    pub const fn public(&self) -> &PublicShares {
+        match self {
+            Self::Share(share) => share.public(),
+            Self::Parted(public) => public,
+        }
+    }
+}
+
+impl<C: Curve> Purpose<C> for NewShares {
+    const NAME: &'static str = NAME;
+    const VERSION: u16 = VERSION;
+
+    type Setup = Setup;
+    /// The old share of a dealer; nothing of anybody else.
+    type Secret = Option<KeyShare>;
+    type Held = Renewed;
+
+    fn plan(agreement: &Agreement, setup: &Setup) -> Result<Plan, SetupError> {
+        if setup.old.group_key.curve() != C::ID {
+            return Err(SetupError::because("the key is on another curve"));
+        }
+        plan(agreement, setup)
+    }
+
+    fn polynomial(
+        plan: &Plan,
+        context: &SessionContext,
+        setup: &Setup,
+        secret: Option<KeyShare>,
+        rng: &mut dyn CryptoRngCore,
+    ) -> Result<Option<Polynomial<C>>, SetupError> {
+        let Some(old) = secret else { return Ok(None) };
+        let me = context.me();
+        if old.public() != &setup.old || old.index() != me {
+            return Err(SetupError::because("this party's share is another one than is to be dealt"));
+        }
+        let weight = lagrange_at_zero::<C>(me, plan.dealers()).map_err(SetupError::because)?;
+        let share = old.secret_share::<C>().map_err(SetupError::because)?;
+        let mut constant = weight * share.expose();
+        let polynomial = Polynomial::with_constant(&constant, plan.receivers().threshold(), rng);
+        constant.zeroize();
+        Ok(Some(polynomial))
+    }
+
+    fn held(public: PublicShares, share: Option<(PartyIndex, Secret<[u8; 32]>)>) -> Option<Renewed> {
+        Some(match share {
+            Some((party, secret)) => Renewed::Share(KeyShare::new(public, party, secret)),
+            None => Renewed::Parted(public),
+        })
+    }
+}
+
+/// The fewest holders that can deal: the threshold, and more than half of all.
+#[must_use]
+pub fn fewest_dealers(old: &Committee) -> usize {
+    old.threshold().count().max(old.len() / 2 + 1)
+}
+
+/// Who deals and who receives.
+fn plan(agreement: &Agreement, setup: &Setup) -> Result<Plan, SetupError> {
+    let Setup { old, receivers } = setup;
+    let refuse = |why: String| Err(SetupError(why));
+    if old.epoch.checked_add(1) != Some(agreement.epoch()) {
+        return refuse(format!("epoch {} does not follow epoch {}", agreement.epoch(), old.epoch));
+    }
+    if !receivers.is_sorted_by(|one, other| one < other) {
+        return refuse("the receivers are not in ascending order".into());
+    }
+    let mut shares = std::collections::BTreeMap::new();
+    for Member { index, identity } in agreement.committee().members() {
+        match old.committee.index_of(identity) {
+            Some(before) if before != *index => {
+                return refuse(format!("party {before} does not keep its index, but is party {index}"));
+            }
+            Some(_) => {
+                let share = old.verifying_shares.get(index);
+                shares.extend(share.map(|share| (*index, share.clone())));
+            }
+            None if !receivers.contains(index) => {
+                return refuse(format!("party {index} holds no share, neither before nor afterwards"));
+            }
+            None => {}
+        }
+    }
+    let fewest = fewest_dealers(&old.committee);
+    if shares.len() < fewest {
+        return refuse(format!(
+            "{} of {} holders deal, and {fewest} must",
+            shares.len(),
+            old.committee.len()
+        ));
+    }
+    let find = |index: &PartyIndex| agreement.committee().member(*index).copied();
+    let Some(members) = receivers.iter().map(find).collect::<Option<Vec<_>>>() else {
+        return refuse("a receiver is no party of the session".into());
+    };
+    let receivers = Committee::new(agreement.threshold(), members).map_err(SetupError::because)?;
+    let kept = Kept { group_key: old.group_key, chain_code: old.chain_code, shares };
+    Ok(Plan::of_a_kept_key(receivers, kept))
+}

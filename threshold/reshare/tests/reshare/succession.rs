@@ -1,0 +1,143 @@
+//! One epoch follows another by its certificate, and nothing else does.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use quorate_keys::ChainCode;
+use quorate_reshare::{Certificate, CertificateError, NoSuccessor, Reshare, Setup, succeeds};
+use quorate_session::{Action, Agreement, Envelope, Protocol as _, Session, Wire, setup_digest};
+use quorate_sharing::{Curve, Ed25519, PartyIndex, PublicShares};
+use quorate_simulator::Cast;
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng;
+
+use crate::group::{Change, Shares, cast, committee, key, parties, party, public};
+use crate::on_every_curve;
+
+on_every_curve!(a_certificate_shows_that_its_epoch_follows_and_no_other);
+
+pub(crate) struct Ended {
+    pub(crate) agreement: Agreement,
+    pub(crate) acknowledgements: Vec<Arc<Envelope>>,
+    pub(crate) setup: Setup,
+    pub(crate) public: PublicShares,
+}
+
+/// Runs honest sessions to their end, and gives what remains of them.
+pub(crate) fn ended<C: Curve>(cast: &Cast, old: &Shares, change: &Change<'_>, seed: u64) -> Ended {
+    let mut rng = ChaCha20Rng::seed_from_u64(seed);
+    let setup = change.setup(old);
+    let digest = setup_digest(&setup.to_wire().unwrap());
+    let epoch = public(old).epoch + 1;
+    let contexts = cast.agree(&change.committee(cast), Reshare::<C>::ID, digest, epoch, &mut rng);
+    let agreement = contexts.values().next().unwrap().agreement().clone();
+    let mut sessions: BTreeMap<PartyIndex, Session<Reshare<C>>> = contexts
+        .into_iter()
+        .map(|(index, context)| {
+            let secret = change.secret(old, index);
+            let session = Session::new(context, setup.clone(), secret, cast.keyring(index), &mut rng);
+            (index, session.unwrap())
+        })
+        .collect();
+    let (mut queue, mut results) = (std::collections::VecDeque::new(), Vec::new());
+    loop {
+        for (index, session) in &mut sessions {
+            while let Some(action) = session.next_action() {
+                match action {
+                    Action::Send { to, bytes } => queue.push_back((*index, to, bytes)),
+                    Action::Persist(_) => session.persisted(&mut rng),
+                    Action::Done(renewed) => results.push(renewed.public().clone()),
+                    Action::Abort(abort) => panic!("{abort}"),
+                }
+            }
+        }
+        let Some((from, to, bytes)) = queue.pop_front() else { break };
+        sessions.get_mut(&to).unwrap().receive(from, &bytes, &mut rng);
+    }
+    assert_eq!(results.len(), sessions.len());
+    let any = sessions.values().next().unwrap();
+    let acknowledgements = any.envelopes(quorate_reshare::ACKNOWLEDGE);
+    Ended { agreement, acknowledgements, setup, public: results.remove(0) }
+}
+
+impl Ended {
+    fn certificate(&self) -> Certificate {
+        Certificate::new(self.agreement.clone(), &self.acknowledgements).unwrap()
+    }
+}
+
+const CHANGE: Change<'_> = Change { dealers: &[1, 2, 3, 5], receivers: &[1, 2, 3, 6, 7], signers: 4 };
+
+fn a_certificate_shows_that_its_epoch_follows_and_no_other<C: Curve>() {
+    let cast = cast();
+    let old = key::<C>(&cast, 3, &[1, 2, 3, 4, 5]);
+    let ended = ended::<C>(&cast, &old, &CHANGE, 1);
+    let certificate = ended.certificate();
+    let Ended { setup, public, .. } = &ended;
+    assert_eq!(succeeds(&certificate, setup, public), Ok(()));
+    let read = Certificate::from_wire(&certificate.to_wire().unwrap()).unwrap();
+    assert_eq!(succeeds(&read, setup, public), Ok(()));
+
+    let other_epoch = Setup { old: PublicShares { epoch: 1, ..setup.old.clone() }, ..setup.clone() };
+    let other_receivers = Setup { receivers: parties(&[1, 2, 3, 6]), ..setup.clone() };
+    for setup in [other_epoch, other_receivers] {
+        assert_eq!(succeeds(&certificate, &setup, public), Err(NoSuccessor::OtherSetup));
+    }
+    let other_key = Err(NoSuccessor::Certificate(CertificateError::OtherKey));
+    let again = self::ended::<C>(&cast, &old, &CHANGE, 2).public;
+    for wrong in [
+        again,
+        PublicShares { epoch: 2, ..public.clone() },
+        PublicShares { chain_code: ChainCode::new([6; 32]), ..public.clone() },
+    ] {
+        assert_eq!(succeeds(&certificate, setup, &wrong), other_key);
+    }
+    let held = |signers, indices: &[u16]| PublicShares {
+        committee: committee(&cast, signers, indices),
+        ..public.clone()
+    };
+    for wrong in [held(3, &[1, 2, 3, 6, 7]), held(4, &[1, 2, 3, 6, 8])] {
+        assert_eq!(succeeds(&certificate, setup, &wrong), Err(NoSuccessor::OtherKey));
+    }
+}
+
+#[test]
+fn all_that_take_part_must_acknowledge() {
+    let cast = cast();
+    let old = key::<Ed25519>(&cast, 3, &[1, 2, 3, 4, 5]);
+    let ended = ended::<Ed25519>(&cast, &old, &CHANGE, 1);
+    assert_eq!(ended.acknowledgements.len(), 6);
+    for missing in 0..6 {
+        let mut acknowledgements = ended.acknowledgements.clone();
+        acknowledgements.remove(missing);
+        let error = Certificate::new(ended.agreement.clone(), &acknowledgements).unwrap_err();
+        assert_eq!(error, CertificateError::Incomplete);
+    }
+}
+
+#[test]
+fn a_key_generation_is_no_succession() {
+    let cast = cast();
+    let old = key::<Ed25519>(&cast, 3, &[1, 2, 3, 4, 5]);
+    let setup = CHANGE.setup(&old);
+    let mut rng = ChaCha20Rng::seed_from_u64(1);
+    let digest = setup_digest(&setup.to_wire().unwrap());
+    // The same words, signed in a session of another protocol.
+    let protocol = quorate_keygen::Keygen::<Ed25519>::ID;
+    let contexts = cast.agree(&CHANGE.committee(&cast), protocol, digest, 1, &mut rng);
+    let agreement = contexts[&party(1)].agreement().clone();
+    let ended = ended::<Ed25519>(&cast, &old, &CHANGE, 1);
+    let resigned: Vec<_> = ended
+        .acknowledgements
+        .iter()
+        .map(|envelope| {
+            let mut envelope = Envelope::clone(envelope);
+            envelope.header.session = agreement.session();
+            let signer = cast.keyring(envelope.header.sender).signer;
+            Arc::new(Envelope::seal(envelope.header, envelope.broadcast, envelope.direct, &*signer))
+        })
+        .collect();
+    let certificate = Certificate::new(agreement, &resigned).unwrap();
+    let refused = succeeds(&certificate, &setup, &ended.public);
+    assert_eq!(refused, Err(NoSuccessor::Certificate(CertificateError::OtherProtocol)));
+}
