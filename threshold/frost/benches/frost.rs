@@ -10,7 +10,7 @@
 #[allow(dead_code)]
 mod wallet;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::sync::Arc;
 
@@ -18,32 +18,16 @@ use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use frost_core::keys::{IdentifierList, KeyPackage, generate_with_dealer};
 use frost_core::{Ciphersuite, SigningPackage, aggregate, round1, round2};
 use quorate_frost::{Bip340Suite, Ed25519Suite, Frost, Output, Setup, Signed, Suite, verify_batch};
-use quorate_keys::{Identity, PublicKey, Scheme, Signature};
-use quorate_session::{
-    Action, EnvelopeSigner, EnvelopeVerifier, Keyring, Protocol, Session, SessionContext, Wire, setup_digest,
-};
+use quorate_keys::{PublicKey, Scheme, Signature};
+use quorate_session::{Keyring, Protocol, Session, SessionContext, Wire, setup_digest};
 use quorate_sharing::PartyIndex;
-use quorate_simulator::Cast;
+use quorate_simulator::{Cast, lockstep};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use wallet::Wallet;
 
 const MESSAGE: &[u8] = &[0x5A; 32];
 const GROUPS: [(u16, u16); 4] = [(3, 5), (5, 9), (7, 11), (10, 15)];
-
-struct Unsigned;
-
-impl EnvelopeSigner for Unsigned {
-    fn sign(&self, _: &[u8; 32]) -> [u8; 64] {
-        [0; 64]
-    }
-}
-
-impl EnvelopeVerifier for Unsigned {
-    fn verify(&self, _: &Identity, _: &[u8; 32], _: &[u8; 64]) -> bool {
-        true
-    }
-}
 
 struct Group {
     cast: Cast,
@@ -77,27 +61,8 @@ impl Group {
                 (index, session.expect("honest setup"))
             })
             .collect();
-        let mut queue = VecDeque::new();
-        let mut signature = None;
-        loop {
-            for (from, session) in &mut sessions {
-                while let Some(action) = session.next_action() {
-                    match action {
-                        Action::Send { to, bytes } => queue.push_back((*from, to, bytes)),
-                        Action::Persist(()) => session.persisted(rng),
-                        Action::Done(Output::Contributed) => {}
-                        Action::Done(output) => signature = Some(output),
-                        Action::Abort(abort) => unreachable!("{abort}"),
-                    }
-                }
-            }
-            if queue.is_empty() {
-                return signature.expect("a signature");
-            }
-            for (from, to, bytes) in queue.drain(..) {
-                sessions.get_mut(&to).expect("a session").receive(from, &bytes, rng);
-            }
-        }
+        let mut outputs = lockstep::run(&mut sessions, rng).into_values();
+        outputs.rfind(|output| !matches!(output, Output::Contributed)).expect("a signature")
     }
 
     fn inputs(&self) -> Inputs {
@@ -153,11 +118,10 @@ fn suite<S: Suite>(criterion: &mut Criterion) {
         group.bench_function(format!("bare/{name}"), |bencher| bencher.iter(|| bare(&keys, &public, rng)));
 
         let parties = Group::new::<S>(threshold, total, rng);
-        let unsigned = |_| Keyring { signer: Arc::new(Unsigned), verifier: Arc::new(Unsigned) };
         group.bench_function(format!("engine/{name}"), |bencher| {
             bencher.iter_batched(
                 || parties.inputs(),
-                |inputs| parties.run::<S>(inputs, unsigned, rng),
+                |inputs| parties.run::<S>(inputs, |_| lockstep::unsigned(), rng),
                 BatchSize::SmallInput,
             );
         });

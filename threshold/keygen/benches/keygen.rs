@@ -6,7 +6,7 @@
 
 #![allow(missing_docs, clippy::expect_used)]
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::sync::Arc;
 
@@ -16,34 +16,13 @@ use criterion::{
 use frost_core::Ciphersuite;
 use frost_core::keys::dkg;
 use quorate_keygen::Keygen;
-use quorate_keys::Identity;
-use quorate_session::{
-    Action, EnvelopeSigner, EnvelopeVerifier, Keyring, Protocol, Session, SessionContext, Wire, setup_digest,
-};
+use quorate_session::{Keyring, Protocol, Session, SessionContext, Wire, setup_digest};
 use quorate_sharing::{Curve, Ed25519, PartyIndex, Secp256k1};
-use quorate_simulator::Cast;
+use quorate_simulator::{Cast, lockstep};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 
 const GROUPS: [(u16, u16); 4] = [(3, 5), (5, 9), (7, 11), (10, 15)];
-
-struct Unsigned;
-
-impl EnvelopeSigner for Unsigned {
-    fn sign(&self, _: &[u8; 32]) -> [u8; 64] {
-        [0; 64]
-    }
-}
-
-impl EnvelopeVerifier for Unsigned {
-    fn verify(&self, _: &Identity, _: &[u8; 32], _: &[u8; 64]) -> bool {
-        true
-    }
-}
-
-fn unsigned() -> Keyring {
-    Keyring { signer: Arc::new(Unsigned), verifier: Arc::new(Unsigned) }
-}
 
 /// Runs a group to its end and gives the number of those who have a share.
 fn generate<C: Curve>(
@@ -58,22 +37,7 @@ fn generate<C: Curve>(
             (*party, session.expect("nothing to refuse"))
         })
         .collect();
-    let mut network: VecDeque<(PartyIndex, PartyIndex, Arc<[u8]>)> = VecDeque::new();
-    let mut done = 0;
-    loop {
-        for (party, session) in &mut sessions {
-            while let Some(action) = session.next_action() {
-                match action {
-                    Action::Send { to, bytes } => network.push_back((*party, to, bytes)),
-                    Action::Persist(_) => session.persisted(rng),
-                    Action::Done(_) => done += 1,
-                    Action::Abort(abort) => assert!(abort.to_string().is_empty(), "{abort}"),
-                }
-            }
-        }
-        let Some((from, to, bytes)) = network.pop_front() else { return done };
-        sessions.get_mut(&to).expect("a party").receive(from, &bytes, rng);
-    }
+    lockstep::run(&mut sessions, rng).len()
 }
 
 fn zcash<C: Ciphersuite>(threshold: u16, total: u16, rng: &mut ChaCha20Rng) -> usize {
@@ -113,7 +77,7 @@ fn group<C: Curve, Z: Ciphersuite>(group: &mut BenchmarkGroup<'_, WallTime>, thr
     let size = format!("{threshold}-of-{total}");
     let parties = usize::from(total);
     group.bench_function(BenchmarkId::new("engine", &size), |bencher| {
-        bencher.iter(|| assert_eq!(generate::<C>(&contexts, |_| unsigned(), &mut rng), parties));
+        bencher.iter(|| assert_eq!(generate::<C>(&contexts, |_| lockstep::unsigned(), &mut rng), parties));
     });
     group.bench_function(BenchmarkId::new("signed", &size), |bencher| {
         bencher.iter(|| assert_eq!(generate::<C>(&contexts, |party| cast.keyring(party), &mut rng), parties));

@@ -13,6 +13,7 @@
 mod cast;
 mod cheat;
 pub mod judges;
+pub mod lockstep;
 mod simulation;
 
 pub use cast::Cast;

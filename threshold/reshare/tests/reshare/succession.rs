@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use quorate_keys::ChainCode;
 use quorate_reshare::{Certificate, CertificateError, NoSuccessor, Reshare, Setup, succeeds};
-use quorate_session::{Action, Agreement, Envelope, Protocol as _, Session, Wire, setup_digest};
+use quorate_session::{Agreement, Envelope, Protocol as _, Session, Wire, setup_digest};
 use quorate_sharing::{Curve, Ed25519, PartyIndex, PublicShares};
-use quorate_simulator::Cast;
+use quorate_simulator::{Cast, lockstep};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 
@@ -39,25 +39,12 @@ pub(crate) fn ended<C: Curve>(cast: &Cast, old: &Shares, change: &Change<'_>, se
             (index, session.unwrap())
         })
         .collect();
-    let (mut queue, mut results) = (std::collections::VecDeque::new(), Vec::new());
-    loop {
-        for (index, session) in &mut sessions {
-            while let Some(action) = session.next_action() {
-                match action {
-                    Action::Send { to, bytes } => queue.push_back((*index, to, bytes)),
-                    Action::Persist(_) => session.persisted(&mut rng),
-                    Action::Done(renewed) => results.push(renewed.public().clone()),
-                    Action::Abort(abort) => panic!("{abort}"),
-                }
-            }
-        }
-        let Some((from, to, bytes)) = queue.pop_front() else { break };
-        sessions.get_mut(&to).unwrap().receive(from, &bytes, &mut rng);
-    }
+    let mut results = lockstep::run(&mut sessions, &mut rng);
     assert_eq!(results.len(), sessions.len());
     let any = sessions.values().next().unwrap();
     let acknowledgements = any.envelopes(quorate_reshare::ACKNOWLEDGE);
-    Ended { agreement, acknowledgements, setup, public: results.remove(0) }
+    let public = results.pop_first().unwrap().1.public().clone();
+    Ended { agreement, acknowledgements, setup, public }
 }
 
 impl Ended {
