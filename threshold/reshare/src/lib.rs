@@ -14,7 +14,7 @@
 //! # One successor
 //! The dealers are at least the old threshold, and *more than half of the old committee*. So two resharings of one epoch
 //! have a dealer in common, and an honest one acknowledges at most one of them, unless it has proof that the other can never be
-//! certified: see [`Refusal`](quorate_dealing::Refusal). Which sessions a party has acknowledged is for its keeper to remember, durably. With
+//! certified: see [`Refusal`]. Which it has acknowledged, its [`Keeper`] remembers. With
 //! *f* dishonest parties the old committee of *n* needs 2·d − n > f for d dealers. An old share may be erased when the certificate of the new
 //! epoch is there, and never before.
 //!
@@ -29,6 +29,7 @@
 //! DEVIATION: a refresh with polynomials of constant zero, added to the old shares, is not offered: resharing to the same committee does
 //! the same at the same cost.
 
+mod keeper;
 mod succession;
 
 use borsh::{BorshDeserialize, BorshSerialize};
@@ -41,6 +42,7 @@ use quorate_sharing::{
 use rand_core::CryptoRngCore;
 use zeroize::Zeroize;
 
+pub use keeper::{Hindrance, Keeper, Link, NotTaken, Pending, Taken};
 pub use quorate_dealing::{
     ACKNOWLEDGE, Certificate, CertificateError, Commit, Complaint, Fault, Known, Message, Open, Refusal,
     acknowledged_key, is_complaint,

@@ -25,7 +25,8 @@ on_every_curve!(
 );
 
 /// Four of five deal, one of them leaves, and two come.
-const CHANGE: Change<'_> = Change { dealers: &[1, 2, 3, 4], receivers: &[2, 3, 4, 6, 7], signers: 3 };
+pub(crate) const CHANGE: Change<'_> =
+    Change { dealers: &[1, 2, 3, 4], receivers: &[2, 3, 4, 6, 7], signers: 3 };
 
 /// Deals whatever it likes.
 struct Constant;
@@ -94,7 +95,7 @@ where
 }
 
 /// Runs the change with one party that says something else.
-fn saying<C: Curve>(
+pub(crate) fn saying<C: Curve>(
     cheater: u16,
     seed: u64,
     say: impl FnMut(u8, &mut Outgoing<Message>) + Send + 'static,
@@ -119,9 +120,14 @@ fn convicted<C: Curve>(outcomes: &Outcomes<Reshare<C>>, cheater: u16, finding: &
     assert_eq!(outcomes.all_convict(party(cheater)), finding);
 }
 
+/// One deals something else than its share.
+pub(crate) fn with_constant<C: Curve>(cheater: u16, seed: u64) -> Outcomes<Reshare<C>> {
+    with::<C, Dealing<C, Constant>>(cheater, seed)
+}
+
 fn who_deals_something_else_than_its_share_is_convicted<C: Curve>() {
     for (cheater, seed) in [(1, 0), (2, 1), (4, 2)] {
-        let outcomes = with::<C, Dealing<C, Constant>>(cheater, seed);
+        let outcomes = with_constant::<C>(cheater, seed);
         convicted(&outcomes, cheater, "dealt something else than its share of the key");
     }
 }

@@ -3,8 +3,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 mod cheats;
+mod forgery;
 mod group;
+mod histories;
 mod honest;
+mod keeper;
 mod secrecy;
 mod setups;
 mod succession;

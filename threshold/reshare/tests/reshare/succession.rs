@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use quorate_keys::ChainCode;
-use quorate_reshare::{Certificate, CertificateError, NoSuccessor, Reshare, Setup, succeeds};
+use quorate_reshare::{Certificate, CertificateError, NoSuccessor, Renewed, Reshare, Setup, succeeds};
 use quorate_session::{Agreement, Envelope, Protocol as _, Session, Wire, setup_digest};
 use quorate_sharing::{Curve, Ed25519, PartyIndex, PublicShares};
 use quorate_simulator::{Cast, lockstep};
@@ -21,6 +21,7 @@ pub(crate) struct Ended {
     pub(crate) acknowledgements: Vec<Arc<Envelope>>,
     pub(crate) setup: Setup,
     pub(crate) public: PublicShares,
+    pub(crate) renewed: BTreeMap<PartyIndex, Renewed>,
 }
 
 /// Runs honest sessions to their end, and gives what remains of them.
@@ -39,12 +40,12 @@ pub(crate) fn ended<C: Curve>(cast: &Cast, old: &Shares, change: &Change<'_>, se
             (index, session.unwrap())
         })
         .collect();
-    let mut results = lockstep::run(&mut sessions, &mut rng);
-    assert_eq!(results.len(), sessions.len());
+    let renewed = lockstep::run(&mut sessions, &mut rng);
+    assert_eq!(renewed.len(), sessions.len());
     let any = sessions.values().next().unwrap();
     let acknowledgements = any.envelopes(quorate_reshare::ACKNOWLEDGE);
-    let public = results.pop_first().unwrap().1.public().clone();
-    Ended { agreement, acknowledgements, setup, public }
+    let public = renewed.values().next().unwrap().public().clone();
+    Ended { agreement, acknowledgements, setup, public, renewed }
 }
 
 impl Ended {

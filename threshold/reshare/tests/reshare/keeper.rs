@@ -1,0 +1,188 @@
+//! What a party that keeps to the rules acknowledges, promises and goes by.
+
+use quorate_reshare::{
+    Certificate, Hindrance, Keeper, Link, NoSuccessor, NotTaken, Pending, Refusal, Renewed, Taken,
+};
+use quorate_session::{Envelope, Wire};
+use quorate_sharing::{Ed25519, PublicShares};
+use quorate_simulator::Cast;
+
+use crate::group::{Change, Shares, cast, copy, key, party, public};
+use crate::succession::{Ended, ended};
+
+type C = Ed25519;
+
+const ALL: [u16; 5] = [1, 2, 3, 4, 5];
+const REFRESH: Change<'_> = Change { dealers: &ALL, receivers: &ALL, signers: 3 };
+const WITHOUT_FIVE: Change<'_> = Change { dealers: &[1, 2, 3, 4], receivers: &[1, 2, 3, 4], signers: 2 };
+
+/// What party 1 has stored of a resharing, and what shows that all have.
+struct Made {
+    ended: Ended,
+    share: Vec<u8>,
+}
+
+impl Made {
+    fn new(cast: &Cast, old: &Shares, change: &Change<'_>, seed: u64) -> Self {
+        let mut ended = ended::<C>(cast, old, change, seed);
+        let share = borsh::to_vec(&ended.renewed.remove(&party(1)).unwrap()).unwrap();
+        Self { ended, share }
+    }
+
+    fn pending(&self) -> Pending {
+        let own = self.ended.acknowledgements.iter().find(|envelope| envelope.header.sender == party(1));
+        Pending {
+            agreement: self.ended.agreement.clone(),
+            setup: self.ended.setup.clone(),
+            acknowledgement: Envelope::clone(own.unwrap()),
+            renewed: borsh::from_slice(&self.share).unwrap(),
+            set_aside: None,
+        }
+    }
+
+    fn link(&self) -> Link {
+        let Ended { agreement, acknowledgements, setup, public, .. } = &self.ended;
+        let certificate = Certificate::new(agreement.clone(), acknowledgements).unwrap();
+        Link { setup: setup.clone(), public: public.clone(), certificate }
+    }
+}
+
+fn keeper(old: &Shares) -> Keeper {
+    Keeper::new(public(old).clone(), Some(copy(&old[&party(1)])))
+}
+
+fn again(keeper: &Keeper) -> Keeper {
+    Keeper::from_wire(&keeper.to_wire().unwrap()).unwrap()
+}
+
+#[test]
+fn of_two_resharings_of_one_epoch_one_is_acknowledged() {
+    let cast = cast();
+    let old = key::<C>(&cast, 3, &ALL);
+    let (one, other) = (Made::new(&cast, &old, &REFRESH, 1), Made::new(&cast, &old, &WITHOUT_FIVE, 2));
+    let mut keeper = keeper(&old);
+    keeper.acknowledge(one.pending()).unwrap();
+    // Also after a restart.
+    let mut keeper = again(&keeper);
+    let locked = Hindrance::Locked { session: one.ended.agreement.session() };
+    assert_eq!(keeper.acknowledge(other.pending()), Err(locked));
+    assert_eq!(keeper.acknowledge(one.pending()), Err(locked));
+    assert_eq!(keeper.waiting().count(), 1);
+    // A refusal by somebody else, of something else, or by a stranger frees nothing.
+    let session = one.ended.agreement.session();
+    let promise = |session, number| Refusal::promise(session, cast.identity(party(number)));
+    assert!(!keeper.set_aside(&promise(other.ended.agreement.session(), 2)));
+    assert!(!keeper.set_aside(&promise(session, 9)));
+    assert!(keeper.set_aside(&promise(session, 2)));
+    assert!(!keeper.set_aside(&promise(session, 3)));
+    let mut keeper = again(&keeper);
+    assert_eq!(keeper.acknowledge(one.pending()), Err(locked));
+    keeper.acknowledge(other.pending()).unwrap();
+    assert_eq!(keeper.waiting().count(), 1);
+}
+
+#[test]
+fn what_was_promised_is_kept_and_nothing_else_is_promised() {
+    let cast = cast();
+    let old = key::<C>(&cast, 3, &ALL);
+    let (one, other) = (Made::new(&cast, &old, &REFRESH, 1), Made::new(&cast, &old, &WITHOUT_FIVE, 2));
+    let mut keeper = keeper(&old);
+    assert!(keeper.refuse(&one.ended.agreement));
+    let mut keeper = again(&keeper);
+    assert_eq!(keeper.acknowledge(one.pending()), Err(Hindrance::Refused));
+    keeper.acknowledge(other.pending()).unwrap();
+    assert!(!keeper.refuse(&other.ended.agreement));
+    // Of an epoch that is over it has forgotten what it acknowledged.
+    assert_eq!(keeper.certified(other.link()), Ok(Taken::Activated));
+    assert!(!keeper.refuse(&one.ended.agreement) && !keeper.refuse(&other.ended.agreement));
+    let hindered = Hindrance::OtherEpoch { ours: 1, theirs: 0 };
+    assert_eq!(keeper.acknowledge(one.pending()), Err(hindered));
+    // Nor of one that has not begun here.
+    let new = shares(&other);
+    let next = Made::new(&cast, &new, &WITHOUT_FIVE, 3);
+    let mut behind = self::keeper(&old);
+    assert!(!behind.refuse(&next.ended.agreement));
+    let hindered = Hindrance::OtherEpoch { ours: 0, theirs: 1 };
+    assert_eq!(behind.acknowledge(next.pending()), Err(hindered));
+    // The same epoch, shared otherwise.
+    let strange = key::<C>(&cast, 2, &ALL);
+    let strange = Made::new(&cast, &strange, &REFRESH, 4);
+    assert_eq!(behind.acknowledge(strange.pending()), Err(Hindrance::OtherShares));
+}
+
+/// The shares of all, as a resharing has left them.
+fn shares(made: &Made) -> Shares {
+    let own: Renewed = borsh::from_slice(&made.share).unwrap();
+    let others = made.ended.renewed.iter();
+    let others =
+        others.map(|(index, renewed)| (*index, borsh::from_slice(&borsh::to_vec(renewed).unwrap()).unwrap()));
+    let held = |(index, renewed)| match renewed {
+        Renewed::Share(share) => Some((index, share)),
+        Renewed::Parted(_) => None,
+    };
+    others.chain([(party(1), own)]).filter_map(held).collect()
+}
+
+#[test]
+fn what_is_certified_is_gone_by_in_its_order_and_nothing_else() {
+    let cast = cast();
+    let old = key::<C>(&cast, 3, &ALL);
+    let first = Made::new(&cast, &old, &REFRESH, 1);
+    let second = Made::new(&cast, &shares(&first), &WITHOUT_FIVE, 2);
+    let mut holder = keeper(&old);
+    holder.acknowledge(first.pending()).unwrap();
+    assert_eq!(holder.certified(second.link()), Err(NotTaken::Gap { ours: 0, theirs: 1 }));
+    let mut forged = first.link();
+    forged.public = PublicShares { epoch: 5, ..forged.public };
+    assert!(matches!(holder.certified(forged), Err(NotTaken::NoSuccessor(NoSuccessor::Certificate(_)))));
+    assert_eq!(holder.public(), public(&old));
+    assert_eq!(holder.certified(first.link()), Ok(Taken::Activated));
+    assert_eq!(holder.certified(first.link()), Ok(Taken::Known));
+    let holder = again(&holder);
+    assert_eq!(
+        (holder.public(), holder.link().map(Link::session)),
+        (&first.ended.public, Some(first.link().session()))
+    );
+    assert_eq!(holder.share().unwrap().public(), &first.ended.public);
+    assert!(holder.pending(&first.link().session()).is_none());
+
+    // Who took no part goes by it, too, and its share is of no use any more.
+    let mut away = Keeper::new(public(&old).clone(), Some(copy(&old[&party(5)])));
+    assert_eq!(away.certified(first.link()), Ok(Taken::Activated));
+    assert!(away.share().is_none());
+    assert_eq!(away.certified(second.link()), Ok(Taken::Activated));
+    assert_eq!(away.certified(first.link()), Ok(Taken::Known));
+    assert_eq!(away.public().epoch, 2);
+
+    let strange = key::<C>(&cast, 2, &ALL);
+    let strange = Made::new(&cast, &strange, &REFRESH, 4);
+    assert_eq!(keeper(&old).certified(strange.link()), Err(NotTaken::OtherHistory));
+}
+
+/// One of the parties of both has signed a refusal of the one, and acknowledged it all the same.
+#[test]
+fn of_two_that_are_certified_the_same_one_counts_everywhere() {
+    let cast = cast();
+    let old = key::<C>(&cast, 3, &ALL);
+    let (one, other) = (Made::new(&cast, &old, &REFRESH, 1), Made::new(&cast, &old, &WITHOUT_FIVE, 2));
+    let (smaller, larger) = match one.link().session() < other.link().session() {
+        true => (&one, &other),
+        false => (&other, &one),
+    };
+    for (first, second, taken) in [(smaller, larger, Taken::Known), (larger, smaller, Taken::Replaced)] {
+        let mut keeper = keeper(&old);
+        keeper.acknowledge(first.pending()).unwrap();
+        let lie = Refusal::promise(first.link().session(), cast.identity(party(2)));
+        assert!(keeper.set_aside(&lie));
+        keeper.acknowledge(second.pending()).unwrap();
+        assert_eq!(keeper.certified(first.link()), Ok(Taken::Activated));
+        let mut keeper = again(&keeper);
+        assert_eq!(keeper.certified(second.link()), Ok(taken));
+        assert_eq!(keeper.public(), &smaller.ended.public);
+        assert_eq!(keeper.share().unwrap().public(), &smaller.ended.public);
+        // And nobody goes back.
+        assert_eq!(keeper.certified(first.link()), Ok(Taken::Known));
+        assert_eq!(keeper.certified(second.link()), Ok(Taken::Known));
+        assert_eq!(keeper.public(), &smaller.ended.public);
+    }
+}
