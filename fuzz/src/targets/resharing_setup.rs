@@ -1,7 +1,8 @@
 //! What the parties of a resharing agree upon, which newcomers are sent.
 
+use borsh::BorshDeserialize;
 use quorate_reshare::Setup;
-use quorate_session::Wire;
+use quorate_session::{SessionId, Wire};
 use quorate_sharing::{Ed25519, PublicShares, Secp256k1};
 
 use super::examples;
@@ -12,8 +13,9 @@ pub(super) const TARGET: Target =
 
 fn seeds() -> Vec<Vec<u8>> {
     let setup = |old: PublicShares| {
-        let receivers = old.committee.indices().collect();
-        Setup { old, receivers }.to_wire().ok()
+        let holders: Vec<_> = old.committee.indices().collect();
+        let origin = SessionId::try_from_slice(&[3; 32]).ok()?;
+        Setup { origin, old, dealers: holders.clone(), receivers: holders }.to_wire().ok()
     };
     let keys = [examples::public_shares::<Ed25519>(), examples::public_shares::<Secp256k1>()];
     keys.into_iter().flatten().filter_map(setup).collect()

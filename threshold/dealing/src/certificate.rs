@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use quorate_session::{Agreement, Envelope, IdentityVerifier, Kind, SessionId, Wire};
-use quorate_sharing::{PartyIndex, PublicShares};
+use quorate_sharing::{Curve, PartyIndex, PublicShares};
 
 use crate::key::key_digest;
 use crate::message::{ACKNOWLEDGE, Message};
+use crate::plan::Purpose;
+use crate::proof::knows_share;
 
 /// The signed acknowledgements of all parties of one session.
 ///
@@ -73,6 +75,20 @@ impl Certificate {
             true => Ok(()),
             false => Err(CertificateError::OtherKey),
         }
+    }
+
+    /// Whether each holder of these shares has proven in its acknowledgement that it knows its own, and they are shares of the key. Not
+    /// for new keys, of which nothing is proven.
+    #[must_use]
+    pub fn shows_shares<C: Curve, P: Purpose<C>>(&self, public: &PublicShares) -> bool {
+        let session = self.session();
+        let proven = |party: PartyIndex| {
+            let body = self.acknowledgement_of(party)?.broadcast.whole()?;
+            let Ok(Message::Known(known)) = Message::from_wire(body) else { return None };
+            let share = C::decode(public.verifying_shares.get(&party)?)?;
+            Some(knows_share::<C, P>(&session, party, &known, &share))
+        };
+        public.committee.indices().all(|party| proven(party) == Some(true)) && public.interpolates::<C>()
     }
 
     /// Checks that every party signed one and the same transcript, and gives that.

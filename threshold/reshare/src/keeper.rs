@@ -3,6 +3,7 @@
 //! Everything here is to be durable before anything that follows from it leaves the party: an acknowledgement, a promise, and
 //! above all that an old share is erased.
 
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
 use borsh::{BorshDeserialize, BorshSerialize};
@@ -12,7 +13,10 @@ use quorate_sharing::{KeyShare, PublicShares};
 
 use crate::{NoSuccessor, Renewed, Setup, succeeds};
 
-/// One epoch that follows another, as anybody can check who knows that one.
+/// One epoch that follows another, as anybody can check who knows the key.
+///
+/// It stands for itself: all who hold shares at this epoch have shown that they know them, and they are shares of the key. So nobody
+/// needs the epochs in between who finds himself more than one behind.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Link {
     /// What the parties had agreed upon, with the epoch before.
@@ -34,7 +38,7 @@ impl Link {
         self.certificate.session()
     }
 
-    /// Checks that the epoch follows the one in its setup.
+    /// Checks that the epoch follows the one in its setup, and stands for itself.
     ///
     /// # Errors
     /// Why it does not.
@@ -78,8 +82,8 @@ pub enum Hindrance {
         /// The one that is reshared.
         theirs: u64,
     },
-    /// It is the same epoch, shared otherwise.
-    #[error("this party knows the epoch that is reshared as another one")]
+    /// It is another key, or the same epoch shared otherwise.
+    #[error("this party knows what is reshared as another key, or its epoch as another one")]
     OtherShares,
     /// It has acknowledged a resharing of this epoch, and does not know what became of that.
     #[error(
@@ -94,43 +98,24 @@ pub enum Hindrance {
     Refused,
 }
 
-/// Why a certified epoch is not taken.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum NotTaken {
-    /// It does not follow the epoch before it.
-    #[error(transparent)]
-    NoSuccessor(#[from] NoSuccessor),
-    /// Epochs in between are missing: they have to come first.
-    #[error("epoch {ours} is followed by {theirs} only through others, which this party lacks")]
-    Gap {
-        /// This party's epoch.
-        ours: u64,
-        /// The epoch that comes before the one that was shown.
-        theirs: u64,
-    },
-    /// It follows another history of this key than this party's.
-    #[error("it follows another history of this key")]
-    OtherHistory,
-}
-
 /// What a certified epoch is to this party.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
+#[must_use = "a share that is dropped is lost"]
 pub enum Taken {
     /// Nothing new.
     Known,
-    /// It goes by it from now on. The share of the epoch before is erased.
-    Activated,
-    /// It goes by it in place of another one of the same number: a party has signed both a refusal and an acknowledgement,
-    /// and convicted itself. Of two that are certified the one of the smaller session counts, everywhere.
-    Replaced,
+    /// It goes by it from now on, with this share if it has one. Any other is to be erased, but not before all this is stored.
+    ///
+    /// The epoch can be of the same number as the one before: then a party has signed both a refusal and an acknowledgement, and convicted
+    /// itself. Of two that are certified the one of the smaller session counts, everywhere.
+    Activated(Option<KeyShare>),
 }
 
-/// What one party keeps of one key.
+/// What one party keeps of one key, beside its share of the epoch by which it goes.
 #[derive(Debug, BorshSerialize, BorshDeserialize)]
 pub struct Keeper {
+    origin: SessionId,
     public: PublicShares,
-    share: Option<KeyShare>,
     link: Option<Link>,
     pending: Vec<Pending>,
     refused: BTreeSet<SessionId>,
@@ -141,10 +126,10 @@ impl Wire for Keeper {
 }
 
 impl Keeper {
-    /// Of a key as it was made, or as this party learned of it.
+    /// Of a key as it was made, or as this party learned of it. `origin`: as in [`Setup`].
     #[must_use]
-    pub const fn new(public: PublicShares, share: Option<KeyShare>) -> Self {
-        Self { public, share, link: None, pending: Vec::new(), refused: BTreeSet::new() }
+    pub const fn new(origin: SessionId, public: PublicShares) -> Self {
+        Self { origin, public, link: None, pending: Vec::new(), refused: BTreeSet::new() }
     }
 
     /// The epoch that this party goes by.
@@ -153,21 +138,21 @@ impl Keeper {
         &self.public
     }
 
-    /// Its share of that, if it holds one.
-    #[must_use]
-    pub const fn share(&self) -> Option<&KeyShare> {
-        self.share.as_ref()
-    }
-
-    /// What shows that this epoch follows the one before; nothing for the first.
+    /// What shows that this epoch rightly follows; nothing for the first.
     #[must_use]
     pub const fn link(&self) -> Option<&Link> {
         self.link.as_ref()
     }
 
+    /// What it has acknowledged, the latest last.
+    #[must_use]
+    pub fn pending(&self) -> &[Pending] {
+        &self.pending
+    }
+
     /// What it has acknowledged of a resharing.
     #[must_use]
-    pub fn pending(&self, session: &SessionId) -> Option<&Pending> {
+    pub fn pending_of(&self, session: &SessionId) -> Option<&Pending> {
         self.pending.iter().find(|pending| pending.session() == *session)
     }
 
@@ -183,6 +168,9 @@ impl Keeper {
     /// What hinders.
     pub fn may_acknowledge(&self, session: &SessionId, setup: &Setup) -> Result<(), Hindrance> {
         let (ours, theirs) = (self.public.epoch, setup.old.epoch);
+        if setup.origin != self.origin {
+            return Err(Hindrance::OtherShares);
+        }
         if ours != theirs {
             return Err(Hindrance::OtherEpoch { ours, theirs });
         }
@@ -193,7 +181,7 @@ impl Keeper {
             return Err(Hindrance::Refused);
         }
         // One that was set aside is not acknowledged again either.
-        match self.waiting().next().or_else(|| self.pending(session)) {
+        match self.waiting().next().or_else(|| self.pending_of(session)) {
             Some(other) => Err(Hindrance::Locked { session: other.session() }),
             None => Ok(()),
         }
@@ -209,15 +197,21 @@ impl Keeper {
         Ok(())
     }
 
-    /// Promises never to acknowledge a resharing. Whether it may: if it has not, and the resharing is of the epoch that this
-    /// party goes by. Of earlier ones it has forgotten what it acknowledged, and tells what came of them; of later ones it
-    /// would forget the promise.
+    /// Whether it may be promised never to acknowledge a resharing: if this party has not, and the resharing is of the epoch that it goes
+    /// by. Of earlier ones it has forgotten what it acknowledged, and tells what came of them; of later ones it would forget the promise.
+    #[must_use]
+    pub fn may_refuse(&self, agreement: &Agreement) -> bool {
+        self.public.epoch.checked_add(1) == Some(agreement.epoch())
+            && self.pending_of(&agreement.session()).is_none()
+    }
+
+    /// Promises never to acknowledge a resharing, if [that may be](Self::may_refuse), and remembers it. Who can't come back to a session of
+    /// which it has kept nothing need not remember.
+    #[must_use]
     pub fn refuse(&mut self, agreement: &Agreement) -> bool {
-        let session = agreement.session();
-        let may =
-            self.public.epoch.checked_add(1) == Some(agreement.epoch()) && self.pending(&session).is_none();
+        let may = self.may_refuse(agreement);
         if may {
-            self.refused.insert(session);
+            self.refused.insert(agreement.session());
         }
         may
     }
@@ -236,38 +230,35 @@ impl Keeper {
         genuine
     }
 
-    /// Takes a certified epoch. From then on this party goes by it, with its share if it has one; the old share is erased.
+    /// Takes a certified epoch: the higher one counts, however many are in between.
     ///
     /// # Errors
-    /// Why it is not taken: nothing has changed.
-    pub fn certified(&mut self, link: Link) -> Result<Taken, NotTaken> {
-        let (ours, before) = (self.public.epoch, link.setup.old.epoch);
-        if link.public.epoch < ours || link.public == self.public {
+    /// Why it is none: nothing has changed.
+    pub fn certified(&mut self, link: Link) -> Result<Taken, NoSuccessor> {
+        let key = (link.setup.origin, link.public.group_key, link.public.chain_code);
+        if key != (self.origin, self.public.group_key, self.public.chain_code) {
+            return Err(NoSuccessor::OtherKey);
+        }
+        let counts = match link.public.epoch.cmp(&self.public.epoch) {
+            Ordering::Less => false,
+            Ordering::Equal => self.link.as_ref().is_some_and(|mine| link.session() < mine.session()),
+            Ordering::Greater => true,
+        };
+        if !counts {
             return Ok(Taken::Known);
         }
         link.verify()?;
-        let taken = match &self.link {
-            _ if before > ours => return Err(NotTaken::Gap { ours, theirs: before }),
-            _ if before == ours && link.setup.old == self.public => Taken::Activated,
-            Some(mine) if mine.setup.old == link.setup.old => {
-                if mine.session() < link.session() {
-                    return Ok(Taken::Known);
-                }
-                Taken::Replaced
-            }
-            _ => return Err(NotTaken::OtherHistory),
-        };
         let session = link.session();
         let place = self.pending.iter().position(|pending| pending.session() == session);
-        self.share = match place.map(|place| self.pending.swap_remove(place).renewed) {
+        let share = match place.map(|place| self.pending.swap_remove(place).renewed) {
             Some(Renewed::Share(share)) => Some(share),
             Some(Renewed::Parted(_)) | None => None,
         };
         // What was acknowledged beside it can still be certified, if somebody lies.
-        self.pending.retain(|pending| pending.setup.old == link.setup.old);
+        self.pending.retain(|pending| pending.agreement.epoch() == link.public.epoch);
         self.refused.clear();
         self.public = link.public.clone();
         self.link = Some(link);
-        Ok(taken)
+        Ok(Taken::Activated(share))
     }
 }

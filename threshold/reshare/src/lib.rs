@@ -35,14 +35,14 @@ mod succession;
 use borsh::{BorshDeserialize, BorshSerialize};
 use quorate_dealing::{Dealing, Kept, Plan, Purpose};
 use quorate_keys::Secret;
-use quorate_session::{Agreement, SessionContext, SetupError, Wire};
+use quorate_session::{Agreement, SessionContext, SessionId, SetupError, Wire};
 use quorate_sharing::{
     Committee, Curve, KeyShare, Member, PartyIndex, Polynomial, PublicShares, lagrange_at_zero,
 };
 use rand_core::CryptoRngCore;
 use zeroize::Zeroize;
 
-pub use keeper::{Hindrance, Keeper, Link, NotTaken, Pending, Taken};
+pub use keeper::{Hindrance, Keeper, Link, Pending, Taken};
 pub use quorate_dealing::{
     ACKNOWLEDGE, Certificate, CertificateError, Commit, Complaint, Fault, Known, Message, Open, Refusal,
     acknowledged_key, is_complaint,
@@ -65,8 +65,12 @@ pub struct NewShares;
 /// What all parties agree upon.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Setup {
-    /// The key as it is shared before. Its holders in the session deal, under the index that they have here.
+    /// The session that made the key: under this name its holders know it through all epochs.
+    pub origin: SessionId,
+    /// The key as it is shared before. Its holders take part under the index that they have here.
     pub old: PublicShares,
+    /// The holders that deal their shares, by ascending index. One that has lost its share can be a receiver all the same.
+    pub dealers: Vec<PartyIndex>,
     /// The parties of the session that hold shares afterwards, by ascending index.
     pub receivers: Vec<PartyIndex>,
 }
@@ -104,7 +108,7 @@ impl<C: Curve> Purpose<C> for NewShares {
     const VERSION: u16 = VERSION;
 
     type Setup = Setup;
-    /// The old share of a dealer; nothing of anybody else.
+    /// The old share of a dealer; of no use from anybody else.
     type Secret = Option<KeyShare>;
     type Held = Renewed;
 
@@ -122,8 +126,8 @@ impl<C: Curve> Purpose<C> for NewShares {
         secret: Option<KeyShare>,
         rng: &mut dyn CryptoRngCore,
     ) -> Result<Option<Polynomial<C>>, SetupError> {
-        let Some(old) = secret else { return Ok(None) };
         let me = context.me();
+        let Some(old) = secret.filter(|_| plan.dealers().contains(&me)) else { return Ok(None) };
         if old.public() != &setup.old || old.index() != me {
             return Err(SetupError::because("this party's share is another one than is to be dealt"));
         }
@@ -151,38 +155,40 @@ pub fn fewest_dealers(old: &Committee) -> usize {
 
 /// Who deals and who receives.
 fn plan(agreement: &Agreement, setup: &Setup) -> Result<Plan, SetupError> {
-    let Setup { old, receivers } = setup;
+    let Setup { old, dealers, receivers, .. } = setup;
     let refuse = |why: String| Err(SetupError(why));
     if old.epoch.checked_add(1) != Some(agreement.epoch()) {
         return refuse(format!("epoch {} does not follow epoch {}", agreement.epoch(), old.epoch));
     }
-    if !receivers.is_sorted_by(|one, other| one < other) {
-        return refuse("the receivers are not in ascending order".into());
+    for (who, parties) in [("dealers", dealers), ("receivers", receivers)] {
+        if !parties.is_sorted_by(|one, other| one < other) {
+            return refuse(format!("the {who} are not in ascending order"));
+        }
     }
-    let mut shares = std::collections::BTreeMap::new();
     for Member { index, identity } in agreement.committee().members() {
         match old.committee.index_of(identity) {
             Some(before) if before != *index => {
                 return refuse(format!("party {before} does not keep its index, but is party {index}"));
             }
-            Some(_) => {
-                let share = old.verifying_shares.get(index);
-                shares.extend(share.map(|share| (*index, share.clone())));
+            None if dealers.contains(index) => return refuse(format!("party {index} has no share to deal")),
+            _ if !dealers.contains(index) && !receivers.contains(index) => {
+                return refuse(format!("party {index} neither deals nor receives"));
             }
-            None if !receivers.contains(index) => {
-                return refuse(format!("party {index} holds no share, neither before nor afterwards"));
-            }
-            None => {}
+            _ => {}
         }
     }
     let fewest = fewest_dealers(&old.committee);
-    if shares.len() < fewest {
-        return refuse(format!(
-            "{} of {} holders deal, and {fewest} must",
-            shares.len(),
-            old.committee.len()
-        ));
+    if dealers.len() < fewest {
+        let holders = old.committee.len();
+        return refuse(format!("{} of {holders} holders deal, and {fewest} must", dealers.len()));
     }
+    let share = |dealer: &PartyIndex| {
+        let is_there = agreement.committee().contains(*dealer);
+        Some((*dealer, old.verifying_shares.get(dealer).filter(|_| is_there)?.clone()))
+    };
+    let Some(shares) = dealers.iter().map(share).collect() else {
+        return refuse("a dealer is no party of the session".into());
+    };
     let find = |index: &PartyIndex| agreement.committee().member(*index).copied();
     let Some(members) = receivers.iter().map(find).collect::<Option<Vec<_>>>() else {
         return refuse("a receiver is no party of the session".into());

@@ -1,10 +1,11 @@
 //! Whether one epoch of a key rightly follows another.
 
 use quorate_dealing::{Certificate, CertificateError};
+use quorate_keys as keys;
 use quorate_session::{SetupError, Wire, setup_digest};
-use quorate_sharing::PublicShares;
+use quorate_sharing::{Ed25519, P256, PublicShares, Secp256k1};
 
-use crate::{NAME, Setup, VERSION, plan};
+use crate::{NAME, NewShares, Setup, VERSION, plan};
 
 /// Why an epoch does not follow another.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -22,12 +23,16 @@ pub enum NoSuccessor {
     /// What they acknowledged is not the same key, held by the receivers.
     #[error("what was acknowledged is not the same key, held by the receivers")]
     OtherKey,
+    /// Not all receivers have proven that they know their shares, or those are not of one polynomial.
+    #[error("it is not proven that the receivers know shares of the key")]
+    UnknownShares,
 }
 
 /// Checks that the parties of a resharing, among them more than half of those who held the key before, have all stored just this: the
-/// same key, shared among the receivers.
+/// same key, shared among the receivers, each of which has proven that it knows its share.
 ///
-/// `setup.old` is what the caller knows to be the epoch before; that it is right is not shown by this certificate.
+/// So the receivers can sign for the key, whatever its epochs before were: that `setup.old` was one is not shown. A certificate
+/// of none but dishonest parties exists only if they know the key.
 ///
 /// # Errors
 /// Why this epoch does not follow.
@@ -43,5 +48,14 @@ pub fn succeeds(certificate: &Certificate, setup: &Setup, public: &PublicShares)
         && public.chain_code == setup.old.chain_code
         && public.epoch == agreement.epoch()
         && public.committee == *plan.receivers();
-    if same { Ok(()) } else { Err(NoSuccessor::OtherKey) }
+    if !same {
+        return Err(NoSuccessor::OtherKey);
+    }
+    let known = match public.group_key.curve() {
+        keys::Curve::Ed25519 => certificate.shows_shares::<Ed25519, NewShares>(public),
+        keys::Curve::Secp256k1 => certificate.shows_shares::<Secp256k1, NewShares>(public),
+        keys::Curve::P256 => certificate.shows_shares::<P256, NewShares>(public),
+        _ => false,
+    };
+    if known { Ok(()) } else { Err(NoSuccessor::UnknownShares) }
 }

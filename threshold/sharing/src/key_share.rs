@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::io;
 
 use borsh::{BorshDeserialize, BorshSerialize};
-use quorate_keys::{ChainCode, GroupKey, Secret};
+use ff::Field as _;
+use quorate_keys::{ChainCode, GroupKey, Secret, Transcript};
 
 use crate::committee::Committee;
 use crate::curve::Curve;
 use crate::party::{PartyIndex, invalid_data};
+use crate::polynomial::lagrange_at_zero;
 use crate::share::SecretShare;
 
 /// The public side of a shared key, the same at every party.
@@ -63,6 +65,46 @@ impl PublicShares {
     fn check(self) -> Result<Self, KeyShareError> {
         let complete = self.committee.indices().eq(self.verifying_shares.keys().copied());
         if complete { Ok(self) } else { Err(KeyShareError::Incomplete) }
+    }
+
+    /// Whether the public sides of the shares are of one polynomial, with as many coefficients as must sign and the key at zero.
+    ///
+    /// The key and the shares of the first parties, one fewer than must sign, fix the polynomial. Each further share has to lead to the
+    /// key together with those. All these equations are checked at once, weighed by a hash of everything: one product of as
+    /// many powers as there are shares.
+    #[must_use]
+    pub fn interpolates<C: Curve>(&self) -> bool {
+        if self.group_key.curve() != C::ID {
+            return false;
+        }
+        let all: Vec<_> = self.committee.indices().collect();
+        let fixed = self.committee.threshold().count().saturating_sub(1);
+        let Some((first, further)) = all.split_at_checked(fixed) else { return false };
+        let start = Transcript::new(b"quorate/one-polynomial/v1")
+            .field("key", self.group_key.as_bytes())
+            .field("threshold", &self.committee.threshold().get().to_le_bytes());
+        let transcript = self.verifying_shares.iter().fold(start, |transcript, (party, share)| {
+            transcript.field("party", &party.get().to_le_bytes()).field("share", share)
+        });
+        let mut powers = BTreeMap::<PartyIndex, C::Scalar>::new();
+        let mut power_of_key = C::Scalar::ZERO;
+        for party in further {
+            let hash = transcript.clone().field("equation", &party.get().to_le_bytes()).wide();
+            let weight = C::scalar_from_wide(&hash);
+            power_of_key -= weight;
+            let together = [first, &[*party]].concat();
+            for one in &together {
+                let Ok(coefficient) = lagrange_at_zero::<C>(*one, &together) else { return false };
+                *powers.entry(*one).or_insert(C::Scalar::ZERO) += weight * coefficient;
+            }
+        }
+        let share = |(party, power): (PartyIndex, C::Scalar)| {
+            Some((power, C::decode(self.verifying_shares.get(&party)?)?))
+        };
+        let key = C::decode(self.group_key.as_bytes()).map(|key| (power_of_key, key));
+        let terms: Option<Vec<_>> = powers.into_iter().map(share).chain([key]).collect();
+        !further.is_empty()
+            && terms.is_some_and(|terms| C::is_identity(&C::multi_exponentiate_vartime(&terms)))
     }
 }
 
@@ -145,21 +187,27 @@ mod tests {
 
     use super::*;
     use crate::testing::{on_every_curve, party, rng, threshold};
-    use crate::{Commitment, Ed25519, Member, Polynomial, Secp256k1};
+    use crate::{Commitment, Ed25519, Member, Polynomial, Secp256k1, Threshold};
 
     on_every_curve!(
         a_key_share_reads_what_it_writes,
         a_share_that_does_not_fit_is_refused,
         wrong_encodings_are_refused,
         verifying_shares_have_one_encoding,
+        shares_are_of_one_polynomial_of_the_key,
     );
 
     fn key<C: Curve>() -> (Polynomial<C>, PublicShares) {
+        key_of(2, &[1, 2, 3])
+    }
+
+    fn key_of<C: Curve>(signers: u16, indices: &[u16]) -> (Polynomial<C>, PublicShares) {
         let mut rng = rng(1);
-        let members = (1..=3)
-            .map(|i| Member { index: party(i), identity: SigningIdentity::generate(&mut rng).identity() });
-        let committee = Committee::new(threshold(2), members.collect()).unwrap();
-        let polynomial = Polynomial::<C>::random(threshold(2), &mut rng);
+        let members = indices
+            .iter()
+            .map(|i| Member { index: party(*i), identity: SigningIdentity::generate(&mut rng).identity() });
+        let committee = Committee::new(threshold(signers), members.collect()).unwrap();
+        let polynomial = Polynomial::<C>::random(threshold(signers), &mut rng);
         let commitment = Commitment::of(&polynomial);
         let public = PublicShares {
             group_key: GroupKey::from_bytes(C::ID, &C::encode(&commitment.constant())).unwrap(),
@@ -192,6 +240,39 @@ mod tests {
         assert_eq!(of(2, wrong), KeyShareError::Mismatch(party(2)));
         assert_eq!(of(2, Secret::new([0xFF; 32])), KeyShareError::Mismatch(party(2)));
         assert_eq!(of(9, polynomial.share(party(9)).to_bytes()), KeyShareError::NotAMember(party(9)));
+    }
+
+    fn shares_are_of_one_polynomial_of_the_key<C: Curve>() {
+        for (signers, indices) in
+            [(2, &[1, 2][..]), (2, &[1, 2, 3]), (3, &[2, 5, 9, 14, 77]), (5, &[2, 5, 9, 14, 77])]
+        {
+            let (polynomial, public) = key_of::<C>(signers, indices);
+            assert!(public.interpolates::<C>());
+            let other = C::encode(&polynomial.share(party(99)).public());
+            for index in indices {
+                let mut wrong = public.clone();
+                wrong.verifying_shares.insert(party(*index), other.clone());
+                assert!(!wrong.interpolates::<C>(), "{signers} of {indices:?}, {index}");
+                wrong.verifying_shares.insert(party(*index), vec![9; 33]);
+                assert!(!wrong.interpolates::<C>());
+            }
+            let of_another = GroupKey::from_bytes(C::ID, &other).unwrap();
+            assert!(!PublicShares { group_key: of_another, ..public.clone() }.interpolates::<C>());
+            // One too few, of a polynomial of a higher degree.
+            let (_, higher) = key_of::<C>(signers, indices);
+            if let Some(fewer) = Threshold::new(signers - 1).ok().filter(|_| signers > 2) {
+                let members = higher.committee.members().to_vec();
+                let committee = Committee::new(fewer, members).unwrap();
+                assert!(!PublicShares { committee, ..higher }.interpolates::<C>());
+            }
+        }
+        let (_, public) = key::<C>();
+        let elsewhere = if C::ID == Ed25519::ID {
+            PublicShares::interpolates::<Secp256k1>
+        } else {
+            PublicShares::interpolates::<Ed25519>
+        };
+        assert!(!elsewhere(&public));
     }
 
     #[test]

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use quorate_keys::SigningIdentity;
 use quorate_reshare::{
-    ACKNOWLEDGE, Certificate, Keeper, Link, Pending, Refusal, Renewed, Reshare, Setup, acknowledged_key,
-    fewest_dealers,
+    ACKNOWLEDGE, Certificate, Keeper, Link, Pending, Refusal, Renewed, Reshare, Setup, Taken,
+    acknowledged_key, fewest_dealers,
 };
 use quorate_session::{Action, Agreement, Envelope, Protocol as _, Session, SessionId, Wire, setup_digest};
 use quorate_sharing::{Ed25519, KeyShare, Member, PartyIndex};
@@ -15,7 +15,7 @@ use quorate_simulator::Cast;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{RngCore, SeedableRng};
 
-use crate::group::{Shares, committee, copy, key, parties, party, public, secret, threshold};
+use crate::group::{Shares, committee, copy, key, origin, parties, party, public, secret, threshold};
 
 type C = Ed25519;
 
@@ -24,10 +24,9 @@ const HISTORIES: u64 = 150;
 
 /// A party: what is on its disk, and what is only in its memory.
 struct Node {
-    disk: Vec<u8>,
-    /// All epochs by which it went.
-    links: BTreeMap<u64, Link>,
+    disk: (Vec<u8>, Option<KeyShare>),
     keeper: Keeper,
+    share: Option<KeyShare>,
     running: BTreeMap<SessionId, Running>,
     gathered: BTreeMap<SessionId, BTreeMap<PartyIndex, Arc<Envelope>>>,
 }
@@ -39,7 +38,8 @@ struct Running {
 
 impl Node {
     fn reload(&mut self) {
-        self.keeper = Keeper::from_wire(&self.disk).unwrap();
+        self.keeper = Keeper::from_wire(&self.disk.0).unwrap();
+        self.share = self.disk.1.as_ref().map(copy);
         self.running.clear();
         self.gathered.clear();
     }
@@ -61,9 +61,11 @@ impl World {
         let cast = Cast::new(2, PARTIES, 1);
         let old = key::<C>(&cast, 3, &[1, 2, 3, 4, 5]);
         let node = |index: PartyIndex| {
-            let keeper = Keeper::new(public(&old).clone(), old.get(&index).map(copy));
-            let disk = keeper.to_wire().unwrap();
-            Node { disk, links: BTreeMap::new(), keeper, running: BTreeMap::new(), gathered: BTreeMap::new() }
+            let keeper = Keeper::new(origin(), public(&old).clone());
+            let share = old.get(&index);
+            let disk = (keeper.to_wire().unwrap(), share.map(copy));
+            let (running, gathered) = (BTreeMap::new(), BTreeMap::new());
+            Node { disk, keeper, share: share.map(copy), running, gathered }
         };
         let nodes = (1..=PARTIES).map(|index| (party(index), node(party(index)))).collect();
         let rng = ChaCha20Rng::seed_from_u64(seed);
@@ -106,10 +108,7 @@ impl World {
         let (before, after) = (self.chance(self.faults.1), self.chance(self.faults.1));
         let node = self.nodes.get_mut(&index).unwrap();
         if !before {
-            node.disk = node.keeper.to_wire().unwrap();
-            if let Some(link) = node.keeper.link() {
-                node.links.insert(link.public.epoch, link.clone());
-            }
+            node.disk = (node.keeper.to_wire().unwrap(), node.share.as_ref().map(copy));
         }
         if before || after {
             node.reload();
@@ -138,17 +137,16 @@ impl World {
             (1..=PARTIES).filter(|index| dealers.contains(index) || !holders.contains(index)).collect();
         let receivers = self.draw(&all, 2);
         let signers = 2 + (self.rng.next_u32() as usize % (receivers.len() - 1)) as u16;
-        let mut session = [dealers, receivers.clone()].concat();
+        let mut session = [dealers.clone(), receivers.clone()].concat();
         session.sort_unstable();
         session.dedup();
-        let setup = Setup { old, receivers: parties(&receivers) };
+        let setup =
+            Setup { origin: origin(), old, dealers: parties(&dealers), receivers: parties(&receivers) };
         // Who has another view of the key does not accept.
         let accepts = |index: &u16| {
-            let keeper = &self.nodes[&party(*index)].keeper;
+            let Node { keeper, share, .. } = &self.nodes[&party(*index)];
             let deals = setup.old.committee.contains(party(*index));
-            *keeper.public() == setup.old
-                && keeper.waiting().next().is_none()
-                && (!deals || keeper.share().is_some())
+            *keeper.public() == setup.old && keeper.waiting().next().is_none() && (!deals || share.is_some())
         };
         if !session.iter().all(accepts) {
             return;
@@ -160,7 +158,7 @@ impl World {
         for (index, context) in contexts {
             let id = context.session();
             let share =
-                self.nodes[&index].keeper.share().map(copy).filter(|_| setup.old.committee.contains(index));
+                self.nodes[&index].share.as_ref().map(copy).filter(|_| setup.old.committee.contains(index));
             let keyring = self.cast.keyring(index);
             let session = Session::new(context, setup.clone(), share, keyring, &mut self.rng).unwrap();
             let running = Running { session, setup: setup.clone() };
@@ -208,14 +206,15 @@ impl World {
     /// A party has gathered a certificate of what it acknowledged itself.
     fn certify(&mut self, index: PartyIndex, certificate: Certificate) {
         let node = &self.nodes[&index];
-        let Some(pending) = node.keeper.pending(&certificate.session()) else { return };
+        let Some(pending) = node.keeper.pending_of(&certificate.session()) else { return };
         let (setup, public) = (pending.setup.clone(), pending.renewed.public().clone());
         self.told(index, Link { setup, public, certificate });
     }
 
     fn told(&mut self, index: PartyIndex, link: Link) {
         let node = self.nodes.get_mut(&index).unwrap();
-        if node.keeper.certified(link).is_ok_and(|taken| taken != quorate_reshare::Taken::Known) {
+        if let Taken::Activated(share) = node.keeper.certified(link).unwrap() {
+            node.share = share;
             self.reshared += 1;
             self.write(index);
         }
@@ -239,9 +238,8 @@ impl World {
     /// One asks another what it knows: epochs, and what has become of what it waits for.
     fn ask(&mut self, asking: PartyIndex, asked: PartyIndex) {
         let epoch = self.nodes[&asking].keeper.public().epoch;
-        let later: Vec<_> =
-            self.nodes[&asked].links.range(epoch + 1..).map(|(_, link)| link.clone()).collect();
-        for link in later {
+        let latest = self.nodes[&asked].keeper.link().cloned();
+        if let Some(link) = latest.filter(|link| link.public.epoch > epoch) {
             self.told(asking, link);
         }
         let waiting: Vec<Agreement> =
@@ -256,7 +254,7 @@ impl World {
         if !agreement.committee().contains(asked) || self.nodes[&asked].running.contains_key(&id) {
             return;
         }
-        let answer = self.nodes[&asked].keeper.pending(&id);
+        let answer = self.nodes[&asked].keeper.pending_of(&id);
         let refusal = answer.and_then(|pending| pending.set_aside.clone());
         if let Some(refusal) = refusal {
             return self.refused(asking, &refusal);
@@ -282,7 +280,7 @@ impl World {
         assert!(acknowledged_key(agreement, &envelope).is_some());
         let id = agreement.session();
         let node = self.nodes.get_mut(&index).unwrap();
-        let Some(own) = node.keeper.pending(&id).map(|pending| Arc::new(pending.acknowledgement.clone()))
+        let Some(own) = node.keeper.pending_of(&id).map(|pending| Arc::new(pending.acknowledgement.clone()))
         else {
             return;
         };
@@ -319,16 +317,13 @@ impl World {
         let public = self.nodes[&party(1)].keeper.public();
         let share = |Member { index, .. }: &Member| {
             let share =
-                self.nodes[index].keeper.share().unwrap_or_else(|| panic!("party {index} has no share"));
+                self.nodes[index].share.as_ref().unwrap_or_else(|| panic!("party {index} has no share"));
             assert_eq!(share.public(), public);
             (*index, copy(share))
         };
         let shares: Shares = public.committee.members().iter().map(share).collect();
         for (index, node) in &self.nodes {
-            assert!(
-                public.committee.contains(*index) || node.keeper.share().is_none(),
-                "{index} has an old share"
-            );
+            assert!(public.committee.contains(*index) || node.share.is_none(), "{index} has an old share");
         }
         shares
     }

@@ -24,6 +24,8 @@ fn every_change_keeps_the_key<C: Curve>() {
         Change { dealers: &all, receivers: &[1, 2, 3, 4, 5, 6, 7], signers: 3 },
         Change { dealers: &all, receivers: &[1, 2, 3, 4, 5, 6, 7], signers: 4 },
         Change { dealers: &all, receivers: &[1, 2, 3], signers: 3 },
+        // Two have lost their shares.
+        Change { dealers: &[1, 3, 4], receivers: &all, signers: 3 },
         Change { dealers: &all, receivers: &all, signers: 5 },
         Change { dealers: &[1, 3, 5], receivers: &[1, 3, 5], signers: 2 },
         Change { dealers: &[1, 2, 3, 4], receivers: &[1, 2, 3, 4, 6, 7, 8, 9, 10, 11, 12], signers: 7 },

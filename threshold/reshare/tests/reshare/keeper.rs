@@ -1,13 +1,14 @@
 //! What a party that keeps to the rules acknowledges, promises and goes by.
 
+use borsh::BorshDeserialize;
 use quorate_reshare::{
-    Certificate, Hindrance, Keeper, Link, NoSuccessor, NotTaken, Pending, Refusal, Renewed, Taken,
+    Certificate, Hindrance, Keeper, Link, NoSuccessor, Pending, Refusal, Renewed, Setup, Taken,
 };
-use quorate_session::{Envelope, Wire};
-use quorate_sharing::{Ed25519, PublicShares};
+use quorate_session::{Envelope, SessionId, Wire};
+use quorate_sharing::{Ed25519, KeyShare, PublicShares};
 use quorate_simulator::Cast;
 
-use crate::group::{Change, Shares, cast, copy, key, party, public};
+use crate::group::{Change, Shares, cast, key, origin, party, public};
 use crate::succession::{Ended, ended};
 
 type C = Ed25519;
@@ -48,7 +49,19 @@ impl Made {
 }
 
 fn keeper(old: &Shares) -> Keeper {
-    Keeper::new(public(old).clone(), Some(copy(&old[&party(1)])))
+    Keeper::new(origin(), public(old).clone())
+}
+
+/// The share with which a party goes by a certified epoch from now on; none if it has none.
+fn activated(taken: Result<Taken, NoSuccessor>) -> Option<KeyShare> {
+    match taken {
+        Ok(Taken::Activated(share)) => share,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn is_known(taken: Result<Taken, NoSuccessor>) -> bool {
+    matches!(taken, Ok(Taken::Known))
 }
 
 fn again(keeper: &Keeper) -> Keeper {
@@ -93,8 +106,8 @@ fn what_was_promised_is_kept_and_nothing_else_is_promised() {
     keeper.acknowledge(other.pending()).unwrap();
     assert!(!keeper.refuse(&other.ended.agreement));
     // Of an epoch that is over it has forgotten what it acknowledged.
-    assert_eq!(keeper.certified(other.link()), Ok(Taken::Activated));
-    assert!(!keeper.refuse(&one.ended.agreement) && !keeper.refuse(&other.ended.agreement));
+    assert_eq!(activated(keeper.certified(other.link())).unwrap().public(), &other.ended.public);
+    assert!(!keeper.may_refuse(&one.ended.agreement) && !keeper.refuse(&other.ended.agreement));
     let hindered = Hindrance::OtherEpoch { ours: 1, theirs: 0 };
     assert_eq!(keeper.acknowledge(one.pending()), Err(hindered));
     // Nor of one that has not begun here.
@@ -131,32 +144,50 @@ fn what_is_certified_is_gone_by_in_its_order_and_nothing_else() {
     let second = Made::new(&cast, &shares(&first), &WITHOUT_FIVE, 2);
     let mut holder = keeper(&old);
     holder.acknowledge(first.pending()).unwrap();
-    assert_eq!(holder.certified(second.link()), Err(NotTaken::Gap { ours: 0, theirs: 1 }));
     let mut forged = first.link();
     forged.public = PublicShares { epoch: 5, ..forged.public };
-    assert!(matches!(holder.certified(forged), Err(NotTaken::NoSuccessor(NoSuccessor::Certificate(_)))));
+    assert!(matches!(holder.certified(forged), Err(NoSuccessor::Certificate(_))));
+    let mut of_another = first.link();
+    of_another.setup.origin = SessionId::try_from_slice(&[4; 32]).unwrap();
+    assert_eq!(holder.certified(of_another).unwrap_err(), NoSuccessor::OtherKey);
     assert_eq!(holder.public(), public(&old));
-    assert_eq!(holder.certified(first.link()), Ok(Taken::Activated));
-    assert_eq!(holder.certified(first.link()), Ok(Taken::Known));
+    assert_eq!(activated(holder.certified(first.link())).unwrap().public(), &first.ended.public);
+    assert!(is_known(holder.certified(first.link())));
     let holder = again(&holder);
     assert_eq!(
         (holder.public(), holder.link().map(Link::session)),
         (&first.ended.public, Some(first.link().session()))
     );
-    assert_eq!(holder.share().unwrap().public(), &first.ended.public);
-    assert!(holder.pending(&first.link().session()).is_none());
+    assert!(holder.pending_of(&first.link().session()).is_none());
 
     // Who took no part goes by it, too, and its share is of no use any more.
-    let mut away = Keeper::new(public(&old).clone(), Some(copy(&old[&party(5)])));
-    assert_eq!(away.certified(first.link()), Ok(Taken::Activated));
-    assert!(away.share().is_none());
-    assert_eq!(away.certified(second.link()), Ok(Taken::Activated));
-    assert_eq!(away.certified(first.link()), Ok(Taken::Known));
+    let mut away = keeper(&old);
+    assert!(activated(away.certified(first.link())).is_none());
+    assert!(activated(away.certified(second.link())).is_none());
+    assert!(is_known(away.certified(first.link())));
     assert_eq!(away.public().epoch, 2);
 
     let strange = key::<C>(&cast, 2, &ALL);
     let strange = Made::new(&cast, &strange, &REFRESH, 4);
-    assert_eq!(keeper(&old).certified(strange.link()), Err(NotTaken::OtherHistory));
+    let mut keeper = keeper(&old);
+    let setup = Setup { origin: SessionId::try_from_slice(&[5; 32]).unwrap(), ..strange.ended.setup.clone() };
+    assert_eq!(keeper.may_acknowledge(&strange.link().session(), &setup), Err(Hindrance::OtherShares));
+    assert_eq!(keeper.certified(Link { setup, ..strange.link() }).unwrap_err(), NoSuccessor::OtherKey);
+}
+
+#[test]
+fn who_was_away_for_long_goes_by_the_latest_epoch_and_needs_none_before() {
+    let cast = cast();
+    let old = key::<C>(&cast, 3, &ALL);
+    let first = Made::new(&cast, &old, &REFRESH, 1);
+    let second = Made::new(&cast, &shares(&first), &WITHOUT_FIVE, 2);
+    let mut holder = keeper(&old);
+    // It had stored what it was dealt, and never heard that all had.
+    holder.acknowledge(first.pending()).unwrap();
+    assert!(activated(holder.certified(second.link())).is_none());
+    assert_eq!((holder.public().epoch, holder.pending().len()), (2, 0));
+    assert!(is_known(holder.certified(first.link())));
+    assert_eq!(holder.public(), &second.ended.public);
 }
 
 /// One of the parties of both has signed a refusal of the one, and acknowledged it all the same.
@@ -169,20 +200,23 @@ fn of_two_that_are_certified_the_same_one_counts_everywhere() {
         true => (&one, &other),
         false => (&other, &one),
     };
-    for (first, second, taken) in [(smaller, larger, Taken::Known), (larger, smaller, Taken::Replaced)] {
+    for (first, second) in [(smaller, larger), (larger, smaller)] {
         let mut keeper = keeper(&old);
         keeper.acknowledge(first.pending()).unwrap();
         let lie = Refusal::promise(first.link().session(), cast.identity(party(2)));
         assert!(keeper.set_aside(&lie));
         keeper.acknowledge(second.pending()).unwrap();
-        assert_eq!(keeper.certified(first.link()), Ok(Taken::Activated));
+        let mut share = activated(keeper.certified(first.link()));
         let mut keeper = again(&keeper);
-        assert_eq!(keeper.certified(second.link()), Ok(taken));
+        match keeper.certified(second.link()).unwrap() {
+            Taken::Activated(other) => share = other,
+            Taken::Known => assert_eq!(first.ended.public, smaller.ended.public),
+        }
         assert_eq!(keeper.public(), &smaller.ended.public);
-        assert_eq!(keeper.share().unwrap().public(), &smaller.ended.public);
+        assert_eq!(share.unwrap().public(), &smaller.ended.public);
         // And nobody goes back.
-        assert_eq!(keeper.certified(first.link()), Ok(Taken::Known));
-        assert_eq!(keeper.certified(second.link()), Ok(Taken::Known));
+        assert!(is_known(keeper.certified(first.link())));
+        assert!(is_known(keeper.certified(second.link())));
         assert_eq!(keeper.public(), &smaller.ended.public);
     }
 }

@@ -3,12 +3,12 @@
 use quorate_keys::SigningIdentity;
 use quorate_reshare::{Reshare, Setup, fewest_dealers};
 use quorate_session::{Protocol as _, Session, Wire, setup_digest};
-use quorate_sharing::{Committee, Ed25519, KeyShare, Member, PublicShares, Secp256k1};
+use quorate_sharing::{Committee, Ed25519, KeyShare, Member, Secp256k1};
 use quorate_simulator::Cast;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 
-use crate::group::{Change, Shares, cast, committee, copy, key, parties, party, public};
+use crate::group::{Change, Shares, cast, committee, copy, key, origin, parties, party, public};
 
 /// What party 1 says to a resharing.
 fn refused(
@@ -49,20 +49,26 @@ fn a_plan_that_makes_no_sense_is_refused() {
     let idle = receivers(&[1, 2, 3]);
     let too_few = receivers(&[1, 6]);
     let none = receivers(&[]);
+    let dealers = |indices: &[u16]| Setup { dealers: parties(indices), ..right.clone() };
+    let few_dealers = Setup { dealers: parties(&[1, 2]), ..receivers(&[1, 2, 6]) };
     for (what, session, epoch, setup, why) in [
         ("the same epoch", &session, 0, &right, "does not follow"),
         ("a later epoch", &session, 2, &right, "does not follow"),
         ("receivers in another order", &session, 1, &unsorted, "ascending"),
         ("a receiver twice", &session, 1, &doubled, "ascending"),
         ("a receiver that takes no part", &session, 1, &strangers, "no party of the session"),
-        ("a party that has nothing to do", &session, 1, &idle, "party 6 holds no share"),
+        ("a party that has nothing to do", &session, 1, &idle, "party 6 neither deals nor receives"),
         ("fewer receivers than must sign", &session, 1, &too_few, "cannot reach a threshold"),
-        ("no receivers", &session, 1, &none, "holds no share"),
+        ("no receivers", &session, 1, &none, "neither deals nor receives"),
+        ("dealers in another order", &session, 1, &dealers(&[1, 3, 2]), "the dealers are not in ascending"),
+        ("a dealer twice", &session, 1, &dealers(&[1, 2, 3, 3]), "the dealers are not in ascending"),
+        ("a dealer that takes no part", &session, 1, &dealers(&[1, 2, 3, 4]), "no party of the session"),
+        ("a dealer without a share", &session, 1, &dealers(&[1, 2, 3, 6]), "party 6 has no share to deal"),
         (
             "fewer dealers than must sign",
             &committee(&cast, 3, &[1, 2, 6]),
             1,
-            &receivers(&[1, 2, 6]),
+            &few_dealers,
             "2 of 5 holders deal, and 3 must",
         ),
     ] {
@@ -83,7 +89,8 @@ fn a_plan_that_makes_no_sense_is_refused() {
     assert_eq!(moved.len(), 4);
     let identity = cast.identity(party(2)).identity();
     assert_eq!(moved.index_of(&identity), Some(party(8)));
-    let setup = Setup { old: PublicShares { ..public(&old).clone() }, receivers: parties(&[1, 3, 6, 8]) };
+    let (dealers, receivers) = (parties(&[1, 3, 8]), parties(&[1, 3, 6, 8]));
+    let setup = Setup { origin: origin(), old: public(&old).clone(), dealers, receivers };
     let error = plan_of(&moved, &setup);
     assert!(error.contains("party 2 does not keep its index, but is party 8"), "{error}");
 }

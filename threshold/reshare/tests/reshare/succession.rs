@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use quorate_keys::ChainCode;
-use quorate_reshare::{Certificate, CertificateError, NoSuccessor, Renewed, Reshare, Setup, succeeds};
-use quorate_session::{Agreement, Envelope, Protocol as _, Session, Wire, setup_digest};
+use quorate_reshare::{
+    Certificate, CertificateError, Message, NewShares, NoSuccessor, Renewed, Reshare, Setup, succeeds,
+};
+use quorate_session::{Agreement, Envelope, Part, Protocol as _, Session, Wire, setup_digest};
 use quorate_sharing::{Curve, Ed25519, PartyIndex, PublicShares};
 use quorate_simulator::{Cast, lockstep};
 use rand_chacha::ChaCha20Rng;
@@ -14,7 +16,10 @@ use rand_core::SeedableRng;
 use crate::group::{Change, Shares, cast, committee, key, parties, party, public};
 use crate::on_every_curve;
 
-on_every_curve!(a_certificate_shows_that_its_epoch_follows_and_no_other);
+on_every_curve!(
+    a_certificate_shows_that_its_epoch_follows_and_no_other,
+    shares_that_nobody_has_proven_to_know_are_no_succession
+);
 
 pub(crate) struct Ended {
     pub(crate) agreement: Agreement,
@@ -101,6 +106,39 @@ fn all_that_take_part_must_acknowledge() {
         let error = Certificate::new(ended.agreement.clone(), &acknowledgements).unwrap_err();
         assert_eq!(error, CertificateError::Incomplete);
     }
+}
+
+fn shares_that_nobody_has_proven_to_know_are_no_succession<C: Curve>() {
+    let cast = cast();
+    let old = key::<C>(&cast, 3, &[1, 2, 3, 4, 5]);
+    let ended = ended::<C>(&cast, &old, &CHANGE, 1);
+    let Ended { agreement, acknowledgements, setup, public, .. } = &ended;
+    let known = |envelope: &Envelope| match Message::from_wire(envelope.broadcast.whole().unwrap()).unwrap() {
+        Message::Known(known) => Some(known),
+        _ => None,
+    };
+    let places: Vec<_> =
+        (0..acknowledgements.len()).filter(|place| known(&acknowledgements[*place]).is_some()).collect();
+    assert_eq!(places.len(), 5);
+    for (at, place) in places.iter().enumerate() {
+        let own = known(&acknowledgements[*place]).unwrap();
+        let another = known(&acknowledgements[places[(at + 1) % places.len()]]).unwrap();
+        for message in [Message::Ready(own.key), Message::Known(another)] {
+            let mut acknowledgements = acknowledgements.clone();
+            let mut envelope = Envelope::clone(&acknowledgements[*place]);
+            envelope.broadcast = Part::Whole(message.to_wire().unwrap());
+            let signer = cast.keyring(envelope.header.sender).signer;
+            acknowledgements[*place] =
+                Arc::new(Envelope::seal(envelope.header, envelope.broadcast, envelope.direct, &*signer));
+            let certificate = Certificate::new(agreement.clone(), &acknowledgements).unwrap();
+            assert_eq!(succeeds(&certificate, setup, public), Err(NoSuccessor::UnknownShares));
+        }
+    }
+    // All know what is there, but it is of a polynomial of a higher degree.
+    let fewer = committee(&cast, 3, CHANGE.receivers);
+    let certificate = ended.certificate();
+    assert!(certificate.shows_shares::<C, NewShares>(public));
+    assert!(!certificate.shows_shares::<C, NewShares>(&PublicShares { committee: fewer, ..public.clone() }));
 }
 
 #[test]
