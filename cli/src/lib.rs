@@ -34,6 +34,7 @@ mod policy;
 mod presign;
 mod progress;
 mod reader;
+mod reshare;
 mod session;
 mod sign;
 mod signer;
@@ -97,6 +98,10 @@ enum Command {
     Chains(chains::Command),
     /// Sign a message or a transaction with a wallet.
     Sign(sign::Arguments),
+    /// Deal a wallet's shares anew, to the nodes that hold them.
+    Refresh(reshare::Refresh),
+    /// Have other nodes hold a wallet's shares, or another number of them sign.
+    Reshare(reshare::Reshare),
     /// Make presignatures of an ECDSA wallet, so that its signatures take milliseconds.
     Presign(presign::Arguments),
     /// What nodes need to sign for ECDSA wallets: have it made anew.
@@ -204,6 +209,14 @@ async fn run(arguments: Arguments, joints: Joints) -> anyhow::Result<()> {
         Command::Sign(arguments) => {
             output::log(verbose, "warn", Log::Brief);
             sign::run(arguments).await
+        }
+        Command::Refresh(arguments) => {
+            output::log(verbose, "warn", Log::Brief);
+            reshare::refresh(arguments).await
+        }
+        Command::Reshare(arguments) => {
+            output::log(verbose, "warn", Log::Brief);
+            reshare::reshare(arguments).await
         }
         Command::Presign(arguments) => {
             output::log(verbose, "warn", Log::Brief);

@@ -262,7 +262,7 @@ fn authority(
 ) -> anyhow::Result<(&'static str, String)> {
     let Some(rules) = rules else { return Ok(("initiators", initiator.to_string())) };
     let file = folder.join(POLICY_FILE);
-    let operations = "[keygen, sign, presign, auxiliary, read]";
+    let operations = "[keygen, sign, refresh, reshare, presign, auxiliary, read]";
     let head = format!(
         "version: 1\n\ninitiators:\n  client:\n    key: \"{initiator}\"\n    operations: {operations}\n\n"
     );
@@ -271,7 +271,7 @@ fn authority(
 }
 
 /// The settings of a node, but for where it listens.
-fn settings(folder: &Path, number: u16, authority: (&'static str, String)) -> [(&'static str, String); 7] {
+fn settings(folder: &Path, number: u16, authority: (&'static str, String)) -> [(&'static str, String); 8] {
     let own = node_folder(folder, number);
     let path = |path: PathBuf| path.display().to_string();
     [
@@ -281,6 +281,7 @@ fn settings(folder: &Path, number: u16, authority: (&'static str, String)) -> [(
         ("data_dir", path(own)),
         ("peers_path", path(folder.join(PEERS_FILE))),
         ("passphrase_file", path(folder.join(PASSPHRASE_FILE))),
+        ("reshare_without_authorizers", true.to_string()),
         authority,
     ]
 }

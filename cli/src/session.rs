@@ -8,7 +8,7 @@ use quorate_request::{ErrorCode, RequestId, RequestStatus, SessionResult, Sessio
 
 use crate::cluster::{self, Target};
 use crate::progress::Progress;
-use crate::{auxiliary, following, output, presign, sign, wallet};
+use crate::{auxiliary, following, output, presign, reshare, sign, wallet};
 
 /// How often a stream is opened again without having brought news.
 const MAX_CUTS: u32 = 12;
@@ -207,6 +207,7 @@ fn result_lines(view: &SessionView, result: &SessionResult) -> String {
         ),
         SessionResult::Presign(made) => presign::people(made),
         SessionResult::Auxiliary(made) => auxiliary::people(made),
+        SessionResult::Reshare(made) => reshare::people(made),
         // A newer node's.
         _ => "result      of a kind that this version does not know: --json shows it".into(),
     }

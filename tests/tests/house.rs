@@ -78,7 +78,7 @@ const ROOMS: &[Room] = &[
     room(IDENTITY,  &[KEYS, REQUEST],                                                 &[]),
     room(TRANSPORT, &[KEYS],                                                          &[]),
     room(HTTP,      &[REQUEST, IDENTITY],                                             &[]),
-    room(NODE,      &[KEYS, AUDIT, SHARING, SESSION, KEYGEN, FROST, PAILLIER, CGGMP21, DKLS23, CHAINS, REQUEST, POLICY, IDENTITY, TRANSPORT, HTTP], &[SIMULATOR]),
+    room(NODE,      &[KEYS, AUDIT, SHARING, SESSION, KEYGEN, RESHARE, FROST, PAILLIER, CGGMP21, DKLS23, CHAINS, REQUEST, POLICY, IDENTITY, TRANSPORT, HTTP], &[SIMULATOR]),
     room(CLIENT,    &[KEYS, CHAINS, REQUEST, IDENTITY, HTTP],                         &[]),
     room(CLI,       &[KEYS, AUDIT, SHARING, SESSION, KEYGEN, FROST, CHAINS, REQUEST, POLICY, IDENTITY, TRANSPORT, NODE, CLIENT], &[]),
     // What is never shipped looks at everything.

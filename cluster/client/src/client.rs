@@ -3,6 +3,7 @@
 mod approving;
 mod initiators;
 mod presigning;
+mod resharing;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -487,4 +488,14 @@ fn typed<T: DeserializeOwned>(answer: &Answer) -> Result<T, ClientError> {
     }
     let error: ErrorBody = serde_json::from_slice(&answer.body).map_err(unexpected)?;
     Err(ClientError::Api { status, error: Box::new(error) })
+}
+
+fn first_other(what: &str, status: StatusCode, fields: &[(&str, bool)]) -> Result<(), ClientError> {
+    match fields.iter().find(|(_, other)| *other) {
+        None => Ok(()),
+        Some((field, _)) => {
+            let reason = format!("{what} with other {field} than was asked for");
+            Err(ClientError::UnexpectedAnswer { status, reason })
+        }
+    }
 }

@@ -121,6 +121,8 @@ fn routes(gateway: Gateway, access: &Access) -> Router {
     let routes = Router::new()
         .route(paths::KEYGEN, post(keygen))
         .route(paths::SIGN, post(sign))
+        .route(paths::REFRESH, post(refresh))
+        .route(paths::RESHARE, post(reshare))
         .route(paths::PRESIGN, post(presign))
         .route(paths::AUXILIARY, post(auxiliary))
         .route(paths::APPROVALS, get(read).post(for_authorizers))
@@ -148,6 +150,14 @@ async fn keygen(State(client): State<Client>, request: Request) -> Response {
 
 async fn sign(State(client): State<Client>, request: Request) -> Response {
     forward(&client, Operation::Sign, request).await
+}
+
+async fn refresh(State(client): State<Client>, request: Request) -> Response {
+    forward(&client, Operation::Refresh, request).await
+}
+
+async fn reshare(State(client): State<Client>, request: Request) -> Response {
+    forward(&client, Operation::Reshare, request).await
 }
 
 async fn presign(State(client): State<Client>, request: Request) -> Response {

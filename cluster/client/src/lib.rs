@@ -68,6 +68,7 @@ pub use quorate_keys::{
 pub use quorate_request::{
     AddressView, Allowance, AuxiliaryRequest, AuxiliaryResponse, CaughtView, ClusterId, ErrorBody, ErrorCode,
     Health, Hex, HexArray, KeygenRequest, KeygenResponse, NodeView, Operation, Phase, PresignRequest,
-    PresignResponse, Progress, Readiness, RequestId, RequestStatus, SessionResult, SessionView, SignRequest,
-    SignResponse, SignatureView, TransactionBytes, Tweak, WalletId, WalletStatus, WalletView,
+    PresignResponse, Progress, Readiness, RefreshRequest, RequestId, RequestStatus, ReshareRequest,
+    ReshareResponse, SessionResult, SessionView, SignRequest, SignResponse, SignatureView, TransactionBytes,
+    Tweak, WalletId, WalletStatus, WalletView,
 };

@@ -90,6 +90,8 @@ pub(crate) fn routes(api: Arc<Api>) -> Router {
     let routes = Router::new()
         .route(paths::KEYGEN, post(keygen))
         .route(paths::SIGN, post(sign))
+        .route(paths::REFRESH, post(refresh))
+        .route(paths::RESHARE, post(reshare))
         .route(paths::PRESIGN, post(presign))
         .route(paths::AUXILIARY, post(auxiliary))
         .route(paths::APPROVALS, get(waiting).post(approve))
@@ -228,6 +230,11 @@ async fn submit(api: &Api, wanted: &Operation, uri: &Uri, request: Request) -> A
         Some(SessionResult::Auxiliary(response)) if *wanted == Operation::Auxiliary => {
             Ok(json(StatusCode::OK, &response))
         }
+        Some(SessionResult::Reshare(response))
+            if matches!(wanted, Operation::Refresh | Operation::Reshare) =>
+        {
+            Ok(json(StatusCode::OK, &response))
+        }
         Some(_) => Err(error(ErrorCode::Internal, "a result of another operation")),
     }
 }
@@ -238,6 +245,14 @@ async fn keygen(State(api): State<Arc<Api>>, uri: Uri, request: Request) -> Answ
 
 async fn sign(State(api): State<Arc<Api>>, uri: Uri, request: Request) -> Answer {
     submit(&api, &Operation::Sign, &uri, request).await
+}
+
+async fn refresh(State(api): State<Arc<Api>>, uri: Uri, request: Request) -> Answer {
+    submit(&api, &Operation::Refresh, &uri, request).await
+}
+
+async fn reshare(State(api): State<Arc<Api>>, uri: Uri, request: Request) -> Answer {
+    submit(&api, &Operation::Reshare, &uri, request).await
 }
 
 async fn presign(State(api): State<Arc<Api>>, uri: Uri, request: Request) -> Answer {

@@ -205,7 +205,17 @@ impl Audit {
             .text("session", wallet.session())
             .text("scheme", wallet.scheme)
             .text("public_key", format_args!("0x{}", hex::encode(wallet.public_key.as_bytes())))
-            .integer("threshold", wallet.record.public.committee.threshold().get());
+            .integer("threshold", wallet.public.committee.threshold().get());
+        self.soon(event.list("holders", holders));
+    }
+
+    /// A wallet is at its next epoch at this node.
+    pub(crate) fn epoch(&self, wallet: &crate::wallets::Wallet, holders: &[String]) {
+        let event = Event::new("epoch")
+            .text("wallet", &wallet.id)
+            .text("session", wallet.generation())
+            .integer("epoch", wallet.public.epoch)
+            .integer("threshold", wallet.public.committee.threshold().get());
         self.soon(event.list("holders", holders));
     }
 

@@ -174,6 +174,11 @@ impl Authority {
         Word::new(request, &said, authorizer, until)
     }
 
+    /// Whether there is anybody who can approve something.
+    pub(crate) fn has_authorizers(&self) -> bool {
+        self.policy.as_ref().is_some_and(|policy| !policy.authorizers().is_empty())
+    }
+
     /// The name of the authorizer with this key.
     pub(crate) fn authorizer(&self, key: &Principal) -> Option<&str> {
         self.policy.as_ref().and_then(|policy| policy.authorizer(key))

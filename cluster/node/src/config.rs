@@ -123,6 +123,9 @@ pub struct Config {
     /// Allows thresholds below a majority of the holders: fewer than half of them can then sign, and two disjoint
     /// quorums may act without knowing of each other.
     pub allow_minority_threshold: bool,
+    /// Allows resharing without approvals, where there is no policy with authorizers: then every key that may ask for it decides who holds the
+    /// shares of wallets.
+    pub reshare_without_authorizers: bool,
     /// Makes auxiliary information for the whole cluster as soon as all of its nodes are up, without waiting for the first signature
     /// that needs it.
     pub auxiliary_at_start: bool,

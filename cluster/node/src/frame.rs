@@ -2,6 +2,7 @@
 //!
 //! The transport vouches for the sender of a frame. Whatever must be shown to a third party is signed on its own.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use borsh::{BorshDeserialize, BorshSerialize};
@@ -10,14 +11,15 @@ use quorate_cggmp21::{PresignatureId, PublicPresignature};
 use quorate_keygen::{Certificate, Refusal};
 use quorate_keys::{Identity, Signature, SigningIdentity, Transcript};
 use quorate_request::{ClusterId, WalletRef};
-use quorate_session::{Acceptance, Agreement, Envelope, Evidence, SessionId, SignedProposal, Start, Wire};
+use quorate_reshare::Link;
+use quorate_session::{Acceptance, Envelope, Evidence, SessionId, SignedProposal, Start, Wire};
 use quorate_sharing::PublicShares;
 
 use crate::cause::Order;
 use crate::initiators::Proof;
 use crate::spendings::{Held, Told};
 use crate::standing::Standing;
-use crate::wallets::Census;
+use crate::wallets::{Census, Has, Inquiry};
 
 /// One frame between two nodes.
 #[derive(Debug, Clone, BorshSerialize, BorshDeserialize)]
@@ -46,8 +48,8 @@ pub(crate) enum Frame {
     /// A wallet that is active, with the proof.
     Certified(Box<Certified>),
     /// From a member that stored a share and does not know whether all did, or from the proposer: what became of this
-    /// session? All that was agreed upon, as the session's name alone does not tell which promise led to it.
-    Inquire(Box<Agreement>),
+    /// session?
+    Inquire(Box<Inquiry>),
     /// In answer: this party's own signed acknowledgement.
     Acknowledged(Box<Envelope>),
     /// In answer: this party never acknowledged, and now never will.
@@ -64,8 +66,8 @@ pub(crate) enum Frame {
     Missing {
         /// The bucket.
         bucket: u8,
-        /// The sessions that made the wallets.
-        have: Vec<SessionId>,
+        /// The wallets, each at its epoch.
+        have: Vec<Has>,
     },
     /// Who knows this wallet?
     Seek(Sought),
@@ -116,7 +118,7 @@ pub(crate) enum Frame {
     LacksPresignatures(Vec<PresignatureId>),
     /// Between holders of a wallet: the sender has these pairs of it; has the receiver?
     PairsWait {
-        /// The session that made the wallet.
+        /// The session that made the wallet's shares.
         wallet: SessionId,
         /// That which made the pairs.
         session: SessionId,
@@ -125,13 +127,15 @@ pub(crate) enum Frame {
     },
     /// In answer: it has.
     PairsHeld {
-        /// The session that made the wallet.
+        /// The session that made the wallet's shares.
         wallet: SessionId,
         /// That which made the pairs.
         session: SessionId,
         /// Whether they are active for the sender.
         active: bool,
     },
+    /// A wallet's epoch, with the proof.
+    Renewed(Box<Link>),
 }
 
 impl Wire for Frame {
@@ -167,6 +171,8 @@ pub(crate) struct Invite {
     pub(crate) policy: Option<[u8; 32]>,
     /// The presignatures to use up, if the signatures need some.
     pub(crate) presignatures: Vec<PresignatureId>,
+    /// Who deals, in a resharing.
+    pub(crate) dealers: BTreeSet<Identity>,
     /// The session that made the pairs to use, if the signatures need some.
     pub(crate) pairs: Option<SessionId>,
     /// What authorizers have said of the client's request, each as it was signed.
@@ -260,6 +266,10 @@ pub(crate) enum Reason {
     Waits { on: Identity, why: String },
     /// This member signs under another policy, of this digest, or under none.
     OtherPolicy { digest: Option<[u8; 32]> },
+    /// This member goes by another epoch of the wallet.
+    OtherEpoch { epoch: u64 },
+    /// This member's share of the wallet is lost: it has none to deal.
+    NoShare,
 }
 
 impl Reason {
@@ -299,6 +309,8 @@ impl fmt::Display for Reason {
                 write!(f, "signs under another policy, whose SHA-256 hash is {}", hex::encode(digest))
             }
             Self::OtherPolicy { digest: None } => f.write_str("has no policy; give all nodes the same"),
+            Self::OtherEpoch { epoch } => write!(f, "goes by epoch {epoch} of the wallet"),
+            Self::NoShare => f.write_str("has lost its share of the wallet; its log says why"),
             Self::Behind { epoch } => write!(f, "there is what was made for the {epoch}th time already"),
         }
     }

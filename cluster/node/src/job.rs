@@ -5,6 +5,7 @@
 //! signed, or declines.
 
 mod provision;
+mod reshare;
 mod transaction;
 
 use std::collections::BTreeSet;
@@ -18,8 +19,8 @@ use quorate_dkls23::sign::{SignSetup as ObliviousSetup, SignTask as ObliviousTas
 use quorate_frost::{Setup as FrostSetup, TaprootTweak, Task};
 use quorate_keys::{DerivationPath, Identity, PublicKey, Scheme, Transcript, derive, taproot};
 use quorate_request::{
-    AuxiliaryRequest, ErrorBody, ErrorCode, KeygenRequest, Operation, PresignRequest, SignRequest, Subject,
-    Tweak, Verified, WalletId,
+    AuxiliaryRequest, ErrorBody, ErrorCode, KeygenRequest, Operation, PresignRequest, RefreshRequest,
+    ReshareRequest, SignRequest, Subject, Tweak, Verified, WalletId,
 };
 use quorate_session::{ProtocolId, SessionId, Wire};
 use quorate_sharing::{Committee, Member, PartyIndex, Threshold};
@@ -30,6 +31,7 @@ use crate::protocols::{self, Method};
 use crate::wallets::{Wallet, Wallets};
 pub(crate) use provision::{AuxiliaryJob, PairsJob, PresignJob, may_follow};
 use quorate_identity::peers::Peers;
+pub(crate) use reshare::ReshareJob;
 use transaction::Transaction;
 
 /// The longest body of a key generation: a hundred names of nodes, and what else there is. Every node keeps it.
@@ -50,6 +52,7 @@ pub(crate) enum Job {
     Auxiliary(AuxiliaryJob),
     Presign(Box<PresignJob>),
     Pairs(PairsJob),
+    Reshare(Box<ReshareJob>),
 }
 
 /// Make a wallet.
@@ -100,6 +103,10 @@ impl Job {
         match verified.operation() {
             Operation::Keygen => KeygenJob::new(verified, wallets, peers, config).map(Self::Keygen),
             Operation::Sign => SignJob::new(verified, wallets, peers).map(|job| Self::Sign(Box::new(job))),
+            Operation::Refresh | Operation::Reshare => {
+                let job = ReshareJob::new(verified, wallets, peers, config)?;
+                Ok(Self::Reshare(Box::new(job)))
+            }
             other => {
                 Err(refuse(ErrorCode::OtherOperation, format!("{other} is not an operation of the cluster")))
             }
@@ -114,6 +121,7 @@ impl Job {
             Self::Auxiliary(_) => "auxiliary",
             Self::Presign(_) => "presign",
             Self::Pairs(_) => "pairs",
+            Self::Reshare(_) => "reshare",
         }
     }
 
@@ -124,29 +132,39 @@ impl Job {
             Self::Sign(job) => Some(&job.wallet.id),
             Self::Presign(job) => Some(&job.wallet.id),
             Self::Pairs(job) => Some(&job.wallet.id),
+            Self::Reshare(job) => Some(&job.wallet.id),
             Self::Auxiliary(_) => None,
         }
     }
 
-    /// The wallet whose share it uses.
-    pub(crate) fn uses_share_of(&self) -> Option<&Arc<Wallet>> {
+    /// The wallet that it is about, if that exists.
+    pub(crate) fn wallet(&self) -> Option<&Arc<Wallet>> {
         match self {
             Self::Sign(job) => Some(&job.wallet),
             Self::Presign(job) => Some(&job.wallet),
             Self::Pairs(job) => Some(&job.wallet),
+            Self::Reshare(job) => Some(&job.wallet),
             Self::Keygen(_) | Self::Auxiliary(_) => None,
+        }
+    }
+
+    /// The wallet whose share this node uses in it.
+    pub(crate) fn uses_share_of(&self, node: &Identity) -> Option<&Arc<Wallet>> {
+        match self {
+            Self::Reshare(job) if !job.dealers.contains(node) => None,
+            _ => self.wallet(),
         }
     }
 
     /// How long a member may take for a round. What is computed takes long for two kinds, the longer the more there is of it.
     pub(crate) fn round_timeout(&self, config: &Config) -> Duration {
         let computing = match self {
-            Self::Keygen(_) | Self::Sign(_) => return config.round_timeout,
+            Self::Keygen(_) | Self::Sign(_) | Self::Reshare(_) => return config.round_timeout,
             Self::Auxiliary(job) => {
                 AUXILIARY_ROUND.saturating_mul(u32::try_from(job.parties.len()).unwrap_or(1))
             }
             Self::Pairs(job) => {
-                let holders = job.wallet.record.public.committee.len();
+                let holders = job.wallet.public.committee.len();
                 PAIRS_ROUND.saturating_mul(u32::try_from(holders).unwrap_or(1))
             }
             Self::Presign(job) => {
@@ -165,6 +183,7 @@ impl Job {
             Self::Auxiliary(job) => &job.protocol,
             Self::Presign(job) => &job.protocol,
             Self::Pairs(job) => &job.protocol,
+            Self::Reshare(job) => &job.protocol,
         }
     }
 
@@ -172,10 +191,11 @@ impl Job {
     pub(crate) fn epoch(&self) -> u64 {
         match self {
             Self::Keygen(_) => 0,
-            Self::Sign(job) => job.wallet.record.public.epoch,
+            Self::Sign(job) => job.wallet.public.epoch,
             Self::Auxiliary(job) => job.epoch,
-            Self::Presign(job) => job.wallet.record.public.epoch,
-            Self::Pairs(job) => job.wallet.record.public.epoch,
+            Self::Presign(job) => job.wallet.public.epoch,
+            Self::Pairs(job) => job.wallet.public.epoch,
+            Self::Reshare(job) => job.wallet.public.epoch.saturating_add(1),
         }
     }
 
@@ -183,13 +203,14 @@ impl Job {
     pub(crate) fn size(&self) -> usize {
         match self {
             Self::Keygen(job) => job.total,
-            Self::Sign(job) => job.signers.as_ref().map_or_else(
-                || usize::from(job.wallet.record.public.committee.threshold().get()),
-                BTreeSet::len,
-            ),
+            Self::Sign(job) => job
+                .signers
+                .as_ref()
+                .map_or_else(|| usize::from(job.wallet.public.committee.threshold().get()), BTreeSet::len),
             Self::Auxiliary(job) => job.parties.len(),
             Self::Presign(job) => job.origin.signers.len(),
-            Self::Pairs(job) => job.wallet.record.public.committee.len(),
+            Self::Pairs(job) => job.wallet.public.committee.len(),
+            Self::Reshare(job) => job.parties().len(),
         }
     }
 
@@ -201,7 +222,7 @@ impl Job {
                 None => (peers.all().iter().map(|peer| peer.identity).collect(), false),
             },
             Self::Sign(job) => {
-                let members = job.wallet.record.public.committee.members().iter();
+                let members = job.wallet.public.committee.members().iter();
                 let named =
                     |member: &&Member| job.signers.as_ref().is_none_or(|only| only.contains(&member.index));
                 (members.filter(named).map(|member| member.identity).collect(), job.signers.is_some())
@@ -209,9 +230,10 @@ impl Job {
             Self::Auxiliary(job) => (job.parties.iter().copied().collect(), true),
             Self::Presign(job) => (job.origin.signers.iter().copied().collect(), true),
             Self::Pairs(job) => {
-                let members = job.wallet.record.public.committee.members();
+                let members = job.wallet.public.committee.members();
                 (members.iter().map(|member| member.identity).collect(), true)
             }
+            Self::Reshare(job) => (job.parties().into_iter().collect(), true),
         }
     }
 
@@ -226,6 +248,7 @@ impl Job {
             Self::Sign(job) => holders(&job.wallet, chosen),
             Self::Presign(job) => holders(&job.wallet, chosen),
             Self::Pairs(job) => holders(&job.wallet, chosen),
+            Self::Reshare(job) => job.committee(chosen),
         }
     }
 
@@ -271,8 +294,9 @@ impl Job {
             Self::Auxiliary(_) => AuxiliaryJob::setup(),
             Self::Presign(job) => job.setup(),
             Self::Pairs(job) => job.setup(),
+            Self::Reshare(job) => job.setup(committee),
             Self::Sign(job) => {
-                let key = job.wallet.record.public.clone();
+                let key = job.wallet.public.clone();
                 let aggregator = aggregator(committee, proposer).ok_or("the committee is empty")?;
                 match job.wallet.method {
                     Method::Frost => FrostSetup { key, aggregator, tasks: job.tasks.clone() }.to_wire(),
@@ -288,6 +312,14 @@ impl Job {
             }
         };
         encoded.map_err(|error| error.to_string())
+    }
+
+    /// Who deals, in a resharing.
+    pub(crate) fn dealers(&self) -> BTreeSet<Identity> {
+        match self {
+            Self::Reshare(job) => job.dealers.clone(),
+            _ => BTreeSet::new(),
+        }
     }
 
     /// The session that made the pairs that it uses.
@@ -309,7 +341,7 @@ impl Job {
 
 /// The committee of chosen holders of a wallet.
 fn holders(wallet: &Wallet, chosen: &BTreeSet<Identity>) -> Result<Committee, String> {
-    let committee = &wallet.record.public.committee;
+    let committee = &wallet.public.committee;
     let indices: Option<Vec<_>> = chosen.iter().map(|identity| committee.index_of(identity)).collect();
     let indices = indices.ok_or("a chosen node holds no share of the wallet")?;
     committee.subset(&indices).map_err(|error| error.to_string())
@@ -385,8 +417,11 @@ pub(crate) fn wallet_id(body: &KeygenRequest, fingerprint: &[u8; 32]) -> Result<
     name.parse().map_err(|error| refuse(ErrorCode::Internal, format!("{error}")))
 }
 
-/// The wallet that a request to sign names.
+/// The wallet that a request names.
 pub(crate) fn sought(verified: &Verified) -> Option<Sought> {
+    if matches!(verified.operation(), Operation::Refresh | Operation::Reshare) {
+        return reshare::sought(verified);
+    }
     let body: SignRequest = verified.body().ok()?;
     Some(Sought::of(body.wallet().ok()?))
 }
@@ -401,6 +436,8 @@ pub(crate) fn wallet_of(verified: &Verified) -> Option<WalletId> {
         Operation::Sign => verified.body::<SignRequest>().ok()?.wallet_id,
         Operation::Presign => verified.body::<PresignRequest>().ok()?.wallet_id,
         Operation::Auxiliary => verified.body::<AuxiliaryRequest>().ok()?.wallet_id,
+        Operation::Refresh => verified.body::<RefreshRequest>().ok()?.wallet_id,
+        Operation::Reshare => verified.body::<ReshareRequest>().ok()?.wallet_id,
         _ => None,
     }
 }
@@ -492,7 +529,7 @@ impl SignJob {
 /// # Errors
 /// When the path or the tweak leads to no key, which no path does that anybody will ever find.
 fn verifying_key(wallet: &Wallet, task: &Task) -> Result<PublicKey, String> {
-    let public = &wallet.record.public;
+    let public = &wallet.public;
     let key = if task.path.is_empty() {
         wallet.public_key
     } else {
@@ -515,7 +552,7 @@ pub(crate) fn signers(
     wallet: &Wallet,
     peers: &Peers,
 ) -> Result<BTreeSet<PartyIndex>, ErrorBody> {
-    let committee = &wallet.record.public.committee;
+    let committee = &wallet.public.committee;
     let invalid = |message: String| refuse(ErrorCode::InvalidSigners, message);
     let identities = peers
         .identities(names)

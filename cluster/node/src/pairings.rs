@@ -469,6 +469,38 @@ impl Pairings {
         Ok(())
     }
 
+    /// These shares of a wallet are of no use any more: erases all that was made for them, and forgets whom it has caught.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn erase_all(&self, wallet: SessionId) -> Result<(), PairsFault> {
+        let _one_at_a_time = self.deciding.lock().await;
+        let (sets, caught) = {
+            let mut memory = self.lock();
+            memory.told.remove(&wallet);
+            let sets: Vec<_> =
+                memory.known.get(&wallet).into_iter().flat_map(BTreeMap::keys).copied().collect();
+            let caught = memory.caught.get(&wallet).into_iter().flat_map(BTreeMap::keys).copied();
+            let unsaved = memory.unsaved.keys().filter(|(of, _)| *of == wallet).map(|(_, party)| *party);
+            let caught: BTreeSet<_> = caught.chain(unsaved).collect();
+            (sets, caught)
+        };
+        if sets.is_empty() && caught.is_empty() {
+            return Ok(());
+        }
+        let batch = records::delete_list(Batch::new(), &wallet);
+        let batch = sets.iter().fold(batch, |batch, set| batch.delete(Table::Pairs, row(&wallet, set)));
+        let batch =
+            caught.iter().fold(batch, |batch, party| batch.delete(Table::Caught, party_row(&wallet, *party)));
+        self.store.commit(batch).await?;
+        let mut memory = self.lock();
+        memory.forget(&wallet, &sets);
+        memory.known.remove(&wallet);
+        memory.caught.remove(&wallet);
+        memory.unsaved.retain(|(of, _), _| *of != wallet);
+        Ok(())
+    }
+
     /// Writes which sets a wallet has, and erases others.
     async fn replace(
         &self,

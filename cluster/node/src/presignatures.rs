@@ -25,7 +25,7 @@ const SETTLING: Duration = Duration::from_secs(60);
 /// For whom, and under what, presignatures were made.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Origin {
-    /// The key generation that made the wallet.
+    /// The session that made the wallet's shares.
     pub(crate) wallet: SessionId,
     pub(crate) owner: Identity,
     pub(crate) signers: BTreeSet<Identity>,

@@ -11,6 +11,7 @@ use quorate_frost::{Bip340Suite, Ed25519Suite, Frost};
 use quorate_keygen::Keygen;
 use quorate_keys::{Curve, Scheme};
 use quorate_request::{ErrorBody, ErrorCode};
+use quorate_reshare::Reshare;
 use quorate_session::{Erased, Protocol as _, ProtocolId, Registry};
 use quorate_sharing::{Ed25519, P256, Secp256k1};
 
@@ -21,6 +22,9 @@ pub fn registry() -> Registry {
         .with(Arc::new(Erased::<Keygen<Ed25519>>::default()))
         .with(Arc::new(Erased::<Keygen<Secp256k1>>::default()))
         .with(Arc::new(Erased::<Keygen<P256>>::default()))
+        .with(Arc::new(Erased::<Reshare<Ed25519>>::default()))
+        .with(Arc::new(Erased::<Reshare<Secp256k1>>::default()))
+        .with(Arc::new(Erased::<Reshare<P256>>::default()))
         .with(Arc::new(Erased::<Frost<Ed25519Suite>>::default()))
         .with(Arc::new(Erased::<Frost<Bip340Suite>>::default()))
         .with(Arc::new(Erased::<AuxiliaryProtocol>::default()))
@@ -34,8 +38,9 @@ pub fn registry() -> Registry {
 }
 
 /// The names of these protocols, each with the number of its rounds.
-pub(crate) const ROUNDS: [(&str, u8); 7] = [
+pub(crate) const ROUNDS: [(&str, u8); 8] = [
     ("keygen", quorate_keygen::ACKNOWLEDGE),
+    ("reshare", quorate_reshare::ACKNOWLEDGE),
     ("frost", 2),
     ("cggmp21-auxiliary", 4),
     // The fourth only when one of the three was false.
@@ -129,6 +134,16 @@ pub(crate) fn keygen(scheme: Scheme) -> Option<ProtocolId> {
     }
 }
 
+/// The protocol that deals shares of a scheme's keys anew.
+pub(crate) fn resharing(scheme: Scheme) -> Option<ProtocolId> {
+    match scheme.curve() {
+        Curve::Ed25519 => Some(Reshare::<Ed25519>::ID),
+        Curve::Secp256k1 => Some(Reshare::<Secp256k1>::ID),
+        Curve::P256 => Some(Reshare::<P256>::ID),
+        _ => None,
+    }
+}
+
 /// The protocol that signs with keys of a scheme in this way.
 pub(crate) fn signing(scheme: Scheme, method: Method) -> Option<ProtocolId> {
     match (scheme, method) {
@@ -163,9 +178,13 @@ mod tests {
         };
         let of_wallets = Scheme::ALL.into_iter().flat_map(both).flatten();
         let keygens = Scheme::ALL.into_iter().map(|scheme| keygen(scheme).unwrap());
-        let all: Vec<_> =
-            of_wallets.chain(keygens).chain([AuxiliaryProtocol::ID, PairsProtocol::ID]).collect();
-        assert_eq!(all.len(), 2 + 2 + 2 + 2 + 4 + 2);
+        let resharings = Scheme::ALL.into_iter().map(|scheme| resharing(scheme).unwrap());
+        let all: Vec<_> = of_wallets
+            .chain(keygens)
+            .chain(resharings)
+            .chain([AuxiliaryProtocol::ID, PairsProtocol::ID])
+            .collect();
+        assert_eq!(all.len(), 2 + 2 + 2 + 2 + 4 + 4 + 2);
         for protocol in all {
             assert!(registry().find(&protocol).is_some());
             assert!(ROUNDS.iter().any(|(name, _)| *name == protocol.name()), "{protocol}");

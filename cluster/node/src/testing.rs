@@ -11,7 +11,7 @@ use quorate_sharing::{Committee, Member, PartyIndex, Threshold};
 use rand_core::OsRng;
 
 use crate::frame::{Decline, Frame, GivenUp, Reason, Signed, Sought};
-use crate::wallets::Census;
+use crate::wallets::{Census, Has, Inquiry};
 
 /// Reads a frame as a node does, and encodes it again.
 ///
@@ -44,12 +44,12 @@ pub fn frames() -> Vec<Vec<u8>> {
         Frame::Session { session, envelope: b"an envelope".to_vec() },
         Frame::Signed(signed),
         Frame::GivenUp(GivenUp { proposal: [6; 32], silent: vec![me], reason: "silence".into() }),
-        Frame::Inquire(Box::new(agreement)),
+        Frame::Inquire(Box::new(Inquiry { agreement, setup: None })),
         Frame::Refused(Refusal::promise(session, &identity)),
         Frame::Withdrawn([8; 32]),
         Frame::AreYouThere([9; 32]),
         Frame::Census(Census::default()),
-        Frame::Missing { bucket: 7, have: vec![session] },
+        Frame::Missing { bucket: 7, have: vec![Has { wallet: session, epoch: 0, generation: session }] },
         Frame::Seek(Sought::Name("wallet".into())),
         Frame::Seek(Sought::Session(session)),
     ];

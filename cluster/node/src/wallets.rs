@@ -6,6 +6,7 @@
 //! as its threshold, and so not corrupted as a whole; without such a reason the name alone means neither of them. Two wallets of one key are told apart in [`known`].
 
 mod census;
+mod epochs;
 mod known;
 mod pending;
 
@@ -19,6 +20,7 @@ use quorate_keys::{Identity, PublicKey, Scheme, Secret, wiping_stack};
 use quorate_request::{
     AddressView, Body, ErrorBody, ErrorCode, KeygenRequest, SignedRequest, WalletId, WalletRef,
 };
+use quorate_reshare::Link;
 use quorate_session::{Evidence, SessionId, Wire};
 use quorate_sharing::{KeyShare, PublicShares};
 
@@ -26,10 +28,11 @@ use crate::frame::Certified;
 use crate::job;
 use crate::protocols::{self, Method};
 use crate::store::{Batch, Store, StoreError, Table};
-pub(crate) use census::Census;
+pub(crate) use census::{Census, Has};
+pub(crate) use epochs::Epoch;
 use known::Known;
 use pending::Pending;
-pub(crate) use pending::{PendingShare, Waiting};
+pub(crate) use pending::{Inquiry, PendingShare, Proof, Waiting};
 
 /// What is public of an active wallet, with the proof that all its holders stored their shares.
 #[derive(Debug, Clone)]
@@ -40,7 +43,20 @@ pub(crate) struct Wallet {
     pub(crate) public_key: PublicKey,
     /// Fingerprint of the request that made it.
     pub(crate) fingerprint: [u8; 32],
+    /// As it was made.
     pub(crate) record: WalletRecord,
+    /// As it is shared at the epoch that this node goes by.
+    pub(crate) public: PublicShares,
+    /// What made that epoch, if it is not the first.
+    pub(crate) renewed: Option<Renewed>,
+}
+
+/// The resharing that made an epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Renewed {
+    pub(crate) session: SessionId,
+    /// Digest of the request that it was asked for with.
+    pub(crate) request: [u8; 32],
 }
 
 /// [`Wallet`] as it stands in the store. Everything else follows from it.
@@ -117,6 +133,8 @@ impl Wallets {
         let mut known = Known::default();
         let refused = pending::refused(&store)?;
         let held: HashSet<_> = store.keys(Table::Shares, "")?.into_iter().collect();
+        let mut epochs = epochs::load(&store)?;
+        let mut pending = pending::load(&store)?;
         let scan = store.scan(Table::Wallets, "")?;
         for damaged in scan.damaged {
             tracing::error!(record = %damaged, "a wallet's record is damaged: restore this node from a backup");
@@ -126,8 +144,14 @@ impl Wallets {
                 .map_err(|error| WalletError::Invalid { wallet: "?".into(), detail: error.to_string() })
                 .and_then(Wallet::new);
             match decoded {
-                Ok(wallet) => {
+                Ok(mut wallet) => {
                     let session = wallet.session();
+                    if let Some(keeper) = epochs.remove(&session) {
+                        if let Some(link) = keeper.link() {
+                            wallet = wallet.at(link);
+                        }
+                        pending.insert_all(&wallet, &keeper);
+                    }
                     let held = held.contains(session.as_bytes().as_slice());
                     known.insert(Arc::new(wallet), held, refused.contains(&session));
                 }
@@ -136,7 +160,9 @@ impl Wallets {
                 }
             }
         }
-        let pending = pending::load(&store)?;
+        for wallet in epochs.keys() {
+            tracing::error!(%wallet, "shares of a wallet are here of which nothing else is known: restore this node from a backup");
+        }
         Ok(Self {
             store,
             known: RwLock::new(known),
@@ -183,6 +209,11 @@ impl Wallets {
         refusal.contradiction(&self.of_session(session)?.record.certificate, &())
     }
 
+    /// The wallet whose shares a session made: those that this node goes by.
+    pub(crate) fn of_generation(&self, session: &SessionId) -> Option<Arc<Wallet>> {
+        self.known.read().unwrap_or_else(PoisonError::into_inner).of_generation(session).cloned()
+    }
+
     /// The wallet that a key generation made.
     pub(crate) fn of_session(&self, session: &SessionId) -> Option<Arc<Wallet>> {
         self.known.read().unwrap_or_else(PoisonError::into_inner).of_session(session).cloned()
@@ -199,7 +230,7 @@ impl Wallets {
             .store
             .get(Table::Shares, wallet.session().as_bytes())?
             .ok_or_else(|| invalid("this node has no share of it"))?;
-        if record.epoch != wallet.record.public.epoch {
+        if record.epoch != wallet.public.epoch {
             return Err(invalid("this node's share is of another epoch"));
         }
         let share = wiping_stack(|| KeyShare::from_wire(record.value.expose()));
@@ -351,17 +382,36 @@ impl Wallet {
             .group_key
             .public_key(scheme)
             .map_err(|error| invalid(id.as_str(), error.to_string()))?;
-        Ok(Self { id, scheme, method, public_key, fingerprint, record })
+        let public = record.public.clone();
+        Ok(Self { id, scheme, method, public_key, fingerprint, record, public, renewed: None })
+    }
+
+    /// The same wallet at another epoch.
+    fn at(&self, link: &Link) -> Self {
+        let request = link.certificate.agreement().proposal().request;
+        let renewed = Some(Renewed { session: link.session(), request });
+        Self {
+            public: link.public.clone(),
+            renewed,
+            record: self.record.clone(),
+            id: self.id.clone(),
+            ..*self
+        }
     }
 
     /// The nodes that hold shares of it.
     pub(crate) fn holders(&self) -> BTreeSet<Identity> {
-        self.record.public.committee.members().iter().map(|member| member.identity).collect()
+        self.public.committee.members().iter().map(|member| member.identity).collect()
     }
 
-    /// The key generation that made it: its row in the store.
+    /// The key generation that made it: its name among nodes, and its row in the store.
     pub(crate) fn session(&self) -> SessionId {
         self.record.certificate.session()
+    }
+
+    /// The session that made the shares of its epoch: what is made for these shares alone, such as presignatures, goes by this name.
+    pub(crate) fn generation(&self) -> SessionId {
+        self.renewed.map_or_else(|| self.session(), |renewed| renewed.session)
     }
 
     /// The client's id of the request that made it.

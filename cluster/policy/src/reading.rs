@@ -70,6 +70,10 @@ pub(crate) fn read(yaml: &[u8]) -> Result<Policy> {
         let scoped = ScopedOperation::parse(&operation, &ScopedOperation::OF_APPROVALS).at(place)?;
         approvals.insert(scoped, names.approvals(entry).at(place)?);
     }
+    // Who holds a wallet's shares is not for its initiators alone.
+    if let Some(majority) = names.majority() {
+        approvals.entry(ScopedOperation::Reshare).or_insert(majority);
+    }
     let ahead = document.utc_offset.as_deref().map_or(Ok(0), hours::offset).at(|| "utc_offset".to_owned())?;
     Ok(Policy {
         version: document.version,
@@ -179,6 +183,13 @@ impl Names {
         }
         let authorizers = document.authorizers.0.iter().map(|(name, _)| name.clone()).collect();
         Ok(Self { initiators, authorizers })
+    }
+
+    /// More than half of all authorizers, or as many as can be asked for; none if there are none.
+    fn majority(&self) -> Option<Approvals> {
+        let of: Vec<_> = self.authorizers.iter().cloned().collect();
+        let majority = u16::try_from(of.len() / 2 + 1).unwrap_or(u16::MAX);
+        (!of.is_empty()).then_some(Approvals { threshold: majority.min(bounds::MAX_APPROVALS), of })
     }
 
     fn approvals(&self, entry: ApprovalsEntry) -> std::result::Result<Approvals, String> {

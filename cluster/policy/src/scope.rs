@@ -15,6 +15,10 @@ pub enum ScopedOperation {
     Keygen,
     /// Sign.
     Sign,
+    /// Have a wallet's shares dealt anew to the nodes that hold them.
+    Refresh,
+    /// Have them dealt to other nodes, or so that another number of them sign.
+    Reshare,
     /// Have presignatures made.
     Presign,
     /// Have auxiliary information or pairs made anew.
@@ -27,10 +31,11 @@ pub enum ScopedOperation {
 
 impl ScopedOperation {
     /// Those that an initiator can ask for.
-    pub const OF_INITIATORS: [Self; 5] =
-        [Self::Keygen, Self::Sign, Self::Presign, Self::Auxiliary, Self::Read];
+    pub const OF_INITIATORS: [Self; 7] =
+        [Self::Keygen, Self::Sign, Self::Refresh, Self::Reshare, Self::Presign, Self::Auxiliary, Self::Read];
     /// Those other than signing for which a policy can ask for approvals.
-    pub const OF_APPROVALS: [Self; 4] = [Self::Keygen, Self::Presign, Self::Auxiliary, Self::Initiators];
+    pub const OF_APPROVALS: [Self; 6] =
+        [Self::Keygen, Self::Refresh, Self::Reshare, Self::Presign, Self::Auxiliary, Self::Initiators];
 
     /// Its name in a policy.
     #[must_use]
@@ -38,6 +43,8 @@ impl ScopedOperation {
         match self {
             Self::Keygen => "keygen",
             Self::Sign => "sign",
+            Self::Refresh => "refresh",
+            Self::Reshare => "reshare",
             Self::Presign => "presign",
             Self::Auxiliary => "auxiliary",
             Self::Initiators => "initiators",
@@ -51,6 +58,8 @@ impl ScopedOperation {
         Some(match operation {
             Operation::Keygen => Self::Keygen,
             Operation::Sign => Self::Sign,
+            Operation::Refresh => Self::Refresh,
+            Operation::Reshare => Self::Reshare,
             Operation::Presign => Self::Presign,
             Operation::Auxiliary => Self::Auxiliary,
             Operation::Initiators => Self::Initiators,

@@ -4,6 +4,7 @@ mod approval;
 mod auxiliary;
 mod initiators;
 mod presign;
+mod reshare;
 
 use quorate_keys::{Curve, Scheme};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -17,6 +18,7 @@ pub use approval::{ApprovalRequest, Decision};
 pub use auxiliary::AuxiliaryRequest;
 pub use initiators::{InitiatorChange, InitiatorsRequest};
 pub use presign::PresignRequest;
+pub use reshare::{RefreshRequest, ReshareRequest};
 
 /// The body of one operation.
 pub trait Body: Serialize + DeserializeOwned {

@@ -248,6 +248,8 @@ mod tests {
         let plain = [
             paths::KEYGEN,
             paths::SIGN,
+            paths::REFRESH,
+            paths::RESHARE,
             paths::PRESIGN,
             paths::AUXILIARY,
             paths::APPROVALS,

@@ -88,6 +88,8 @@ mod tests {
         let expected = [
             paths::KEYGEN.to_owned(),
             paths::SIGN.to_owned(),
+            paths::REFRESH.to_owned(),
+            paths::RESHARE.to_owned(),
             paths::PRESIGN.to_owned(),
             paths::AUXILIARY.to_owned(),
             paths::APPROVALS.to_owned(),
@@ -196,6 +198,19 @@ mod tests {
             allow: vec![Allowance::ForeignInputs],
         };
         compare("SignRequest", &sign, Some(&|| value(&SignRequest::default())));
+        let refresh = RefreshRequest {
+            session_id: id.clone(),
+            public_key: Some([2; 32].into()),
+            wallet_id: Some("w".parse().unwrap()),
+        };
+        compare("RefreshRequest", &refresh, Some(&|| value(&RefreshRequest::default())));
+        let reshare = ReshareRequest {
+            new_threshold: Some(2),
+            new_total: Some(3),
+            new_parties: Some(vec![]),
+            ..ReshareRequest::from(refresh)
+        };
+        compare("ReshareRequest", &reshare, Some(&|| value(&ReshareRequest::default())));
         let presign = PresignRequest {
             session_id: id.clone(),
             public_key: Some([2; 32].into()),
@@ -283,6 +298,16 @@ mod tests {
         };
         let of_nodes = || value(&AuxiliaryResponse { wallet_id: None, ..auxiliary.clone() });
         compare("AuxiliaryResponse", &auxiliary, Some(&of_nodes));
+        let reshared = ReshareResponse {
+            session_id: session_id.clone(),
+            wallet_id: wallet_id.clone(),
+            public_key: [2; 32].into(),
+            status: RequestStatus::Completed,
+            epoch: 1,
+            threshold: 2,
+            parties: vec![],
+        };
+        compare("ReshareResponse", &reshared, None);
         let approved = ApprovalResponse {
             session_id: session_id.clone(),
             fingerprint: [1; 32].into(),

@@ -11,6 +11,10 @@ pub enum Operation {
     Keygen,
     /// Sign with a wallet.
     Sign,
+    /// Deal a wallet's shares anew, to the nodes that hold them.
+    Refresh,
+    /// Deal a wallet's shares anew, to other nodes, or so that another number of them sign.
+    Reshare,
     /// Make presignatures of a wallet.
     Presign,
     /// Make auxiliary information of nodes.
@@ -29,7 +33,9 @@ pub struct ReadPath(String);
 
 /// The text names no operation of this version.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("unknown operation; known are keygen, sign, presign, auxiliary, approve, initiators and read:<path>")]
+#[error(
+    "unknown operation; known are keygen, sign, refresh, reshare, presign, auxiliary, approve, initiators and read:<path>"
+)]
 #[non_exhaustive]
 pub struct InvalidOperation;
 
@@ -71,6 +77,8 @@ impl fmt::Display for Operation {
         match self {
             Self::Keygen => f.write_str("keygen"),
             Self::Sign => f.write_str("sign"),
+            Self::Refresh => f.write_str("refresh"),
+            Self::Reshare => f.write_str("reshare"),
             Self::Presign => f.write_str("presign"),
             Self::Auxiliary => f.write_str("auxiliary"),
             Self::Approve => f.write_str("approve"),
@@ -87,6 +95,8 @@ impl FromStr for Operation {
         match text {
             "keygen" => Ok(Self::Keygen),
             "sign" => Ok(Self::Sign),
+            "refresh" => Ok(Self::Refresh),
+            "reshare" => Ok(Self::Reshare),
             "presign" => Ok(Self::Presign),
             "auxiliary" => Ok(Self::Auxiliary),
             "approve" => Ok(Self::Approve),
@@ -106,6 +116,8 @@ mod tests {
         for operation in [
             Operation::Keygen,
             Operation::Sign,
+            Operation::Refresh,
+            Operation::Reshare,
             Operation::Presign,
             Operation::Auxiliary,
             Operation::Approve,

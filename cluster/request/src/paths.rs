@@ -4,6 +4,10 @@
 pub const KEYGEN: &str = "/api/v1/keygen";
 /// `POST`: sign with a wallet.
 pub const SIGN: &str = "/api/v1/sign";
+/// `POST`: deal a wallet's shares anew to the nodes that hold them.
+pub const REFRESH: &str = "/api/v1/refresh";
+/// `POST`: deal a wallet's shares anew to other nodes, or so that another number of them sign.
+pub const RESHARE: &str = "/api/v1/reshare";
 /// `POST`: make presignatures of a wallet.
 pub const PRESIGN: &str = "/api/v1/presign";
 /// `POST`: make auxiliary information of nodes.

@@ -255,6 +255,25 @@ pub struct AuxiliaryResponse {
     pub digest: HexArray<32>,
 }
 
+/// A wallet's shares were dealt anew. Its key and its addresses are the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReshareResponse {
+    /// The request that this answers.
+    pub session_id: RequestId,
+    /// The wallet.
+    pub wallet_id: WalletId,
+    /// The public key as signatures verify under it.
+    pub public_key: Hex,
+    /// `completed`.
+    pub status: RequestStatus,
+    /// The generation of the shares now.
+    pub epoch: u64,
+    /// The minimum number of signers now.
+    pub threshold: u16,
+    /// Names of the nodes that hold a share now.
+    pub parties: Vec<String>,
+}
+
 /// A wallet, as every node may show it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WalletView {
@@ -397,6 +416,8 @@ pub enum SessionResult {
     Presign(PresignResponse),
     /// Auxiliary information.
     Auxiliary(AuxiliaryResponse),
+    /// A wallet at its next epoch.
+    Reshare(ReshareResponse),
 }
 
 impl SessionResult {
@@ -407,6 +428,7 @@ impl SessionResult {
             Self::Sign(made) => Some(&made.wallet_id),
             Self::Presign(made) => Some(&made.wallet_id),
             Self::Auxiliary(made) => made.wallet_id.as_ref(),
+            Self::Reshare(made) => Some(&made.wallet_id),
         }
     }
 }

@@ -7,7 +7,7 @@ use quorate_request::{
     AuxiliaryRequest, AuxiliaryResponse, Operation, PresignRequest, PresignResponse, paths,
 };
 
-use super::{Begun, Client, begun, fresh_id, to_json, typed};
+use super::{Begun, Client, begun, first_other, fresh_id, to_json, typed};
 use crate::error::ClientError;
 
 impl Client {
@@ -138,14 +138,4 @@ fn rotated(
             ("parties", others || parties.is_empty() || parties.len() != made.parties.len()),
         ],
     )
-}
-
-fn first_other(what: &str, status: StatusCode, fields: &[(&str, bool)]) -> Result<(), ClientError> {
-    match fields.iter().find(|(_, other)| *other) {
-        None => Ok(()),
-        Some((field, _)) => {
-            let reason = format!("{what} with other {field} than was asked for");
-            Err(ClientError::UnexpectedAnswer { status, reason })
-        }
-    }
 }

@@ -14,7 +14,7 @@ const PROBE_EVERY: Duration = Duration::from_secs(1);
 impl Engine {
     /// A wallet, as the API shows it.
     pub(crate) fn wallet_view(&self, wallet: &Wallet) -> WalletView {
-        let public = &wallet.record.public;
+        let public = &wallet.public;
         let members = public.committee.members();
         WalletView {
             wallet_id: wallet.id.clone(),
@@ -31,7 +31,7 @@ impl Engine {
             epoch: public.epoch,
             status: WalletStatus::Active,
             presignatures: crate::protocols::presigning(wallet.scheme, wallet.method)
-                .map(|_| self.ready_presignatures(&wallet.session())),
+                .map(|_| self.ready_presignatures(&wallet.generation())),
         }
     }
 

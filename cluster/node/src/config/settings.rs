@@ -93,6 +93,7 @@ pub(super) static SETTINGS: &[Setting] = &[
     setting("attempts", &[], &[]),
     setting("standing_period", &[], &[]),
     setting("allow_minority_threshold", &[], &[]),
+    setting("reshare_without_authorizers", &[], &[]),
     setting("auxiliary_at_start", &[], &[]),
     setting("prime_pool", &[], &[]),
     setting("presign_pool", &[], &[]),
@@ -179,6 +180,8 @@ pub(super) fn resolve(mut layers: Layers) -> Result<Config, ConfigError> {
         attempts: ranged(layers, "attempts", 1..=20)?.unwrap_or(3),
         standing_period: time(layers, "standing_period", Duration::from_secs(60))?,
         allow_minority_threshold: with(layers, "allow_minority_threshold", value::boolean)?.unwrap_or(false),
+        reshare_without_authorizers: with(layers, "reshare_without_authorizers", value::boolean)?
+            .unwrap_or(false),
         auxiliary_at_start: with(layers, "auxiliary_at_start", value::boolean)?.unwrap_or(true),
         prime_pool: ranged(layers, "prime_pool", 0..=64)?.unwrap_or(1),
         presign_pool: ranged(layers, "presign_pool", 0..=100_000)?.unwrap_or(8),

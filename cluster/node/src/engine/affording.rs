@@ -166,7 +166,7 @@ impl Engine {
 
     /// Whether any two committees that spend what a window counts have a member in common.
     fn check_overlap(&self, job: &SignJob, with_others: bool) -> Result<(), Reason> {
-        let committee = &job.wallet.record.public.committee;
+        let committee = &job.wallet.public.committee;
         let threshold = usize::from(committee.threshold().get());
         let (nodes, of) = match with_others {
             false => (committee.len(), "holders"),

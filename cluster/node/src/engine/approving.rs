@@ -36,6 +36,13 @@ impl Engine {
     /// # Errors
     /// It has not.
     pub(super) fn check_approved(&self, verified: &Verified) -> Result<(), ErrorBody> {
+        if *verified.operation() == Operation::Reshare
+            && !self.config.reshare_without_authorizers
+            && !self.authority.has_authorizers()
+        {
+            let message = "who holds a wallet's shares is changed with approvals of authorizers, and there are none: name some in the policy, or set reshare_without_authorizers";
+            return Err(ErrorBody::new(ErrorCode::PolicyDenied, message));
+        }
         self.authority.check_approved(verified, &self.approved_by(verified))
     }
 

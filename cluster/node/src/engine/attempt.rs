@@ -21,7 +21,7 @@ use crate::cause::Cause;
 use crate::frame::{Decline, Frame, Invite, Reason, Signed};
 use crate::job::{Job, aggregator};
 use crate::presignatures::Claim;
-use crate::wallets::Wallet;
+use crate::wallets::{Inquiry, Wallet};
 
 /// Answers that may wait for one proposer.
 const ANSWERS: usize = 512;
@@ -255,13 +255,20 @@ impl Engine {
         match (job, ended) {
             (_, ended @ (Attempted::Signed(_) | Attempted::Active(_) | Attempted::NotKept(_))) => ended,
             (Job::Sign(_) | Job::Presign(_) | Job::Auxiliary(_) | Job::Pairs(_), ended) => ended,
-            (Job::Keygen(_), ended) => match self.resolve(&agreement, deadline).await {
-                Resolved::Active(wallet) => Attempted::Active(wallet),
-                Resolved::Void => ended,
-                Resolved::Unknown => Attempted::Unresolved(
-                    "some nodes may hold a share and don't answer; repeat the request to learn whether there is a wallet".into(),
-                ),
-            },
+            (Job::Keygen(_) | Job::Reshare(_), ended) => {
+                let setup = match job {
+                    Job::Reshare(job) => job.agreed(&agreement),
+                    _ => None,
+                };
+                match self.resolve(&Inquiry { agreement, setup }, deadline).await {
+                    Resolved::Active(wallet) => Attempted::Active(wallet),
+                    Resolved::Void => ended,
+                    Resolved::Unknown => Attempted::Unresolved(
+                        "some nodes may hold a share and don't answer; repeat the request to learn what became of it"
+                            .into(),
+                    ),
+                }
+            }
         }
     }
 
@@ -292,7 +299,8 @@ impl Engine {
         let presignatures = presignatures.iter().map(|public| public.id).collect();
         let policy = self.authority.policy_digest().copied();
         let approvals = cause.asked_for().map(|key| self.approvals.words(&key)).unwrap_or_default();
-        Ok(Invite { proposal, order: cause.order(), policy, presignatures, pairs: job.pairs(), approvals })
+        let (order, dealers, pairs) = (cause.order(), job.dealers(), job.pairs());
+        Ok(Invite { proposal, order, policy, presignatures, dealers, pairs, approvals })
     }
 
     fn invite(self: &Arc<Self>, invite: &Invite, cause: &Cause, job: &Job, chosen: &BTreeSet<Identity>) {
@@ -369,14 +377,26 @@ impl Engine {
     fn declined(&self, cause: &Cause, job: &Job, from: Identity, reason: Reason) -> Attempted {
         match (reason, job) {
             // The wallet is so new that its certificate has not reached that node, or it was down then.
-            (Reason::Refused { code, .. }, Job::Sign(job)) if code == ErrorCode::UnknownWallet.as_str() => {
-                self.send(&from, &Frame::Certified(Box::new(job.wallet.certified())));
+            (Reason::Refused { code, .. }, Job::Sign(_) | Job::Reshare(_))
+                if code == ErrorCode::UnknownWallet.as_str() =>
+            {
+                job.wallet().iter().for_each(|wallet| self.tell_wallet(&from, wallet));
                 let why = format!("node {} has just been told of the wallet", self.name(&from));
                 Attempted::Busy(from, why)
             }
+            // Either it is told of the epoch that it lacks, or it has just told this node.
+            (Reason::OtherEpoch { epoch }, job) => {
+                let behind = job.wallet().filter(|wallet| wallet.public.epoch > epoch);
+                behind.iter().for_each(|wallet| self.tell_epoch(&from, wallet));
+                let why = format!("node {} goes by epoch {epoch} of the wallet", self.name(&from));
+                match job {
+                    Job::Sign(_) | Job::Reshare(_) => Attempted::Busy(from, why),
+                    _ => Attempted::Again(why),
+                }
+            }
             // Its pairs are others than this node knows of.
             (Reason::Replaced { session }, Job::Sign(job)) if job.uses_pairs() => {
-                self.pairings.tell(job.wallet.session(), session);
+                self.pairings.tell(job.wallet.generation(), session);
                 Attempted::Busy(from, "it has just told which pairs it signs with".into())
             }
             (Reason::Done(signed), _) => match *signed {
@@ -478,7 +498,7 @@ impl Engine {
                     }
                 }
                 // That of another attempt is not this one's end: this one may yet make a wallet, too.
-                Answer::Active(wallet) if wallet.session() == agreement.session() => {
+                Answer::Active(wallet) if wallet.generation() == agreement.session() => {
                     return Attempted::Active(wallet);
                 }
                 Answer::NotKept(session, why) if session == agreement.session() => {
@@ -497,7 +517,7 @@ impl Engine {
                 Answer::Aborted(aborted) => return self.aborted(&aborted.0, &aborted.1),
                 // The name went to another key generation after that member had promised to take part in this one.
                 Answer::Declined(Reason::Busy(why))
-                    if matches!(job, Job::Keygen(_)) && chosen.contains(&from) =>
+                    if matches!(job, Job::Keygen(_) | Job::Reshare(_)) && chosen.contains(&from) =>
                 {
                     return Attempted::SteppedBack(from, why);
                 }
@@ -618,9 +638,13 @@ impl Engine {
     }
 }
 
-/// Whether a wallet was made by this very request.
+/// Whether a wallet, or its epoch, was made by this very request.
 fn made_by(cause: &Cause, job: &Job, wallet: &Wallet) -> bool {
-    matches!(job, Job::Keygen(_)) && wallet.fingerprint == cause.fingerprint()
+    match job {
+        Job::Keygen(_) => wallet.fingerprint == cause.fingerprint(),
+        Job::Reshare(_) => wallet.renewed.is_some_and(|renewed| renewed.request == cause.digest()),
+        _ => false,
+    }
 }
 
 pub(super) fn unix_millis(time: SystemTime) -> u64 {

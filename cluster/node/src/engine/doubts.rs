@@ -1,4 +1,4 @@
-//! What a node keeps in memory of key generations in doubt. Whatever of it is forgotten costs time, and nothing else: that
+//! What a node keeps in memory of key generations and resharings in doubt. Whatever of it is forgotten costs time, and nothing else: that
 //! no session is refused which this node acknowledged rests on [`recovery`](super::recovery) and the store.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
@@ -6,9 +6,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use quorate_keys::Identity;
-use quorate_session::{Agreement, Envelope, SessionId};
+use quorate_session::{Envelope, SessionId};
 use quorate_sharing::PartyIndex;
 use tokio::sync::watch;
+
+use crate::wallets::Inquiry;
 
 /// Acceptances of this node since its start that it remembers.
 const ACCEPTED: usize = 4096;
@@ -21,16 +23,16 @@ pub(super) const BURST: u32 = 64;
 /// How soon it has one more.
 const ANOTHER: Duration = Duration::from_millis(50);
 
-/// What this node knows about key generations in doubt.
+/// What this node knows about sessions in doubt.
 #[derive(Default)]
 pub(super) struct Doubts {
     /// Acknowledgements gathered for pending shares.
     pub(super) gathered: HashMap<SessionId, BTreeMap<PartyIndex, Arc<Envelope>>>,
     /// Attempts of this node as a proposer that wait for a refusal.
-    pub(super) unresolved: HashMap<SessionId, (Agreement, watch::Sender<bool>)>,
+    pub(super) unresolved: HashMap<SessionId, (Inquiry, watch::Sender<bool>)>,
     /// This node's fresh bytes in proposals whose start is being looked at: no promise any more, and no session yet.
     pub(super) starting: HashSet<[u8; 32]>,
-    /// The fresh bytes of this node's acceptances of key generations since its start, the oldest first.
+    /// The fresh bytes of this node's acceptances of them since its start, the oldest first.
     accepted: VecDeque<[u8; 32]>,
     /// Sessions whose certificate was sought from all others, since when, and whether there is one.
     sought: HashMap<SessionId, (Instant, bool)>,

@@ -1,17 +1,16 @@
 //! How nodes come to know the same wallets: whoever missed a certificate gets it from any other node.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use quorate_keys::Identity;
 use quorate_request::{WalletId, WalletRef};
-use quorate_session::SessionId;
 use rand_core::{OsRng, RngCore};
 
 use super::Engine;
 use crate::frame::{Frame, Sought};
-use crate::wallets::{Census, Wallet};
+use crate::wallets::{Census, Has, Wallet};
 
 /// How often a node looks for peers that have just connected.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -52,24 +51,47 @@ impl Engine {
     pub(super) fn compared(&self, from: &Identity, census: &Census) {
         for bucket in self.wallets.census().differences(census).into_iter().take(BUCKETS) {
             let held = self.wallets.bucket(bucket);
-            let have = held.iter().map(|wallet| wallet.session()).collect();
+            let have = held.iter().map(|wallet| Has::of(wallet)).collect();
             self.send(from, &Frame::Missing { bucket, have });
         }
     }
 
-    /// Tells a peer of the wallets of a bucket that it does not have.
-    pub(super) fn missing(&self, from: &Identity, bucket: u8, have: Vec<SessionId>) {
-        let have: HashSet<_> = have.into_iter().collect();
-        let lacks = |wallet: &Arc<Wallet>| !have.contains(&wallet.session());
-        for wallet in self.wallets.bucket(bucket).into_iter().filter(lacks).take(WALLETS) {
-            self.send(from, &Frame::Certified(Box::new(wallet.certified())));
+    /// Tells a peer of the wallets of a bucket that it does not have, and of later epochs of others.
+    pub(super) fn missing(&self, from: &Identity, bucket: u8, have: Vec<Has>) {
+        let have: HashMap<_, _> = have.into_iter().map(|has| (has.wallet, has)).collect();
+        let mut left = WALLETS;
+        for wallet in self.wallets.bucket(bucket) {
+            match have.get(&wallet.session()) {
+                None => self.tell_wallet(from, &wallet),
+                Some(has) if has.is_behind(&wallet) => self.tell_epoch(from, &wallet),
+                Some(_) => continue,
+            }
+            left = left.saturating_sub(1);
+            if left == 0 {
+                return;
+            }
+        }
+    }
+
+    /// Tells a node of a wallet, and of its epoch.
+    pub(super) fn tell_wallet(&self, to: &Identity, wallet: &Wallet) {
+        self.send(to, &Frame::Certified(Box::new(wallet.certified())));
+        self.tell_epoch(to, wallet);
+    }
+
+    /// Tells a node of a wallet's epoch, if it is not the first.
+    pub(super) fn tell_epoch(&self, to: &Identity, wallet: &Wallet) {
+        match self.wallets.link(wallet) {
+            Ok(Some(link)) => self.send(to, &Frame::Renewed(Box::new(link))),
+            Ok(None) => {}
+            Err(error) => tracing::error!(%error, "the proof of a wallet's epoch can't be read"),
         }
     }
 
     /// Tells a peer of the wallet that it was asked for.
     pub(super) fn sought(&self, from: &Identity, sought: &Sought) {
         for wallet in self.holding(sought).iter().take(WALLETS) {
-            self.send(from, &Frame::Certified(Box::new(wallet.certified())));
+            self.tell_wallet(from, wallet);
         }
     }
 

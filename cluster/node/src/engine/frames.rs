@@ -91,7 +91,8 @@ impl Engine {
             Frame::Signed(signed) => self.signed(from, signed).await,
             Frame::Evidence(evidence) => self.accused(from, *evidence).await,
             Frame::Certified(certified) => self.certified(from, *certified).await,
-            Frame::Inquire(agreement) => self.inquired(from, &agreement).await,
+            Frame::Inquire(inquiry) => self.inquired(from, &inquiry).await,
+            Frame::Renewed(link) => self.renewed(from, *link).await,
             Frame::Acknowledged(envelope) => self.acknowledged(from, *envelope).await,
             Frame::Refused(refusal) => self.refused(from, &refusal).await,
             Frame::PairsWait { wallet, session, active } => {

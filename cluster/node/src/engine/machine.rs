@@ -67,7 +67,7 @@ impl Engine {
         match job {
             // Milliseconds for each.
             Job::Sign(job) if job.uses_pairs() && job.tasks.len() > 1 => Some(&self.foreground),
-            Job::Keygen(_) | Job::Sign(_) => None,
+            Job::Keygen(_) | Job::Sign(_) | Job::Reshare(_) => None,
             Job::Pairs(_) => Some(&self.foreground),
             Job::Presign(job) if !job.urgent => Some(&self.background),
             Job::Presign(_) | Job::Auxiliary(_) => Some(&self.foreground),
@@ -86,11 +86,15 @@ impl Engine {
             Job::Sign(job) if job.uses_pairs() => {
                 let session = job.pairs.ok_or("it is not known which pairs to sign with")?;
                 let share = self.wallets.share(&job.wallet).map_err(text)?;
-                let pairs = self.pairings.secret(&job.wallet.session(), &session).map_err(text)?;
+                let pairs = self.pairings.secret(&job.wallet.generation(), &session).map_err(text)?;
                 Ok(Box::new(ObliviousSecret { share, pairs }))
             }
             Job::Sign(job) => Ok(Box::new(self.wallets.share(&job.wallet).map_err(text)?)),
             Job::Pairs(_) => Ok(Box::new(())),
+            Job::Reshare(job) => {
+                let share = job.dealers.contains(&self.me).then(|| self.wallets.share(&job.wallet));
+                Ok(Box::new(share.transpose().map_err(text)?))
+            }
             Job::Auxiliary(_) => Ok(Box::new(self.primes.take().ok_or("there are no primes")?)),
             Job::Presign(job) => {
                 let share = self.wallets.share(&job.wallet).map_err(text)?;

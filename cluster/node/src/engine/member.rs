@@ -162,6 +162,11 @@ impl Engine {
                 }
                 let mut job = Job::new(&verified, &self.wallets, &self.peers, &self.config)
                     .map_err(|error| refused(error.code.as_str(), error.message))?;
+                self.check_epoch(&from, &invite, &job)?;
+                if let Job::Reshare(reshare) = &mut job {
+                    let appointed = reshare.appointed(invite.dealers.clone());
+                    appointed.map_err(|message| refused("aborted", message))?;
+                }
                 if let Job::Sign(sign) = &mut job
                     && sign.uses_pairs()
                 {
@@ -175,6 +180,22 @@ impl Engine {
             }
         };
         self.accept_checked(from, invite, cause, job)
+    }
+
+    /// Whether the proposer goes by the same epoch of the wallet as this node.
+    ///
+    /// # Errors
+    /// The one that this node goes by.
+    fn check_epoch(&self, from: &Identity, invite: &Invite, job: &Job) -> Result<(), Reason> {
+        let (theirs, expected) = (invite.proposal.proposal.epoch, job.epoch());
+        match job.wallet().filter(|_| theirs != expected) {
+            // A resharing is proposed for the epoch that it leads to.
+            Some(wallet) => {
+                let ahead = expected.saturating_sub(wallet.public.epoch);
+                Err(self.at_another_epoch(from, wallet, theirs.saturating_sub(ahead)))
+            }
+            None => Ok(()),
+        }
     }
 
     fn verified(&self, request: &[u8]) -> Result<Verified, Reason> {
@@ -226,7 +247,7 @@ impl Engine {
     /// The word of the client whose request new pairs are made for, which must name just this wallet.
     fn renewal_for(&self, request: &[u8], new: &NewPairs) -> Result<Renewal, Reason> {
         match self.wanted_by(request)? {
-            (verified, Anew::Pairs(wallet)) if wallet.session() == new.wallet => Ok(renewal_of(&verified)),
+            (verified, Anew::Pairs(wallet)) if wallet.generation() == new.wallet => Ok(renewal_of(&verified)),
             _ => Err(refused("unknown_wallet", "the request is for another wallet".into())),
         }
     }
@@ -329,11 +350,14 @@ impl Engine {
             }
             Ok(_) => {}
         }
+        if let Job::Reshare(reshare) = job {
+            self.check_renewing(&from, &verified.request().digest(), reshare)?;
+        }
         if let Job::Keygen(keygen) = job {
             if let Some(wallet) =
                 self.wallets.named(&keygen.wallet).iter().find(|wallet| wallet.fingerprint == fingerprint)
             {
-                self.send(&from, &Frame::Certified(Box::new(wallet.certified())));
+                self.tell_wallet(&from, wallet);
                 return Err(Reason::Done(Box::new(None)));
             }
             let is_lost = self.wallets.is_lost(&keygen.wallet).map_err(|error| {
@@ -351,7 +375,7 @@ impl Engine {
                 )));
             }
             if let Some(waiting) = self.wallets.waiting_for(&keygen.wallet) {
-                self.inquire(&waiting.agreement);
+                self.inquire(&waiting.inquiry());
                 let silent = self.unheard(&waiting);
                 return Err(Reason::Busy(format!(
                     "the name {} is held by an earlier key generation until {} says what became of it; start that node, or choose another name",
@@ -376,10 +400,13 @@ impl Engine {
                 self.name(&convicted.identity)
             )));
         }
-        if let Some(wallet) = job.uses_share_of()
+        if let Some(wallet) = job.uses_share_of(&self.me)
             && let Err(error) = self.wallets.share(wallet)
         {
             tracing::error!(wallet = %wallet.id, %error, "this node can't sign");
+            if matches!(job, Job::Reshare(_)) {
+                return Err(Reason::NoShare);
+            }
             // Where what is damaged lies is for this node's operator to know.
             return Err(Reason::Unable(format!(
                 "can't use its share of wallet {}; its log says why",
@@ -400,7 +427,7 @@ impl Engine {
     /// How many attempts of this operation may be live here.
     fn most_live(&self, job: &Job) -> usize {
         let allowed = match job {
-            Job::Keygen(_) => self.config.max_concurrent_keygen,
+            Job::Keygen(_) | Job::Reshare(_) => self.config.max_concurrent_keygen,
             Job::Sign(_) => self.config.max_concurrent_signing,
             Job::Auxiliary(_) | Job::Presign(_) | Job::Pairs(_) => self.config.max_concurrent_presign,
         };
@@ -457,7 +484,7 @@ impl Engine {
                 lock(&self.promises).remove(&before.proposal);
             }
             taken.insert(id.clone(), part);
-            if matches!(*job, Job::Keygen(_)) {
+            if matches!(*job, Job::Keygen(_) | Job::Reshare(_)) {
                 lock(&self.doubts).accepted(*accepted.fresh());
             }
             // While the attempt can't be replaced: a promise without its attempt would have nobody to end it.

@@ -45,9 +45,12 @@ pub(super) fn renewal_of(verified: &Verified) -> Renewal {
 impl Engine {
     /// Has the pairs of a new wallet made, if it signs with some.
     pub(super) fn want_pairs(&self, wallet: &Wallet) {
-        let is_holder = wallet.record.public.committee.index_of(&self.me).is_some();
-        if wallet.method == Method::Dkls23 && is_holder && self.pairings.active(&wallet.session()).is_none() {
-            self.demand.want_pairs(wallet.session());
+        let is_holder = wallet.public.committee.index_of(&self.me).is_some();
+        if wallet.method == Method::Dkls23
+            && is_holder
+            && self.pairings.active(&wallet.generation()).is_none()
+        {
+            self.demand.want_pairs(wallet.generation());
         }
     }
 
@@ -78,7 +81,7 @@ impl Engine {
         asked.retain(|session, _| unsettled.iter().any(|set| set.session == *session));
         for Unsettled { wallet, session, active, said } in unsettled {
             let running = lock(&self.sessions).contains_key(&session);
-            let Some(of) = self.wallets.of_session(&wallet).filter(|_| !running) else { continue };
+            let Some(of) = self.wallets.of_generation(&wallet).filter(|_| !running) else { continue };
             let pause = asked.entry(session).or_default();
             if pause.is_over() {
                 pause.failed();
@@ -97,7 +100,7 @@ impl Engine {
         active: bool,
         is_question: bool,
     ) {
-        let Some(of) = self.wallets.of_session(&wallet) else { return };
+        let Some(of) = self.wallets.of_generation(&wallet) else { return };
         let mut others = of.holders();
         others.remove(&self.me);
         if !others.contains(&from) || self.pairings.holds(&wallet, &session).is_none() {
@@ -129,7 +132,7 @@ impl Engine {
     /// Makes pairs that are wanted, of the wallets whose first holder this is.
     async fn prepare_pairs(self: &Arc<Self>) {
         for session in self.demand.wanted_pairs() {
-            let wallet = self.wallets.of_session(&session);
+            let wallet = self.wallets.of_generation(&session);
             let Some(wallet) = wallet.filter(|_| self.pairings.active(&session).is_none()) else {
                 self.demand.has_pairs(&session);
                 continue;
@@ -165,10 +168,10 @@ impl Engine {
         wallet: &Arc<Wallet>,
         deadline: Instant,
     ) -> Result<SessionId, Attempted> {
-        let session = wallet.session();
+        let session = wallet.generation();
         let begun = Instant::now();
         loop {
-            let is_holder = wallet.record.public.committee.index_of(&self.me).is_some();
+            let is_holder = wallet.public.committee.index_of(&self.me).is_some();
             if let Some(current) = self.pairings.current(&session, is_holder) {
                 return Ok(current);
             }
@@ -203,7 +206,7 @@ impl Engine {
         deadline: Instant,
     ) -> Result<SessionId, Attempted> {
         let late = || Attempted::NotReady("the wallet's pairs are still being made".into());
-        let session = wallet.session();
+        let session = wallet.generation();
         let _one_at_a_time = timeout_at(deadline, self.demand.pairing.lock()).await.map_err(|_| late())?;
         let holders = wallet.holders();
         let mut number = next_number(self.pairings.latest(&session));
@@ -257,7 +260,7 @@ impl Engine {
         wallet: &Wallet,
         proposed: Option<SessionId>,
     ) -> Result<SessionId, Reason> {
-        let session = wallet.session();
+        let session = wallet.generation();
         match (proposed, self.pairings.active(&session)) {
             (Some(proposed), _) if self.pairings.has(&session, &proposed) => Ok(proposed),
             (_, Some(active)) => Err(Reason::Replaced { session: active }),
@@ -276,10 +279,10 @@ impl Engine {
         let (wallet, unable) =
             (&job.wallet, |why: &str| Reason::Unable(format!("{why} of wallet {}", job.wallet.id)));
         let session = job.pairs.ok_or_else(|| unable("was told of no pairs"))?;
-        if !self.pairings.has(&wallet.session(), &session) {
+        if !self.pairings.has(&wallet.generation(), &session) {
             return Err(unable("lacks the pairs"));
         }
-        match self.pairings.caught_among(&wallet.session(), &session, signers.indices()) {
+        match self.pairings.caught_among(&wallet.generation(), &session, signers.indices()) {
             None => Ok(()),
             // Nobody is told.
             Some((_, false)) => Err(unable("can't use the pairs")),
@@ -299,8 +302,9 @@ impl Engine {
     /// # Errors
     /// There is one.
     pub(super) fn check_pairing(&self, from: &Identity, job: &PairsJob) -> Result<(), Reason> {
-        let session = job.wallet.session();
-        let is_same = |other: &Job| matches!(other, Job::Pairs(other) if other.wallet.session() == session);
+        let session = job.wallet.generation();
+        let is_same =
+            |other: &Job| matches!(other, Job::Pairs(other) if other.wallet.generation() == session);
         let another =
             lock(&self.taken).values().any(|part| part.is_live_by_another(from) && is_same(&part.job));
         if another { Err(Reason::Busy("is making the wallet's pairs already".into())) } else { Ok(()) }
@@ -309,7 +313,7 @@ impl Engine {
     /// Every holder has stored the pairs.
     pub(super) async fn finish_pairs(&self, part: &Part, job: &PairsJob) -> Result<(), String> {
         let session = part.session();
-        let wallet = job.wallet.session();
+        let wallet = job.wallet.generation();
         self.pairings.activate(wallet, session).await.map_err(|error| error.to_string())?;
         tracing::info!(wallet = %job.wallet.id, %session, "its pairs are active");
         self.barrier.reached("pairs", Step::Settled);
@@ -321,8 +325,8 @@ impl Engine {
     pub(crate) fn caught_by_node(&self) -> BTreeMap<Identity, Vec<CaughtView>> {
         let mut by_node: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for (session, party, caught) in self.pairings.caught() {
-            let Some(wallet) = self.wallets.of_session(&session) else { continue };
-            if let Some(member) = wallet.record.public.committee.member(party) {
+            let Some(wallet) = self.wallets.of_generation(&session) else { continue };
+            if let Some(member) = wallet.public.committee.member(party) {
                 let (wallet_id, since_ms, reason) = (wallet.id.clone(), caught.since, caught.reason);
                 by_node.entry(member.identity).or_default().push(CaughtView { wallet_id, since_ms, reason });
             }
@@ -348,7 +352,7 @@ impl Engine {
         let Job::Sign(job) = &*part.job else { return Ok(()) };
         let Some(session) = job.pairs else { return Ok(()) };
         self.barrier.reached("sign", Step::Caught);
-        self.pairings.catch(job.wallet.session(), session, parties, reason).await?;
+        self.pairings.catch(job.wallet.generation(), session, parties, reason).await?;
         self.barrier.reached("sign", Step::Banned);
         Ok(())
     }

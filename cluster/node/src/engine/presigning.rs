@@ -40,7 +40,7 @@ impl Engine {
             return None;
         }
         let up: BTreeSet<_> = self.reachable().into_iter().collect();
-        let committee = &job.wallet.record.public.committee;
+        let committee = &job.wallet.public.committee;
         let named = job.signers.as_ref().map(|named| {
             let members = named.iter().filter_map(|index| committee.member(*index));
             members.map(|member| member.identity).collect::<BTreeSet<_>>()
@@ -52,7 +52,7 @@ impl Engine {
             let strikes = |signer| trouble.strikes_of(signer) + u32::from(self.demand.is_shunned(signer));
             fit.then(|| signers.iter().map(strikes).sum())
         };
-        self.presignatures.claim(&self.me, &job.wallet.session(), job.tasks.len(), cost)
+        self.presignatures.claim(&self.me, &job.wallet.generation(), job.tasks.len(), cost)
     }
 
     /// Whether all of these can sign now.
@@ -75,7 +75,7 @@ impl Engine {
         if claim.is_some() || !sign.is_presigned() {
             return Ok(claim);
         }
-        let (wallet, needed) = (sign.wallet.session(), sign.tasks.len());
+        let (wallet, needed) = (sign.wallet.generation(), sign.tasks.len());
         let of_these = |signers: &BTreeSet<Identity>| (signers == chosen).then_some(0);
         let claim = || self.presignatures.claim(&self.me, &wallet, needed, of_these);
         let late = || {
@@ -113,7 +113,7 @@ impl Engine {
         let (origin, publics) = loop {
             let auxiliary = self.auxiliary_for(wallet, signers, deadline).await?;
             let new = NewPresignatures {
-                wallet: wallet.session(),
+                wallet: wallet.generation(),
                 signers: signers.clone(),
                 auxiliary: auxiliary.session,
                 count: u16::try_from(count).unwrap_or(1),
@@ -142,7 +142,7 @@ impl Engine {
         };
         if !signers.contains(&self.me) {
             let is_of_these = |public: &PublicPresignature| {
-                let members = wallet.record.public.committee.members().iter();
+                let members = wallet.public.committee.members().iter();
                 let signing = members.filter(|member| signers.contains(&member.identity));
                 public.signers().eq(signing.map(|member| member.index))
             };
@@ -211,7 +211,7 @@ impl Engine {
         if ids.is_empty() {
             return Ok(None);
         }
-        let wallet = sign.wallet.session();
+        let wallet = sign.wallet.generation();
         let members = invite.proposal.proposal.committee.members();
         let signers = members.iter().map(|member| member.identity).collect();
         let mut reserved = self.presignatures.reserve(&owner, &wallet, &signers, ids);

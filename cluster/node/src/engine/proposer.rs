@@ -32,6 +32,8 @@ pub(super) struct Trouble {
     strikes: BTreeMap<Identity, u32>,
     /// Nodes that refuse the request. They are not asked again; each speaks for itself alone.
     refusals: BTreeMap<Identity, Reason>,
+    /// Holders that have lost their shares.
+    without_share: BTreeSet<Identity>,
     /// The members of attempts that failed.
     tried: BTreeSet<Identity>,
     last: String,
@@ -50,6 +52,11 @@ impl Trouble {
     /// How much speaks against choosing a node.
     pub(super) fn strikes_of(&self, node: &Identity) -> u32 {
         self.strikes.get(node).copied().unwrap_or_default()
+    }
+
+    /// Holders that have lost their shares.
+    pub(super) const fn without_share(&self) -> &BTreeSet<Identity> {
+        &self.without_share
     }
 
     /// Whether a node refuses the request.
@@ -102,7 +109,7 @@ impl Engine {
         let mut deadline = Instant::now() + self.config.request_timeout;
         let prepare_by = Instant::now() + PREPARATION.max(self.config.request_timeout);
         let places = match &job {
-            Job::Keygen(_) => &self.keygens,
+            Job::Keygen(_) | Job::Reshare(_) => &self.keygens,
             Job::Sign(_) => &self.signings,
             Job::Auxiliary(_) | Job::Presign(_) | Job::Pairs(_) => &self.provisions,
         };
@@ -128,6 +135,13 @@ impl Engine {
             // member had refused and that succeeded all the same.
             if let Some(result) = self.made_before(&job, verified)? {
                 return Ok(result);
+            }
+            // It has come to another epoch since.
+            if job.wallet().is_some_and(|wallet| self.wallets.of_generation(&wallet.generation()).is_none()) {
+                job = Job::new(verified, &self.wallets, &self.peers, &self.config)?;
+            }
+            if let Job::Reshare(reshare) = &mut job {
+                self.prepare_renewing(verified, reshare, &trouble, prepare_by).await?;
             }
             if let Job::Sign(sign) = &mut job
                 && sign.uses_pairs()
@@ -194,7 +208,7 @@ impl Engine {
                 Attempted::Signed(result) => {
                     return self.signed_result(verified, *result, &trouble).await;
                 }
-                Attempted::Active(wallet) => return self.keygen_result(verified, &wallet).await,
+                Attempted::Active(wallet) => return self.active_result(verified, &job, &wallet).await,
                 // No ending of a request.
                 Attempted::Presigned(_) | Attempted::Provided(_) => {
                     return Err(internal("something else was made than was asked for".into()));
@@ -203,6 +217,8 @@ impl Engine {
                 // The others have it: so has a client that asks one of them.
                 Attempted::NotKept(why) => return Err(ErrorBody::new(ErrorCode::NotReady, why)),
                 Attempted::Unresolved(why) => return Err(ErrorBody::new(ErrorCode::TimedOut, why)),
+                // It can take part all the same, and others deal.
+                Attempted::Refused(node, Reason::NoShare) if trouble.without_share.insert(node) => continue,
                 // As few refusals as there are nodes, and no reason to wait.
                 Attempted::Refused(node, reason) => {
                     tracing::warn!(
@@ -290,6 +306,16 @@ impl Engine {
         let fingerprint = verified.request().fingerprint();
         let job = match job {
             Job::Keygen(job) => job,
+            Job::Reshare(job) => {
+                let known = self.ledger.known(verified.request_id(), &fingerprint)?;
+                let digest = verified.request().digest();
+                let made = self.wallets.of_session(&job.wallet.session());
+                let made =
+                    made.filter(|wallet| wallet.renewed.is_some_and(|renewed| renewed.request == digest));
+                let response =
+                    |wallet: Arc<Wallet>| SessionResult::Reshare(self.reshare_response(verified, &wallet));
+                return Ok(known.or_else(|| made.map(response)));
+            }
             _ => return self.ledger.known(verified.request_id(), &fingerprint),
         };
         let mut made = self.wallets.named(&job.wallet);
@@ -449,14 +475,17 @@ impl Engine {
         })
     }
 
-    async fn keygen_result(&self, verified: &Verified, wallet: &Wallet) -> Ending {
-        let result = SessionResult::Keygen(self.keygen_response(verified, wallet));
+    async fn active_result(&self, verified: &Verified, job: &Job, wallet: &Wallet) -> Ending {
+        let result = match job {
+            Job::Reshare(_) => SessionResult::Reshare(self.reshare_response(verified, wallet)),
+            _ => SessionResult::Keygen(self.keygen_response(verified, wallet)),
+        };
         self.ledger.settle(verified, &result).await?;
         Ok(result)
     }
 
     fn keygen_response(&self, verified: &Verified, wallet: &Wallet) -> KeygenResponse {
-        let committee = &wallet.record.public.committee;
+        let committee = &wallet.public.committee;
         KeygenResponse {
             session_id: verified.request_id().clone(),
             wallet_id: wallet.id.clone(),
@@ -481,6 +510,7 @@ impl Engine {
             Reason::Refused { code, message } => {
                 let path = match job {
                     Job::Keygen(_) => paths::KEYGEN,
+                    Job::Reshare(_) => paths::RESHARE,
                     Job::Sign(_) | Job::Presign(_) | Job::Auxiliary(_) | Job::Pairs(_) => paths::SIGN,
                 };
                 // A member says what it likes: with what nobody is refused here, it has only ended its part.
@@ -492,6 +522,9 @@ impl Engine {
             Reason::OtherPolicy { .. } => {
                 let message = format!("node {}: {reason}", self.name(node));
                 ErrorBody::new(ErrorCode::NotEnoughSigners, message)
+            }
+            Reason::NoShare | Reason::OtherEpoch { .. } => {
+                ErrorBody::new(ErrorCode::NotEnoughSigners, format!("node {} {reason}", self.name(node)))
             }
             Reason::Busy(why) | Reason::Unable(why) | Reason::Waits { why, .. } => {
                 ErrorBody::new(ErrorCode::NotEnoughSigners, format!("node {}: {why}", self.name(node)))

@@ -84,7 +84,7 @@ impl Engine {
             return Err(refuse(ErrorCode::UnsupportedProtocol, message));
         }
         self.ledger.update(verified.request_id(), |view| view.wallet_id = Some(wallet.id.clone()));
-        let session = wallet.session();
+        let session = wallet.generation();
         let kept = self.presignatures.kept_for(&self.me, &session);
         let most = self.config.max_presignatures;
         if kept.saturating_add(count) > most {
@@ -99,7 +99,7 @@ impl Engine {
             refuse(ErrorCode::TooManySessions, format!("of requests to make something ahead, {why}"))
         })?;
         let up: BTreeSet<_> = self.reachable().into_iter().collect();
-        let committee = &wallet.record.public.committee;
+        let committee = &wallet.public.committee;
         let signers = match named {
             Some(named) => {
                 let members = named.iter().filter_map(|index| committee.member(*index));
@@ -204,7 +204,7 @@ impl Engine {
             Anew::Pairs(wallet) => {
                 let made = self.make_pairs(wallet, Some(verified), deadline).await;
                 made.map(|made| {
-                    (self.pairings.number(&wallet.session(), &made).unwrap_or_default(), *made.as_bytes())
+                    (self.pairings.number(&wallet.generation(), &made).unwrap_or_default(), *made.as_bytes())
                 })
             }
         };

@@ -1,4 +1,5 @@
-//! What became of a share that a node acknowledged, when the session ended before everybody knew.
+//! What became of a share that a node acknowledged, when the session ended before everybody knew: of a new key, or of one
+//! that was reshared.
 //!
 //! A pending share is kept until there is a certificate (all members acknowledged: the share is active) or a refusal
 //! (a member complained, or promised never to acknowledge: nobody waits for the share any more). No time-out ever decides. A refusal can
@@ -16,6 +17,9 @@
 //! store was put back, or a torn commit was rolled back. So a node that has not itself accepted the proposal since its start
 //! first seeks the certificate from the others, and refuses when a majority was there to be asked and none was shown. Where
 //! the only memory of an acknowledgement vanishes before there is a certificate, nothing helps: `SECURITY.md` says so.
+//!
+//! Of resharings a node remembers what it acknowledged of the epoch that it goes by, in the row of the wallet. Asked about an epoch that it has,
+//! or one before, it shows the proof of its own; about one that is not the next it says nothing, until others have told it of those between.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +27,7 @@ use std::time::Duration;
 use quorate_keygen::{Certificate, Refusal, acknowledged_key, is_complaint};
 use quorate_keys::Identity;
 use quorate_request::{Operation, SignedRequest};
-use quorate_session::{Agreement, Envelope, Proposing, SessionId};
+use quorate_session::{Envelope, Proposing, SessionId};
 use quorate_sharing::Member;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -32,11 +36,11 @@ use super::attempt::Answer;
 use super::doubts::Search;
 use super::{Engine, lock};
 use crate::frame::{Certified, Frame, Sought};
-use crate::wallets::{Waiting, Wallet, WalletError};
+use crate::wallets::{Inquiry, Proof, Waiting, Wallet, WalletError};
 
 /// How often a node asks about its pending shares.
 const ASK_EVERY: Duration = Duration::from_secs(2);
-/// How often a proposer asks about a key generation that failed for it.
+/// How often a proposer asks about a session that failed for it.
 const ASK_AGAIN: Duration = Duration::from_millis(500);
 
 /// What became of an attempt that failed for its proposer.
@@ -55,17 +59,17 @@ impl Engine {
         loop {
             for waiting in self.wallets.waiting() {
                 if !self.is_running(&waiting.agreement.session()) {
-                    self.inquire(&waiting.agreement);
+                    self.inquire(&waiting.inquiry());
                 }
             }
             tokio::time::sleep(ASK_EVERY).await;
         }
     }
 
-    /// Asks the members of a key generation what became of it.
-    pub(super) fn inquire(&self, agreement: &Agreement) {
-        let frame = Frame::Inquire(Box::new(agreement.clone()));
-        for member in agreement.committee().members() {
+    /// Asks the members of a session what became of it.
+    pub(super) fn inquire(&self, inquiry: &Inquiry) {
+        let frame = Frame::Inquire(Box::new(inquiry.clone()));
+        for member in inquiry.agreement.committee().members() {
             if member.identity != self.me {
                 self.send(&member.identity, &frame);
             }
@@ -85,14 +89,15 @@ impl Engine {
 
     /// Answers a member or the proposer: with the certificate, with this node's acknowledgement, or with the promise never
     /// to give one.
-    pub(super) async fn inquired(&self, from: Identity, agreement: &Agreement) {
+    pub(super) async fn inquired(&self, from: Identity, inquiry: &Inquiry) {
+        let agreement = &inquiry.agreement;
         let session = agreement.session();
         let committee = agreement.committee();
         let asks = agreement.proposal().proposer == from || committee.index_of(&from).is_some();
         // Nobody waits for the word of a node that was no member.
         let mine = committee.index_of(&self.me).and_then(|me| agreement.fresh_of(me));
         let Some(fresh) = mine.filter(|_| asks) else { return };
-        if self.answered(&from, &session) {
+        if !inquiry.is_whole() || self.answered(&from, inquiry) {
             return;
         }
         let Ok(proposing) = Proposing::new(agreement.proposal()) else { return };
@@ -103,29 +108,37 @@ impl Engine {
         if !lock(&self.doubts).may_ask(from) {
             return tracing::debug!(peer = %self.name(&from), "ignored a question: it asks too many");
         }
-        if !self.never_acknowledges(&proposal, fresh, &session).await {
+        if !self.never_acknowledges(&proposal, fresh, inquiry).await {
             // It may have got there since.
-            self.answered(&from, &session);
+            self.answered(&from, inquiry);
             return;
         }
-        if self.has_sought(fresh, session) {
+        if self.has_sought(fresh, inquiry) {
             self.send(&from, &Frame::Refused(Refusal::promise(session, &self.identity)));
         }
     }
 
     /// Answers with what is known of a session here, if anything is.
-    fn answered(&self, to: &Identity, session: &SessionId) -> bool {
-        let waiting = self.wallets.waiting_of(session);
+    fn answered(&self, to: &Identity, inquiry: &Inquiry) -> bool {
+        let session = inquiry.agreement.session();
+        let waiting = self.wallets.waiting_of(&session);
         // In this order: a share that becomes active is among the wallets before it stops to wait.
-        let frame = match (self.wallets.of_session(session), waiting) {
-            (Some(wallet), _) => Frame::Certified(Box::new(wallet.certified())),
+        let known = match &inquiry.setup {
+            None => self.wallets.of_session(&session),
+            Some(setup) => {
+                let wallet = self.wallets.of_session(&setup.origin);
+                wallet.filter(|wallet| wallet.public.epoch >= inquiry.agreement.epoch())
+            }
+        };
+        match (known, waiting) {
+            (Some(wallet), _) if inquiry.setup.is_some() => self.tell_epoch(to, &wallet),
+            (Some(wallet), _) => self.send(to, &Frame::Certified(Box::new(wallet.certified()))),
             (None, Some(waiting)) => match &waiting.set_aside {
-                Some(refusal) => Frame::Refused(refusal.clone()),
-                None => Frame::Acknowledged(Box::new(waiting.acknowledgement.clone())),
+                Some(refusal) => self.send(to, &Frame::Refused(refusal.clone())),
+                None => self.send(to, &Frame::Acknowledged(Box::new(waiting.acknowledgement.clone()))),
             },
             (None, None) => return false,
-        };
-        self.send(to, &frame);
+        }
         true
     }
 
@@ -149,14 +162,20 @@ impl Engine {
         &self,
         proposal: &[u8; 32],
         fresh: &[u8; 32],
-        session: &SessionId,
+        inquiry: &Inquiry,
     ) -> bool {
-        !self.may_yet_acknowledge(proposal, fresh, session) && self.wallets.has_no_trace_of(session).await
+        let session = inquiry.agreement.session();
+        !self.may_yet_acknowledge(proposal, fresh, &session)
+            && match &inquiry.setup {
+                None => self.wallets.has_no_trace_of(&session).await,
+                Some(setup) => self.wallets.has_no_renewal(&setup.origin, &inquiry.agreement).await,
+            }
     }
 
     /// Whether this node took part since its start, or the others were asked for a certificate of the session and have
     /// none. If they were not, they are.
-    fn has_sought(&self, fresh: &[u8; 32], session: SessionId) -> bool {
+    fn has_sought(&self, fresh: &[u8; 32], inquiry: &Inquiry) -> bool {
+        let session = inquiry.agreement.session();
         let majority = self.reachable().len().saturating_mul(2) > self.peers.len();
         {
             let mut doubts = lock(&self.doubts);
@@ -167,7 +186,8 @@ impl Engine {
                 Search::None | Search::Open => return false,
             }
         }
-        self.send_all(&Frame::Seek(Sought::Session(session)));
+        let wallet = inquiry.setup.as_ref().map_or(session, |setup| setup.origin);
+        self.send_all(&Frame::Seek(Sought::Session(wallet)));
         false
     }
 
@@ -196,11 +216,16 @@ impl Engine {
             return;
         }
         match Certificate::new(agreement.clone(), &gathered) {
-            Ok(certificate) => {
-                let certified = waiting.certified(certificate);
-                self.send_all(&Frame::Certified(Box::new(certified.clone())));
-                self.certified(self.me, certified).await;
-            }
+            Ok(certificate) => match waiting.proof(certificate) {
+                Proof::New(certified) => {
+                    self.send_all(&Frame::Certified(Box::new(certified.clone())));
+                    self.certified(self.me, certified).await;
+                }
+                Proof::Renewed(link) => {
+                    self.send_all(&Frame::Renewed(Box::new(link.clone())));
+                    self.renewed(self.me, link).await;
+                }
+            },
             Err(error) => {
                 tracing::error!(%session, %error, "the gathered acknowledgements are no certificate");
             }
@@ -214,9 +239,12 @@ impl Engine {
             return self.tell_active(from, &session);
         }
         let proposal = certified.certificate.agreement().proposal();
-        let members = certified.public.committee.members();
+        let committee = &certified.public.committee;
+        let known = committee.members().iter();
+        let known = known.filter(|member| self.peers.by_identity(&member.identity).is_some()).count();
+        // Others may have left the cluster since. So many can't all be corrupted.
         let ours = proposal.cluster == *self.authority.cluster().as_bytes()
-            && members.iter().all(|member| self.peers.by_identity(&member.identity).is_some());
+            && known >= committee.threshold().count();
         if !ours {
             return tracing::warn!(peer = %self.name(&from), "refused the wallet of another cluster");
         }
@@ -273,29 +301,36 @@ impl Engine {
     /// Takes proof that a session can never be certified.
     pub(super) async fn refused(&self, from: Identity, refusal: &Refusal) {
         let session = refusal.session();
-        if let Some(wallet) = self.wallets.of_session(&session) {
+        if let Some(wallet) = self.wallets.of_generation(&session) {
             // Not `settle_doubts`: this refusal is not in the store.
-            if let Some(evidence) = refusal.contradiction(&wallet.record.certificate, &()) {
+            let contradiction = match self.wallets.link(&wallet) {
+                Ok(None) => refusal.contradiction(&wallet.record.certificate, &()),
+                Ok(Some(link)) => refusal.contradiction(&link.certificate, &link.setup),
+                Err(error) => return tracing::error!(%error, "the proof of a wallet's epoch can't be read"),
+            };
+            if let Some(evidence) = contradiction {
                 self.accused(self.me, evidence).await;
             }
             return;
         }
         let waiting = self.wallets.waiting_of(&session);
-        let doubted = lock(&self.doubts).unresolved.get(&session).map(|(agreement, _)| agreement.clone());
-        let Some(agreement) = doubted.or_else(|| waiting.as_ref().map(|waiting| waiting.agreement.clone()))
-        else {
+        let doubted = lock(&self.doubts).unresolved.get(&session).map(|(inquiry, _)| inquiry.clone());
+        let Some(inquiry) = doubted.or_else(|| waiting.as_ref().map(|waiting| waiting.inquiry())) else {
             return;
         };
-        let Some(author) = refusal.author(&agreement) else {
+        let Some(author) = refusal.author(&inquiry.agreement) else {
             return tracing::warn!(peer = %self.name(&from), %session, "refused a refusal");
         };
         // Durable first: should the certificate come all the same, this is what convicts the party, and why the wallet is
         // not the one of its name.
-        match self.wallets.set_aside(refusal).await {
-            Err(error) => return tracing::error!(%error, "a refusal could not be stored"),
-            Ok(true) => {}
-            // The certificate was faster.
-            Ok(false) => return self.settle_doubts(&session).await,
+        // Of a resharing that it has not acknowledged a node has nothing to set aside.
+        if inquiry.setup.is_none() || waiting.is_some() {
+            match self.wallets.set_aside(refusal).await {
+                Err(error) => return tracing::error!(%error, "a refusal could not be stored"),
+                Ok(true) => {}
+                // The certificate was faster.
+                Ok(false) => return self.settle_doubts(&session).await,
+            }
         }
         // Nobody asks about it any more, and nobody counts who has answered.
         lock(&self.doubts).gathered.remove(&session);
@@ -306,13 +341,13 @@ impl Engine {
             tracing::info!(
                 wallet = waiting.wallet,
                 %session,
-                "set aside the share of a key generation that node {} did not acknowledge, as it says",
+                "set aside a share that node {} did not acknowledge, as it says",
                 self.name(&author)
             );
         }
     }
 
-    /// A key generation failed here: whoever complained in place of acknowledging has shown that it failed for all.
+    /// A session failed here: whoever complained in place of acknowledging has shown that it failed for all.
     pub(super) async fn note_complaints(&self, envelopes: Vec<Arc<Envelope>>) {
         for envelope in envelopes {
             if let Some(waiting) = self.wallets.waiting_of(&envelope.header.session)
@@ -323,20 +358,20 @@ impl Engine {
         }
     }
 
-    /// Finds out whether a started key generation that failed for this proposer can still succeed. Until it can't, the
+    /// Finds out whether a started session that failed for this proposer can still succeed. Until it can't, the
     /// same request must not be proposed to another committee: it could lead to a second wallet.
-    pub(super) async fn resolve(&self, agreement: &Agreement, until: Instant) -> Resolved {
-        let session = agreement.session();
+    pub(super) async fn resolve(&self, inquiry: &Inquiry, until: Instant) -> Resolved {
+        let session = inquiry.agreement.session();
         let (sender, mut void) = watch::channel(false);
-        lock(&self.doubts).unresolved.insert(session, (agreement.clone(), sender));
+        lock(&self.doubts).unresolved.insert(session, (inquiry.clone(), sender));
         let resolved = loop {
-            if let Some(wallet) = self.wallets.of_session(&session) {
+            if let Some(wallet) = self.wallets.of_generation(&session) {
                 break Resolved::Active(wallet);
             }
-            if self.abstains(agreement).await {
+            if self.abstains(inquiry).await {
                 break Resolved::Void;
             }
-            self.inquire(agreement);
+            self.inquire(inquiry);
             let ask_again = until.min(Instant::now() + ASK_AGAIN);
             match tokio::time::timeout_at(ask_again, void.wait_for(|void| *void)).await {
                 Ok(Ok(_)) => break Resolved::Void,
@@ -347,18 +382,19 @@ impl Engine {
         };
         lock(&self.doubts).unresolved.remove(&session);
         // A wallet is a wallet, whoever has refused it meanwhile.
-        self.wallets.of_session(&session).map_or(resolved, Resolved::Active)
+        self.wallets.of_generation(&session).map_or(resolved, Resolved::Active)
     }
 
     /// Whether this node is a member itself and never acknowledges, or knows a member's refusal.
-    async fn abstains(&self, agreement: &Agreement) -> bool {
+    async fn abstains(&self, inquiry: &Inquiry) -> bool {
+        let agreement = &inquiry.agreement;
         let session = agreement.session();
         if let Some(waiting) = self.wallets.waiting_of(&session) {
             return waiting.set_aside.is_some();
         }
         let Ok(proposing) = Proposing::new(agreement.proposal()) else { return false };
         match agreement.committee().index_of(&self.me).and_then(|me| agreement.fresh_of(me)) {
-            Some(fresh) => self.never_acknowledges(proposing.digest(), fresh, &session).await,
+            Some(fresh) => self.never_acknowledges(proposing.digest(), fresh, inquiry).await,
             None => false,
         }
     }

@@ -130,6 +130,8 @@ impl Engine {
         let working = self.metrics.working(match verified.operation() {
             Operation::Keygen => "keygen",
             Operation::Sign => "sign",
+            Operation::Refresh => "refresh",
+            Operation::Reshare => "reshare",
             Operation::Presign => "presign",
             Operation::Auxiliary => "auxiliary",
             _ => "other",

@@ -11,6 +11,7 @@ use quorate_dkls23::pairs::Pairs;
 use quorate_keygen::{ACKNOWLEDGE, Certificate};
 use quorate_keys::{Identity, Secret, wiping_stack};
 use quorate_request::{SessionResult, Verified};
+use quorate_reshare::{Pending as Renewal, Renewed, Setup};
 use quorate_session::{Abort, Envelope, ErasedAction, Output, SessionContext, SessionId, Wire};
 use quorate_sharing::KeyShare;
 use rand_core::OsRng;
@@ -28,7 +29,7 @@ use crate::frame::{Decline, Frame, GivenUp, Reason, Signed};
 use crate::job::{Job, SignJob, aggregator};
 use crate::spendings::Reserved;
 use crate::store::{Batch, StoreError};
-use crate::wallets::{PendingShare, WalletError};
+use crate::wallets::{PendingShare, Proof, WalletError};
 
 /// A silent session repeats its messages this often: a connection may have broken under them.
 const RETRANSMIT: Duration = Duration::from_millis(1000);
@@ -291,7 +292,7 @@ impl Engine {
                 self.finish(part, session.envelopes(ACKNOWLEDGE), &output).await;
             }
             Ended::Abort(abort) => {
-                if matches!(*part.job, Job::Keygen(_)) {
+                if matches!(*part.job, Job::Keygen(_) | Job::Reshare(_)) {
                     self.note_complaints(session.envelopes(ACKNOWLEDGE)).await;
                 }
                 if let Abort::Witnessed { reason, lasting, .. } = &abort
@@ -438,6 +439,12 @@ impl Engine {
             let remembered = self.ledger.remember(Batch::new(), verified);
             remembered.map_err(|error| Unstored::Fault(error.message))
         };
+        let own = |acknowledgements: Vec<Arc<Envelope>>| {
+            let mine = |envelope: &Arc<Envelope>| envelope.header.sender == part.context.me();
+            let own = acknowledgements.into_iter().find(mine);
+            own.map(|own| Envelope::clone(&own))
+                .ok_or_else(|| fault(&"the session has no acknowledgement to send"))
+        };
         match (&*part.job, &*part.cause) {
             (Job::Sign(_), Cause::Request { verified, .. }) => {
                 self.store.commit(remember(verified)?).await.map_err(|error| fault(&error))
@@ -449,23 +456,31 @@ impl Engine {
             }
             (Job::Keygen(job), Cause::Request { verified, .. }) => {
                 let share = KeyShare::from_wire(checkpoint.expose()).map_err(|error| fault(&error))?;
-                let mine = |envelope: &Arc<Envelope>| envelope.header.sender == part.context.me();
-                let acknowledgement = acknowledgements.into_iter().find(mine);
-                let acknowledgement =
-                    acknowledgement.ok_or_else(|| fault(&"the session has no acknowledgement to send"))?;
                 let pending = PendingShare {
                     wallet: job.wallet.as_str().to_owned(),
                     request: verified.request().encode(),
                     agreement: part.context.agreement().clone(),
-                    acknowledgement: Envelope::clone(&acknowledgement),
+                    acknowledgement: own(acknowledgements)?,
                     share,
                 };
                 Ok(self.wallets.store_pending(remember(verified)?, &pending).await?)
             }
+            (Job::Reshare(_), cause) => {
+                let renewed = wiping_stack(|| Renewed::from_wire(checkpoint.expose()));
+                let renewal = Renewal {
+                    agreement: part.context.agreement().clone(),
+                    setup: Setup::from_wire(&part.setup).map_err(|error| fault(&error))?,
+                    acknowledgement: own(acknowledgements)?,
+                    renewed: renewed.map_err(|error| fault(&error))?,
+                    set_aside: None,
+                };
+                let batch = cause.verified().map_or_else(|| Ok(Batch::new()), remember)?;
+                Ok(self.wallets.store_renewal(batch, renewal).await?)
+            }
             (Job::Pairs(job), _) => {
                 let made =
                     wiping_stack(|| Pairs::from_wire(checkpoint.expose())).map_err(|error| fault(&error))?;
-                let (wallet, session) = (job.wallet.session(), part.session());
+                let (wallet, session) = (job.wallet.generation(), part.session());
                 let stored =
                     self.pairings.store_waiting(wallet, session, job.number, job.renewal, made).await;
                 stored.map_err(|error| fault(&error))
@@ -486,6 +501,7 @@ impl Engine {
             Job::Auxiliary(job) => self.finish_auxiliary(part, job).await,
             Job::Presign(job) => self.finish_presigning(part, job, output),
             Job::Pairs(job) => self.finish_pairs(part, job).await,
+            Job::Reshare(_) => self.finish_renewing(part, &acknowledgements).await,
         };
         if let Err(reason) = finished {
             self.give_up(part, Abort::Local { reason }).await;
@@ -541,19 +557,19 @@ impl Engine {
         let agreement = part.context.agreement();
         let certificate =
             Certificate::new(agreement.clone(), acknowledgements).map_err(|error| error.to_string())?;
-        let wallet = match self.wallets.waiting_of(&part.session()) {
-            Some(waiting) => {
-                let certified = waiting.certified(certificate);
+        let waiting = self.wallets.waiting_of(&part.session());
+        let wallet = match waiting.map(|waiting| waiting.proof(certificate)) {
+            Some(Proof::New(certified)) => {
                 let activated = self.wallets.activate(certified, &self.me).await;
                 let wallet = activated.map_err(|error| error.to_string())?;
                 self.settle_doubts(&part.session()).await;
                 wallet
             }
             // Another member was faster and has told this node.
-            None => self.wallets.of_session(&part.session()).ok_or("the pending share is gone")?,
+            _ => self.wallets.of_session(&part.session()).ok_or("the pending share is gone")?,
         };
         self.barrier.reached("keygen", Step::Settled);
-        let holders = wallet.record.public.committee.members().iter().map(|member| &member.identity);
+        let holders = wallet.public.committee.members().iter().map(|member| &member.identity);
         self.audit.wallet(&wallet, &self.names(holders));
         self.want_pairs(&wallet);
         let speaks = aggregator(agreement.committee(), &agreement.proposal().proposer);

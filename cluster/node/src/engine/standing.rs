@@ -206,7 +206,7 @@ impl Engine {
         // Of the signers of each spending that this node has lost one that does not lie is among these, as long as no
         // more lie than the windows bear.
         let learned = self.standings.learned();
-        let committee = &job.wallet.record.public.committee;
+        let committee = &job.wallet.public.committee;
         let (known, needed) = if with_others {
             (learned.len(), others)
         } else {

@@ -16,6 +16,7 @@ mod play;
 mod policies;
 mod reading;
 mod refusals;
+mod renewing;
 mod restored;
 mod rivals;
 mod samples;
@@ -181,12 +182,13 @@ impl Cluster {
             .set("max_concurrent_keygen", settings.keygens)
             .set("max_waiting", settings.waiting)
             .set("allow_minority_threshold", settings.minority)
+            .set("reshare_without_authorizers", true)
             .set("standing_period", format!("{}ms", settings.standing.as_millis()));
         let overrides = match settings.rules {
             None => overrides.set("initiators", initiator),
             Some(rules) => {
                 let file = data_dir.join("policy.yaml");
-                let operations = "[keygen, sign, presign, auxiliary, read]";
+                let operations = "[keygen, sign, refresh, reshare, presign, auxiliary, read]";
                 let yaml = format!(
                     "version: 1\ninitiators:\n  client: {{key: \"{initiator}\", operations: {operations}}}\n{rules}"
                 );
@@ -477,6 +479,7 @@ impl Hand {
             order: Order::Request(request.encode()),
             policy: asked.authority.policy_digest().copied(),
             presignatures,
+            dealers: job.dealers(),
             pairs: job.pairs(),
             approvals: Vec::new(),
         }

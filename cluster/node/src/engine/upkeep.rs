@@ -35,6 +35,8 @@ const FIRST_NODE: Duration = Duration::from_secs(20);
 const SHUNNED: Duration = Duration::from_secs(60);
 /// How long members may search primes before auxiliary information is made without them.
 const PRIMES: Duration = Duration::from_secs(60);
+/// Groups of nodes that may be wanted to have auxiliary information.
+const GROUPS: usize = 64;
 /// How long to wait for a member that is busy.
 const BUSY: Duration = Duration::from_millis(200);
 
@@ -45,9 +47,11 @@ pub(super) struct Demand {
     wake: Notify,
     /// Nodes for which runs failed, and until when others are asked first.
     shunned: Mutex<BTreeMap<Identity, Instant>>,
+    /// Groups of nodes that are to have auxiliary information, before they hold a wallet's shares.
+    groups: Mutex<BTreeSet<BTreeSet<Identity>>>,
     /// One run of making auxiliary information at a time.
     making: tokio::sync::Mutex<()>,
-    /// Wallets whose pairs are to be made, and how long to let each be after runs that failed.
+    /// Generations of wallets whose pairs are to be made, and how long to let each be after runs that failed.
     pairs: Mutex<BTreeMap<SessionId, Pause>>,
     pub(super) pairs_wake: Notify,
     /// One run of making pairs at a time.
@@ -80,6 +84,7 @@ impl Demand {
             wallets: Mutex::default(),
             shunned: Mutex::default(),
             wake: Notify::new(),
+            groups: Mutex::default(),
             making: tokio::sync::Mutex::default(),
             pairs: Mutex::default(),
             pairs_wake: Notify::new(),
@@ -91,6 +96,17 @@ impl Demand {
     /// A client asks for signatures of this wallet.
     pub(super) fn note(&self, wallet: &Wallet) {
         lock(&self.wallets).entry(wallet.session()).or_default();
+        self.wake.notify_one();
+    }
+
+    /// These nodes are to have auxiliary information.
+    pub(super) fn want_auxiliary(&self, group: BTreeSet<Identity>) {
+        let mut groups = lock(&self.groups);
+        // Those of earlier requests that nobody repeats.
+        if groups.len() >= GROUPS {
+            groups.clear();
+        }
+        groups.insert(group);
         self.wake.notify_one();
     }
 
@@ -149,6 +165,9 @@ impl Engine {
             if pause.is_over() && self.prepare_auxiliary().await.is_err() {
                 pause.failed();
             }
+            if pause.is_over() && self.prepare_groups().await.is_err() {
+                pause.failed();
+            }
             while self.fill_pools().await {}
         }
     }
@@ -182,18 +201,46 @@ impl Engine {
         }
     }
 
+    /// Has auxiliary information made of the groups for which it was wanted, and whose first node this is.
+    async fn prepare_groups(self: &Arc<Self>) -> Result<(), ()> {
+        let groups = std::mem::take(&mut *lock(&self.demand.groups));
+        let up: BTreeSet<_> = self.reachable().into_iter().collect();
+        let mut ended = Ok(());
+        for group in groups {
+            if self.auxiliaries.covering(&group).is_some() {
+                continue;
+            }
+            let all = self.in_good_standing();
+            // For as many as can be, so that it serves other committees, too.
+            let group = if all.is_subset(&up) && group.is_subset(&all) { all } else { group };
+            if group.first() != Some(&self.me) || !self.are_fit(&group, &up) {
+                continue;
+            }
+            if let Err(failed) = self.make_auxiliary(&group, None, Instant::now() + PATIENCE).await {
+                tracing::warn!(
+                    outcome = failed.outcome(),
+                    "auxiliary information of a new committee could not be made yet"
+                );
+                ended = Err(());
+            }
+        }
+        ended
+    }
+
     /// Makes presignatures for one of the wallets in demand that have too few. Gives whether there may be more to do.
     async fn fill_pools(self: &Arc<Self>) -> bool {
         self.presignatures.retain(|origin| {
-            self.auxiliaries.find(&origin.auxiliary).is_some()
+            self.wallets.of_generation(&origin.wallet).is_some()
+                && self.auxiliaries.find(&origin.auxiliary).is_some()
                 && !origin.signers.iter().any(|signer| self.is_excluded(signer))
         });
         let up: BTreeSet<_> = self.reachable().into_iter().collect();
         for session in self.demand.wanted() {
             let Some(wallet) = self.wallets.of_session(&session) else { continue };
-            let ready = self.presignatures.ready(&self.me, &session, |signers| self.are_fit(signers, &up));
+            let generation = wallet.generation();
+            let ready = self.presignatures.ready(&self.me, &generation, |signers| self.are_fit(signers, &up));
             let lacking = self.config.presign_pool.saturating_sub(ready);
-            let kept = self.presignatures.kept_for(&self.me, &session);
+            let kept = self.presignatures.kept_for(&self.me, &generation);
             let room = self.config.max_presignatures.saturating_sub(kept);
             if lacking.min(room) == 0 {
                 continue;
@@ -228,7 +275,7 @@ impl Engine {
         wallet: &Wallet,
         up: &BTreeSet<Identity>,
     ) -> Option<BTreeSet<Identity>> {
-        let committee = &wallet.record.public.committee;
+        let committee = &wallet.public.committee;
         let fit = |node: &Identity| up.contains(node) && !self.is_excluded(node);
         let holders = committee.members().iter().map(|member| member.identity);
         let mut order: Vec<_> =
@@ -263,11 +310,12 @@ impl Engine {
                 && all.first() != Some(&self.me)
                 && begun.elapsed() < FIRST_NODE;
             if !left_to_first {
-                let committee = wallet.record.public.committee.members().iter();
-                let holders = committee.map(|member| member.identity).collect();
+                let holders = wallet.holders();
                 // For as many as can be, so that it serves other committees, too.
                 let groups = [all, holders, signers.clone()];
-                let group = groups.into_iter().find(|group| group.contains(&self.me) && group.is_subset(&up));
+                let group = groups.into_iter().find(|group| {
+                    group.contains(&self.me) && group.is_superset(signers) && group.is_subset(&up)
+                });
                 let Some(group) = group else {
                     let why =
                         "there is no auxiliary information of the signers: ask one of them for the signature";

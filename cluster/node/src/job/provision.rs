@@ -142,7 +142,7 @@ impl PairsJob {
         let NewPairs { wallet: session, number, .. } = new;
         // It may be so new that its certificate has not come.
         let wallet = wallets
-            .of_session(session)
+            .of_generation(session)
             .ok_or_else(|| Reason::Busy("does not know the wallet yet that pairs are made for".into()))?;
         if wallet.method != Method::Dkls23 {
             return Err(refused(format!("a wallet that signs by {} has no pairs", wallet.method.name())));
@@ -166,7 +166,7 @@ impl PairsJob {
     }
 
     pub(super) fn setup(&self) -> Result<Vec<u8>, WireError> {
-        PairsSetup { key: self.wallet.record.public.clone() }.to_wire()
+        PairsSetup { key: self.wallet.public.clone() }.to_wire()
     }
 }
 
@@ -183,7 +183,7 @@ impl PresignJob {
     ) -> Result<Self, Reason> {
         let NewPresignatures { wallet: session, signers, auxiliary, count, urgent } = new;
         let wallet = wallets
-            .of_session(session)
+            .of_generation(session)
             .ok_or_else(|| Reason::Unable("does not know the wallet to presign for".into()))?;
         let protocol = protocols::presigning(wallet.scheme, wallet.method)
             .ok_or_else(|| refused(format!("{} needs no presignatures", wallet.method.name())))?;
@@ -215,7 +215,7 @@ impl PresignJob {
     }
 
     pub(super) fn setup(&self) -> Result<Vec<u8>, WireError> {
-        let key = self.wallet.record.public.clone();
+        let key = self.wallet.public.clone();
         PresignSetup { key, auxiliary: self.auxiliary.clone(), count: self.count }.to_wire()
     }
 }

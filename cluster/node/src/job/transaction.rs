@@ -39,7 +39,7 @@ impl Transaction {
                 format!("a transaction's path has at most {MAX_PATH} steps, this one {}", path.len());
             return Err(refuse(ErrorCode::InvalidDerivationPath, message));
         }
-        let public = &wallet.record.public;
+        let public = &wallet.public;
         let root = WalletRoot { key: public.group_key, chain_code: public.chain_code };
         let mut context = Context::of_wallet(root, wallet.scheme, path)
             .ok_or_else(|| refuse(ErrorCode::InvalidDerivationPath, "there is no key at this path"))?;

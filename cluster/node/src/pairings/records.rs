@@ -95,6 +95,11 @@ pub(super) fn put_list(batch: Batch, wallet: &SessionId, sets: Sets) -> Result<B
     Ok(batch.put(Table::Pairs, wallet.as_bytes(), 0, Secret::new(list)))
 }
 
+/// Erases the list of a wallet's sets.
+pub(super) fn delete_list(batch: Batch, wallet: &SessionId) -> Batch {
+    batch.delete(Table::Pairs, wallet.as_bytes())
+}
+
 /// The sets of all wallets. One that no list names is as good as one that waits: the list is lost, and its holders know more.
 ///
 /// # Errors

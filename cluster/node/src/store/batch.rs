@@ -14,6 +14,8 @@ pub enum Table {
     Shares,
     /// Key shares that not everybody has acknowledged yet.
     Pending,
+    /// At which epoch a wallet is, and shares of the next one that not everybody has acknowledged yet.
+    Epochs,
     /// Requests accepted, by request id.
     Requests,
     /// Their results.
@@ -40,10 +42,11 @@ pub enum Table {
 
 impl Table {
     /// Every table.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Wallets,
         Self::Shares,
         Self::Pending,
+        Self::Epochs,
         Self::Requests,
         Self::Results,
         Self::Auxiliary,
@@ -64,6 +67,7 @@ impl Table {
             Self::Wallets => "wallets",
             Self::Shares => "shares",
             Self::Pending => "pending",
+            Self::Epochs => "epochs",
             Self::Requests => "requests",
             Self::Results => "results",
             Self::Auxiliary => "auxiliary",

@@ -20,6 +20,8 @@ pub(super) struct Known {
     /// The wallet that a key means, and whether this node holds a share of it.
     by_key: HashMap<Vec<u8>, (Arc<Wallet>, bool)>,
     by_session: HashMap<SessionId, Arc<Wallet>>,
+    /// Those whose shares a resharing made: the key generation of the wallet.
+    by_renewal: HashMap<SessionId, SessionId>,
     by_bucket: HashMap<u8, Vec<Arc<Wallet>>>,
     /// How many wallets a request made.
     by_request: HashMap<[u8; 32], usize>,
@@ -47,8 +49,11 @@ impl Known {
     pub(super) fn insert(&mut self, wallet: Arc<Wallet>, held: bool, refused: bool) -> Option<Arc<Wallet>> {
         let session = wallet.session();
         self.by_session.insert(session, Arc::clone(&wallet));
+        if let Some(renewed) = &wallet.renewed {
+            self.by_renewal.insert(renewed.session, session);
+        }
         self.by_bucket.entry(Census::bucket_of(&session)).or_default().push(Arc::clone(&wallet));
-        self.census.add(&session);
+        self.census.toggle(&wallet);
         let made = self.by_request.entry(wallet.fingerprint).or_default();
         *made = made.saturating_add(1);
         let named = Named { wallet: Arc::clone(&wallet), refused };
@@ -63,6 +68,25 @@ impl Known {
             self.by_key.insert(key, (wallet, held));
         }
         rival.map(|(rival, _)| rival)
+    }
+
+    /// Puts a wallet in the place of itself at another epoch.
+    pub(super) fn replace(&mut self, wallet: &Arc<Wallet>) {
+        let session = wallet.session();
+        let Some(before) = self.by_session.insert(session, Arc::clone(wallet)) else { return };
+        self.by_renewal.remove(&before.generation());
+        self.by_renewal.insert(wallet.generation(), session);
+        self.census.toggle(&before);
+        self.census.toggle(wallet);
+        let named =
+            self.by_id.get_mut(wallet.id.as_str()).into_iter().flatten().map(|named| &mut named.wallet);
+        let in_bucket = self.by_bucket.get_mut(&Census::bucket_of(&session)).into_iter().flatten();
+        let of_key = self.by_key.get_mut(wallet.public_key.as_bytes()).map(|(of_key, _)| of_key);
+        for place in named.chain(in_bucket).chain(of_key) {
+            if place.session() == session {
+                *place = Arc::clone(wallet);
+            }
+        }
     }
 
     /// Notes that a refusal of a wallet is known.
@@ -87,6 +111,13 @@ impl Known {
 
     pub(super) fn of_session(&self, session: &SessionId) -> Option<&Arc<Wallet>> {
         self.by_session.get(session)
+    }
+
+    pub(super) fn of_generation(&self, session: &SessionId) -> Option<&Arc<Wallet>> {
+        match self.by_renewal.get(session) {
+            Some(origin) => self.by_session.get(origin),
+            None => self.by_session.get(session).filter(|wallet| wallet.renewed.is_none()),
+        }
     }
 
     pub(super) fn all(&self) -> impl Iterator<Item = &Arc<Wallet>> {

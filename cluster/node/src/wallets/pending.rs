@@ -11,10 +11,11 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use quorate_keygen::{Certificate, Refusal};
 use quorate_keys::Secret;
 use quorate_request::WalletId;
-use quorate_session::{Agreement, Envelope, Evidence, SessionId, Wire};
+use quorate_reshare::{Keeper, Link, Pending as Renewal, Setup};
+use quorate_session::{Agreement, Envelope, Evidence, SessionId, Wire, setup_digest};
 use quorate_sharing::{KeyShare, PublicShares};
 
-use super::{WalletError, Wallets};
+use super::{Wallet, WalletError, Wallets};
 use crate::frame::Certified;
 use crate::store::{Batch, Found, Precondition, Record, Store, StoreError, Table};
 
@@ -34,11 +35,20 @@ impl Wire for PendingShare {
     const MAX_BYTES: usize = 256 * 1024;
 }
 
-/// A pending share without its secret, as kept in memory.
+/// What a pending share is of.
+#[derive(Debug, Clone)]
+pub(super) enum Made {
+    /// A new wallet, which the client asked for so.
+    New { request: Vec<u8> },
+    /// A wallet at a new epoch.
+    Renewed { setup: Setup },
+}
+
+/// A pending share without its secret, as kept in memory. Of a resharing, also what remains to one that has dealt and leaves.
 #[derive(Debug, Clone)]
 pub(crate) struct Waiting {
     pub(crate) wallet: String,
-    request: Vec<u8>,
+    pub(super) made: Made,
     pub(crate) agreement: Agreement,
     pub(crate) acknowledgement: Envelope,
     public: PublicShares,
@@ -51,7 +61,7 @@ impl Waiting {
     fn new(pending: &PendingShare, set_aside: Option<Refusal>) -> Self {
         Self {
             wallet: pending.wallet.clone(),
-            request: pending.request.clone(),
+            made: Made::New { request: pending.request.clone() },
             agreement: pending.agreement.clone(),
             acknowledgement: pending.acknowledgement.clone(),
             public: pending.share.public().clone(),
@@ -59,15 +69,74 @@ impl Waiting {
         }
     }
 
-    /// Whether this is the request that it was made for, which this node checked then.
-    pub(crate) fn is_for(&self, request: &[u8]) -> bool {
-        self.request == request
+    pub(super) fn renewed(wallet: &WalletId, pending: &Renewal) -> Self {
+        Self {
+            wallet: wallet.to_string(),
+            made: Made::Renewed { setup: pending.setup.clone() },
+            agreement: pending.agreement.clone(),
+            acknowledgement: pending.acknowledgement.clone(),
+            public: pending.renewed.public().clone(),
+            set_aside: pending.set_aside.clone(),
+        }
     }
 
-    /// The wallet, once there is a certificate.
-    pub(crate) fn certified(&self, certificate: Certificate) -> Certified {
-        Certified { request: self.request.clone(), public: self.public.clone(), certificate }
+    /// Whether this is the request that it was made for, which this node checked then.
+    pub(crate) fn is_for(&self, request: &[u8]) -> bool {
+        matches!(&self.made, Made::New { request: own } if own == request)
     }
+
+    /// What became true, once there is a certificate.
+    pub(crate) fn proof(&self, certificate: Certificate) -> Proof {
+        let public = self.public.clone();
+        match &self.made {
+            Made::New { request } => Proof::New(Certified { request: request.clone(), public, certificate }),
+            Made::Renewed { setup } => Proof::Renewed(Link { setup: setup.clone(), public, certificate }),
+        }
+    }
+
+    /// What to ask the others.
+    pub(crate) fn inquiry(&self) -> Inquiry {
+        let setup = match &self.made {
+            Made::New { .. } => None,
+            Made::Renewed { setup } => Some(setup.clone()),
+        };
+        Inquiry { agreement: self.agreement.clone(), setup }
+    }
+}
+
+/// A session of which somebody does not know what became of it: all that was agreed upon, as its name alone does not tell which promise led
+/// to it.
+#[derive(Debug, Clone, BorshSerialize, BorshDeserialize)]
+pub(crate) struct Inquiry {
+    pub(crate) agreement: Agreement,
+    /// Of a resharing: what was agreed upon beside the committee, which tells the wallet.
+    pub(crate) setup: Option<Setup>,
+}
+
+impl Inquiry {
+    /// Of a key generation.
+    #[cfg(test)]
+    pub(crate) const fn of_new(agreement: Agreement) -> Self {
+        Self { agreement, setup: None }
+    }
+
+    /// Whether it tells what was agreed upon, where that is more than the committee.
+    pub(crate) fn is_whole(&self) -> bool {
+        let setup = match &self.setup {
+            None => ().to_wire(),
+            Some(setup) => setup.to_wire(),
+        };
+        setup.is_ok_and(|setup| setup_digest(&setup) == self.agreement.proposal().setup)
+    }
+}
+
+/// That every party of a session has stored what it made.
+#[derive(Debug, Clone)]
+pub(crate) enum Proof {
+    /// A wallet.
+    New(Certified),
+    /// A wallet's next epoch.
+    Renewed(Link),
 }
 
 /// The shares without a certificate.
@@ -80,12 +149,30 @@ pub(super) struct Pending {
 }
 
 impl Pending {
-    fn insert(&mut self, waiting: Waiting) {
+    /// What a wallet's holder has acknowledged of its resharings.
+    pub(super) fn insert_all(&mut self, wallet: &Wallet, keeper: &Keeper) {
+        for pending in keeper.pending() {
+            self.insert(Waiting::renewed(&wallet.id, pending));
+        }
+    }
+
+    /// Forgets what was acknowledged of a wallet's resharings.
+    pub(super) fn remove_all(&mut self, wallet: &SessionId) {
+        let is_of =
+            |waiting: &Waiting| matches!(&waiting.made, Made::Renewed { setup } if setup.origin == *wallet);
+        self.by_session.retain(|_, waiting| !is_of(waiting));
+    }
+
+    pub(super) fn insert(&mut self, waiting: Waiting) {
         let session = waiting.agreement.session();
-        if waiting.set_aside.is_none() {
-            self.by_name.insert(waiting.wallet.clone(), session);
-        } else if self.by_name.get(&waiting.wallet) == Some(&session) {
-            self.by_name.remove(&waiting.wallet);
+        match (&waiting.made, &waiting.set_aside) {
+            (Made::New { .. }, None) => {
+                self.by_name.insert(waiting.wallet.clone(), session);
+            }
+            (Made::New { .. }, Some(_)) if self.by_name.get(&waiting.wallet) == Some(&session) => {
+                self.by_name.remove(&waiting.wallet);
+            }
+            _ => {}
         }
         self.by_session.insert(session, Arc::new(waiting));
     }
@@ -134,7 +221,26 @@ impl Wallets {
     /// The shares that wait for a certificate, without those that were set aside.
     pub(crate) fn waiting(&self) -> Vec<Arc<Waiting>> {
         let pending = self.pending.read().unwrap_or_else(PoisonError::into_inner);
-        pending.by_name.values().filter_map(|session| pending.by_session.get(session).cloned()).collect()
+        pending.by_session.values().filter(|waiting| self.is_open(waiting)).cloned().collect()
+    }
+
+    /// What waits of a wallet's resharings, and keeps this node from acknowledging another one.
+    pub(crate) fn waiting_renewal(&self, wallet: &SessionId) -> Option<Arc<Waiting>> {
+        let pending = self.pending.read().unwrap_or_else(PoisonError::into_inner);
+        let is_of =
+            |waiting: &Waiting| matches!(&waiting.made, Made::Renewed { setup } if setup.origin == *wallet);
+        pending.by_session.values().find(|waiting| is_of(waiting) && self.is_open(waiting)).cloned()
+    }
+
+    /// Whether it is still asked what became of it.
+    fn is_open(&self, waiting: &Waiting) -> bool {
+        waiting.set_aside.is_none()
+            && match &waiting.made {
+                Made::New { .. } => true,
+                Made::Renewed { setup } => {
+                    self.of_session(&setup.origin).is_some_and(|wallet| wallet.public == setup.old)
+                }
+            }
     }
 
     /// The share that waits for its certificate, and holds a name as long.
@@ -240,6 +346,9 @@ impl Wallets {
             return Ok(true);
         }
         let waiting = self.waiting_of(&session);
+        if let Some(Made::Renewed { setup }) = waiting.as_ref().map(|waiting| &waiting.made) {
+            return self.set_renewal_aside(&setup.origin, refusal).await;
+        }
         let invalid = |detail: String| WalletError::Invalid { wallet: "?".into(), detail };
         let bytes = refusal.to_wire().map_err(|error| invalid(error.to_string()))?;
         let mut batch = Batch::new().put(Table::Meta, refusal_key(&session), 0, Secret::new(bytes));

@@ -1,6 +1,6 @@
 //! Policies that are not accepted, and where they are wrong.
 
-use quorate_policy::{Policy, PolicyError};
+use quorate_policy::{Policy, PolicyError, ScopedOperation};
 
 use crate::decisions::{Asked, DOLLAR, EXAMPLE, allowed, denied};
 use crate::subjects::*;
@@ -38,6 +38,21 @@ fn the_examples_are_read_and_named_by_the_hash_of_their_bytes() {
     assert_eq!(policy.authorizers().len(), 3);
     let (name, key) = &policy.authorizers()[1];
     assert_eq!(policy.authorizer(key), Some(name.as_str()));
+}
+
+#[test]
+fn resharing_needs_most_authorizers_unless_the_policy_says_whom() {
+    let approvals = |policy: &Policy| {
+        let approvals = policy.approvals(ScopedOperation::Reshare).unwrap();
+        (approvals.threshold(), approvals.of().to_vec())
+    };
+    let all = ["alice", "bob", "carol"].map(str::to_owned).to_vec();
+    assert_eq!(approvals(&Policy::read(EXAMPLE.as_bytes()).unwrap()), (2, all));
+    let said =
+        with("  keygen: {threshold", "  reshare: {threshold: 1, of: [bob]}\n  keygen: {threshold").unwrap();
+    assert_eq!(approvals(&said), (1, vec!["bob".to_owned()]));
+    assert!(said.approvals(ScopedOperation::Refresh).is_none());
+    assert!(Policy::read(SIMPLE.as_bytes()).unwrap().approvals(ScopedOperation::Reshare).is_none());
 }
 
 #[test]
@@ -163,8 +178,8 @@ fn what_does_not_go_together_is_refused() {
             "there is no authorizer \"mallory\"",
         ),
         ("  keygen: {threshold", "  sign: {threshold", "rules say"),
-        ("  keygen: {threshold", "  mint: {threshold", "\"mint\" is none of the operations keygen, presign"),
-        ("  keygen: {threshold", "  read: {threshold", "\"read\" is none of the operations keygen, presign"),
+        ("  keygen: {threshold", "  mint: {threshold", "\"mint\" is none of the operations keygen, refresh"),
+        ("  keygen: {threshold", "  read: {threshold", "\"read\" is none of the operations keygen, refresh"),
         (
             "0x278117fc144c72340f67d0f2316e8386ceffbf2b2428c9c51fef7c597f1d426e",
             "0xfc51cd8e6218a1a38da47ed00230f0580816ed13ba3303ac5deb911548908025",

@@ -45,6 +45,13 @@ fn check(schema: &Value, example: &Value, place: &str) {
             same::<PresignRequest>(example, place);
         }
         Some("AuxiliaryRequest") => same::<AuxiliaryRequest>(example, place),
+        Some("RefreshRequest") => same::<RefreshRequest>(example, place),
+        Some("ReshareRequest") => {
+            let read: ReshareRequest = serde_json::from_value(example.clone()).unwrap();
+            read.wallet().unwrap_or_else(|error| panic!("{place}: {error}"));
+            same::<ReshareRequest>(example, place);
+        }
+        Some("ReshareResponse") => same::<ReshareResponse>(example, place),
         Some("ApprovalRequest") => same::<ApprovalRequest>(example, place),
         Some("ApprovalResponse") => same::<ApprovalResponse>(example, place),
         Some("InitiatorsRequest") => {

@@ -232,6 +232,8 @@ mod tests {
         for path in [
             paths::KEYGEN,
             paths::SIGN,
+            paths::REFRESH,
+            paths::RESHARE,
             paths::PRESIGN,
             paths::AUXILIARY,
             paths::WALLETS,

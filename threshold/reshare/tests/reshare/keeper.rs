@@ -60,7 +60,7 @@ fn activated(taken: Result<Taken, NoSuccessor>) -> Option<KeyShare> {
     }
 }
 
-fn is_known(taken: Result<Taken, NoSuccessor>) -> bool {
+fn is_known(taken: &Result<Taken, NoSuccessor>) -> bool {
     matches!(taken, Ok(Taken::Known))
 }
 
@@ -152,7 +152,7 @@ fn what_is_certified_is_gone_by_in_its_order_and_nothing_else() {
     assert_eq!(holder.certified(of_another).unwrap_err(), NoSuccessor::OtherKey);
     assert_eq!(holder.public(), public(&old));
     assert_eq!(activated(holder.certified(first.link())).unwrap().public(), &first.ended.public);
-    assert!(is_known(holder.certified(first.link())));
+    assert!(is_known(&holder.certified(first.link())));
     let holder = again(&holder);
     assert_eq!(
         (holder.public(), holder.link().map(Link::session)),
@@ -164,7 +164,7 @@ fn what_is_certified_is_gone_by_in_its_order_and_nothing_else() {
     let mut away = keeper(&old);
     assert!(activated(away.certified(first.link())).is_none());
     assert!(activated(away.certified(second.link())).is_none());
-    assert!(is_known(away.certified(first.link())));
+    assert!(is_known(&away.certified(first.link())));
     assert_eq!(away.public().epoch, 2);
 
     let strange = key::<C>(&cast, 2, &ALL);
@@ -186,7 +186,7 @@ fn who_was_away_for_long_goes_by_the_latest_epoch_and_needs_none_before() {
     holder.acknowledge(first.pending()).unwrap();
     assert!(activated(holder.certified(second.link())).is_none());
     assert_eq!((holder.public().epoch, holder.pending().len()), (2, 0));
-    assert!(is_known(holder.certified(first.link())));
+    assert!(is_known(&holder.certified(first.link())));
     assert_eq!(holder.public(), &second.ended.public);
 }
 
@@ -215,8 +215,8 @@ fn of_two_that_are_certified_the_same_one_counts_everywhere() {
         assert_eq!(keeper.public(), &smaller.ended.public);
         assert_eq!(share.unwrap().public(), &smaller.ended.public);
         // And nobody goes back.
-        assert!(is_known(keeper.certified(first.link())));
-        assert!(is_known(keeper.certified(second.link())));
+        assert!(is_known(&keeper.certified(first.link())));
+        assert!(is_known(&keeper.certified(second.link())));
         assert_eq!(keeper.public(), &smaller.ended.public);
     }
 }

@@ -70,6 +70,7 @@ impl Scene {
             .await?;
         match reason {
             Reason::Refused { code, message } => Some((code, message)),
+            Reason::OtherEpoch { epoch } => Some(("other_epoch".into(), epoch.to_string())),
             other => panic!("declined for another reason: {other:?}"),
         }
     }
@@ -177,12 +178,13 @@ async fn a_member_accepts_no_proposal_but_what_the_request_says() {
             "another protocol",
             scene.proposing(|proposal| proposal.protocol = ProtocolId::new("frost", "bip340", 1)),
         ),
-        ("another epoch", scene.proposing(|proposal| proposal.epoch += 1)),
         ("another setup", scene.proposing(|proposal| proposal.setup[0] ^= 1)),
         ("another proposer", scene.proposing(|proposal| proposal.proposer = identities[3])),
         ("expired", scene.proposing(|proposal| proposal.expires = now - 60_000)),
         ("for too long", scene.proposing(|proposal| proposal.expires = now + 3_600_000)),
     ]);
+    let ahead = scene.proposing(|proposal| proposal.epoch += 1);
+    assert_eq!(scene.declined(ahead).await, Some(("other_epoch".into(), "0".into())));
     let mut unsigned = scene.invite.clone();
     unsigned.proposal = SignedProposal::sign(right, &SigningIdentity::generate(&mut OsRng)).unwrap();
     rows.push(("signed by somebody else", unsigned));

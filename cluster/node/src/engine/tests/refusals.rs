@@ -12,7 +12,7 @@ use quorate_sharing::PartyIndex;
 use super::super::doubts::{BURST, Search};
 use super::super::lock;
 use crate::store::{Batch, Table};
-use crate::wallets::PendingShare;
+use crate::wallets::{Inquiry, PendingShare};
 
 /// An agreement on a proposal that nobody has accepted.
 fn invented(proposal: &Proposal, fresh: u64) -> Agreement {
@@ -25,7 +25,7 @@ fn invented(proposal: &Proposal, fresh: u64) -> Agreement {
 
 /// What a node answers a hand that asks about a session.
 async fn word(engine: &Engine, hand: &mut Hand, agreement: &Agreement) -> Option<Frame> {
-    engine.inquired(hand.identity(), agreement).await;
+    engine.inquired(hand.identity(), &Inquiry::of_new(agreement.clone())).await;
     // Frames keep their order: behind this one there is no answer.
     engine.send(&hand.identity(), &Frame::Here([42; 32]));
     let session = agreement.session();
@@ -85,7 +85,7 @@ async fn a_proposer_outside_its_committee_gets_no_refusal_of_what_it_is_about_to
     // Asked often enough to push out whatever is kept of questions: the answer is none.
     assert!(word(engine, &mut hand, &agreement).await.is_none());
     for n in 0..5000 {
-        engine.inquired(hand.identity(), &invented(proposal, n)).await;
+        engine.inquired(hand.identity(), &Inquiry::of_new(invented(proposal, n))).await;
     }
     assert!(word(engine, &mut hand, &agreement).await.is_none());
     for member in &chosen {
@@ -126,11 +126,11 @@ async fn between_promise_and_wallet_there_is_no_moment_in_which_a_session_could_
             }
         });
         let asking = tokio::spawn({
-            let engine = Arc::clone(engine);
+            let (engine, inquiry) = (Arc::clone(engine), Inquiry::of_new(agreement.clone()));
             async move {
                 let mut asked_of_the_wallet = 0;
                 while asked_of_the_wallet < 10 {
-                    assert!(!engine.never_acknowledges(&digest, &fresh, &session).await);
+                    assert!(!engine.never_acknowledges(&digest, &fresh, &inquiry).await);
                     asked_of_the_wallet += u32::from(engine.wallets.of_session(&session).is_some());
                 }
             }
@@ -197,12 +197,12 @@ async fn what_a_node_can_not_know_it_refuses_when_nobody_has_a_certificate_and_k
         1,
     );
     assert!(word(engine, &mut hand, &invented(&stranger.proposal.proposal, 0)).await.is_none());
-    engine.inquired(cluster.identity(2), &agreement).await;
+    engine.inquired(cluster.identity(2), &Inquiry::of_new(agreement.clone())).await;
     // Nor is who asks too much, for a while.
     let mut heard = 0;
     for n in 1..=u64::from(4 * BURST) {
         let agreement = invented(proposal, n);
-        engine.inquired(hand.identity(), &agreement).await;
+        engine.inquired(hand.identity(), &Inquiry::of_new(agreement.clone())).await;
         heard += u32::from(lock(&engine.doubts).search(&agreement.session()) != Search::None);
     }
     assert!((1..2 * BURST).contains(&heard), "{heard}");
@@ -250,7 +250,7 @@ async fn a_node_whose_record_of_a_wallet_is_spoilt_does_not_refuse_it() {
     cluster.hub.partition(&cluster.identity(0), &cluster.identity(1));
     let proposal = *Proposing::new(agreement.proposal()).unwrap().digest();
     let fresh = agreement.fresh_of(agreement.committee().index_of(&engine.me).unwrap()).unwrap();
-    assert!(!engine.never_acknowledges(&proposal, fresh, &agreement.session()).await);
+    assert!(!engine.never_acknowledges(&proposal, fresh, &Inquiry::of_new(agreement.clone())).await);
     let word = word(engine, &mut hand, &agreement).await;
     assert!(matches!(word, None | Some(Frame::Certified(_))), "{word:?}");
     // And the others bring it back.

@@ -1,0 +1,201 @@
+//! Wallets whose shares are dealt anew.
+
+use super::*;
+use quorate_request::{ErrorCode, ReshareResponse};
+
+use crate::store::{Batch, Table};
+use crate::wallets::Wallet;
+
+fn reshare_of(ending: Result<SessionResult, ErrorBody>) -> Result<ReshareResponse, ErrorBody> {
+    ending.map(|result| match result {
+        SessionResult::Reshare(response) => response,
+        other => panic!("not a resharing: {other:?}"),
+    })
+}
+
+impl Cluster {
+    fn refresh_request(&self, id: &str, wallet: &str) -> SignedRequest {
+        self.request(Operation::Refresh, id, &format!(r#"{{"wallet_id":"{wallet}"}}"#))
+    }
+
+    fn reshare_request(&self, id: &str, wallet: &str, threshold: u16, parties: &[usize]) -> SignedRequest {
+        let names: Vec<_> = parties.iter().map(|place| format!("\"node{place}\"")).collect();
+        let names = names.join(",");
+        let body =
+            format!(r#"{{"wallet_id":"{wallet}","new_threshold":{threshold},"new_parties":[{names}]}}"#);
+        self.request(Operation::Reshare, id, &body)
+    }
+
+    async fn renew_by(&self, at: usize, request: &SignedRequest) -> Result<ReshareResponse, ErrorBody> {
+        reshare_of(self.engine(at).submit(request).await)
+    }
+
+    fn wallet(&self, place: usize, wallet: &str) -> Arc<Wallet> {
+        let mut named = self.engine(place).wallets.named(&wallet.parse().unwrap());
+        assert_eq!(named.len(), 1);
+        named.remove(0)
+    }
+
+    fn epoch(&self, place: usize, wallet: &str) -> u64 {
+        self.wallet(place, wallet).public.epoch
+    }
+
+    /// Waits until all nodes go by an epoch.
+    async fn at_epoch(&self, wallet: &str, epoch: u64) {
+        let all = || (0..self.members.len()).all(|place| self.epoch(place, wallet) == epoch);
+        eventually("all are at the epoch", all).await;
+        let public = &self.wallet(0, wallet).public;
+        for place in 0..self.members.len() {
+            assert_eq!(&self.wallet(place, wallet).public, public);
+            let holds = public.committee.index_of(&self.identity(place)).is_some();
+            let held = self
+                .engine(place)
+                .store
+                .contains(Table::Shares, self.wallet(place, wallet).session().as_bytes());
+            assert_eq!(held.unwrap(), holds, "node {place}");
+            assert!(self.engine(place).wallets.waiting().is_empty(), "node {place}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn committees_and_thresholds_change_and_the_key_does_not() {
+    let mut cluster = Cluster::new(5, Settings::default()).await;
+    let made = cluster.keygen(0, "k", "w", &[0, 1, 2]).await.unwrap();
+    let key = cluster.wallet(0, "w").public_key;
+    let changes: [(u16, &[usize]); 5] =
+        [(3, &[0, 1, 2, 3, 4]), (2, &[0, 3, 4]), (2, &[0, 3, 4]), (2, &[1, 2, 4]), (2, &[0, 3])];
+    for (epoch, (threshold, parties)) in (1..).zip(changes) {
+        // By whoever: also a node that holds no share before, or after.
+        let at = usize::try_from(epoch).unwrap() % 5;
+        let request = cluster.reshare_request(&format!("r{epoch}"), "w", threshold, parties);
+        let reshared = cluster.renew_by(at, &request).await.unwrap();
+        assert_eq!((reshared.epoch, reshared.threshold), (epoch, threshold));
+        assert_eq!(reshared.public_key, made.public_key);
+        let names: Vec<_> = parties.iter().map(|place| format!("node{place}")).collect();
+        assert_eq!(reshared.parties, names);
+        cluster.at_epoch("w", epoch).await;
+        for at in 0..5 {
+            let signed = cluster.sign(at, &format!("s{epoch}-{at}"), "w").await.unwrap();
+            assert!(signed.committee.iter().all(|signer| names.contains(signer)), "{:?}", signed.committee);
+        }
+        let written = || cluster.entries(0, "epoch").len() == usize::try_from(epoch).unwrap();
+        eventually("it is in the audit log", written).await;
+    }
+    assert_eq!(cluster.wallet(4, "w").public_key, key);
+    // It is all on disk.
+    for place in 0..5 {
+        cluster.restart(place, Settings::default(), None).await;
+    }
+    eventually("connected", || (0..5).all(|place| cluster.engine(place).reachable().len() == 5)).await;
+    cluster.at_epoch("w", 5).await;
+    cluster.sign(1, "again", "w").await.unwrap();
+    // What has no sense is refused, and changes nothing.
+    for (request, code) in [
+        (cluster.reshare_request("b1", "w", 4, &[0, 1, 2]), ErrorCode::InvalidThreshold),
+        (cluster.reshare_request("b2", "w", 1, &[0, 1, 2]), ErrorCode::InvalidThreshold),
+        (cluster.reshare_request("b3", "w", 2, &[0, 1, 9]), ErrorCode::InvalidParties),
+        (cluster.reshare_request("b4", "w", 2, &[0, 1, 1]), ErrorCode::InvalidParties),
+        (cluster.reshare_request("b5", "nobody", 2, &[0, 1]), ErrorCode::UnknownWallet),
+    ] {
+        assert_eq!(cluster.renew_by(0, &request).await.unwrap_err().code, code);
+    }
+    cluster.at_epoch("w", 5).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_is_repeated_anywhere_renews_once() {
+    let cluster = Cluster::new(3, Settings::default()).await;
+    cluster.keygen(0, "k", "w", &[0, 1, 2]).await.unwrap();
+    let request = cluster.refresh_request("r", "w");
+    for at in [0, 0, 1, 2] {
+        let renewed = cluster.renew_by(at, &request).await.unwrap();
+        assert_eq!(renewed.epoch, 1);
+    }
+    cluster.at_epoch("w", 1).await;
+    let again = cluster.renew_by(1, &cluster.refresh_request("r2", "w")).await.unwrap();
+    assert_eq!(again.epoch, 2);
+    cluster.at_epoch("w", 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_at_once_each_makes_one_epoch_or_none() {
+    let cluster = Cluster::new(5, Settings::default()).await;
+    cluster.keygen(0, "k", "w", &[0, 1, 2]).await.unwrap();
+    for round in 0..4_u64 {
+        let before = cluster.epoch(0, "w");
+        let (one, other) = (
+            cluster.reshare_request(&format!("a{round}"), "w", 2, &[0, 1, 2]),
+            cluster.reshare_request(&format!("b{round}"), "w", 2, &[2, 3, 4]),
+        );
+        let (one, other) = tokio::join!(cluster.renew_by(1, &one), cluster.renew_by(3, &other));
+        let made = u64::from(one.is_ok()) + u64::from(other.is_ok());
+        assert!(made > 0, "{one:?} {other:?}");
+        if let (Ok(one), Ok(other)) = (&one, &other) {
+            assert_ne!(one.epoch, other.epoch);
+        }
+        cluster.at_epoch("w", before + made).await;
+        cluster.sign(0, &format!("s{round}"), "w").await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_was_away_learns_of_the_epoch_when_it_is_back() {
+    let cluster = Cluster::new(4, Settings::default()).await;
+    cluster.keygen(0, "k", "w", &[0, 1, 2]).await.unwrap();
+    cluster.at_epoch("w", 0).await;
+    cluster.hub.isolate(&cluster.identity(2));
+    for epoch in 1..=3 {
+        let request = cluster.reshare_request(&format!("r{epoch}"), "w", 2, &[0, 1, 3]);
+        assert_eq!(cluster.renew_by(0, &request).await.unwrap().epoch, epoch);
+    }
+    assert_eq!(cluster.epoch(2, "w"), 0);
+    cluster.hub.heal_all();
+    // It proposes by what it knows, and is told.
+    let signed = cluster.sign(2, "s", "w").await.unwrap();
+    assert!(!signed.committee.contains(&"node2".to_owned()));
+    cluster.at_epoch("w", 3).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_holder_without_its_share_is_dealt_another() {
+    let cluster = Cluster::new(5, Settings::default()).await;
+    cluster.keygen(0, "k", "w", &[0, 1, 2, 3, 4]).await.unwrap();
+    let session = cluster.wallet(0, "w").session();
+    for place in [1, 3] {
+        let lost = Batch::new().delete(Table::Shares, session.as_bytes());
+        cluster.engine(place).store.commit(lost).await.unwrap();
+    }
+    cluster.renew_by(1, &cluster.refresh_request("r", "w")).await.unwrap();
+    cluster.at_epoch("w", 1).await;
+    for place in [0, 1, 2] {
+        let lost = Batch::new().delete(Table::Shares, session.as_bytes());
+        cluster.engine(place).store.commit(lost).await.unwrap();
+    }
+    let refused = cluster.renew_by(4, &cluster.refresh_request("r2", "w")).await.unwrap_err();
+    assert_eq!(refused.code, ErrorCode::NotEnoughSigners);
+    assert!(refused.message.contains("3 of 5 holders must deal"), "{}", refused.message);
+    assert!(refused.message.contains("node0, node1, node2"), "{}", refused.message);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pairs_are_made_anew_with_the_shares() {
+    let cluster = Cluster::new(4, Settings::default()).await;
+    let body = r#"{"threshold":2,"total":3,"curve":"secp256k1","protocol":"dkls23","wallet_id":"w","parties":["node0","node1","node2"]}"#;
+    cluster.engine(0).submit(&cluster.request(Operation::Keygen, "k", body)).await.unwrap();
+    cluster.sign(0, "s0", "w").await.unwrap();
+    let before = cluster.wallet(0, "w");
+    let pairs = cluster.engine(0).pairings.active(&before.generation()).unwrap();
+    cluster.renew_by(1, &cluster.reshare_request("r", "w", 2, &[0, 2, 3])).await.unwrap();
+    cluster.at_epoch("w", 1).await;
+    for at in [0, 1, 3] {
+        cluster.sign(at, &format!("s1-{at}"), "w").await.unwrap();
+    }
+    let after = cluster.wallet(0, "w");
+    assert_eq!(after.public_key, before.public_key);
+    for place in 0..3 {
+        let engine = cluster.engine(place);
+        assert!(!engine.pairings.has(&before.generation(), &pairs), "node {place}");
+        assert_eq!(engine.store.keys(Table::Pairs, before.generation().as_bytes()).unwrap().len(), 0);
+    }
+}

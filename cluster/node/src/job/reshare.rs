@@ -1,0 +1,225 @@
+//! A wallet's shares are dealt anew: to its holders, or to other nodes, of which as many or another number sign.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use quorate_keys::{Identity, Transcript};
+use quorate_request::{ErrorBody, ErrorCode, Operation, RefreshRequest, ReshareRequest, Verified};
+use quorate_reshare::{Setup, fewest_dealers};
+use quorate_session::{Agreement, ProtocolId, Wire, WireError, setup_digest};
+use quorate_sharing::{Committee, Member, PartyIndex, Threshold};
+
+use super::refuse;
+use crate::config::Config;
+use crate::frame::Sought;
+use crate::protocols;
+use crate::wallets::{Wallet, Wallets};
+use quorate_identity::peers::Peers;
+
+/// Deal a wallet's shares anew.
+#[derive(Debug, Clone)]
+pub(crate) struct ReshareJob {
+    pub(crate) wallet: Arc<Wallet>,
+    /// Who holds shares afterwards.
+    pub(crate) receivers: BTreeSet<Identity>,
+    /// The holders that deal, as the proposer chose them: none before.
+    pub(crate) dealers: BTreeSet<Identity>,
+    pub(super) threshold: Threshold,
+    pub(super) protocol: ProtocolId,
+}
+
+/// What a request asks to deal anew.
+struct Asked {
+    body: ReshareRequest,
+    operation: &'static str,
+}
+
+fn asked(verified: &Verified) -> Result<Asked, ErrorBody> {
+    let refused = |error: quorate_request::BodyError| refuse(error.code(), error.to_string());
+    Ok(match verified.operation() {
+        Operation::Refresh => {
+            let body: RefreshRequest = verified.body().map_err(refused)?;
+            Asked { body: body.into(), operation: "refresh" }
+        }
+        _ => Asked { body: verified.body().map_err(refused)?, operation: "reshare" },
+    })
+}
+
+/// The wallet that a request to refresh or reshare names.
+pub(super) fn sought(verified: &Verified) -> Option<Sought> {
+    Some(Sought::of(asked(verified).ok()?.body.wallet().ok()?))
+}
+
+impl ReshareJob {
+    pub(super) fn new(
+        verified: &Verified,
+        wallets: &Wallets,
+        peers: &Peers,
+        config: &Config,
+    ) -> Result<Self, ErrorBody> {
+        let Asked { body, operation } = asked(verified)?;
+        let reference = body.wallet().map_err(|error| refuse(error.code(), error.to_string()))?;
+        let wallet = wallets
+            .find(reference)?
+            .ok_or_else(|| refuse(ErrorCode::UnknownWallet, "this node knows no such wallet"))?;
+        let receivers = receivers(&body, &wallet, peers)?;
+        let signers = body.new_threshold.unwrap_or_else(|| wallet.public.committee.threshold().get());
+        let invalid = |message: String| refuse(ErrorCode::InvalidThreshold, message);
+        // What was allowed when it was made stays allowed.
+        if operation == "reshare" {
+            config
+                .check_threshold(signers, receivers.len())
+                .map_err(|error| invalid(format!("threshold {error}")))?;
+        }
+        if let Some(most) = wallet.method.most_signers()
+            && usize::from(signers) > most
+        {
+            let method = wallet.method.name();
+            return Err(invalid(format!(
+                "threshold is {signers}, at most {most} nodes sign together by {method}"
+            )));
+        }
+        let threshold = Threshold::new(signers).map_err(|error| invalid(error.to_string()))?;
+        Self::of(wallet, threshold, receivers)
+    }
+
+    fn of(
+        wallet: Arc<Wallet>,
+        threshold: Threshold,
+        receivers: BTreeSet<Identity>,
+    ) -> Result<Self, ErrorBody> {
+        let protocol = protocols::resharing(wallet.scheme).ok_or_else(|| {
+            refuse(ErrorCode::UnsupportedProtocol, "nothing deals shares of this curve anew")
+        })?;
+        Ok(Self { wallet, receivers, dealers: BTreeSet::new(), threshold, protocol })
+    }
+
+    /// Chooses who deals: holders that stay, without those that lost their shares, and as many that leave as are missing, in the order
+    /// in which they are given.
+    ///
+    /// # Errors
+    /// How many could deal, and how many must.
+    pub(crate) fn appoint(
+        &mut self,
+        lost: &BTreeSet<Identity>,
+        leaving: impl IntoIterator<Item = Identity>,
+    ) -> Result<(), (usize, usize)> {
+        let holders = self.wallet.holders();
+        let fewest = fewest_dealers(&self.wallet.public.committee);
+        let deals = |node: &Identity| holders.contains(node) && !lost.contains(node);
+        self.dealers = self.receivers.iter().copied().filter(|node| deals(node)).collect();
+        for node in leaving {
+            if self.dealers.len() >= fewest {
+                break;
+            }
+            if deals(&node) && !self.receivers.contains(&node) {
+                self.dealers.insert(node);
+            }
+        }
+        if self.dealers.len() < fewest { Err((self.dealers.len(), fewest)) } else { Ok(()) }
+    }
+
+    /// Takes over whom the proposer has chosen to deal.
+    ///
+    /// # Errors
+    /// They are no holders, or too few.
+    pub(crate) fn appointed(&mut self, dealers: BTreeSet<Identity>) -> Result<(), String> {
+        let fewest = fewest_dealers(&self.wallet.public.committee);
+        if !dealers.is_subset(&self.wallet.holders()) {
+            return Err("somebody is to deal who holds no share".into());
+        }
+        if dealers.len() < fewest {
+            return Err(format!("{} holders are to deal, and {fewest} must", dealers.len()));
+        }
+        self.dealers = dealers;
+        Ok(())
+    }
+
+    /// All that take part.
+    pub(super) fn parties(&self) -> BTreeSet<Identity> {
+        self.dealers.union(&self.receivers).copied().collect()
+    }
+
+    /// Who takes part, under which index: a holder under its own, and a newcomer under the lowest that is free; if there are too few, also
+    /// under one of a holder that takes no part.
+    pub(super) fn committee(&self, chosen: &BTreeSet<Identity>) -> Result<Committee, String> {
+        let old = &self.wallet.public.committee;
+        let all = || (1..).map_while(|index| PartyIndex::new(index).ok());
+        let stays =
+            |index: &PartyIndex| old.member(*index).is_some_and(|member| chosen.contains(&member.identity));
+        let free = all().filter(|index| !old.contains(*index));
+        let mut free = free.chain(all().filter(|index| old.contains(*index) && !stays(index)));
+        let mut member = |identity: &Identity| {
+            let index = old.index_of(identity).or_else(|| free.next());
+            index.map(|index| Member { index, identity: *identity })
+        };
+        let members: Option<Vec<_>> = chosen.iter().map(&mut member).collect();
+        let members =
+            members.ok_or_else(|| format!("{} nodes take part, which is too many", chosen.len()))?;
+        Committee::new(self.threshold, members).map_err(|error| error.to_string())
+    }
+
+    pub(super) fn setup(&self, committee: &Committee) -> Result<Vec<u8>, WireError> {
+        self.setup_of(committee).to_wire()
+    }
+
+    /// What the parties agreed upon, if it was this.
+    pub(crate) fn agreed(&self, agreement: &Agreement) -> Option<Setup> {
+        let setup = self.setup_of(agreement.committee());
+        let digest = setup_digest(&setup.to_wire().ok()?);
+        (digest == agreement.proposal().setup).then_some(setup)
+    }
+
+    fn setup_of(&self, committee: &Committee) -> Setup {
+        let indices = |nodes: &BTreeSet<Identity>| {
+            let of = |member: &&Member| nodes.contains(&member.identity);
+            committee.members().iter().filter(of).map(|member| member.index).collect()
+        };
+        let (dealers, receivers) = (indices(&self.dealers), indices(&self.receivers));
+        Setup { origin: self.wallet.session(), old: self.wallet.public.clone(), dealers, receivers }
+    }
+}
+
+/// Who shall hold shares: the nodes that are named; else the holders, of which some leave or to which some come in an order that follows from the
+/// wallet alone, so that every node finds the same.
+fn receivers(body: &ReshareRequest, wallet: &Wallet, peers: &Peers) -> Result<BTreeSet<Identity>, ErrorBody> {
+    let invalid = |message: String| refuse(ErrorCode::InvalidParties, message);
+    let holders = wallet.holders();
+    let total = body.new_total.map(usize::from);
+    let receivers: BTreeSet<_> = match (&body.new_parties, total) {
+        (Some(names), _) => {
+            let named = peers.identities(names);
+            let named = named.map_err(|name| invalid(format!("there is no node {name} in this cluster")))?;
+            let set: BTreeSet<_> = named.into_iter().collect();
+            if set.len() != names.len() {
+                return Err(invalid("new_parties names a node twice".into()));
+            }
+            set
+        }
+        (None, None) => holders,
+        (None, Some(total)) => {
+            let place = |node: &Identity| {
+                let session = wallet.session();
+                let transcript =
+                    Transcript::new(b"quorate/reshare-order/v1").field("wallet", session.as_bytes());
+                (!holders.contains(node), transcript.field("node", node.as_bytes()).digest())
+            };
+            let strangers = peers.all().iter().map(|peer| peer.identity);
+            let mut nodes: Vec<_> = holders.iter().copied().chain(strangers).collect();
+            nodes.sort_by_cached_key(place);
+            nodes.dedup();
+            nodes.into_iter().take(total).collect()
+        }
+    };
+    if let Some(total) = total.filter(|total| *total != receivers.len()) {
+        let message = match body.new_parties {
+            Some(_) => format!("new_parties names {} nodes, new_total is {total}", receivers.len()),
+            None => format!("new_total is {total}, this cluster has {} nodes", peers.len()),
+        };
+        return Err(refuse(ErrorCode::InvalidThreshold, message));
+    }
+    if let Some(stranger) = receivers.iter().find(|node| peers.by_identity(node).is_none()) {
+        return Err(invalid(format!("{stranger} is not in the peers file any more: name the new_parties")));
+    }
+    Ok(receivers)
+}

@@ -1,0 +1,196 @@
+//! The epochs of wallets: resharings that this node has acknowledged, and the latest that is certified.
+//!
+//! Of each wallet that was reshared, or is about to be, one row of [`Table::Epochs`] has what [`Keeper`] decides by; the share of the epoch that
+//! the node goes by is in [`Table::Shares`], as that of the first. Both are written together. What a newer epoch leaves behind is erased in
+//! the same commit that activates it, and by nothing else.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError};
+
+use quorate_keygen::Refusal;
+use quorate_keys::{Identity, Secret, wiping_stack};
+use quorate_reshare::{Hindrance, Keeper, Link, Pending as Renewal, Taken};
+use quorate_session::{Agreement, Evidence, SessionId, Wire};
+
+use super::{Wallet, WalletError, Wallets, pending::Waiting};
+use crate::store::{Batch, Precondition, Store, StoreError, Table};
+
+/// What a certified epoch was to this node.
+pub(crate) struct Epoch {
+    pub(crate) wallet: Arc<Wallet>,
+    /// The session that made the shares by which it went before; nothing if it goes by the same as before.
+    pub(crate) before: Option<SessionId>,
+    /// Against a party that refused the resharing, and acknowledged it all the same.
+    pub(crate) contradiction: Option<Evidence>,
+}
+
+/// What is kept of epochs according to the store, by wallet. Damaged records are left out and logged.
+pub(super) fn load(store: &Store) -> Result<HashMap<SessionId, Keeper>, StoreError> {
+    let scan = store.scan(Table::Epochs, "")?;
+    for damaged in scan.damaged {
+        tracing::error!(record = %damaged, "what is known of a wallet's epoch is damaged: restore this node from a backup");
+    }
+    let mut keepers = HashMap::new();
+    for (key, record) in scan.records {
+        let session = borsh::from_slice::<SessionId>(&key).map_err(|error| error.to_string());
+        let keeper = wiping_stack(|| Keeper::from_wire(record.value.expose()));
+        match session.and_then(|session| Ok((session, keeper.map_err(|error| error.to_string())?))) {
+            Ok((session, keeper)) => {
+                keepers.insert(session, keeper);
+            }
+            Err(error) => tracing::error!(%error, "what is known of a wallet's epoch can't be read"),
+        }
+    }
+    Ok(keepers)
+}
+
+impl Wallets {
+    /// Proof of the epoch that this node goes by, if it is not the first.
+    ///
+    /// # Errors
+    /// It can't be read.
+    pub(crate) fn link(&self, wallet: &Wallet) -> Result<Option<Link>, WalletError> {
+        if wallet.renewed.is_none() {
+            return Ok(None);
+        }
+        Ok(self.keeper(wallet)?.link().cloned())
+    }
+
+    /// Stores what this node has of a resharing, before it acknowledges that.
+    ///
+    /// # Errors
+    /// Another one hinders, or the store.
+    pub(crate) async fn store_renewal(&self, batch: Batch, renewal: Renewal) -> Result<(), WalletError> {
+        let _one_at_a_time = self.deciding.lock().await;
+        let origin = renewal.setup.origin;
+        let wallet = self.of_session(&origin).ok_or_else(|| WalletError::Invalid {
+            wallet: origin.to_string(),
+            detail: "this node knows no such wallet".into(),
+        })?;
+        let mut keeper = self.keeper(&wallet)?;
+        let waiting = Waiting::renewed(&wallet.id, &renewal);
+        keeper.acknowledge(renewal).map_err(|hindrance: Hindrance| too_late(&wallet, &hindrance))?;
+        self.store.commit(put(batch, &wallet, &keeper)?).await?;
+        self.pending.write().unwrap_or_else(PoisonError::into_inner).insert(waiting);
+        Ok(())
+    }
+
+    /// Keeps a party's refusal of a resharing that this node has acknowledged: it waits for it no more. `false` if it is certified, or nothing is
+    /// known of it any more.
+    pub(super) async fn set_renewal_aside(
+        &self,
+        origin: &SessionId,
+        refusal: &Refusal,
+    ) -> Result<bool, WalletError> {
+        let _one_at_a_time = self.deciding.lock().await;
+        let Some(wallet) = self.of_session(origin) else { return Ok(false) };
+        let mut keeper = self.keeper(&wallet)?;
+        if keeper.set_aside(refusal) {
+            self.store.commit(put(Batch::new(), &wallet, &keeper)?).await?;
+        }
+        match keeper.pending_of(&refusal.session()) {
+            Some(renewal) => {
+                let waiting = Waiting::renewed(&wallet.id, renewal);
+                self.pending.write().unwrap_or_else(PoisonError::into_inner).insert(waiting);
+                Ok(true)
+            }
+            None => Ok(false),
+        }
+    }
+
+    /// Whether this node has kept nothing of a resharing of the epoch that it goes by, behind all writes that were handed to the store. If it can't
+    /// tell, it does not say so.
+    pub(crate) async fn has_no_renewal(&self, origin: &SessionId, agreement: &Agreement) -> bool {
+        let _one_at_a_time = self.deciding.lock().await;
+        // A write whose writer has gone away may still wait: the store takes one after the other, and what is never so costs it no commit.
+        let never = Batch::new().require(Table::Epochs, origin.as_bytes(), Precondition::Epoch(u64::MAX));
+        match self.store.commit(never).await {
+            Err(StoreError::Precondition { .. }) => {}
+            _ => return false,
+        }
+        let Some(wallet) = self.of_session(origin) else { return false };
+        self.keeper(&wallet).is_ok_and(|keeper| keeper.may_refuse(agreement))
+    }
+
+    /// Takes a certified epoch: from then on this node goes by it, and what it had of the epoch before is erased.
+    ///
+    /// # Errors
+    /// It is none of a wallet that this node knows, or the store's.
+    pub(crate) async fn renew(&self, link: Link, me: &Identity) -> Result<Epoch, WalletError> {
+        let _one_at_a_time = self.deciding.lock().await;
+        let (origin, session) = (link.setup.origin, link.session());
+        let wallet = self.of_session(&origin).ok_or_else(|| WalletError::Invalid {
+            wallet: origin.to_string(),
+            detail: "this node knows no such wallet".into(),
+        })?;
+        let mut keeper = match self.keeper(&wallet) {
+            Err(
+                error @ (WalletError::Invalid { .. } | WalletError::Store(StoreError::DamagedRecord { .. })),
+            ) => {
+                tracing::error!(wallet = %wallet.id, %error, "this node starts anew with what others tell of its epoch");
+                Keeper::new(origin, wallet.record.public.clone())
+            }
+            keeper => keeper?,
+        };
+        let refusal = keeper.pending_of(&session).and_then(|renewal| renewal.set_aside.clone());
+        let contradiction = refusal.and_then(|refusal| refusal.contradiction(&link.certificate, &link.setup));
+        let invalid = |detail: String| WalletError::Invalid { wallet: wallet.id.to_string(), detail };
+        let is_holder = link.public.committee.index_of(me).is_some();
+        let renewed = Arc::new(wallet.at(&link));
+        let share = match keeper.certified(link).map_err(|error| invalid(error.to_string()))? {
+            Taken::Known => return Ok(Epoch { wallet, before: None, contradiction }),
+            Taken::Activated(share) => share,
+        };
+        let batch = put(Batch::new(), &renewed, &keeper)?;
+        let (row, epoch) = (origin.as_bytes(), renewed.public.epoch);
+        let (batch, is_held) = match &share {
+            Some(share) => {
+                let share = share.to_wire().map_err(|error| invalid(error.to_string()))?;
+                (batch.put(Table::Shares, row, epoch, Secret::new(share)), true)
+            }
+            // Unless it is of this epoch already, and what was known of that was damaged.
+            None if self.share(&renewed).is_ok_and(|share| *share.public() == renewed.public) => {
+                (batch, true)
+            }
+            None => (batch.delete(Table::Shares, row), false),
+        };
+        self.store.commit(batch).await?;
+        if !is_held && is_holder {
+            // It acknowledged, so it had one.
+            tracing::error!(wallet = %renewed.id, epoch, "this node's share is gone: reshare the wallet");
+        }
+        self.known.write().unwrap_or_else(PoisonError::into_inner).replace(&renewed);
+        {
+            let mut pending = self.pending.write().unwrap_or_else(PoisonError::into_inner);
+            pending.remove_all(&origin);
+            pending.insert_all(&renewed, &keeper);
+        }
+        tracing::info!(wallet = %renewed.id, epoch, held = is_held, "the wallet is at its next epoch");
+        Ok(Epoch { before: Some(wallet.generation()), wallet: renewed, contradiction })
+    }
+
+    /// What this node decides by about a wallet's epochs.
+    fn keeper(&self, wallet: &Wallet) -> Result<Keeper, WalletError> {
+        let session = wallet.session();
+        match self.store.get(Table::Epochs, session.as_bytes())? {
+            None => Ok(Keeper::new(session, wallet.record.public.clone())),
+            Some(record) => {
+                let keeper = wiping_stack(|| Keeper::from_wire(record.value.expose()));
+                keeper.map_err(|error| WalletError::Invalid {
+                    wallet: wallet.id.to_string(),
+                    detail: format!("what is known of its epoch can't be read: {error}"),
+                })
+            }
+        }
+    }
+}
+
+fn put(batch: Batch, wallet: &Wallet, keeper: &Keeper) -> Result<Batch, WalletError> {
+    let invalid = |detail: String| WalletError::Invalid { wallet: wallet.id.to_string(), detail };
+    let bytes = keeper.to_wire().map_err(|error| invalid(error.to_string()))?;
+    Ok(batch.put(Table::Epochs, wallet.session().as_bytes(), keeper.public().epoch, Secret::new(bytes)))
+}
+
+fn too_late(wallet: &Wallet, hindrance: &Hindrance) -> WalletError {
+    WalletError::TooLate { wallet: wallet.id.to_string(), detail: hindrance.to_string() }
+}
