@@ -383,6 +383,7 @@ mod tests {
             SessionResult::Sign(sign),
             SessionResult::Presign(presign),
             SessionResult::Auxiliary(auxiliary),
+            SessionResult::Reshare(reshared),
         ];
         let results: BTreeSet<String> = results.iter().flat_map(|result| keys(&value(result))).collect();
         let schema = document()["components"]["schemas"]["SessionResult"]["oneOf"].clone();

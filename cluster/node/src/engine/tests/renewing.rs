@@ -42,7 +42,12 @@ impl Cluster {
 
     /// Waits until all nodes go by an epoch.
     async fn at_epoch(&self, wallet: &str, epoch: u64) {
-        let all = || (0..self.members.len()).all(|place| self.epoch(place, wallet) == epoch);
+        let named = wallet.parse().unwrap();
+        let at_epoch = |place| {
+            let known = self.engine(place).wallets.named(&named);
+            known.first().is_some_and(|known| known.public.epoch == epoch)
+        };
+        let all = || (0..self.members.len()).all(at_epoch);
         eventually("all are at the epoch", all).await;
         let public = &self.wallet(0, wallet).public;
         for place in 0..self.members.len() {

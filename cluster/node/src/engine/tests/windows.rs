@@ -137,14 +137,23 @@ async fn nodes_that_missed_a_spending_hear_of_it_before_they_sign() {
     assert_eq!(error.code, ErrorCode::PolicyDenied, "{error:?}");
 }
 
+impl Hand {
+    /// Tells a node that it remembers nothing of it, and waits until the node has heard that.
+    async fn remembers_nothing(&self, engine: &Engine) {
+        eventually("connected", || engine.reachable().contains(&self.identity())).await;
+        self.send(&engine.me, &Frame::Remembered(None));
+        let me = || std::iter::once(self.identity());
+        eventually("heard", || engine.standings.unconfirmed(me()).is_empty()).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn lies_about_spending_change_nothing_and_silence_ends_the_attempt() {
     let cluster = cluster_of(3).await;
     cluster.pay(0, "before", &[0, 2]).await.unwrap();
     let mut hand = cluster.hand(2).await;
     let engine = cluster.engine(0);
-    eventually("connected", || engine.reachable().len() == 3).await;
-    hand.send(&engine.me, &Frame::Remembered(None));
+    hand.remembers_nothing(engine).await;
     let (request, _) = cluster.payment("lied", PAID, &by(&[0, 2]));
 
     // It accepts, starts, and is asked. What no client has signed, and what is no transaction, counts for nothing.
@@ -211,8 +220,7 @@ async fn what_a_member_tells_of_others_payments_counts() {
     let cluster = cluster_of(3).await;
     let mut hand = cluster.hand(2).await;
     let engine = cluster.engine(0);
-    eventually("connected", || engine.reachable().len() == 3).await;
-    hand.send(&engine.me, &Frame::Remembered(None));
+    hand.remembers_nothing(engine).await;
     // All but a tenth was spent, says the hand, by payments that the client has asked for.
     let told: Vec<_> = (0..FIT)
         .map(|number| cluster.payment(&format!("spent-{number}"), PAID, "").0.encode())

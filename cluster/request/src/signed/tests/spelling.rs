@@ -187,7 +187,7 @@ fn the_digest_is_sha_256_and_nothing_else_even_if_signed(key_type: KeyType) {
 
 fn an_operation_that_is_not_known_is_refused_even_if_signed(key_type: KeyType) {
     let digest = digest_of(BODY.as_bytes());
-    for bad in ["Keygen", "reshare", "read:", "keygen, sign"] {
+    for bad in ["Keygen", "export", "read:", "keygen, sign"] {
         let headers =
             sign_fields(key_type, &usual_parameters(key_type), &digest, &cluster().to_string(), bad);
         assert_eq!(malformed_field(check_http(&headers, BODY.as_bytes())), OPERATION, "{bad}");
