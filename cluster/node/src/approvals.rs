@@ -10,7 +10,7 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use quorate_keys::{Identity, Principal, Secret};
@@ -21,6 +21,7 @@ use quorate_request::{
 use quorate_session::Wire;
 
 use crate::authority::{Authority, CLOCK_SKEW};
+use crate::clock::{millis, seconds};
 use crate::store::{Batch, Store, StoreError, Table};
 
 /// A request's fingerprint.
@@ -196,7 +197,6 @@ impl Waiting {
         told_by: Option<Identity>,
     ) -> Self {
         let request = verified.request();
-        let asked = request.created().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
         Self {
             key: request.fingerprint(),
             request: request.encode().into(),
@@ -206,7 +206,7 @@ impl Waiting {
             initiator,
             wallet,
             wanted,
-            asked: u64::try_from(asked).unwrap_or(u64::MAX),
+            asked: millis(request.created()),
             told_by,
         }
     }
@@ -615,9 +615,4 @@ impl State {
         gone.iter().for_each(|key| _ = self.waiting.remove(key));
         (true, gone)
     }
-}
-
-/// Unix seconds.
-pub(crate) fn seconds(time: SystemTime) -> u64 {
-    time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use quorate_keys::Principal;
 use quorate_policy::ScopedOperation;
@@ -17,7 +17,8 @@ use quorate_request::{
     RequestError, SignedRequest, Verified, VerifiedHead, WalletId,
 };
 
-use crate::approvals::{Wanted, Word, seconds};
+use crate::approvals::{Wanted, Word};
+use crate::clock::seconds;
 use crate::config::{Config, ConfigError};
 use crate::initiators::{Change, Initiators, Proof, check_body};
 use crate::job::{Job, SignJob};
@@ -455,7 +456,7 @@ fn question<'a>(
         wallet: &job.wallet.id,
         initiator: initiator.name(),
         subject: explain.map_or(Subject::Raw, Subject::Transaction),
-        at: now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
+        at: seconds(now),
         approved_by,
         spent,
     }

@@ -5,13 +5,13 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use quorate_cggmp21::auxiliary::{Auxiliary, PublicAuxiliary};
 use quorate_keys::{Identity, Secret};
 use quorate_session::{SessionId, Wire};
 
+use crate::clock::now_millis;
 use crate::store::{Batch, Store, StoreError, Table};
 
 /// In the store.
@@ -183,8 +183,7 @@ impl Auxiliaries {
         let parties: BTreeSet<_> = auxiliary.public().keys.keys().copied().collect();
         // One that waits is enough of a group: an older one has failed.
         let older = self.of(&parties, |known| !known.active);
-        let made = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-        let made = u64::try_from(made).unwrap_or(u64::MAX);
+        let made = now_millis();
         self.put(older, session, &Stored { auxiliary, request, made, active: false }).await
     }
 

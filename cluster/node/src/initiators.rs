@@ -20,7 +20,8 @@ use quorate_request::{
 };
 use quorate_session::Wire;
 
-use crate::approvals::{Key, seconds};
+use crate::approvals::Key;
+use crate::clock::seconds;
 use crate::store::{Batch, Store, StoreError, Table};
 
 /// Changes that a node keeps. Who needs more writes them into the policy, and begins again.

@@ -9,7 +9,7 @@ mod memory;
 mod tests;
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use futures_util::{StreamExt as _, stream};
@@ -25,6 +25,7 @@ use memory::{Live, Memory};
 
 use crate::approvals::Approvals;
 use crate::authority::CLOCK_SKEW;
+use crate::clock::seconds;
 use crate::job;
 use crate::store::{Batch, Precondition, Record, Store, StoreError, Table};
 
@@ -183,9 +184,11 @@ impl Ledger {
             true => until.max(now + 2 * ApprovalRequest::LONGEST + 2 * CLOCK_SKEW),
             false => until,
         };
-        let until = until.duration_since(UNIX_EPOCH).unwrap_or(Duration::MAX).as_secs();
-        let entry =
-            Entry { fingerprint: request.fingerprint(), operation: request.operation().to_string(), until };
+        let entry = Entry {
+            fingerprint: request.fingerprint(),
+            operation: request.operation().to_string(),
+            until: seconds(until),
+        };
         let bytes =
             entry.to_wire().map_err(|error| ErrorBody::new(ErrorCode::Internal, error.to_string()))?;
         Ok(batch.put(Table::Requests, request.request_id().as_str(), 0, Secret::new(bytes)))
@@ -310,7 +313,7 @@ impl Ledger {
 
     /// Of a page of requests those whose time is over, and where the next page begins.
     fn expired(&self, now: SystemTime, after: Option<&[u8]>) -> Result<(Rows, Option<Vec<u8>>), StoreError> {
-        let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let now = seconds(now);
         let mut page = self.store.scan_after(Table::Requests, "", after, FORGOTTEN_AT_ONCE)?;
         page.records.retain(|(_, record)| {
             Entry::from_wire(record.value.expose()).is_ok_and(|entry| entry.until < now)

@@ -14,6 +14,7 @@ mod authority;
 mod auxiliary;
 pub mod barrier;
 mod cause;
+mod clock;
 pub mod config;
 mod engine;
 mod frame;

@@ -11,13 +11,13 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use quorate_dkls23::pairs::{Pairs, SharedPairs};
 use quorate_keys::{Identity, Secret};
 use quorate_session::{SessionId, Wire};
 use quorate_sharing::PartyIndex;
 
+use crate::clock::now_millis;
 use crate::store::{Batch, Store, StoreError, Table};
 pub(crate) use records::{Caught, Known, Renewal};
 use records::{Sets, Stored, party_row, row};
@@ -140,17 +140,6 @@ impl Memory {
         let unsaved = self.unsaved.get(&(*wallet, party));
         noted.into_iter().chain(unsaved).any(|caught| caught.since >= pardons)
     }
-}
-
-/// Milliseconds since 1970.
-pub(crate) fn now() -> u64 {
-    millis(SystemTime::now())
-}
-
-/// A time in milliseconds since 1970.
-pub(crate) fn millis(time: SystemTime) -> u64 {
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-    u64::try_from(since).unwrap_or(u64::MAX)
 }
 
 impl Pairings {
@@ -530,7 +519,7 @@ impl Pairings {
         parties: &[PartyIndex],
         reason: &str,
     ) -> Result<(), PairsFault> {
-        let caught = Caught { since: now(), reason: reason.chars().take(512).collect() };
+        let caught = Caught { since: now_millis(), reason: reason.chars().take(512).collect() };
         let places: Vec<_> = {
             let mut memory = self.lock();
             memory.unsaved.extend(parties.iter().map(|party| ((wallet, *party), caught.clone())));
@@ -574,12 +563,12 @@ impl Pairings {
 
 /// A number for new pairs, after those that a node knows: the time, so that no number is ever out of reach.
 pub(crate) fn next_number(latest: Option<u64>) -> u64 {
-    latest.map_or(0, |latest| latest.saturating_add(1)).max(now())
+    latest.map_or(0, |latest| latest.saturating_add(1)).max(now_millis())
 }
 
 /// Whether a number is one that another node may have chosen by now.
 pub(crate) fn is_due(number: u64) -> bool {
-    number <= now().saturating_add(SKEW)
+    number <= now_millis().saturating_add(SKEW)
 }
 
 /// Whether pairs may replace active ones: by a client's later word alone.

@@ -20,7 +20,7 @@ use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap, HashSet, hash_map};
 use std::iter;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use quorate_keys::{Identity, Secret};
@@ -29,6 +29,7 @@ use quorate_request::{ErrorBody, Verified, WalletId};
 use quorate_session::Wire;
 
 use crate::authority::CLOCK_SKEW;
+use crate::clock::seconds;
 use crate::store::{Batch, Precondition, Store, StoreError, Table};
 use line::Line;
 use told::Peer;
@@ -509,9 +510,4 @@ fn read(row: &[u8]) -> Option<(Spending, u64)> {
         spends.into_iter().map(|(chain, token, units)| Spend { place: Place { chain, token }, units });
     let (wallet, spends) = (wallet.parse().ok()?, spends.collect());
     Some((Spending { key: [0; 32], wallet, spends, request: request.into(), between }, at))
-}
-
-/// Unix seconds.
-pub(crate) fn seconds(time: SystemTime) -> u64 {
-    time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }

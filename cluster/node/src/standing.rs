@@ -22,6 +22,7 @@ use quorate_session::Wire;
 use rand_core::{CryptoRng, RngCore};
 
 use crate::authority::CLOCK_SKEW;
+use crate::clock::now_millis;
 use crate::store::{Batch, Store, StoreError, Table};
 
 /// How long a life lasts at the least.
@@ -102,9 +103,8 @@ struct Life {
 impl Life {
     /// The one that begins now, after another.
     fn after(number: u64) -> Self {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         // Rounded up, so that nothing signed until now counts as signed since.
-        let began = u64::try_from(now.as_millis()).unwrap_or(u64::MAX).saturating_add(1);
+        let began = now_millis().saturating_add(1);
         Self { number: number.saturating_add(1), began, learned: BTreeSet::new() }
     }
 }

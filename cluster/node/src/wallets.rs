@@ -20,7 +20,7 @@ use quorate_keys::{Identity, PublicKey, Scheme, Secret, wiping_stack};
 use quorate_request::{
     AddressView, Body, ErrorBody, ErrorCode, KeygenRequest, SignedRequest, WalletId, WalletRef,
 };
-use quorate_reshare::Link;
+use quorate_reshare::{Link, Occasion};
 use quorate_session::{Evidence, SessionId, Wire};
 use quorate_sharing::{KeyShare, PublicShares};
 
@@ -55,8 +55,7 @@ pub(crate) struct Wallet {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Renewed {
     pub(crate) session: SessionId,
-    /// Digest of the request that it was asked for with.
-    pub(crate) request: [u8; 32],
+    pub(crate) occasion: Occasion,
 }
 
 /// [`Wallet`] as it stands in the store. Everything else follows from it.
@@ -388,8 +387,7 @@ impl Wallet {
 
     /// The same wallet at another epoch.
     fn at(&self, link: &Link) -> Self {
-        let request = link.certificate.agreement().proposal().request;
-        let renewed = Some(Renewed { session: link.session(), request });
+        let renewed = Some(Renewed { session: link.session(), occasion: link.setup.occasion });
         Self {
             public: link.public.clone(),
             renewed,
@@ -407,6 +405,11 @@ impl Wallet {
     /// The key generation that made it: its name among nodes, and its row in the store.
     pub(crate) fn session(&self) -> SessionId {
         self.record.certificate.session()
+    }
+
+    /// Whether its epoch is what this led to.
+    pub(crate) fn is_renewed_by(&self, occasion: &[u8; 32]) -> bool {
+        self.renewed.is_some_and(|renewed| renewed.occasion.id == *occasion)
     }
 
     /// The session that made the shares of its epoch: what is made for these shares alone, such as presignatures, goes by this name.

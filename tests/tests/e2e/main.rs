@@ -29,6 +29,7 @@ mod local;
 mod payment;
 mod policy;
 mod refusals;
+mod resharing;
 mod secrecy;
 mod silent;
 #[path = "../../../cli/src/demo/spending.rs"]

@@ -69,10 +69,21 @@ pub struct Setup {
     pub origin: SessionId,
     /// The key as it is shared before. Its holders take part under the index that they have here.
     pub old: PublicShares,
+    /// What it is for.
+    pub occasion: Occasion,
     /// The holders that deal their shares, by ascending index. One that has lost its share can be a receiver all the same.
     pub dealers: Vec<PartyIndex>,
     /// The parties of the session that hold shares afterwards, by ascending index.
     pub receivers: Vec<PartyIndex>,
+}
+
+/// Why a key is shared anew, for those who are to find out whether that was done already, or is overtaken. Here it has no meaning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Occasion {
+    /// The same for every attempt at the same.
+    pub id: [u8; 32],
+    /// When it came up, in unix milliseconds.
+    pub asked_ms: u64,
 }
 
 impl Wire for Setup {

@@ -4,6 +4,7 @@ use super::*;
 use quorate_keys::{KeyType, SigningPrincipal};
 use quorate_request::ClusterId;
 
+use crate::clock::seconds;
 use crate::store::{KdfParams, Passphrase};
 
 fn key(number: u8) -> SigningPrincipal {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use quorate_cggmp21::PublicPresignature;
 use quorate_keys::Identity;
@@ -18,6 +18,7 @@ use super::recovery::Resolved;
 use super::{Engine, lock};
 use crate::barrier::Step;
 use crate::cause::Cause;
+use crate::clock::millis;
 use crate::frame::{Decline, Frame, Invite, Reason, Signed};
 use crate::job::{Job, aggregator};
 use crate::presignatures::Claim;
@@ -293,7 +294,7 @@ impl Engine {
             committee,
             proposer: self.me,
             attempt,
-            expires: unix_millis(SystemTime::now() + self.config.round_timeout),
+            expires: millis(SystemTime::now() + self.config.round_timeout),
         };
         let proposal = SignedProposal::sign(proposal, &self.own()).map_err(|error| error.to_string())?;
         let presignatures = presignatures.iter().map(|public| public.id).collect();
@@ -642,12 +643,7 @@ impl Engine {
 fn made_by(cause: &Cause, job: &Job, wallet: &Wallet) -> bool {
     match job {
         Job::Keygen(_) => wallet.fingerprint == cause.fingerprint(),
-        Job::Reshare(_) => wallet.renewed.is_some_and(|renewed| renewed.request == cause.digest()),
+        Job::Reshare(_) => wallet.is_renewed_by(&cause.fingerprint()),
         _ => false,
     }
-}
-
-pub(super) fn unix_millis(time: SystemTime) -> u64 {
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

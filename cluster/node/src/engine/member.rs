@@ -10,12 +10,13 @@ use quorate_session::{Acceptance, Accepted, Start};
 use rand_core::OsRng;
 use tokio::sync::watch;
 
-use super::attempt::{Answer, unix_millis};
+use super::attempt::Answer;
 use super::pairing::renewal_of;
 use super::provisions::Anew;
 use super::{Engine, lock};
 use crate::barrier::Step;
 use crate::cause::{Cause, NewAuxiliary, NewPairs, Order, Provision};
+use crate::clock::millis;
 use crate::frame::{Decline, Frame, Invite, Reason, Signed};
 use crate::job::{AuxiliaryJob, Job, PairsJob, PresignJob};
 use crate::pairings::Renewal;
@@ -324,9 +325,7 @@ impl Engine {
         }
         // A little skew between clocks must not keep nodes from signing.
         let skew = crate::authority::CLOCK_SKEW;
-        if proposal.expires < unix_millis(now - skew)
-            || proposal.expires > unix_millis(now + LONGEST_PROPOSAL)
-        {
+        if proposal.expires < millis(now - skew) || proposal.expires > millis(now + LONGEST_PROPOSAL) {
             return Err("it has expired, or expires too late: check the clocks".into());
         }
         job.check_committee(&proposal.committee, &self.peers)?;
@@ -351,7 +350,7 @@ impl Engine {
             Ok(_) => {}
         }
         if let Job::Reshare(reshare) = job {
-            self.check_renewing(&from, &verified.request().digest(), reshare)?;
+            self.check_renewing(&from, reshare)?;
         }
         if let Job::Keygen(keygen) = job {
             if let Some(wallet) =

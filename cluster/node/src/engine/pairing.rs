@@ -19,9 +19,10 @@ use super::{Engine, lock};
 use crate::authority::CLOCK_SKEW;
 use crate::barrier::Step;
 use crate::cause::{Cause, NewPairs, Provision, Upkeep};
+use crate::clock::{millis, now_millis};
 use crate::frame::{Frame, Reason};
 use crate::job::{Job, PairsJob, SignJob};
-use crate::pairings::{PairsFault, Renewal, Settled, Unsettled, is_due, millis, next_number, now};
+use crate::pairings::{PairsFault, Renewal, Settled, Unsettled, is_due, next_number};
 use crate::protocols::Method;
 use crate::wallets::Wallet;
 
@@ -38,7 +39,7 @@ const FIRST_HOLDER: Duration = Duration::from_secs(5);
 /// signed it earlier.
 pub(super) fn renewal_of(verified: &Verified) -> Renewal {
     let created = verified.request().created();
-    let pardons = millis(created + CLOCK_SKEW).min(now());
+    let pardons = millis(created + CLOCK_SKEW).min(now_millis());
     Renewal { request: verified.request().fingerprint(), created: millis(created), pardons }
 }
 

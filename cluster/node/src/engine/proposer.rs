@@ -308,10 +308,8 @@ impl Engine {
             Job::Keygen(job) => job,
             Job::Reshare(job) => {
                 let known = self.ledger.known(verified.request_id(), &fingerprint)?;
-                let digest = verified.request().digest();
                 let made = self.wallets.of_session(&job.wallet.session());
-                let made =
-                    made.filter(|wallet| wallet.renewed.is_some_and(|renewed| renewed.request == digest));
+                let made = made.filter(|wallet| wallet.is_renewed_by(&fingerprint));
                 let response =
                     |wallet: Arc<Wallet>| SessionResult::Reshare(self.reshare_response(verified, &wallet));
                 return Ok(known.or_else(|| made.map(response)));

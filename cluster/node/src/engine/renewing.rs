@@ -76,16 +76,19 @@ impl Engine {
     ///
     /// # Errors
     /// Why not, or that it has.
-    pub(super) fn check_renewing(
-        &self,
-        from: &Identity,
-        request: &[u8; 32],
-        job: &ReshareJob,
-    ) -> Result<(), Reason> {
+    pub(super) fn check_renewing(&self, from: &Identity, job: &ReshareJob) -> Result<(), Reason> {
         let wallet = &job.wallet;
-        if wallet.renewed.is_some_and(|renewed| renewed.request == *request) {
+        if wallet.is_renewed_by(&job.occasion.id) {
             self.tell_epoch(from, wallet);
             return Err(Reason::Done(Box::new(None)));
+        }
+        // Otherwise whoever keeps a request could undo by it what was asked for after it.
+        if wallet.renewed.is_some_and(|renewed| renewed.occasion.asked_ms > job.occasion.asked_ms) {
+            return Err(Reason::Refused {
+                code: ErrorCode::Expired.as_str().into(),
+                message: "the wallet was reshared by a later request; sign this one anew if it still holds"
+                    .into(),
+            });
         }
         if let Some(waiting) = self.wallets.waiting_renewal(&wallet.session()) {
             self.inquire(&waiting.inquiry());

@@ -44,7 +44,6 @@ use quorate_transport::{Incoming, Limits, Transport};
 use rand_core::OsRng;
 use tokio::task::JoinHandle;
 
-use super::attempt::unix_millis;
 use super::proposer::rank;
 use super::{Engine, Parts};
 use crate::approvals::Approvals;
@@ -53,6 +52,7 @@ use crate::authority::Authority;
 use crate::auxiliary::Auxiliaries;
 use crate::barrier::{Barrier, Step};
 use crate::cause::{Cause, Order};
+use crate::clock::millis;
 use crate::config::{Config, Overrides};
 use crate::frame::{Decline, Frame, Invite, Reason};
 use crate::initiators::Changes;
@@ -302,11 +302,14 @@ impl Cluster {
     }
 
     fn request(&self, operation: Operation, id: &str, body: &str) -> SignedRequest {
-        let now = SystemTime::now();
-        let expires = now + Duration::from_secs(300);
-        let id = id.parse().unwrap();
-        let body = body.to_owned();
-        SignedRequest::sign(&self.initiator, *self.peers.cluster(), operation, id, now, expires, body)
+        self.request_of(SystemTime::now(), operation, id, body)
+    }
+
+    /// One that was signed at that time.
+    fn request_of(&self, created: SystemTime, operation: Operation, id: &str, body: &str) -> SignedRequest {
+        let expires = created + Duration::from_secs(300);
+        let (id, body) = (id.parse().unwrap(), body.to_owned());
+        SignedRequest::sign(&self.initiator, *self.peers.cluster(), operation, id, created, expires, body)
             .unwrap()
     }
 
@@ -470,7 +473,7 @@ impl Hand {
             committee,
             proposer: self.identity(),
             attempt,
-            expires: unix_millis(SystemTime::now() + Duration::from_secs(10)),
+            expires: millis(SystemTime::now() + Duration::from_secs(10)),
         };
         let proposal = SignedProposal::sign(proposal, &*self.identity).unwrap();
         let presignatures = presignatures.iter().map(|public| public.id).collect();

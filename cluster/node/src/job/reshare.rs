@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use quorate_keys::{Identity, Transcript};
 use quorate_request::{ErrorBody, ErrorCode, Operation, RefreshRequest, ReshareRequest, Verified};
-use quorate_reshare::{Setup, fewest_dealers};
+use quorate_reshare::{Occasion, Setup, fewest_dealers};
 use quorate_session::{Agreement, ProtocolId, Wire, WireError, setup_digest};
 use quorate_sharing::{Committee, Member, PartyIndex, Threshold};
 
 use super::refuse;
+use crate::clock::millis;
 use crate::config::Config;
 use crate::frame::Sought;
 use crate::protocols;
@@ -26,6 +27,8 @@ pub(crate) struct ReshareJob {
     pub(crate) dealers: BTreeSet<Identity>,
     pub(super) threshold: Threshold,
     pub(super) protocol: ProtocolId,
+    /// The request, or what else it is for.
+    pub(crate) occasion: Occasion,
 }
 
 /// What a request asks to deal anew.
@@ -80,18 +83,21 @@ impl ReshareJob {
             )));
         }
         let threshold = Threshold::new(signers).map_err(|error| invalid(error.to_string()))?;
-        Self::of(wallet, threshold, receivers)
+        let request = verified.request();
+        let occasion = Occasion { id: request.fingerprint(), asked_ms: millis(request.created()) };
+        Self::of(wallet, threshold, receivers, occasion)
     }
 
     fn of(
         wallet: Arc<Wallet>,
         threshold: Threshold,
         receivers: BTreeSet<Identity>,
+        occasion: Occasion,
     ) -> Result<Self, ErrorBody> {
         let protocol = protocols::resharing(wallet.scheme).ok_or_else(|| {
             refuse(ErrorCode::UnsupportedProtocol, "nothing deals shares of this curve anew")
         })?;
-        Ok(Self { wallet, receivers, dealers: BTreeSet::new(), threshold, protocol })
+        Ok(Self { wallet, receivers, dealers: BTreeSet::new(), threshold, protocol, occasion })
     }
 
     /// Chooses who deals: holders that stay, without those that lost their shares, and as many that leave as are missing, in the order
@@ -176,7 +182,8 @@ impl ReshareJob {
             committee.members().iter().filter(of).map(|member| member.index).collect()
         };
         let (dealers, receivers) = (indices(&self.dealers), indices(&self.receivers));
-        Setup { origin: self.wallet.session(), old: self.wallet.public.clone(), dealers, receivers }
+        let (origin, old) = (self.wallet.session(), self.wallet.public.clone());
+        Setup { origin, old, occasion: self.occasion, dealers, receivers }
     }
 }
 

@@ -152,7 +152,7 @@ pub(super) fn load_caught(
         let read = record.and_then(|record| Caught::from_wire(record.value.expose()).ok());
         let caught = read.unwrap_or_else(|| {
             tracing::error!(%wallet, %party, "what a node was caught at can't be read; that it was still counts");
-            Caught { since: super::now(), reason: "the record is damaged".into() }
+            Caught { since: crate::clock::now_millis(), reason: "the record is damaged".into() }
         });
         all.entry(wallet).or_default().insert(party, caught);
     }

@@ -1,6 +1,7 @@
 //! What replaces what, and who was caught, in memory and on disk.
 
 use super::*;
+use crate::clock::now_millis;
 use crate::store::tests::damage::flip;
 use crate::store::{KdfParams, Passphrase};
 use quorate_keys::SigningIdentity;
@@ -170,7 +171,7 @@ async fn who_was_caught_is_taken_back_in_pairs_for_a_word_that_came_later() {
     let scene = Scene::new();
     scene.store(1, None).await.unwrap();
     scene.activate(1).await;
-    let before = now();
+    let before = now_millis();
     scene.catch(1).await.unwrap();
     let banned = Some((party(2), true));
     assert_eq!(scene.caught(1), banned);
@@ -184,7 +185,7 @@ async fn who_was_caught_is_taken_back_in_pairs_for_a_word_that_came_later() {
     assert_eq!((scene.caught(2), scene.pairings.caught().len()), (banned, 1));
     assert!(scene.secret(2).unwrap().is_caught(party(2)));
     // Afterwards: in these alone, whoever uses them first.
-    scene.store(3, Some(word(3, 2, now() + 1))).await.unwrap();
+    scene.store(3, Some(word(3, 2, now_millis() + 1))).await.unwrap();
     let early = scene.secret(3).unwrap();
     assert!(!early.is_caught(party(2)));
     assert_eq!((scene.caught(2), scene.caught(3), scene.pairings.caught().len()), (banned, None, 1));
@@ -304,10 +305,10 @@ async fn nobody_says_that_it_has_what_it_can_not_read() {
 #[test]
 fn no_number_is_out_of_reach() {
     let number = next_number(None);
-    assert!(is_due(number) && number <= now());
-    assert!(!is_due(now() + 2 * SKEW));
+    assert!(is_due(number) && number <= now_millis());
+    assert!(!is_due(now_millis() + 2 * SKEW));
     // Whatever was accepted, the next is.
-    let latest = now() + SKEW - 1000;
+    let latest = now_millis() + SKEW - 1000;
     assert!(is_due(latest) && is_due(next_number(Some(latest))));
     assert!(next_number(Some(5)) > 5);
 }

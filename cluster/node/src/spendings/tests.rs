@@ -8,6 +8,7 @@ use quorate_keys::SigningIdentity;
 use quorate_request::ErrorCode;
 use rand_core::{OsRng, RngCore, SeedableRng};
 
+use crate::clock::seconds;
 use crate::store::{KdfParams, Passphrase};
 
 const PLACE: &str = "chain:1";

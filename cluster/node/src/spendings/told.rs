@@ -6,7 +6,8 @@ use std::time::SystemTime;
 use borsh::{BorshDeserialize, BorshSerialize};
 use quorate_keys::Identity;
 
-use super::{Entry, Key, Spending, Spendings, seconds, written};
+use super::{Entry, Key, Spending, Spendings, written};
+use crate::clock::seconds;
 use crate::store::Batch;
 
 /// Bytes of requests that are told at a time: a frame has a megabyte.

@@ -338,6 +338,10 @@ impl Wallets {
     /// name; but it stays: should the refusal's party have lied, the certificate can still come. `false` if it has come.
     pub(crate) async fn set_aside(&self, refusal: &Refusal) -> Result<bool, WalletError> {
         let session = refusal.session();
+        if let Some(Made::Renewed { setup }) = self.waiting_of(&session).as_ref().map(|waiting| &waiting.made)
+        {
+            return self.set_renewal_aside(&setup.origin, refusal).await;
+        }
         let _one_at_a_time = self.deciding.lock().await;
         if self.of_session(&session).is_some() {
             return Ok(false);
@@ -346,9 +350,6 @@ impl Wallets {
             return Ok(true);
         }
         let waiting = self.waiting_of(&session);
-        if let Some(Made::Renewed { setup }) = waiting.as_ref().map(|waiting| &waiting.made) {
-            return self.set_renewal_aside(&setup.origin, refusal).await;
-        }
         let invalid = |detail: String| WalletError::Invalid { wallet: "?".into(), detail };
         let bytes = refusal.to_wire().map_err(|error| invalid(error.to_string()))?;
         let mut batch = Batch::new().put(Table::Meta, refusal_key(&session), 0, Secret::new(bytes));

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use borsh::BorshDeserialize;
 use ff::Field;
 use quorate_keys::{ChainCode, GroupKey};
-use quorate_reshare::{Renewed, Reshare, Setup};
+use quorate_reshare::{Occasion, Renewed, Reshare, Setup};
 use quorate_session::SessionId;
 use quorate_sharing::{
     Commitment, Committee, Curve, KeyShare, Member, PartyIndex, Polynomial, PublicShares, Threshold,
@@ -79,6 +79,10 @@ pub(crate) fn secret<C: Curve>(shares: &Shares) -> C::Scalar {
     })
 }
 
+pub(crate) const fn occasion() -> Occasion {
+    Occasion { id: [8; 32], asked_ms: 1 }
+}
+
 /// A resharing: who deals, who receives, and how many sign then.
 #[derive(Debug, Clone)]
 pub(crate) struct Change<'a> {
@@ -92,6 +96,7 @@ impl Change<'_> {
         Setup {
             origin: origin(),
             old: public(old).clone(),
+            occasion: occasion(),
             dealers: parties(self.dealers),
             receivers: parties(self.receivers),
         }

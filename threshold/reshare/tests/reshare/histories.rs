@@ -15,7 +15,9 @@ use quorate_simulator::Cast;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{RngCore, SeedableRng};
 
-use crate::group::{Shares, committee, copy, key, origin, parties, party, public, secret, threshold};
+use crate::group::{
+    Shares, committee, copy, key, occasion, origin, parties, party, public, secret, threshold,
+};
 
 type C = Ed25519;
 
@@ -140,8 +142,13 @@ impl World {
         let mut session = [dealers.clone(), receivers.clone()].concat();
         session.sort_unstable();
         session.dedup();
-        let setup =
-            Setup { origin: origin(), old, dealers: parties(&dealers), receivers: parties(&receivers) };
+        let setup = Setup {
+            origin: origin(),
+            old,
+            occasion: occasion(),
+            dealers: parties(&dealers),
+            receivers: parties(&receivers),
+        };
         // Who has another view of the key does not accept.
         let accepts = |index: &u16| {
             let Node { keeper, share, .. } = &self.nodes[&party(*index)];

@@ -4,6 +4,7 @@ use super::*;
 use quorate_session::ProtocolId;
 use quorate_sharing::{Committee, Member, Threshold};
 
+use crate::clock::millis;
 use crate::frame::Reason;
 
 /// A wallet of three of four nodes, one of which is a hand that invites node 0 to sign with it.
@@ -169,7 +170,7 @@ async fn a_member_accepts_no_proposal_but_what_the_request_says() {
         })
         .collect();
     let digest = scene.cluster.sign_request("another", "w", "").digest();
-    let now = unix_millis(SystemTime::now());
+    let now = millis(SystemTime::now());
     rows.extend([
         ("another cluster", scene.proposing(|proposal| proposal.cluster[0] ^= 1)),
         ("another request", scene.proposing(|proposal| proposal.request = digest)),

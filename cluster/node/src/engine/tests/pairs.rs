@@ -80,8 +80,11 @@ async fn pairs_are_kept_across_restarts_and_made_when_they_are_missing() {
     cluster.sign_by(1, "s", "w", &[0, 1]).await.unwrap();
     // Nobody replaces what is there for a node's word.
     let wallet = cluster.engine(0).wallets.named(&"w".parse().unwrap())[0].clone();
-    let new =
-        crate::cause::NewPairs { wallet: wallet.session(), number: crate::pairings::now(), request: None };
+    let new = crate::cause::NewPairs {
+        wallet: wallet.session(),
+        number: crate::clock::now_millis(),
+        request: None,
+    };
     let provision = crate::cause::Provision::Pairs(new);
     let refused = cluster.engine(0).provision(cluster.identity(1), &provision).map(|_| ());
     assert_eq!(refused, Err(Reason::Replaced { session: pairs }));
@@ -178,7 +181,7 @@ async fn a_client_has_pairs_made_anew_and_who_was_caught_is_taken_back() {
     cluster.engine(0).pairings.catch(session, anew, &caught, "a test says so again").await.unwrap();
     let provision = crate::cause::Provision::Pairs(crate::cause::NewPairs {
         wallet: session,
-        number: crate::pairings::now(),
+        number: crate::clock::now_millis(),
         request: Some(request.encode()),
     });
     let refused = cluster.engine(0).provision(cluster.identity(1), &provision).map(|_| ());
@@ -244,7 +247,7 @@ async fn new_pairs_are_made_for_who_may_ask_for_them_and_for_wallets_that_have_s
     let session = cluster.session_of("w");
     let propose = |request: &SignedRequest| {
         let request = Some(request.encode());
-        let new = crate::cause::NewPairs { wallet: session, number: crate::pairings::now(), request };
+        let new = crate::cause::NewPairs { wallet: session, number: crate::clock::now_millis(), request };
         cluster.engine(0).provision(cluster.identity(1), &crate::cause::Provision::Pairs(new)).map(|_| ())
     };
     let stranger = SigningPrincipal::generate(KeyType::Ed25519, &mut OsRng);
@@ -360,7 +363,7 @@ async fn words_about_pairs_count_of_holders_alone_and_each_for_itself() {
     let session: SessionId = borsh::from_slice(&[7; 32]).unwrap();
     let word = crate::pairings::Renewal { request: [1; 32], created: 1, pardons: 0 };
     for at in [engine, other] {
-        let number = crate::pairings::now() + 1;
+        let number = crate::clock::now_millis() + 1;
         at.pairings.store_waiting(wallet, session, number, Some(word), copy(at)).await.unwrap();
     }
     let question = |active| Frame::PairsWait { wallet, session, active };

@@ -118,9 +118,34 @@ async fn a_request_that_is_repeated_anywhere_renews_once() {
         assert_eq!(renewed.epoch, 1);
     }
     cluster.at_epoch("w", 1).await;
+    // A client that repeats it later signs it anew.
+    let later = SystemTime::now() + Duration::from_secs(10);
+    let anew =
+        cluster.request_of(later, Operation::Refresh, "r", std::str::from_utf8(request.body()).unwrap());
+    assert_ne!(anew.digest(), request.digest());
+    for at in [2, 1, 0] {
+        assert_eq!(cluster.renew_by(at, &anew).await.unwrap().epoch, 1);
+    }
     let again = cluster.renew_by(1, &cluster.refresh_request("r2", "w")).await.unwrap();
     assert_eq!(again.epoch, 2);
     cluster.at_epoch("w", 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_asked_before_does_not_undo_what_was_asked_since() {
+    let cluster = Cluster::new(4, Settings::default()).await;
+    cluster.keygen(0, "k", "w", &[0, 1, 2]).await.unwrap();
+    let before = SystemTime::now() - Duration::from_secs(10);
+    let body = r#"{"wallet_id":"w","new_threshold":2,"new_parties":["node0","node1","node3"]}"#;
+    let old = cluster.request_of(before, Operation::Reshare, "old", body);
+    cluster.renew_by(0, &cluster.refresh_request("new", "w")).await.unwrap();
+    cluster.at_epoch("w", 1).await;
+    for at in 0..4 {
+        let refused = cluster.renew_by(at, &old).await.unwrap_err();
+        assert_eq!(refused.code, ErrorCode::Expired, "{refused:?}");
+        assert!(refused.message.contains("a later request"), "{}", refused.message);
+    }
+    assert_eq!(cluster.epoch(3, "w"), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,6 +6,7 @@ use quorate_keys::Transcript;
 use quorate_session::{Agreement, Envelope, Header, Kind, Part};
 use quorate_sharing::{PartyIndex, PublicShares};
 
+use crate::clock::millis;
 use crate::frame::Certified;
 
 /// Nodes that say of the key of another wallet that it is theirs.
@@ -29,7 +30,7 @@ fn certify(
         committee: committee.clone(),
         proposer: liars[0].identity(),
         attempt: 1,
-        expires: unix_millis(SystemTime::now()),
+        expires: millis(SystemTime::now()),
     };
     let bytes: Vec<(PartyIndex, [u8; 32])> = committee.indices().map(|index| (index, [fresh; 32])).collect();
     let agreement: Agreement = borsh::from_slice(&borsh::to_vec(&(proposal, bytes)).unwrap()).unwrap();

@@ -167,7 +167,7 @@ async fn lies_about_spending_change_nothing_and_silence_ends_the_attempt() {
             .unwrap();
     let raw = cluster.sign_request("raw", "w", "");
     let keygen = cluster.keygen_request("k2", "w2", 2, &[0, 1, 2]);
-    let settled = Some(crate::spendings::seconds(now));
+    let settled = Some(crate::clock::seconds(now));
     let lies: Vec<_> = [forged.encode(), raw.encode(), keygen.encode(), vec![0; 7], Vec::new()]
         .into_iter()
         .flat_map(|request| {

@@ -1,0 +1,350 @@
+//! Shares are dealt anew among node processes, and nodes are killed at every step of it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use quorate_client::{ClientError, RetryPolicy};
+use quorate_node::config::PassphraseSource;
+use quorate_node::store::{Store, Table};
+use quorate_request::{
+    ErrorCode, Hex, KeygenRequest, RefreshRequest, RequestId, ReshareRequest, ReshareResponse, SignRequest,
+    WalletId, WalletView,
+};
+use quorate_session::Wire;
+use quorate_sharing::KeyShare;
+use quorate_tests::barrier::{Fate, Order};
+use quorate_tests::cluster::keygen;
+use quorate_tests::node::NodeProcess;
+use quorate_tests::{Cluster, judge, report};
+
+use crate::{cluster, observed};
+
+const SECTION: &str = "SIGKILL at a step of a resharing, restart";
+const COLUMNS: &[&str] =
+    &["from, to", "node", "step", "its store when it was killed", "the client got", "after the restart"];
+
+/// What all go through who take part.
+const STEPS: &[&str] =
+    &["accepted", "started", "round-1", "round-2", "storing", "stored", "round-3", "finished", "settled"];
+
+/// Two committees, of which each follows the other: one node stays, and two leave, of which one has to deal.
+const FIRST: [usize; 3] = [1, 2, 3];
+const SECOND: [usize; 3] = [3, 4, 5];
+
+fn patient() -> RetryPolicy {
+    RetryPolicy {
+        attempts: 60,
+        deadline: Duration::from_secs(40),
+        work_timeout: Duration::from_secs(25),
+        longest_pause: Duration::from_millis(500),
+        ..RetryPolicy::default()
+    }
+}
+
+fn names(nodes: &[usize]) -> Vec<String> {
+    nodes.iter().map(|node| format!("node{node}")).collect()
+}
+
+async fn start(nodes: usize) -> Cluster {
+    cluster(nodes).setting("reshare_without_authorizers", "true").start().await
+}
+
+async fn wallet_of(cluster: &Cluster, curve: &str, protocol: Option<&str>) -> (WalletId, Hex) {
+    let request = KeygenRequest {
+        parties: Some(names(&FIRST)),
+        protocol: protocol.map(str::to_owned),
+        ..keygen("w", 2, 3, curve)
+    };
+    let made = cluster.client(&[1]).keygen(request).await.unwrap();
+    cluster.known_everywhere(&made.wallet_id).await;
+    (made.wallet_id, made.public_key)
+}
+
+/// Waits until all nodes show the same wallet at this epoch.
+async fn at_epoch(cluster: &Cluster, wallet: &WalletId, epoch: u64) -> WalletView {
+    let started = Instant::now();
+    loop {
+        let mut views = Vec::new();
+        for node in 1..=cluster.nodes().len() {
+            let view = cluster.client(&[node]).wallet(wallet).await.ok();
+            // What a node has made ahead is its own.
+            views.push(view.map(|view| WalletView { presignatures: None, ..view }));
+        }
+        if views.iter().all(|view| *view == views[0])
+            && let Some(view) = views[0].clone().filter(|view| view.epoch == epoch)
+        {
+            return view;
+        }
+        assert!(started.elapsed() < Duration::from_secs(20), "never at epoch {epoch}: {views:#?}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// Every two holders sign, asked at every node in turn.
+async fn signs(cluster: &Cluster, curve: &str, wallet: &WalletId, holders: &[usize], label: &str) {
+    for (at, (one, other)) in [(0, 1), (1, 2), (0, 2)].into_iter().enumerate() {
+        let mut message = [at as u8; 32];
+        message.iter_mut().skip(1).zip(label.bytes()).for_each(|(place, byte)| *place = byte);
+        let signers = Some(names(&[holders[one], holders[other]]));
+        let request = SignRequest { signers, ..SignRequest::digest(wallet.clone(), message) };
+        let asked = 1 + at % cluster.nodes().len();
+        let signed = cluster.client_with(&[asked], patient()).sign(request).await.unwrap();
+        judge::check(curve, &message, &signed);
+    }
+}
+
+/// What a node's store says of the epochs of its one wallet.
+#[derive(Debug, PartialEq, Eq)]
+struct Left {
+    /// The public side of its share, and the epoch under which that stands.
+    share: Option<(u64, Vec<u8>)>,
+    /// The epoch that it goes by, if it is not the first of which nothing followed, and how many resharings it has acknowledged beside it.
+    epoch: Option<u64>,
+    pending: usize,
+}
+
+impl Left {
+    fn read(node: &NodeProcess, scratch: &Path) -> Self {
+        let copy = scratch.join(format!("{}-copy.redb", node.name));
+        std::fs::copy(node.store(), &copy).unwrap();
+        let passphrase = PassphraseSource::File(node.passphrase_file()).read().unwrap();
+        let store = Store::open(&copy, &passphrase).unwrap();
+        let only = |table| {
+            let scan = store.scan(table, "").unwrap();
+            assert!(scan.damaged.is_empty() && scan.records.len() <= 1, "{}: {table}", node.name);
+            scan.records.into_iter().next().map(|(_, record)| record)
+        };
+        let share = only(Table::Shares).map(|record| {
+            let share = KeyShare::from_wire(record.value.expose()).unwrap();
+            assert_eq!(share.public().epoch, record.epoch);
+            (record.epoch, share.public().to_wire().unwrap())
+        });
+        let keeper = only(Table::Epochs)
+            .map(|record| quorate_reshare::Keeper::from_wire(record.value.expose()).unwrap());
+        let left = Self {
+            share,
+            epoch: keeper.as_ref().map(|keeper| keeper.public().epoch),
+            pending: keeper.as_ref().map_or(0, |keeper| keeper.waiting().count()),
+        };
+        drop(store);
+        std::fs::remove_file(copy).unwrap();
+        left
+    }
+
+    fn describe(&self, before: u64) -> String {
+        let epoch = if self.epoch.unwrap_or_default() > before { "the new epoch" } else { "the old epoch" };
+        let share = match &self.share {
+            Some((epoch, _)) if *epoch > before => ", its new share",
+            Some(_) => ", its old share",
+            None => "",
+        };
+        let pending = if self.pending > 0 { ", what it acknowledged" } else { "" };
+        format!("{epoch}{share}{pending}")
+    }
+}
+
+/// All holders have a share of the one epoch, nobody else has one, and nobody waits for anything.
+async fn nothing_is_left(cluster: &Cluster, holders: &[usize]) {
+    let started = Instant::now();
+    loop {
+        let left: BTreeMap<_, _> = (1..)
+            .zip(cluster.nodes())
+            .map(|(node, process)| (node, Left::read(process, cluster.folder())))
+            .collect();
+        let public = left[&holders[0]].share.clone();
+        let as_it_should = |(node, left): (&usize, &Left)| {
+            left.pending == 0 && left.share == public.clone().filter(|_| holders.contains(node))
+        };
+        if public.is_some() && left.iter().all(as_it_should) {
+            return;
+        }
+        assert!(started.elapsed() < Duration::from_secs(20), "{left:#?}");
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+}
+
+fn request(id: &str, wallet: &WalletId, parties: &[usize]) -> ReshareRequest {
+    ReshareRequest {
+        session_id: Some(id.parse::<RequestId>().unwrap()),
+        new_threshold: Some(2),
+        new_parties: Some(names(parties)),
+        ..ReshareRequest::of(wallet.clone())
+    }
+}
+
+async fn repeated(cluster: &Cluster, asked: &[usize], request: &ReshareRequest) -> ReshareResponse {
+    let started = Instant::now();
+    loop {
+        match cluster.client_with(asked, patient()).reshare(request.clone()).await {
+            Ok(made) => return made,
+            Err(error) => assert!(started.elapsed() < Duration::from_secs(60), "{error}"),
+        }
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+}
+
+/// Which node is killed: one that stays, and here proposes; or of those that leave, and deal, or come.
+#[derive(Clone, Copy)]
+enum Role {
+    Proposer,
+    /// Another one proposes.
+    Staying,
+    Leaving,
+    Coming,
+}
+
+impl Role {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Proposer => "proposer, stays",
+            Self::Staying => "deals and stays",
+            Self::Leaving => "deals and leaves",
+            Self::Coming => "comes",
+        }
+    }
+
+    fn victim(self, from: &[usize], to: &[usize]) -> usize {
+        match self {
+            Self::Proposer | Self::Staying => 3,
+            Self::Leaving => *from.iter().find(|node| !to.contains(node)).unwrap(),
+            Self::Coming => *to.iter().find(|node| !from.contains(node)).unwrap(),
+        }
+    }
+
+    /// The node that is asked, and proposes.
+    fn asked(self, from: &[usize], to: &[usize]) -> usize {
+        match self {
+            Self::Staying => Self::Coming.victim(from, to),
+            _ => 3,
+        }
+    }
+}
+
+async fn killed_in_resharing(role: Role, steps: &[&str]) {
+    report::columns(SECTION, COLUMNS);
+    let cluster = start(5).await;
+    let (wallet, key) = wallet_of(&cluster, "ed25519", None).await;
+    let (mut from, mut to, mut epoch) = (FIRST, SECOND, 0);
+    let mut rows = Vec::new();
+    for step in steps {
+        let (asked, left, before) = 'killed: {
+            for number in 0..30 {
+                let victim = role.victim(&from, &to);
+                let node = cluster.node(victim);
+                let request = request(&format!("{step}-{number}"), &wallet, &to);
+                node.order(&Order::new(Fate::Kill, &format!("reshare:{step}")));
+                let client =
+                    cluster.client_with(&[role.asked(&from, &to)], RetryPolicy { attempts: 3, ..patient() });
+                let asking = tokio::spawn({
+                    let request = request.clone();
+                    async move { client.reshare(request).await }
+                });
+                while !node.is_order_done() && !asking.is_finished() {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+                // The step may come a moment after the answer.
+                if !node.is_order_done() {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+                if node.withdraw() {
+                    // Another one was to deal.
+                    let made = asking.await.unwrap().unwrap();
+                    epoch += 1;
+                    assert_eq!(made.epoch, epoch);
+                    at_epoch(&cluster, &wallet, epoch).await;
+                    (from, to) = (to, from);
+                    continue;
+                }
+                node.killed_by_order().await;
+                let left = Left::read(node, cluster.folder()).describe(epoch);
+                cluster.restart(victim).await;
+                break 'killed ((request, asking.await.unwrap()), left, epoch);
+            }
+            panic!("the node that {} never came to {step}", role.name());
+        };
+        let (request, first) = asked;
+        let made = repeated(&cluster, &[3, 1, 2, 4, 5], &request).await;
+        assert_eq!((made.epoch, &made.public_key), (before + 1, &key), "{step}");
+        let got = match first {
+            Ok(first) => {
+                assert_eq!(first.epoch, made.epoch, "{step}: a repeat gave another epoch");
+                "the new epoch".to_owned()
+            }
+            Err(error) => refusal(&error),
+        };
+        epoch += 1;
+        let view = at_epoch(&cluster, &wallet, epoch).await;
+        assert_eq!((view.public_key, view.parties), (key.clone(), names(&to)));
+        signs(&cluster, "ed25519", &wallet, &to, &format!("{step}-{epoch}")).await;
+        nothing_is_left(&cluster, &to).await;
+        rows.push((*step, left, got));
+        (from, to) = (to, from);
+    }
+    for (step, left, got) in rows {
+        let after = "one epoch at all nodes, the repeat gives it; the same key, every two holders sign, no share but theirs";
+        observed(SECTION, &["2 of 3, two leave", role.name(), step, &left, &got, after]);
+    }
+}
+
+/// What a client may be told that asked while a node was killed.
+fn refusal(error: &ClientError) -> String {
+    let Some(body) = error.api() else { return "no answer".into() };
+    let allowed = [ErrorCode::NotEnoughSigners, ErrorCode::TimedOut];
+    assert!(allowed.contains(&body.code), "{body:?}");
+    format!("{} {}", body.code.status().as_u16(), body.code)
+}
+
+#[tokio::test]
+async fn the_proposer_of_a_resharing_is_killed_at_every_step() {
+    killed_in_resharing(Role::Proposer, &[&["proposed"], STEPS].concat()).await;
+}
+
+#[tokio::test]
+async fn a_dealer_that_stays_is_killed_at_every_step() {
+    killed_in_resharing(Role::Staying, STEPS).await;
+}
+
+#[tokio::test]
+async fn a_dealer_that_leaves_is_killed_at_every_step() {
+    killed_in_resharing(Role::Leaving, STEPS).await;
+}
+
+#[tokio::test]
+async fn a_newcomer_is_killed_at_every_step() {
+    killed_in_resharing(Role::Coming, STEPS).await;
+}
+
+#[tokio::test]
+async fn wallets_of_every_kind_are_reshared_and_sign_on() {
+    let cluster = start(5).await;
+    for (place, (curve, protocol)) in
+        [("ed25519", None), ("secp256k1", Some("frost")), ("p256", Some("dkls23"))].into_iter().enumerate()
+    {
+        let id = format!("w{place}");
+        let request = KeygenRequest {
+            parties: Some(names(&FIRST)),
+            protocol: protocol.map(str::to_owned),
+            ..keygen(&id, 2, 3, curve)
+        };
+        let made = cluster.client(&[1]).keygen(request).await.unwrap();
+        let before = cluster.client(&[1]).wallet(&made.wallet_id).await.unwrap();
+        let refreshed =
+            cluster.client(&[1]).refresh(RefreshRequest::of(made.wallet_id.clone())).await.unwrap();
+        assert_eq!((refreshed.epoch, refreshed.parties), (1, names(&FIRST)));
+        let wallet = &made.wallet_id;
+        repeated(&cluster, &[4], &self::request(&format!("r{place}"), wallet, &SECOND)).await;
+        let after = at_epoch(&cluster, wallet, 2).await;
+        // Derived addresses follow from these.
+        assert_eq!((&after.group_key, &after.chain_code), (&before.group_key, &before.chain_code));
+        assert_eq!(after.addresses, before.addresses);
+        signs(&cluster, curve, wallet, &SECOND, &id).await;
+        // Who has left holds nothing to sign with.
+        let signers = Some(names(&[1, 3]));
+        let refused = cluster
+            .client(&[1])
+            .sign(SignRequest { signers, ..SignRequest::digest(wallet.clone(), [7; 32]) })
+            .await;
+        assert_eq!(refused.unwrap_err().api().unwrap().code, ErrorCode::InvalidSigners);
+    }
+}
