@@ -162,6 +162,15 @@ impl Sought {
     }
 }
 
+/// What the proposer of a resharing has chosen.
+#[derive(Debug, Clone, BorshSerialize, BorshDeserialize)]
+pub(crate) struct Resharing {
+    /// The epoch that is reshared.
+    pub(crate) old: u64,
+    /// The holders that deal.
+    pub(crate) dealers: BTreeSet<Identity>,
+}
+
 /// A proposal with what it serves.
 #[derive(Debug, Clone, BorshSerialize, BorshDeserialize)]
 pub(crate) struct Invite {
@@ -171,8 +180,7 @@ pub(crate) struct Invite {
     pub(crate) policy: Option<[u8; 32]>,
     /// The presignatures to use up, if the signatures need some.
     pub(crate) presignatures: Vec<PresignatureId>,
-    /// Who deals, in a resharing.
-    pub(crate) dealers: BTreeSet<Identity>,
+    pub(crate) resharing: Option<Resharing>,
     /// The session that made the pairs to use, if the signatures need some.
     pub(crate) pairs: Option<SessionId>,
     /// What authorizers have said of the client's request, each as it was signed.
@@ -268,6 +276,8 @@ pub(crate) enum Reason {
     OtherPolicy { digest: Option<[u8; 32]> },
     /// This member goes by another epoch of the wallet.
     OtherEpoch { epoch: u64 },
+    /// This member has acknowledged a resharing that leads to this epoch, and does not know what became of it.
+    Locked { epoch: u64, why: String },
     /// This member's share of the wallet is lost: it has none to deal.
     NoShare,
 }
@@ -310,6 +320,7 @@ impl fmt::Display for Reason {
             }
             Self::OtherPolicy { digest: None } => f.write_str("has no policy; give all nodes the same"),
             Self::OtherEpoch { epoch } => write!(f, "goes by epoch {epoch} of the wallet"),
+            Self::Locked { why, .. } => f.write_str(why),
             Self::NoShare => f.write_str("has lost its share of the wallet; its log says why"),
             Self::Behind { epoch } => write!(f, "there is what was made for the {epoch}th time already"),
         }

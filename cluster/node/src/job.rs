@@ -26,7 +26,7 @@ use quorate_session::{ProtocolId, SessionId, Wire};
 use quorate_sharing::{Committee, Member, PartyIndex, Threshold};
 
 use crate::config::Config;
-use crate::frame::Sought;
+use crate::frame::{Resharing, Sought};
 use crate::protocols::{self, Method};
 use crate::wallets::{Wallet, Wallets};
 pub(crate) use provision::{AuxiliaryJob, PairsJob, PresignJob, may_follow};
@@ -187,7 +187,7 @@ impl Job {
         }
     }
 
-    /// The epoch of the shares involved.
+    /// The epoch of the shares involved; of a resharing that to which it leads.
     pub(crate) fn epoch(&self) -> u64 {
         match self {
             Self::Keygen(_) => 0,
@@ -195,7 +195,7 @@ impl Job {
             Self::Auxiliary(job) => job.epoch,
             Self::Presign(job) => job.wallet.public.epoch,
             Self::Pairs(job) => job.wallet.public.epoch,
-            Self::Reshare(job) => job.wallet.public.epoch.saturating_add(1),
+            Self::Reshare(job) => job.epoch,
         }
     }
 
@@ -314,11 +314,13 @@ impl Job {
         encoded.map_err(|error| error.to_string())
     }
 
-    /// Who deals, in a resharing.
-    pub(crate) fn dealers(&self) -> BTreeSet<Identity> {
+    /// What was chosen, in a resharing.
+    pub(crate) fn resharing(&self) -> Option<Resharing> {
         match self {
-            Self::Reshare(job) => job.dealers.clone(),
-            _ => BTreeSet::new(),
+            Self::Reshare(job) => {
+                Some(Resharing { old: job.wallet.public.epoch, dealers: job.dealers.clone() })
+            }
+            _ => None,
         }
     }
 

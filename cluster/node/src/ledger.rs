@@ -9,7 +9,7 @@ mod memory;
 mod tests;
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use futures_util::{StreamExt as _, stream};

@@ -4,7 +4,7 @@
 //! above all that an old share is erased.
 
 use std::cmp::Ordering;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use quorate_dealing::{Certificate, Refusal};
@@ -85,13 +85,15 @@ pub enum Hindrance {
     /// It is another key, or the same epoch shared otherwise.
     #[error("this party knows what is reshared as another key, or its epoch as another one")]
     OtherShares,
-    /// It has acknowledged a resharing of this epoch, and does not know what became of that.
+    /// It has acknowledged a resharing that leads as far, and does not know what became of that.
     #[error(
-        "this party has acknowledged resharing {session} of this epoch, and does not know yet what became of it"
+        "this party has acknowledged resharing {session} to epoch {epoch}, and does not know yet what became of it"
     )]
     Locked {
         /// That one.
         session: SessionId,
+        /// Where it leads to: one that leads further can be acknowledged.
+        epoch: u64,
     },
     /// It has promised never to.
     #[error("this party has refused this resharing")]
@@ -106,8 +108,9 @@ pub enum Taken {
     Known,
     /// It goes by it from now on, with this share if it has one. Any other is to be erased, but not before all this is stored.
     ///
-    /// The epoch can be of the same number as the one before: then a party has signed both a refusal and an acknowledgement, and convicted
-    /// itself. Of two that are certified the one of the smaller session counts, everywhere.
+    /// The epoch can be of the same number as the one before: one resharing has overtaken another, which was certified all the same, and
+    /// somebody had gone on from there; or a party has signed both a refusal and an acknowledgement, and convicted itself. Of two that are
+    /// certified the one of the smaller session counts, everywhere.
     Activated(Option<KeyShare>),
 }
 
@@ -118,7 +121,8 @@ pub struct Keeper {
     public: PublicShares,
     link: Option<Link>,
     pending: Vec<Pending>,
-    refused: BTreeSet<SessionId>,
+    /// With the epochs that they would have led to.
+    refused: BTreeMap<SessionId, u64>,
 }
 
 impl Wire for Keeper {
@@ -129,7 +133,7 @@ impl Keeper {
     /// Of a key as it was made, or as this party learned of it. `origin`: as in [`Setup`].
     #[must_use]
     pub const fn new(origin: SessionId, public: PublicShares) -> Self {
-        Self { origin, public, link: None, pending: Vec::new(), refused: BTreeSet::new() }
+        Self { origin, public, link: None, pending: Vec::new(), refused: BTreeMap::new() }
     }
 
     /// The epoch that this party goes by.
@@ -156,17 +160,17 @@ impl Keeper {
         self.pending.iter().find(|pending| pending.session() == *session)
     }
 
-    /// What it has acknowledged of this epoch, and asks others about.
+    /// What it has acknowledged and can still come to count here, and it asks others about.
     pub fn waiting(&self) -> impl Iterator<Item = &Pending> {
-        let open = |pending: &&Pending| pending.set_aside.is_none() && pending.setup.old == self.public;
-        self.pending.iter().filter(open)
+        self.pending.iter().filter(|pending| pending.set_aside.is_none())
     }
 
-    /// Whether a resharing may be acknowledged.
+    /// Whether a resharing may be acknowledged: of the epoch that this party goes by, further than all that it waits for.
     ///
     /// # Errors
     /// What hinders.
-    pub fn may_acknowledge(&self, session: &SessionId, setup: &Setup) -> Result<(), Hindrance> {
+    pub fn may_acknowledge(&self, agreement: &Agreement, setup: &Setup) -> Result<(), Hindrance> {
+        let session = agreement.session();
         let (ours, theirs) = (self.public.epoch, setup.old.epoch);
         if setup.origin != self.origin {
             return Err(Hindrance::OtherShares);
@@ -177,12 +181,15 @@ impl Keeper {
         if setup.old != self.public {
             return Err(Hindrance::OtherShares);
         }
-        if self.refused.contains(session) {
+        if self.refused.contains_key(&session) {
             return Err(Hindrance::Refused);
         }
+        let as_far = self.waiting().find(|other| other.agreement.epoch() >= agreement.epoch());
         // One that was set aside is not acknowledged again either.
-        match self.waiting().next().or_else(|| self.pending_of(session)) {
-            Some(other) => Err(Hindrance::Locked { session: other.session() }),
+        match as_far.or_else(|| self.pending_of(&session)) {
+            Some(other) => {
+                Err(Hindrance::Locked { session: other.session(), epoch: other.agreement.epoch() })
+            }
             None => Ok(()),
         }
     }
@@ -192,17 +199,27 @@ impl Keeper {
     /// # Errors
     /// What hinders: nothing was kept.
     pub fn acknowledge(&mut self, pending: Pending) -> Result<(), Hindrance> {
-        self.may_acknowledge(&pending.session(), &pending.setup)?;
+        self.may_acknowledge(&pending.agreement, &pending.setup)?;
         self.pending.push(pending);
         Ok(())
     }
 
-    /// Whether it may be promised never to acknowledge a resharing: if this party has not, and the resharing is of the epoch that it goes
-    /// by. Of earlier ones it has forgotten what it acknowledged, and tells what came of them; of later ones it would forget the promise.
+    /// Whether it may be promised never to acknowledge a resharing: if this party has not, and what it leads to would count for more than the epoch
+    /// that the party goes by. Of all others it has forgotten what it acknowledged, and tells where it is.
     #[must_use]
     pub fn may_refuse(&self, agreement: &Agreement) -> bool {
-        self.public.epoch.checked_add(1) == Some(agreement.epoch())
+        self.would_count(agreement.epoch(), &agreement.session())
             && self.pending_of(&agreement.session()).is_none()
+    }
+
+    /// Whether what a resharing leads to would count for more than the epoch that this party goes by, if it were certified: the higher
+    /// number, or of the same number the smaller session.
+    fn would_count(&self, epoch: u64, session: &SessionId) -> bool {
+        match epoch.cmp(&self.public.epoch) {
+            Ordering::Less => false,
+            Ordering::Equal => self.link.as_ref().is_some_and(|mine| *session < mine.session()),
+            Ordering::Greater => true,
+        }
     }
 
     /// Promises never to acknowledge a resharing, if [that may be](Self::may_refuse), and remembers it. Who can't come back to a session of
@@ -211,7 +228,7 @@ impl Keeper {
     pub fn refuse(&mut self, agreement: &Agreement) -> bool {
         let may = self.may_refuse(agreement);
         if may {
-            self.refused.insert(agreement.session());
+            self.refused.insert(agreement.session(), agreement.epoch());
         }
         may
     }
@@ -230,7 +247,7 @@ impl Keeper {
         genuine
     }
 
-    /// Takes a certified epoch: the higher one counts, however many are in between.
+    /// Takes a certified epoch: the one that counts for more, however many are in between.
     ///
     /// # Errors
     /// Why it is none: nothing has changed.
@@ -239,26 +256,25 @@ impl Keeper {
         if key != (self.origin, self.public.group_key, self.public.chain_code) {
             return Err(NoSuccessor::OtherKey);
         }
-        let counts = match link.public.epoch.cmp(&self.public.epoch) {
-            Ordering::Less => false,
-            Ordering::Equal => self.link.as_ref().is_some_and(|mine| link.session() < mine.session()),
-            Ordering::Greater => true,
-        };
-        if !counts {
+        let session = link.session();
+        if !self.would_count(link.public.epoch, &session) {
             return Ok(Taken::Known);
         }
         link.verify()?;
-        let session = link.session();
         let place = self.pending.iter().position(|pending| pending.session() == session);
         let share = match place.map(|place| self.pending.swap_remove(place).renewed) {
             Some(Renewed::Share(share)) => Some(share),
             Some(Renewed::Parted(_)) | None => None,
         };
-        // What was acknowledged beside it can still be certified, if somebody lies.
-        self.pending.retain(|pending| pending.agreement.epoch() == link.public.epoch);
-        self.refused.clear();
         self.public = link.public.clone();
         self.link = Some(link);
+        // What would count if it were certified, too, stays. All else never will.
+        let mut pending = std::mem::take(&mut self.pending);
+        pending.retain(|pending| self.would_count(pending.agreement.epoch(), &pending.session()));
+        self.pending = pending;
+        let mut refused = std::mem::take(&mut self.refused);
+        refused.retain(|session, epoch| self.would_count(*epoch, session));
+        self.refused = refused;
         Ok(Taken::Activated(share))
     }
 }

@@ -13,10 +13,16 @@
 //!
 //! # One successor
 //! The dealers are at least the old threshold, and *more than half of the old committee*. So two resharings of one epoch
-//! have a dealer in common, and an honest one acknowledges at most one of them, unless it has proof that the other can never be
+//! have a dealer in common, and an honest one acknowledges at most one of them that leads to one number, unless it has proof that the other can never be
 //! certified: see [`Refusal`]. Which it has acknowledged, its [`Keeper`] remembers. With
 //! *f* dishonest parties the old committee of *n* needs 2·d − n > f for d dealers. An old share may be erased when the certificate of the new
 //! epoch is there, and never before.
+//!
+//! A party that acknowledges last holds the others up if it vanishes then, or withholds its word: what they have stored may be certified, and may never
+//! be. They do not choose: they *overtake* it, by a resharing of the same old epoch that leads to a higher number. All that was stored is kept until one is
+//! certified that counts for more: of two certified epochs the higher one, of two of one number that of the smaller session. Each that is certified can sign,
+//! for all its receivers have proven that they hold their shares, and a receiver drops its share for one that counts for more alone; so the one that counts
+//! most is always complete, and whoever hears of it goes by it, whatever it has gone by before.
 //!
 //! # Security
 //! Any t − 1 old and t′ − 1 new shares together say nothing about the key, if one dealer is honest: its polynomial hides
@@ -54,8 +60,11 @@ const NAME: &str = "reshare";
 /// Version in the protocol id.
 const VERSION: u16 = 1;
 
+/// How many epochs a resharing may leave out to overtake others: enough for all that get stuck, and too few to come near the end of numbers.
+pub const FARTHEST: u64 = 1024;
+
 /// Resharing on the curve `C`. The session's parties are the dealers and the receivers; its threshold is the new one, and
-/// its epoch the old one plus one.
+/// its epoch the one after the old one, or a later one, by at most [`FARTHEST`].
 pub type Reshare<C> = Dealing<C, NewShares>;
 
 /// New shares of a key that is there already.
@@ -168,7 +177,8 @@ pub fn fewest_dealers(old: &Committee) -> usize {
 fn plan(agreement: &Agreement, setup: &Setup) -> Result<Plan, SetupError> {
     let Setup { old, dealers, receivers, .. } = setup;
     let refuse = |why: String| Err(SetupError(why));
-    if old.epoch.checked_add(1) != Some(agreement.epoch()) {
+    let ahead = agreement.epoch().saturating_sub(old.epoch);
+    if ahead == 0 || ahead > FARTHEST {
         return refuse(format!("epoch {} does not follow epoch {}", agreement.epoch(), old.epoch));
     }
     for (who, parties) in [("dealers", dealers), ("receivers", receivers)] {

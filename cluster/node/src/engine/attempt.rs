@@ -75,6 +75,8 @@ pub(super) enum Attempted {
     Cheated(BTreeSet<Identity>, String),
     /// A node asks to be tried later.
     Busy(Identity, String),
+    /// A node has acknowledged a resharing up to this epoch, and waits to hear what became of it.
+    Locked(Identity, u64, String),
     /// One of these does not sign with the other.
     Apart([Identity; 2], String),
     /// One of these could not be sure of what was spent, on account of the other.
@@ -126,7 +128,7 @@ impl Attempted {
             Self::Absent(..) => "absent",
             Self::Doubtful(..) => "doubtful",
             Self::Cheated(..) => "cheated",
-            Self::Busy(..) | Self::Apart(..) | Self::Waits(..) => "busy",
+            Self::Busy(..) | Self::Locked(..) | Self::Apart(..) | Self::Waits(..) => "busy",
             Self::Again(_) => "failed",
             Self::Unresolved(_) => "unresolved",
             Self::SteppedBack(..) => "stepped_back",
@@ -300,8 +302,8 @@ impl Engine {
         let presignatures = presignatures.iter().map(|public| public.id).collect();
         let policy = self.authority.policy_digest().copied();
         let approvals = cause.asked_for().map(|key| self.approvals.words(&key)).unwrap_or_default();
-        let (order, dealers, pairs) = (cause.order(), job.dealers(), job.pairs());
-        Ok(Invite { proposal, order, policy, presignatures, dealers, pairs, approvals })
+        let (order, resharing, pairs) = (cause.order(), job.resharing(), job.pairs());
+        Ok(Invite { proposal, order, policy, presignatures, resharing, pairs, approvals })
     }
 
     fn invite(self: &Arc<Self>, invite: &Invite, cause: &Cause, job: &Job, chosen: &BTreeSet<Identity>) {
@@ -434,6 +436,9 @@ impl Engine {
     fn declined_for(&self, from: Identity, reason: Reason) -> Attempted {
         match reason {
             Reason::Busy(why) => Attempted::Busy(from, format!("node {}: {why}", self.name(&from))),
+            Reason::Locked { epoch, why } => {
+                Attempted::Locked(from, epoch, format!("node {}: {why}", self.name(&from)))
+            }
             Reason::NotWith { node, why } => {
                 let (name, other) = (self.name(&from), self.name(&node));
                 let why = format!("node {name} does not sign with {other}, {why}");

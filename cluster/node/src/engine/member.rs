@@ -165,7 +165,10 @@ impl Engine {
                     .map_err(|error| refused(error.code.as_str(), error.message))?;
                 self.check_epoch(&from, &invite, &job)?;
                 if let Job::Reshare(reshare) = &mut job {
-                    let appointed = reshare.appointed(invite.dealers.clone());
+                    let resharing = invite.resharing.clone();
+                    let resharing =
+                        resharing.ok_or_else(|| refused("aborted", "nobody is to deal".into()))?;
+                    let appointed = reshare.appointed(resharing.dealers, invite.proposal.proposal.epoch);
                     appointed.map_err(|message| refused("aborted", message))?;
                 }
                 if let Job::Sign(sign) = &mut job
@@ -188,15 +191,12 @@ impl Engine {
     /// # Errors
     /// The one that this node goes by.
     fn check_epoch(&self, from: &Identity, invite: &Invite, job: &Job) -> Result<(), Reason> {
-        let (theirs, expected) = (invite.proposal.proposal.epoch, job.epoch());
-        match job.wallet().filter(|_| theirs != expected) {
-            // A resharing is proposed for the epoch that it leads to.
-            Some(wallet) => {
-                let ahead = expected.saturating_sub(wallet.public.epoch);
-                Err(self.at_another_epoch(from, wallet, theirs.saturating_sub(ahead)))
-            }
-            None => Ok(()),
-        }
+        let Some(wallet) = job.wallet() else { return Ok(()) };
+        let theirs = match &invite.resharing {
+            Some(resharing) => resharing.old,
+            None => invite.proposal.proposal.epoch,
+        };
+        if theirs == wallet.public.epoch { Ok(()) } else { Err(self.at_another_epoch(from, wallet, theirs)) }
     }
 
     fn verified(&self, request: &[u8]) -> Result<Verified, Reason> {

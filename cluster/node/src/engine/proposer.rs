@@ -34,6 +34,8 @@ pub(super) struct Trouble {
     refusals: BTreeMap<Identity, Reason>,
     /// Holders that have lost their shares.
     without_share: BTreeSet<Identity>,
+    /// Since when nodes say that they wait for what became of a resharing, and how far the furthest of these leads.
+    locked: Option<(Instant, u64)>,
     /// The members of attempts that failed.
     tried: BTreeSet<Identity>,
     last: String,
@@ -41,6 +43,8 @@ pub(super) struct Trouble {
 
 /// How long a request may wait for what has to be made before it.
 const PREPARATION: Duration = Duration::from_secs(300);
+/// How long a resharing whose end is not known hinders another one: most are known once who was down is up.
+const OVERTAKE: Duration = Duration::from_secs(5);
 /// What an absence weighs: it costs a round's time to find out.
 const ABSENCE: u32 = 8;
 /// What a doubt weighs: it costs an attempt.
@@ -57,6 +61,12 @@ impl Trouble {
     /// Holders that have lost their shares.
     pub(super) const fn without_share(&self) -> &BTreeSet<Identity> {
         &self.without_share
+    }
+
+    /// The epoch to which a resharing has to lead, so as to overtake those of which nobody knew the end for long enough.
+    pub(super) fn overtaking(&self) -> Option<u64> {
+        let (since, furthest) = self.locked?;
+        (since.elapsed() >= OVERTAKE).then(|| furthest.saturating_add(1))
     }
 
     /// Whether a node refuses the request.
@@ -246,6 +256,13 @@ impl Engine {
                 Attempted::Busy(node, why) => {
                     trouble.last = why;
                     trouble.strike(&BTreeSet::from([node]), PATIENCE);
+                    left = left.saturating_add(1);
+                }
+                Attempted::Locked(node, epoch, why) => {
+                    trouble.last = why;
+                    trouble.strike(&BTreeSet::from([node]), PATIENCE);
+                    let (_, furthest) = trouble.locked.get_or_insert((Instant::now(), epoch));
+                    *furthest = epoch.max(*furthest);
                     left = left.saturating_add(1);
                 }
                 // There are no others to choose.
@@ -524,7 +541,10 @@ impl Engine {
             Reason::NoShare | Reason::OtherEpoch { .. } => {
                 ErrorBody::new(ErrorCode::NotEnoughSigners, format!("node {} {reason}", self.name(node)))
             }
-            Reason::Busy(why) | Reason::Unable(why) | Reason::Waits { why, .. } => {
+            Reason::Busy(why)
+            | Reason::Unable(why)
+            | Reason::Waits { why, .. }
+            | Reason::Locked { why, .. } => {
                 ErrorBody::new(ErrorCode::NotEnoughSigners, format!("node {}: {why}", self.name(node)))
             }
             Reason::Done(_)

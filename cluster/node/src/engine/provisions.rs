@@ -289,7 +289,10 @@ impl Engine {
                 refuse(ErrorCode::Aborted, format!("node {} refuses: {reason}", self.name(&node)))
             }
             Attempted::Refused(node, reason) => missing(format!("node {}: {reason}", self.name(&node))),
-            Attempted::Busy(_, why) | Attempted::Apart(_, why) | Attempted::Waits(_, why) => missing(why),
+            Attempted::Busy(_, why)
+            | Attempted::Locked(_, _, why)
+            | Attempted::Apart(_, why)
+            | Attempted::Waits(_, why) => missing(why),
             Attempted::SteppedBack(node, why) => missing(format!("node {}: {why}", self.name(&node))),
             Attempted::NotReady(why) | Attempted::NotKept(why) => refuse(ErrorCode::NotReady, why),
             Attempted::Again(why) | Attempted::Unresolved(why) => missing(why),

@@ -18,9 +18,10 @@
 //! first seeks the certificate from the others, and refuses when a majority was there to be asked and none was shown. Where
 //! the only memory of an acknowledgement vanishes before there is a certificate, nothing helps: `SECURITY.md` says so.
 //!
-//! Of resharings a node remembers what it acknowledged of the epoch that it goes by, in the row of the wallet. Asked about an epoch that it has,
-//! or one before, it shows the proof of its own; about one that is not the next it says nothing, until others have told it of those between.
+//! Of resharings a node remembers what it acknowledged and what leads further than where it is, in the row of the wallet. Asked about one that
+//! does not, it shows the proof of its own epoch.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -125,10 +126,14 @@ impl Engine {
         // In this order: a share that becomes active is among the wallets before it stops to wait.
         let known = match &inquiry.setup {
             None => self.wallets.of_session(&session),
-            Some(setup) => {
-                let wallet = self.wallets.of_session(&setup.origin);
-                wallet.filter(|wallet| wallet.public.epoch >= inquiry.agreement.epoch())
-            }
+            Some(setup) => self.wallets.of_session(&setup.origin).filter(|wallet| {
+                match wallet.public.epoch.cmp(&inquiry.agreement.epoch()) {
+                    Ordering::Less => false,
+                    // What it waits for beside an epoch of the same number counts for more, if it is certified.
+                    Ordering::Equal => wallet.generation() == session || waiting.is_none(),
+                    Ordering::Greater => true,
+                }
+            }),
         };
         match (known, waiting) {
             (Some(wallet), _) if inquiry.setup.is_some() => self.tell_epoch(to, &wallet),
@@ -218,12 +223,12 @@ impl Engine {
         match Certificate::new(agreement.clone(), &gathered) {
             Ok(certificate) => match waiting.proof(certificate) {
                 Proof::New(certified) => {
-                    self.send_all(&Frame::Certified(Box::new(certified.clone())));
-                    self.certified(self.me, certified).await;
+                    self.send_all(&Frame::Certified(certified.clone()));
+                    self.certified(self.me, *certified).await;
                 }
                 Proof::Renewed(link) => {
-                    self.send_all(&Frame::Renewed(Box::new(link.clone())));
-                    self.renewed(self.me, link).await;
+                    self.send_all(&Frame::Renewed(link.clone()));
+                    self.renewed(self.me, *link).await;
                 }
             },
             Err(error) => {

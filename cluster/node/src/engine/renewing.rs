@@ -59,6 +59,7 @@ impl Engine {
             let made = self.auxiliary_for(&job.wallet, &job.receivers, deadline).await;
             made.map_err(|failed| self.failed(failed))?;
         }
+        job.epoch = trouble.overtaking().unwrap_or_default().max(job.wallet.public.epoch.saturating_add(1));
         self.appoint(job, &verified.request().fingerprint(), trouble).map_err(|(found, fewest)| {
             let lost = self.names(trouble.without_share());
             let mut message = format!(
@@ -90,13 +91,16 @@ impl Engine {
                     .into(),
             });
         }
-        if let Some(waiting) = self.wallets.waiting_renewal(&wallet.session()) {
+        if let Some(waiting) = self.wallets.waiting_renewal(&wallet.session())
+            && waiting.agreement.epoch() >= job.epoch
+        {
             self.inquire(&waiting.inquiry());
-            let silent = self.unheard(&waiting).join(" or ");
-            return Err(Reason::Busy(format!(
-                "has acknowledged another resharing of wallet {}, until {silent} says what became of it; start that node",
+            let (epoch, silent) = (waiting.agreement.epoch(), self.unheard(&waiting).join(" or "));
+            let why = format!(
+                "has acknowledged another resharing of wallet {}, of which {silent} has yet to say what became",
                 wallet.id
-            )));
+            );
+            return Err(Reason::Locked { epoch, why });
         }
         let session = wallet.session();
         let is_same = |other: &Job| matches!(other, Job::Reshare(other) if other.wallet.session() == session);
@@ -135,11 +139,11 @@ impl Engine {
             && let Proof::Renewed(link) = waiting.proof(certificate)
         {
             let epoch =
-                self.wallets.renew(link.clone(), &self.me).await.map_err(|error| error.to_string())?;
+                self.wallets.renew(Link::clone(&link), &self.me).await.map_err(|error| error.to_string())?;
             self.epoch_begun(epoch).await;
             let speaks = aggregator(agreement.committee(), &agreement.proposal().proposer);
             if speaks == Some(part.context.me()) {
-                self.send_all(&Frame::Renewed(Box::new(link)));
+                self.send_all(&Frame::Renewed(link));
             }
         }
         self.barrier.reached("reshare", Step::Settled);

@@ -560,7 +560,7 @@ impl Engine {
         let waiting = self.wallets.waiting_of(&part.session());
         let wallet = match waiting.map(|waiting| waiting.proof(certificate)) {
             Some(Proof::New(certified)) => {
-                let activated = self.wallets.activate(certified, &self.me).await;
+                let activated = self.wallets.activate(*certified, &self.me).await;
                 let wallet = activated.map_err(|error| error.to_string())?;
                 self.settle_doubts(&part.session()).await;
                 wallet

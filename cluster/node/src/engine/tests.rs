@@ -482,7 +482,7 @@ impl Hand {
             order: Order::Request(request.encode()),
             policy: asked.authority.policy_digest().copied(),
             presignatures,
-            dealers: job.dealers(),
+            resharing: job.resharing(),
             pairs: job.pairs(),
             approvals: Vec::new(),
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use quorate_keys::{Identity, Transcript};
 use quorate_request::{ErrorBody, ErrorCode, Operation, RefreshRequest, ReshareRequest, Verified};
-use quorate_reshare::{Occasion, Setup, fewest_dealers};
+use quorate_reshare::{FARTHEST, Occasion, Setup, fewest_dealers};
 use quorate_session::{Agreement, ProtocolId, Wire, WireError, setup_digest};
 use quorate_sharing::{Committee, Member, PartyIndex, Threshold};
 
@@ -26,6 +26,8 @@ pub(crate) struct ReshareJob {
     /// The holders that deal, as the proposer chose them: none before.
     pub(crate) dealers: BTreeSet<Identity>,
     pub(super) threshold: Threshold,
+    /// The epoch to which it leads: the next one, if it has none to overtake.
+    pub(crate) epoch: u64,
     pub(super) protocol: ProtocolId,
     /// The request, or what else it is for.
     pub(crate) occasion: Occasion,
@@ -97,7 +99,8 @@ impl ReshareJob {
         let protocol = protocols::resharing(wallet.scheme).ok_or_else(|| {
             refuse(ErrorCode::UnsupportedProtocol, "nothing deals shares of this curve anew")
         })?;
-        Ok(Self { wallet, receivers, dealers: BTreeSet::new(), threshold, protocol, occasion })
+        let (dealers, epoch) = (BTreeSet::new(), wallet.public.epoch.saturating_add(1));
+        Ok(Self { wallet, receivers, dealers, threshold, epoch, protocol, occasion })
     }
 
     /// Chooses who deals: holders that stay, without those that lost their shares, and as many that leave as are missing, in the order
@@ -125,11 +128,16 @@ impl ReshareJob {
         if self.dealers.len() < fewest { Err((self.dealers.len(), fewest)) } else { Ok(()) }
     }
 
-    /// Takes over whom the proposer has chosen to deal.
+    /// Takes over what the proposer has chosen: who deals, and the epoch to which it leads.
     ///
     /// # Errors
-    /// They are no holders, or too few.
-    pub(crate) fn appointed(&mut self, dealers: BTreeSet<Identity>) -> Result<(), String> {
+    /// They are no holders, or too few; the epoch is too far off.
+    pub(crate) fn appointed(&mut self, dealers: BTreeSet<Identity>, epoch: u64) -> Result<(), String> {
+        let old = self.wallet.public.epoch;
+        if epoch <= old || epoch.saturating_sub(old) > FARTHEST {
+            return Err(format!("epoch {epoch} does not follow epoch {old}"));
+        }
+        self.epoch = epoch;
         let fewest = fewest_dealers(&self.wallet.public.committee);
         if !dealers.is_subset(&self.wallet.holders()) {
             return Err("somebody is to deal who holds no share".into());

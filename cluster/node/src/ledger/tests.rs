@@ -1,5 +1,7 @@
 //! What is found again, in memory and on disk.
 
+use std::time::Duration;
+
 use super::*;
 use crate::authority::Authority;
 use crate::store::{KdfParams, Passphrase};

@@ -41,7 +41,7 @@ pub(super) enum Made {
     /// A new wallet, which the client asked for so.
     New { request: Vec<u8> },
     /// A wallet at a new epoch.
-    Renewed { setup: Setup },
+    Renewed { setup: Box<Setup> },
 }
 
 /// A pending share without its secret, as kept in memory. Of a resharing, also what remains to one that has dealt and leaves.
@@ -72,7 +72,7 @@ impl Waiting {
     pub(super) fn renewed(wallet: &WalletId, pending: &Renewal) -> Self {
         Self {
             wallet: wallet.to_string(),
-            made: Made::Renewed { setup: pending.setup.clone() },
+            made: Made::Renewed { setup: Box::new(pending.setup.clone()) },
             agreement: pending.agreement.clone(),
             acknowledgement: pending.acknowledgement.clone(),
             public: pending.renewed.public().clone(),
@@ -85,12 +85,21 @@ impl Waiting {
         matches!(&self.made, Made::New { request: own } if own == request)
     }
 
+    /// Whether it is of a resharing of this wallet.
+    fn is_of(&self, wallet: &SessionId) -> bool {
+        matches!(&self.made, Made::Renewed { setup } if setup.origin == *wallet)
+    }
+
     /// What became true, once there is a certificate.
     pub(crate) fn proof(&self, certificate: Certificate) -> Proof {
         let public = self.public.clone();
         match &self.made {
-            Made::New { request } => Proof::New(Certified { request: request.clone(), public, certificate }),
-            Made::Renewed { setup } => Proof::Renewed(Link { setup: setup.clone(), public, certificate }),
+            Made::New { request } => {
+                Proof::New(Box::new(Certified { request: request.clone(), public, certificate }))
+            }
+            Made::Renewed { setup } => {
+                Proof::Renewed(Box::new(Link { setup: Setup::clone(setup), public, certificate }))
+            }
         }
     }
 
@@ -98,7 +107,7 @@ impl Waiting {
     pub(crate) fn inquiry(&self) -> Inquiry {
         let setup = match &self.made {
             Made::New { .. } => None,
-            Made::Renewed { setup } => Some(setup.clone()),
+            Made::Renewed { setup } => Some(Setup::clone(setup)),
         };
         Inquiry { agreement: self.agreement.clone(), setup }
     }
@@ -134,9 +143,9 @@ impl Inquiry {
 #[derive(Debug, Clone)]
 pub(crate) enum Proof {
     /// A wallet.
-    New(Certified),
+    New(Box<Certified>),
     /// A wallet's next epoch.
-    Renewed(Link),
+    Renewed(Box<Link>),
 }
 
 /// The shares without a certificate.
@@ -158,9 +167,7 @@ impl Pending {
 
     /// Forgets what was acknowledged of a wallet's resharings.
     pub(super) fn remove_all(&mut self, wallet: &SessionId) {
-        let is_of =
-            |waiting: &Waiting| matches!(&waiting.made, Made::Renewed { setup } if setup.origin == *wallet);
-        self.by_session.retain(|_, waiting| !is_of(waiting));
+        self.by_session.retain(|_, waiting| !waiting.is_of(wallet));
     }
 
     pub(super) fn insert(&mut self, waiting: Waiting) {
@@ -221,26 +228,17 @@ impl Wallets {
     /// The shares that wait for a certificate, without those that were set aside.
     pub(crate) fn waiting(&self) -> Vec<Arc<Waiting>> {
         let pending = self.pending.read().unwrap_or_else(PoisonError::into_inner);
-        pending.by_session.values().filter(|waiting| self.is_open(waiting)).cloned().collect()
+        pending.by_session.values().filter(|waiting| waiting.set_aside.is_none()).cloned().collect()
     }
 
-    /// What waits of a wallet's resharings, and keeps this node from acknowledging another one.
+    /// Of a wallet's resharings that wait the one that leads furthest: another one that leads no further is not acknowledged here.
     pub(crate) fn waiting_renewal(&self, wallet: &SessionId) -> Option<Arc<Waiting>> {
         let pending = self.pending.read().unwrap_or_else(PoisonError::into_inner);
-        let is_of =
-            |waiting: &Waiting| matches!(&waiting.made, Made::Renewed { setup } if setup.origin == *wallet);
-        pending.by_session.values().find(|waiting| is_of(waiting) && self.is_open(waiting)).cloned()
-    }
-
-    /// Whether it is still asked what became of it.
-    fn is_open(&self, waiting: &Waiting) -> bool {
-        waiting.set_aside.is_none()
-            && match &waiting.made {
-                Made::New { .. } => true,
-                Made::Renewed { setup } => {
-                    self.of_session(&setup.origin).is_some_and(|wallet| wallet.public == setup.old)
-                }
-            }
+        let open = pending
+            .by_session
+            .values()
+            .filter(|waiting| waiting.is_of(wallet) && waiting.set_aside.is_none());
+        open.max_by_key(|waiting| waiting.agreement.epoch()).cloned()
     }
 
     /// The share that waits for its certificate, and holds a name as long.

@@ -9,7 +9,7 @@ use quorate_sharing::{Ed25519, KeyShare, PublicShares};
 use quorate_simulator::Cast;
 
 use crate::group::{Change, Shares, cast, key, origin, party, public};
-use crate::succession::{Ended, ended};
+use crate::succession::{Ended, ended_at};
 
 type C = Ed25519;
 
@@ -25,7 +25,11 @@ struct Made {
 
 impl Made {
     fn new(cast: &Cast, old: &Shares, change: &Change<'_>, seed: u64) -> Self {
-        let mut ended = ended::<C>(cast, old, change, seed);
+        Self::at(public(old).epoch + 1, cast, old, change, seed)
+    }
+
+    fn at(epoch: u64, cast: &Cast, old: &Shares, change: &Change<'_>, seed: u64) -> Self {
+        let mut ended = ended_at::<C>(epoch, cast, old, change, seed);
         let share = borsh::to_vec(&ended.renewed.remove(&party(1)).unwrap()).unwrap();
         Self { ended, share }
     }
@@ -77,7 +81,7 @@ fn of_two_resharings_of_one_epoch_one_is_acknowledged() {
     keeper.acknowledge(one.pending()).unwrap();
     // Also after a restart.
     let mut keeper = again(&keeper);
-    let locked = Hindrance::Locked { session: one.ended.agreement.session() };
+    let locked = Hindrance::Locked { session: one.ended.agreement.session(), epoch: 1 };
     assert_eq!(keeper.acknowledge(other.pending()), Err(locked));
     assert_eq!(keeper.acknowledge(one.pending()), Err(locked));
     assert_eq!(keeper.waiting().count(), 1);
@@ -107,16 +111,21 @@ fn what_was_promised_is_kept_and_nothing_else_is_promised() {
     assert!(!keeper.refuse(&other.ended.agreement));
     // Of an epoch that is over it has forgotten what it acknowledged.
     assert_eq!(activated(keeper.certified(other.link())).unwrap().public(), &other.ended.public);
-    assert!(!keeper.may_refuse(&one.ended.agreement) && !keeper.refuse(&other.ended.agreement));
+    let counts = one.link().session() < other.link().session();
+    assert_eq!(keeper.may_refuse(&one.ended.agreement), counts);
+    assert!(!keeper.refuse(&other.ended.agreement));
     let hindered = Hindrance::OtherEpoch { ours: 1, theirs: 0 };
     assert_eq!(keeper.acknowledge(one.pending()), Err(hindered));
-    // Nor of one that has not begun here.
+    // What it is not there for yet it can promise, and keeps to that when it is.
     let new = shares(&other);
     let next = Made::new(&cast, &new, &WITHOUT_FIVE, 3);
     let mut behind = self::keeper(&old);
-    assert!(!behind.refuse(&next.ended.agreement));
     let hindered = Hindrance::OtherEpoch { ours: 0, theirs: 1 };
     assert_eq!(behind.acknowledge(next.pending()), Err(hindered));
+    assert!(behind.refuse(&next.ended.agreement));
+    assert!(activated(behind.certified(other.link())).is_none());
+    assert_eq!(again(&behind).acknowledge(next.pending()), Err(Hindrance::Refused));
+    let mut behind = self::keeper(&old);
     // The same epoch, shared otherwise.
     let strange = key::<C>(&cast, 2, &ALL);
     let strange = Made::new(&cast, &strange, &REFRESH, 4);
@@ -171,7 +180,7 @@ fn what_is_certified_is_gone_by_in_its_order_and_nothing_else() {
     let strange = Made::new(&cast, &strange, &REFRESH, 4);
     let mut keeper = keeper(&old);
     let setup = Setup { origin: SessionId::try_from_slice(&[5; 32]).unwrap(), ..strange.ended.setup.clone() };
-    assert_eq!(keeper.may_acknowledge(&strange.link().session(), &setup), Err(Hindrance::OtherShares));
+    assert_eq!(keeper.may_acknowledge(&strange.ended.agreement, &setup), Err(Hindrance::OtherShares));
     assert_eq!(keeper.certified(Link { setup, ..strange.link() }).unwrap_err(), NoSuccessor::OtherKey);
 }
 
@@ -218,5 +227,72 @@ fn of_two_that_are_certified_the_same_one_counts_everywhere() {
         assert!(is_known(&keeper.certified(first.link())));
         assert!(is_known(&keeper.certified(second.link())));
         assert_eq!(keeper.public(), &smaller.ended.public);
+    }
+}
+
+/// A party has vanished, or withholds its word: nobody knows whether the first will ever be certified.
+#[test]
+fn what_nobody_knows_the_end_of_is_overtaken_and_counts_if_it_is_certified_before() {
+    let cast = cast();
+    let old = key::<C>(&cast, 3, &ALL);
+    let stuck = Made::new(&cast, &old, &REFRESH, 1);
+    let overtaking = Made::at(2, &cast, &old, &WITHOUT_FIVE, 2);
+    let waits_for_both = || {
+        let mut keeper = keeper(&old);
+        keeper.acknowledge(stuck.pending()).unwrap();
+        keeper.acknowledge(overtaking.pending()).unwrap();
+        assert_eq!(keeper.waiting().count(), 2);
+        again(&keeper)
+    };
+    // Nothing that leads no further can be acknowledged beside them.
+    for (epoch, seed) in [(1, 3), (2, 4)] {
+        let late = Made::at(epoch, &cast, &old, &WITHOUT_FIVE, seed);
+        let locked = waits_for_both().acknowledge(late.pending()).unwrap_err();
+        assert!(matches!(locked, Hindrance::Locked { epoch: 1 | 2, .. }));
+    }
+    // The one that leads further counts for more, whichever is certified first.
+    let mut keeper = waits_for_both();
+    assert_eq!(activated(keeper.certified(overtaking.link())).unwrap().public(), &overtaking.ended.public);
+    assert!(is_known(&keeper.certified(stuck.link())));
+    assert_eq!((keeper.public(), keeper.waiting().count()), (&overtaking.ended.public, 0));
+    let mut keeper = waits_for_both();
+    assert_eq!(activated(keeper.certified(stuck.link())).unwrap().public(), &stuck.ended.public);
+    let mut keeper = again(&keeper);
+    // It is not forgotten, and nothing is promised of it.
+    assert_eq!(keeper.waiting().count(), 1);
+    assert!(!keeper.may_refuse(&overtaking.ended.agreement));
+    assert_eq!(activated(keeper.certified(overtaking.link())).unwrap().public(), &overtaking.ended.public);
+    assert_eq!(keeper.waiting().count(), 0);
+}
+
+/// Some have gone on from what was overtaken, as they had not heard of that.
+#[test]
+fn of_two_ways_that_lead_to_one_number_the_same_one_counts_everywhere() {
+    let cast = cast();
+    let old = key::<C>(&cast, 3, &ALL);
+    let overtaken = Made::new(&cast, &old, &REFRESH, 1);
+    let gone_on = Made::new(&cast, &shares(&overtaken), &REFRESH, 2);
+    let overtaking = Made::at(2, &cast, &old, &WITHOUT_FIVE, 3);
+    assert_eq!(gone_on.ended.public.epoch, overtaking.ended.public.epoch);
+    let (smaller, larger) = match gone_on.link().session() < overtaking.link().session() {
+        true => (&gone_on, &overtaking),
+        false => (&overtaking, &gone_on),
+    };
+    for (first, second) in [(smaller, larger), (larger, smaller)] {
+        let mut keeper = keeper(&old);
+        let _ = keeper.certified(first.link()).unwrap();
+        let _ = keeper.certified(second.link()).unwrap();
+        assert_eq!(keeper.public(), &smaller.ended.public);
+    }
+    // A party of both that has stored its share of the one goes by the other only as long as that counts for more.
+    let mut holder = keeper(&old);
+    holder.acknowledge(overtaken.pending()).unwrap();
+    holder.acknowledge(overtaking.pending()).unwrap();
+    assert!(activated(holder.certified(gone_on.link())).is_none());
+    let counts = overtaking.link().session() < gone_on.link().session();
+    assert_eq!(holder.waiting().count(), usize::from(counts));
+    match holder.certified(overtaking.link()).unwrap() {
+        Taken::Activated(share) => assert!(counts && share.is_some()),
+        Taken::Known => assert!(!counts),
     }
 }

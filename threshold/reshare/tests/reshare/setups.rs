@@ -1,7 +1,7 @@
 //! What makes no sense is refused before anything is sent.
 
 use quorate_keys::SigningIdentity;
-use quorate_reshare::{Reshare, Setup, fewest_dealers};
+use quorate_reshare::{FARTHEST, Reshare, Setup, fewest_dealers};
 use quorate_session::{Protocol as _, Session, Wire, setup_digest};
 use quorate_sharing::{Committee, Ed25519, KeyShare, Member, Secp256k1};
 use quorate_simulator::Cast;
@@ -53,7 +53,7 @@ fn a_plan_that_makes_no_sense_is_refused() {
     let few_dealers = Setup { dealers: parties(&[1, 2]), ..receivers(&[1, 2, 6]) };
     for (what, session, epoch, setup, why) in [
         ("the same epoch", &session, 0, &right, "does not follow"),
-        ("a later epoch", &session, 2, &right, "does not follow"),
+        ("an epoch too far off", &session, 1 + FARTHEST, &right, "does not follow"),
         ("receivers in another order", &session, 1, &unsorted, "ascending"),
         ("a receiver twice", &session, 1, &doubled, "ascending"),
         ("a receiver that takes no part", &session, 1, &strangers, "no party of the session"),

@@ -31,10 +31,20 @@ pub(crate) struct Ended {
 
 /// Runs honest sessions to their end, and gives what remains of them.
 pub(crate) fn ended<C: Curve>(cast: &Cast, old: &Shares, change: &Change<'_>, seed: u64) -> Ended {
+    ended_at::<C>(public(old).epoch + 1, cast, old, change, seed)
+}
+
+/// The same, of a resharing that leads to that epoch.
+pub(crate) fn ended_at<C: Curve>(
+    epoch: u64,
+    cast: &Cast,
+    old: &Shares,
+    change: &Change<'_>,
+    seed: u64,
+) -> Ended {
     let mut rng = ChaCha20Rng::seed_from_u64(seed);
     let setup = change.setup(old);
     let digest = setup_digest(&setup.to_wire().unwrap());
-    let epoch = public(old).epoch + 1;
     let contexts = cast.agree(&change.committee(cast), Reshare::<C>::ID, digest, epoch, &mut rng);
     let agreement = contexts.values().next().unwrap().agreement().clone();
     let mut sessions: BTreeMap<PartyIndex, Session<Reshare<C>>> = contexts

@@ -1,23 +1,32 @@
 //! A hand that takes part in a session, by the rules but for what a test changes.
 
+use std::any::Any;
+use std::collections::BTreeMap;
+
 use super::*;
 use quorate_keys::Secret;
 use quorate_request::Verified;
 use quorate_session::{Envelope, ErasedAction, ErasedSession, Keyring, SessionContext, Wire as _};
-use quorate_sharing::KeyShare;
+use quorate_sharing::{KeyShare, PartyIndex};
 
 /// Its part in a session.
 pub(super) struct Playing {
     context: Arc<SessionContext>,
-    session: Box<dyn ErasedSession>,
+    pub(super) session: Box<dyn ErasedSession>,
     /// The envelopes that others sent it.
     pub(super) heard: Vec<Envelope>,
+    /// The last envelopes that it sent, by the party that they went to.
+    pub(super) said: BTreeMap<PartyIndex, Envelope>,
+    /// Whether it plays on when it has something to store.
+    pub(super) stores: bool,
 }
 
 /// What ends it.
 #[derive(Debug)]
 pub(super) enum Played<T> {
     Done(Secret<Vec<u8>>),
+    /// It has something to store, and does not.
+    Storing,
     /// A frame that was waited for.
     Met(T),
 }
@@ -40,6 +49,18 @@ impl Cluster {
 impl Hand {
     /// Enters the session of a job with its share.
     pub(super) fn enter(&self, accepted: Accepted, start: &Start, job: &Job, share: &KeyShare) -> Playing {
+        let share = KeyShare::from_wire(&share.to_wire().unwrap()).unwrap();
+        self.enter_with(accepted, start, job, Box::new(share))
+    }
+
+    /// The same, with the secret that its protocol takes.
+    pub(super) fn enter_with(
+        &self,
+        accepted: Accepted,
+        start: &Start,
+        job: &Job,
+        secret: Box<dyn Any + Send>,
+    ) -> Playing {
         let setup = job.setup(&accepted.proposal().committee, &accepted.proposal().proposer, &[]).unwrap();
         let protocol = accepted.proposal().protocol.clone();
         let Ok(context) = accepted.start(start, &IdentityVerifier) else { panic!("a false start") };
@@ -47,10 +68,8 @@ impl Hand {
         let keyring = Keyring { signer, verifier: Arc::new(IdentityVerifier) };
         let registry = protocols::registry();
         let protocol = registry.find(&protocol).unwrap();
-        let share = KeyShare::from_wire(&share.to_wire().unwrap()).unwrap();
-        let session =
-            protocol.open(Arc::clone(&context), &setup, Box::new(share), keyring, &mut OsRng).unwrap();
-        Playing { context, session, heard: Vec::new() }
+        let session = protocol.open(Arc::clone(&context), &setup, secret, keyring, &mut OsRng).unwrap();
+        Playing { context, session, heard: Vec::new(), said: BTreeMap::new(), stores: true }
     }
 
     /// Plays until the session ends here, or a frame comes that is wanted.
@@ -65,8 +84,10 @@ impl Hand {
                     ErasedAction::Send { to, bytes } => {
                         let member = playing.context.committee().member(to).unwrap();
                         let (session, envelope) = (playing.context.session(), bytes.to_vec());
+                        playing.said.insert(to, Envelope::from_wire(&envelope).unwrap());
                         self.send(&member.identity, &Frame::Session { session, envelope });
                     }
+                    ErasedAction::Persist(_) if !playing.stores => return Played::Storing,
                     ErasedAction::Persist(_) => playing.session.persisted(&mut OsRng),
                     ErasedAction::Done(output) => return Played::Done(output),
                     ErasedAction::Abort(abort) => panic!("{abort}"),

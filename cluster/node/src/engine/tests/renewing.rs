@@ -2,6 +2,9 @@
 
 use super::*;
 use quorate_request::{ErrorCode, ReshareResponse};
+use quorate_sharing::KeyShare;
+
+use super::play::{self, Played};
 
 use crate::store::{Batch, Table};
 use crate::wallets::Wallet;
@@ -228,4 +231,64 @@ async fn pairs_are_made_anew_with_the_shares() {
         assert!(!engine.pairings.has(&before.generation(), &pairs), "node {place}");
         assert_eq!(engine.store.keys(Table::Pairs, before.generation().as_bytes()).unwrap().len(), 0);
     }
+}
+
+/// A node has stored what it was dealt, as all others have, and never says so: they sign on, and the next resharing overtakes that one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_resharing_that_one_node_leaves_in_doubt_is_overtaken() {
+    let cluster = Cluster::new(5, Settings::default()).await;
+    cluster.keygen(0, "k", "w", &[0, 1, 2]).await.unwrap();
+    cluster.at_epoch("w", 0).await;
+    let mut hand = cluster.hand(4).await;
+    let engine = cluster.engine(0);
+    eventually("connected", || engine.reachable().len() == 5).await;
+    let request = cluster.reshare_request("stuck", "w", 2, &[0, 1, 4]);
+    let play = async {
+        let (from, invite) = hand.invited().await;
+        let resharing = invite.resharing.clone().unwrap();
+        let (_, mut job) = play::job(engine, &request);
+        let Job::Reshare(reshare) = &mut job else { panic!("another job") };
+        reshare.appointed(resharing.dealers, invite.proposal.proposal.epoch).unwrap();
+        let (accepted, acceptance) = Accepted::accept(
+            invite.proposal.clone(),
+            &hand.identity(),
+            &*hand.identity,
+            &IdentityVerifier,
+            &mut OsRng,
+        )
+        .unwrap();
+        hand.send(&from, &Frame::Accept(acceptance));
+        let started = hand.next(|_, frame| match frame {
+            Frame::Start(start) => Some(start),
+            _ => None,
+        });
+        let start = started.await;
+        let nothing: Option<KeyShare> = None;
+        let mut playing = hand.enter_with(accepted, &start, &job, Box::new(nothing));
+        playing.stores = false;
+        let played = hand.play(&mut playing, |_, _| None::<()>).await;
+        assert!(matches!(played, Played::Storing), "{played:?}");
+        playing
+    };
+    let (asked, mut playing) = tokio::join!(cluster.renew_by(0, &request), play);
+    assert_eq!(asked.unwrap_err().code, ErrorCode::TimedOut);
+    let waiting = || (0..3).map(|place| cluster.engine(place).wallets.waiting().len()).sum::<usize>();
+    assert!(waiting() >= 2);
+    cluster.sign(1, "meanwhile", "w").await.unwrap();
+    let next = cluster.reshare_request("next", "w", 2, &[0, 2, 3]);
+    assert_eq!(cluster.renew_by(1, &next).await.unwrap().epoch, 2);
+    let all_at = |epoch| (0..4).all(|place| cluster.epoch(place, "w") == epoch);
+    eventually("all are at the epoch", || all_at(2)).await;
+    eventually("nobody waits", || waiting() == 0).await;
+    // Now it says so, to all: nobody goes back.
+    playing.session.persisted(&mut OsRng);
+    playing.stores = true;
+    let played = hand.play(&mut playing, |_, frame| matches!(frame, Frame::Renewed(_)).then_some(())).await;
+    let acknowledged = playing.said.values().next().unwrap().clone();
+    for place in 0..4 {
+        hand.send(&cluster.identity(place), &Frame::Acknowledged(Box::new(acknowledged.clone())));
+    }
+    drop(played);
+    cluster.sign(3, "after", "w").await.unwrap();
+    assert!(all_at(2));
 }

@@ -79,7 +79,7 @@ async fn a_proposal_to_sign_another_transaction_is_declined_by_every_member() {
                 order: Order::Request(asked.encode()),
                 policy: None,
                 presignatures: Vec::new(),
-                dealers: BTreeSet::new(),
+                resharing: None,
                 pairs: None,
                 approvals: Vec::new(),
             };
