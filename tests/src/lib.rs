@@ -16,6 +16,7 @@
 pub mod barrier;
 pub mod cluster;
 pub mod judge;
+pub mod network;
 pub mod node;
 pub mod observed;
 pub mod ports;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use quorate_client::{Client, RetryPolicy};
 use quorate_identity::peers::Peers;
 use quorate_keys::Identity;
-use quorate_request::{ErrorCode, KeygenRequest, SignRequest, WalletId};
+use quorate_request::{ErrorCode, KeygenRequest, ReshareRequest, SignRequest, WalletId};
 use quorate_session::{Claim, Evidence, Wire};
 use quorate_tests::cluster::{keygen, sign};
 use quorate_tests::node::NodeProcess;
@@ -274,6 +274,99 @@ async fn a_signer_that_says_different_things_is_convicted() {
 #[tokio::test]
 async fn a_signer_that_sends_garbage_is_convicted() {
     cheats_in_signing("garbage", 3, "undecodable message in round 1").await;
+}
+
+/// In a resharing a node cheats, that holds a share before or comes: there is no new epoch, the answer says why, and the old one signs.
+/// Without it there is a new epoch.
+async fn cheats_in_resharing(cheat: &str, before: &[usize; 3], after: &[usize; 3], finding: Option<&str>) {
+    let byzantine = Program::at(env!("CARGO_BIN_EXE_byzantine"));
+    let cluster = cluster(5)
+        .setting("reshare_without_authorizers", "true")
+        .node_program(5, &byzantine)
+        .node_env(5, "QUORATE_TEST_CHEAT", &format!("{cheat}:reshare"))
+        .start()
+        .await;
+    let names = |nodes: &[usize]| Some(nodes.iter().map(|node| format!("node{node}")).collect::<Vec<_>>());
+    let request = KeygenRequest { parties: names(before), ..keygen("w", 2, 3, "ed25519") };
+    let made = asking(&cluster, 1).keygen(request).await.unwrap();
+    cluster.known_everywhere(&made.wallet_id).await;
+    let reshare = |parties: &[usize]| ReshareRequest {
+        new_parties: names(parties),
+        ..ReshareRequest::of(made.wallet_id.clone())
+    };
+    let signs = |message: &'static [u8]| {
+        let signers = names(&before[..2]);
+        let request = SignRequest { signers, ..sign(&made.wallet_id, message) };
+        let client = asking(&cluster, 1);
+        async move { judge::check("ed25519", message, &client.sign(request).await.unwrap()) }
+    };
+    let refused = asking(&cluster, 1).reshare(reshare(after)).await.unwrap_err();
+    let refused = refused.api().unwrap_or_else(|| panic!("{refused}"));
+    let outcome = match finding {
+        Some(finding) => {
+            assert_eq!(refused.culprits, [cheater(&cluster).name.clone()], "{refused:?}");
+            everybody_convicts_the_cheater(&cluster, finding).await;
+            "named by all, evidence verified offline"
+        }
+        None => {
+            assert!(refused.message.contains("node5"), "{refused:?}");
+            nobody_is_convicted(&cluster);
+            "named as absent, convicted by nobody"
+        }
+    };
+    for node in 1..5 {
+        assert_eq!(asking(&cluster, node).wallet(&made.wallet_id).await.unwrap().epoch, 0);
+    }
+    signs(b"at the old epoch").await;
+    let renewed = asking(&cluster, 2).reshare(reshare(&[1, 2, 4])).await.unwrap();
+    assert_eq!(renewed.public_key, made.public_key);
+    signs(b"at the new epoch").await;
+    let role = if before.contains(&5) { "a holder" } else { "a newcomer" };
+    let rest = "the old epoch signs; a new one without it, with the same key";
+    observed(
+        SECTION,
+        &[&format!("{cheat} in a resharing, {role}"), "5 nodes", &format!("{outcome}; {rest}")],
+    );
+}
+
+const HOLDS: [usize; 3] = [1, 2, 5];
+const ONE_LEAVES: [usize; 3] = [2, 3, 5];
+const WITHOUT: [usize; 3] = [1, 2, 3];
+
+#[tokio::test]
+async fn a_holder_that_deals_something_else_than_its_share_is_convicted() {
+    cheats_in_resharing("wrong-constant", &HOLDS, &ONE_LEAVES, Some("something else than its share")).await;
+}
+
+#[tokio::test]
+async fn a_holder_that_deals_a_wrong_share_is_convicted() {
+    cheats_in_resharing("wrong-share", &HOLDS, &ONE_LEAVES, Some("a wrong share")).await;
+}
+
+#[tokio::test]
+async fn a_holder_that_deals_a_long_vector_is_convicted() {
+    cheats_in_resharing("long-vector", &HOLDS, &ONE_LEAVES, Some("an invalid vector of coefficients")).await;
+}
+
+#[tokio::test]
+async fn a_false_complaint_in_a_resharing_convicts_its_author() {
+    cheats_in_resharing("false-complaint", &HOLDS, &ONE_LEAVES, Some(FALSE_COMPLAINT)).await;
+}
+
+#[tokio::test]
+async fn a_holder_that_says_nothing_keeps_nobody_from_resharing_without_it() {
+    cheats_in_resharing("silence", &HOLDS, &ONE_LEAVES, None).await;
+}
+
+#[tokio::test]
+async fn a_newcomer_that_does_not_know_the_share_that_it_acknowledges_is_convicted() {
+    let finding = "does not know the share that it acknowledged";
+    cheats_in_resharing("false-acknowledgement", &WITHOUT, &HOLDS, Some(finding)).await;
+}
+
+#[tokio::test]
+async fn a_newcomer_that_complains_about_nothing_is_convicted() {
+    cheats_in_resharing("false-complaint", &WITHOUT, &HOLDS, Some(FALSE_COMPLAINT)).await;
 }
 
 /// What one node sees and can't prove to others is held against nobody for good.

@@ -15,9 +15,11 @@ use quorate_session::Wire;
 use quorate_sharing::KeyShare;
 use quorate_tests::barrier::{Fate, Order};
 use quorate_tests::cluster::keygen;
+use quorate_tests::network::Network;
 use quorate_tests::node::NodeProcess;
 use quorate_tests::{Cluster, judge, report};
 
+use crate::disk::with_a_small_disk;
 use crate::{cluster, observed};
 
 const SECTION: &str = "SIGKILL at a step of a resharing, restart";
@@ -346,5 +348,197 @@ async fn wallets_of_every_kind_are_reshared_and_sign_on() {
             .sign(SignRequest { signers, ..SignRequest::digest(wallet.clone(), [7; 32]) })
             .await;
         assert_eq!(refused.unwrap_err().api().unwrap().code, ErrorCode::InvalidSigners);
+    }
+}
+
+const FAULTS: &str = "Resharing (5 nodes, 2 of 3)";
+
+fn shown(fault: &str, what: &str) {
+    report::columns(FAULTS, &["fault", "observed"]);
+    observed(FAULTS, &[fault, what]);
+}
+
+async fn done(node: &NodeProcess) {
+    let started = Instant::now();
+    while !node.is_order_done() {
+        assert!(started.elapsed() < Duration::from_secs(20), "{} never came to its step", node.name);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    // It stops right after it has said so.
+    tokio::time::sleep(Duration::from_millis(50)).await;
+}
+
+/// Two of the first holders sign.
+async fn signs_by(cluster: &Cluster, wallet: &WalletId, signers: &[usize], message: &[u8; 32]) {
+    let request =
+        SignRequest { signers: Some(names(signers)), ..SignRequest::digest(wallet.clone(), *message) };
+    let signed = cluster.client_with(&[signers[0]], patient()).sign(request).await.unwrap();
+    judge::check("ed25519", message, &signed);
+}
+
+/// A node has stored what it was dealt, or has its acknowledgement ready, and nobody hears it any more.
+async fn cut_off(victim: usize, step: &str) {
+    let cluster = cluster(5).setting("reshare_without_authorizers", "true").make().await;
+    let network = Network::lay(&cluster).await;
+    cluster.nodes().iter().for_each(NodeProcess::start);
+    cluster.ready().await;
+    let (wallet, key) = wallet_of(&cluster, "ed25519", None).await;
+    let node = cluster.node(victim);
+    node.order(&Order::new(Fate::Stop, &format!("reshare:{step}")));
+    let client = cluster.client_with(&[3], RetryPolicy { attempts: 1, ..patient() });
+    let request = request("cut", &wallet, &SECOND);
+    let asking = tokio::spawn(async move { client.reshare(request).await });
+    done(node).await;
+    network.cut_off(victim);
+    node.resume();
+    // Longer than a round.
+    for number in 0..8 {
+        signs_by(&cluster, &wallet, &[1, 2], &[number; 32]).await;
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    for asked in [1, 2, 5] {
+        assert_eq!(cluster.client(&[asked]).wallet(&wallet).await.unwrap().epoch, 0);
+    }
+    network.heal();
+    let view = at_epoch(&cluster, &wallet, 1).await;
+    assert_eq!((view.public_key, view.parties), (key, names(&SECOND)));
+    asking.await.unwrap().ok();
+    signs(&cluster, "ed25519", &wallet, &SECOND, step).await;
+    nothing_is_left(&cluster, &SECOND).await;
+    shown(
+        &format!("node{victim} cut off at {step}, then back"),
+        "the old epoch signs meanwhile; the new one is there at all nodes without being asked for again",
+    );
+}
+
+#[tokio::test]
+async fn who_is_cut_off_when_it_has_stored_its_share_keeps_nobody_from_signing() {
+    cut_off(4, "stored").await;
+    cut_off(3, "round-3").await;
+}
+
+#[tokio::test]
+async fn a_disk_that_is_full_when_the_new_epoch_begins_delays_it_there_only() {
+    const FAULT: &str = "disk full at a newcomer when all have acknowledged";
+    let made = cluster(5).setting("reshare_without_authorizers", "true").make().await;
+    let made = with_a_small_disk(made, 4).await;
+    let Ok((cluster, disk)) = made.inspect_err(|skipped| shown(FAULT, skipped)) else { return };
+    let node = cluster.node(4);
+    let (wallet, _) = wallet_of(&cluster, "ed25519", None).await;
+    node.order(&Order::new(Fate::Stop, "reshare:finished"));
+    let client = cluster.client_with(&[3], patient());
+    let asked = request("full", &wallet, &SECOND);
+    let asking = tokio::spawn(async move { client.reshare(asked).await });
+    done(node).await;
+    disk.fill_but_for(0);
+    node.resume();
+    assert_eq!(asking.await.unwrap().unwrap().epoch, 1);
+    signs_by(&cluster, &wallet, &[3, 5], &[1; 32]).await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert!(node.is_running());
+    assert_eq!(cluster.client(&[4]).wallet(&wallet).await.unwrap().epoch, 0, "{}", node.log());
+    disk.make_room();
+    at_epoch(&cluster, &wallet, 1).await;
+    signs_by(&cluster, &wallet, &[4, 5], &[2; 32]).await;
+    shown(FAULT, "the others go by the new epoch and sign; the node follows when there is room");
+}
+
+#[tokio::test]
+async fn an_old_store_brings_no_old_share_back() {
+    let cluster = start(5).await;
+    let (wallet, _) = wallet_of(&cluster, "ed25519", None).await;
+    let old: Vec<_> = [1, 3]
+        .into_iter()
+        .map(|number| {
+            let node = cluster.node(number);
+            node.kill();
+            let copy = cluster.folder().join(format!("old-{number}.redb"));
+            std::fs::copy(node.store(), &copy).unwrap();
+            node.start();
+            (node, copy)
+        })
+        .collect();
+    cluster.ready().await;
+    repeated(&cluster, &[3], &request("new", &wallet, &SECOND)).await;
+    at_epoch(&cluster, &wallet, 1).await;
+    for (node, copy) in &old {
+        node.kill();
+        std::fs::copy(copy, node.store()).unwrap();
+        node.start();
+    }
+    cluster.ready().await;
+    at_epoch(&cluster, &wallet, 1).await;
+    // It says so, and the others do without it.
+    let started = Instant::now();
+    while !cluster.node(3).log().contains("this node's share is gone") {
+        assert!(started.elapsed() < Duration::from_secs(20), "{}", cluster.node(3).log());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let with = |one| {
+        let request =
+            SignRequest { signers: Some(names(&[one, 5])), ..SignRequest::digest(wallet.clone(), [1; 32]) };
+        let client = cluster.client_once(5);
+        async move { client.sign(request).await.unwrap_err().api().unwrap().clone() }
+    };
+    let refused = with(3).await;
+    assert_eq!(refused.code, ErrorCode::NotEnoughSigners, "{refused:?}");
+    assert!(refused.message.contains("can't use its share"), "{refused:?}");
+    assert_eq!(with(1).await.code, ErrorCode::InvalidSigners);
+    signs_by(&cluster, &wallet, &[4, 5], &[2; 32]).await;
+    assert_eq!(Left::read(cluster.node(1), cluster.folder()).share, None);
+    shown("an old store put back at a holder that has left", "its old share is erased; it signs nothing");
+    let refreshed = cluster.client_with(&[4], patient()).refresh(RefreshRequest::of(wallet.clone())).await;
+    assert_eq!(refreshed.unwrap().epoch, 2);
+    at_epoch(&cluster, &wallet, 2).await;
+    signs(&cluster, "ed25519", &wallet, &SECOND, "again").await;
+    shown(
+        "an old store put back at a holder that has stayed",
+        "it says that its share is gone, and signs nothing; the others sign; a refresh deals it another",
+    );
+}
+
+#[tokio::test]
+async fn what_makes_no_sense_is_refused_and_every_set_of_nodes_can_follow_another() {
+    let cluster = start(5).await;
+    let (wallet, key) = wallet_of(&cluster, "ed25519", None).await;
+    let of = |threshold, parties: &[&str]| ReshareRequest {
+        new_threshold: threshold,
+        new_parties: Some(parties.iter().map(|name| (*name).to_owned()).collect()),
+        ..ReshareRequest::of(wallet.clone())
+    };
+    let three = ["node1", "node2", "node3"];
+    for (what, request, code) in [
+        ("more signers than holders", of(Some(4), &three), ErrorCode::InvalidThreshold),
+        ("a threshold of 0", of(Some(0), &three), ErrorCode::InvalidThreshold),
+        ("a threshold of 1", of(Some(1), &three), ErrorCode::InvalidThreshold),
+        ("an unknown node", of(Some(2), &["node1", "node2", "node9"]), ErrorCode::InvalidParties),
+        ("a node twice", of(Some(2), &["node1", "node2", "node2"]), ErrorCode::InvalidParties),
+        ("nobody", of(Some(2), &[]), ErrorCode::InvalidThreshold),
+        (
+            "another total than nodes",
+            ReshareRequest { new_total: Some(5), ..of(Some(2), &three) },
+            ErrorCode::InvalidThreshold,
+        ),
+        (
+            "more than there are",
+            ReshareRequest { new_total: Some(9), new_parties: None, ..of(None, &[]) },
+            ErrorCode::InvalidThreshold,
+        ),
+    ] {
+        let refused = cluster.client_once(2).reshare(request).await.unwrap_err();
+        let refused = refused.api().unwrap_or_else(|| panic!("{what}: {refused}"));
+        assert_eq!(refused.code, code, "{what}: {refused:?}");
+        shown(what, &format!("{} {}", code.status().as_u16(), code));
+    }
+    let sets = [("the same nodes", &FIRST[..], 2), ("all others", &[4, 5], 2), ("all", &[1, 2, 3, 4, 5], 3)];
+    for (epoch, (what, holders, threshold)) in (1..).zip(sets) {
+        let request = request(&format!("e{epoch}"), &wallet, holders);
+        let request = ReshareRequest { new_threshold: Some(threshold), ..request };
+        repeated(&cluster, &[5], &request).await;
+        let view = at_epoch(&cluster, &wallet, epoch).await;
+        assert_eq!((view.public_key, view.parties), (key.clone(), names(holders)), "{what}");
+        signs_by(&cluster, &wallet, &holders[..usize::from(threshold)], &[9; 32]).await;
+        nothing_is_left(&cluster, holders).await;
+        shown(&format!("to {what}"), "the same key, no share but theirs");
     }
 }

@@ -14,6 +14,7 @@ use quorate_sharing::{Committee, PartyIndex};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
+use super::proposer::OVERTAKE;
 use super::recovery::Resolved;
 use super::{Engine, lock};
 use crate::barrier::Step;
@@ -87,6 +88,8 @@ pub(super) enum Attempted {
     Again(String),
     /// It is not known whether it has succeeded.
     Unresolved(String),
+    /// The same, of a resharing that ended so for its proposer, and can be overtaken.
+    InDoubt(Box<Attempted>),
     /// It has succeeded, and this node can't keep what it led to.
     NotKept(String),
     /// What it needs is not there yet.
@@ -130,7 +133,7 @@ impl Attempted {
             Self::Cheated(..) => "cheated",
             Self::Busy(..) | Self::Locked(..) | Self::Apart(..) | Self::Waits(..) => "busy",
             Self::Again(_) => "failed",
-            Self::Unresolved(_) => "unresolved",
+            Self::Unresolved(_) | Self::InDoubt(_) => "unresolved",
             Self::SteppedBack(..) => "stepped_back",
             Self::NotKept(_) => "not_kept",
             Self::NotReady(_) => "not_ready",
@@ -258,12 +261,17 @@ impl Engine {
         match (job, ended) {
             (_, ended @ (Attempted::Signed(_) | Attempted::Active(_) | Attempted::NotKept(_))) => ended,
             (Job::Sign(_) | Job::Presign(_) | Job::Auxiliary(_) | Job::Pairs(_), ended) => ended,
-            (Job::Keygen(_) | Job::Reshare(_), ended) => {
-                let setup = match job {
-                    Job::Reshare(job) => job.agreed(&agreement),
-                    _ => None,
-                };
-                match self.resolve(&Inquiry { agreement, setup }, deadline).await {
+            // What is left in doubt is overtaken.
+            (Job::Reshare(job), ended) => {
+                let inquiry = Inquiry { setup: job.agreed(&agreement), agreement };
+                match self.resolve(&inquiry, deadline.min(Instant::now() + OVERTAKE)).await {
+                    Resolved::Active(wallet) => Attempted::Active(wallet),
+                    Resolved::Void => ended,
+                    Resolved::Unknown => Attempted::InDoubt(Box::new(ended)),
+                }
+            }
+            (Job::Keygen(_), ended) => {
+                match self.resolve(&Inquiry { agreement, setup: None }, deadline).await {
                     Resolved::Active(wallet) => Attempted::Active(wallet),
                     Resolved::Void => ended,
                     Resolved::Unknown => Attempted::Unresolved(

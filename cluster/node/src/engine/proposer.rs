@@ -34,6 +34,8 @@ pub(super) struct Trouble {
     refusals: BTreeMap<Identity, Reason>,
     /// Holders that have lost their shares.
     without_share: BTreeSet<Identity>,
+    /// Whether an attempt was left in doubt.
+    in_doubt: bool,
     /// Since when nodes say that they wait for what became of a resharing, and how far the furthest of these leads.
     locked: Option<(Instant, u64)>,
     /// The members of attempts that failed.
@@ -44,7 +46,7 @@ pub(super) struct Trouble {
 /// How long a request may wait for what has to be made before it.
 const PREPARATION: Duration = Duration::from_secs(300);
 /// How long a resharing whose end is not known hinders another one: most are known once who was down is up.
-const OVERTAKE: Duration = Duration::from_secs(5);
+pub(super) const OVERTAKE: Duration = Duration::from_secs(5);
 /// What an absence weighs: it costs a round's time to find out.
 const ABSENCE: u32 = 8;
 /// What a doubt weighs: it costs an attempt.
@@ -214,13 +216,20 @@ impl Engine {
             };
             self.metrics.attempt_took(job.operation(), attempted.outcome(), begun.elapsed());
             self.note_convictions(&mut trouble);
+            let attempted = match attempted {
+                Attempted::InDoubt(ended) => {
+                    trouble.in_doubt = true;
+                    *ended
+                }
+                attempted => attempted,
+            };
             match attempted {
                 Attempted::Signed(result) => {
                     return self.signed_result(verified, *result, &trouble).await;
                 }
                 Attempted::Active(wallet) => return self.active_result(verified, &job, &wallet).await,
                 // No ending of a request.
-                Attempted::Presigned(_) | Attempted::Provided(_) => {
+                Attempted::Presigned(_) | Attempted::Provided(_) | Attempted::InDoubt(_) => {
                     return Err(internal("something else was made than was asked for".into()));
                 }
                 Attempted::NotReady(why) => return Err(ErrorBody::new(ErrorCode::NotReady, why)),
@@ -245,7 +254,7 @@ impl Engine {
                     trouble.absent.extend(nodes);
                 }
                 Attempted::Doubtful(nodes, why) => {
-                    trouble.last = why;
+                    trouble.last = format!("one of {}: {why}", self.names(&nodes).join(", "));
                     trouble.strike(&nodes, DOUBT);
                 }
                 Attempted::Cheated(nodes, why) => {
@@ -560,6 +569,11 @@ impl Engine {
         let mut message = format!("no attempt succeeded; the last: {}", trouble.last);
         if !trouble.absent.is_empty() {
             message.push_str(&format!(" (absent: {})", self.names(&trouble.absent).join(", ")));
+        }
+        if trouble.in_doubt {
+            message.push_str(
+                "; what an attempt has stored may yet be certified: repeat the request to learn what became of it",
+            );
         }
         ErrorBody::new(code, message).with_culprits(self.names(&trouble.culprits))
     }

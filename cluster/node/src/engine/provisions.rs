@@ -296,6 +296,7 @@ impl Engine {
             Attempted::SteppedBack(node, why) => missing(format!("node {}: {why}", self.name(&node))),
             Attempted::NotReady(why) | Attempted::NotKept(why) => refuse(ErrorCode::NotReady, why),
             Attempted::Again(why) | Attempted::Unresolved(why) => missing(why),
+            Attempted::InDoubt(ended) => self.failed(*ended),
             Attempted::Signed(_)
             | Attempted::Active(_)
             | Attempted::Presigned(_)

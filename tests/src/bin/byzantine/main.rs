@@ -13,6 +13,7 @@ mod complaint;
 mod dealing;
 mod envelopes;
 mod forgery;
+mod liars;
 mod plan;
 mod registry;
 mod rewrite;

@@ -5,13 +5,18 @@ use std::str::FromStr;
 /// A way to cheat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Cheat {
-    /// Key generation: shares that don't fit the opened coefficients. Signing: a signature share that is not one.
+    /// Key generation: shares that don't fit the opened coefficients. Resharing: one share that does not. Signing: a signature share that is
+    /// not one.
     WrongShare,
+    /// Resharing: deals something else than its share.
+    WrongConstant,
+    /// Resharing: acknowledges, and does not prove that it knows its share.
+    FalseAcknowledgement,
     /// Key generation: an answer to the challenge of the proof of knowledge that is not one.
     WrongProof,
-    /// Key generation: one coefficient too many.
+    /// Key generation, resharing: one coefficient too many.
     LongVector,
-    /// Key generation: complains about a peer that did nothing, with a delivery that it never signed.
+    /// Key generation, resharing: complains about a peer that did nothing, with a delivery that it never signed.
     FalseComplaint,
     /// The same, with all that belongs to a complaint: the peer's own delivery, which is right, and the key to it.
     GenuineComplaint,
@@ -35,7 +40,7 @@ pub(crate) enum Cheat {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Plan {
     pub(crate) cheat: Cheat,
-    /// `keygen` or `sign`.
+    /// `keygen`, `sign` or `reshare`.
     pub(crate) operation: Option<String>,
 }
 
@@ -45,11 +50,13 @@ impl FromStr for Plan {
     fn from_str(text: &str) -> Result<Self, String> {
         let (cheat, operation) = match text.split_once(':') {
             None => (text, None),
-            Some((cheat, operation @ ("keygen" | "sign"))) => (cheat, Some(operation.to_owned())),
+            Some((cheat, operation @ ("keygen" | "sign" | "reshare"))) => (cheat, Some(operation.to_owned())),
             Some((_, operation)) => return Err(format!("there is no operation {operation}")),
         };
         let cheat = match cheat {
             "wrong-share" => Cheat::WrongShare,
+            "wrong-constant" => Cheat::WrongConstant,
+            "false-acknowledgement" => Cheat::FalseAcknowledgement,
             "wrong-proof" => Cheat::WrongProof,
             "long-vector" => Cheat::LongVector,
             "false-complaint" => Cheat::FalseComplaint,

@@ -3,10 +3,12 @@
 use std::any::Any;
 use std::sync::Arc;
 
+use quorate_dealing::Dealing;
 use quorate_dkls23::pairs::PairsProtocol;
 use quorate_dkls23::sign::Sign as ObliviousSign;
 use quorate_frost::{Bip340Suite, Ed25519Suite, Frost};
 use quorate_keygen::Keygen;
+use quorate_reshare::Reshare;
 use quorate_session::{
     Erased, ErasedProtocol, ErasedSession, Evidence, Keyring, NotProven, ProtocolId, Registry, Session,
     SessionContext, SetupError, Verdict, Wire,
@@ -17,6 +19,7 @@ use rand_core::CryptoRngCore;
 
 use crate::envelopes::{Heard, Tampering};
 use crate::forgery;
+use crate::liars::{AnotherConstant, TooLong};
 use crate::plan::Cheat;
 use crate::rewrite::Rewritten;
 use crate::tape::Tape;
@@ -24,7 +27,7 @@ use crate::tape::Tape;
 /// The protocols of a node that cheats in `operation`, or in all.
 pub(crate) fn cheating(cheat: Cheat, operation: Option<String>) -> Registry {
     let operation: Option<Arc<str>> = operation.map(Into::into);
-    Registry::default()
+    resharing(cheat, operation.clone())
         .with(Arc::new(Dishonest::<Keygen<Ed25519>>::new(cheat, operation.clone())))
         .with(Arc::new(Dishonest::<Keygen<Secp256k1>>::new(cheat, operation.clone())))
         .with(Arc::new(Dishonest::<Keygen<P256>>::new(cheat, operation.clone())))
@@ -32,6 +35,19 @@ pub(crate) fn cheating(cheat: Cheat, operation: Option<String>) -> Registry {
         .with(Arc::new(Dishonest::<Frost<Bip340Suite>>::new(cheat, operation.clone())))
         .with(Arc::new(Dishonest::<ObliviousSign<Secp256k1>>::new(cheat, operation)))
         .with(Arc::new(Erased::<PairsProtocol>::default()))
+}
+
+fn resharing(cheat: Cheat, operation: Option<Arc<str>>) -> Registry {
+    let registry = Registry::default();
+    match cheat {
+        Cheat::WrongConstant => {
+            registry.with(Arc::new(Dishonest::<Dealing<Ed25519, AnotherConstant>>::new(cheat, operation)))
+        }
+        Cheat::LongVector => {
+            registry.with(Arc::new(Dishonest::<Dealing<Ed25519, TooLong>>::new(cheat, operation)))
+        }
+        _ => registry.with(Arc::new(Dishonest::<Reshare<Ed25519>>::new(cheat, operation))),
+    }
 }
 
 struct Dishonest<P> {

@@ -1,5 +1,6 @@
 //! Cheating in a protocol's messages.
 
+use quorate_dealing::{ACKNOWLEDGE, Dealing, Message, Purpose};
 use quorate_dkls23::Multiplied;
 use quorate_dkls23::presign;
 use quorate_dkls23::sign::{Message as ObliviousMessage, Sign as ObliviousSign};
@@ -13,6 +14,7 @@ use rand_core::CryptoRngCore;
 use crate::complaint;
 use crate::dealing::ForgedOpening;
 use crate::envelopes::Heard;
+use crate::liars::Resharing;
 use crate::plan::Cheat;
 use crate::tape::Tape;
 
@@ -39,44 +41,90 @@ impl<C: Curve> Rewritten for Keygen<C> {
         heard: &Heard,
         rng: &mut dyn CryptoRngCore,
         tape: Tape,
-    ) -> Option<Rewrite<quorate_keygen::Message>> {
-        use quorate_keygen::Message;
+    ) -> Option<Rewrite<Message>> {
         match cheat {
             // The shares that go out are those of the honest polynomial.
             Cheat::WrongShare => {
                 Some(ForgedOpening::<C>::of_another_polynomial(context, rng).rewrite(heard.clone()))
             }
-            Cheat::WrongProof => {
-                let wrong = C::scalar_to_bytes(&C::random_scalar(rng));
-                Some(Box::new(move |_, send| {
-                    if let Some(Message::Open(open)) = &mut send.broadcast {
-                        open.response = wrong;
-                    }
-                }))
-            }
+            Cheat::WrongProof => Some(wrong_proof::<C>(rng)),
             Cheat::LongVector => Some(ForgedOpening::<C>::too_long(context, rng).rewrite(heard.clone())),
-            Cheat::FalseComplaint => {
-                let complaint = complaint::unsigned(context)?;
-                Some(Box::new(move |round, send| {
-                    if round == quorate_keygen::ACKNOWLEDGE {
-                        *send = Outgoing::broadcast(Message::Complaint(Box::new(complaint.clone())));
-                    }
-                }))
-            }
+            Cheat::FalseComplaint => false_complaint(context),
             Cheat::GenuineComplaint => Some(complaint::genuine::<C>(context, tape, heard.clone())),
             _ => None,
         }
     }
 
-    fn another(message: quorate_keygen::Message) -> quorate_keygen::Message {
-        use quorate_keygen::Message;
-        match message {
-            Message::Commit(mut commit) => {
-                commit.opening.iter_mut().for_each(|byte| *byte = !*byte);
-                Message::Commit(commit)
+    fn another(message: Message) -> Message {
+        another_dealing(message)
+    }
+}
+
+/// Also of a dealer that deals another polynomial: that is no matter of messages.
+impl<C: Curve, P: Purpose<C> + Resharing> Rewritten for Dealing<C, P> {
+    fn rewrite(
+        cheat: Cheat,
+        context: &SessionContext,
+        _: &Heard,
+        rng: &mut dyn CryptoRngCore,
+        _: Tape,
+    ) -> Option<Rewrite<Message>> {
+        match cheat {
+            Cheat::WrongShare => {
+                let victim = context.others().pop()?;
+                Some(Box::new(move |_, send| {
+                    if let Some(Message::Share(sealed)) = send.direct.get_mut(&victim) {
+                        *sealed.first_mut().expect("a sealed share") ^= 1;
+                    }
+                }))
             }
-            other => other,
+            Cheat::WrongProof => Some(wrong_proof::<C>(rng)),
+            Cheat::FalseAcknowledgement => {
+                let wrong = C::scalar_to_bytes(&C::random_scalar(rng));
+                Some(Box::new(move |_, send| {
+                    if let Some(Message::Known(known)) = &mut send.broadcast {
+                        known.response = wrong;
+                    }
+                }))
+            }
+            Cheat::FalseComplaint => false_complaint(context),
+            _ => None,
         }
+    }
+
+    fn another(message: Message) -> Message {
+        another_dealing(message)
+    }
+}
+
+/// An answer to the challenge of a dealer's proof that is not one.
+fn wrong_proof<C: Curve>(rng: &mut dyn CryptoRngCore) -> Rewrite<Message> {
+    let wrong = C::scalar_to_bytes(&C::random_scalar(rng));
+    Box::new(move |_, send| {
+        if let Some(Message::Open(open)) = &mut send.broadcast {
+            open.response = wrong;
+        }
+    })
+}
+
+/// Complains about a peer in place of acknowledging.
+fn false_complaint(context: &SessionContext) -> Option<Rewrite<Message>> {
+    let complaint = complaint::unsigned(context)?;
+    Some(Box::new(move |round, send| {
+        if round == ACKNOWLEDGE {
+            *send = Outgoing::broadcast(Message::Complaint(Box::new(complaint.clone())));
+        }
+    }))
+}
+
+/// Another commitment.
+fn another_dealing(message: Message) -> Message {
+    match message {
+        Message::Commit(mut commit) => {
+            commit.opening.iter_mut().for_each(|byte| *byte = !*byte);
+            Message::Commit(commit)
+        }
+        other => other,
     }
 }
 

@@ -271,7 +271,8 @@ async fn a_resharing_that_one_node_leaves_in_doubt_is_overtaken() {
         playing
     };
     let (asked, mut playing) = tokio::join!(cluster.renew_by(0, &request), play);
-    assert_eq!(asked.unwrap_err().code, ErrorCode::TimedOut);
+    let asked = asked.unwrap_err();
+    assert!(asked.message.contains("may yet be certified"), "{asked:?}");
     let waiting = || (0..3).map(|place| cluster.engine(place).wallets.waiting().len()).sum::<usize>();
     assert!(waiting() >= 2);
     cluster.sign(1, "meanwhile", "w").await.unwrap();
