@@ -223,19 +223,8 @@ fn row(waiting: &WaitingView) -> Vec<String> {
         waiting.initiator.clone(),
         approved,
         names(&waiting.rejected_by),
-        ago(waiting.asked_ms),
+        output::ago(waiting.asked_ms),
     ]
-}
-
-fn ago(asked_ms: u64) -> String {
-    let asked = UNIX_EPOCH.checked_add(Duration::from_millis(asked_ms));
-    let since = asked.and_then(|asked| SystemTime::now().duration_since(asked).ok()).unwrap_or_default();
-    match since.as_secs() {
-        seconds if seconds < 120 => format!("{seconds} s ago"),
-        seconds if seconds < 7200 => format!("{} min ago", seconds / 60),
-        seconds if seconds < 172_800 => format!("{} h ago", seconds / 3600),
-        seconds => format!("{} days ago", seconds / 86_400),
-    }
 }
 
 /// The request that is meant.

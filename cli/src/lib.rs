@@ -11,6 +11,7 @@ mod arguments;
 mod audit;
 mod authorizer;
 mod auxiliary;
+mod backup;
 mod bench;
 mod chains;
 mod cluster;
@@ -102,6 +103,11 @@ enum Command {
     Refresh(reshare::Refresh),
     /// Have other nodes hold a wallet's shares, or another number of them sign.
     Reshare(reshare::Reshare),
+    /// Encrypted copies of a node: make, list, verify and try them.
+    #[command(subcommand)]
+    Backup(backup::Command),
+    /// Make a node of a backup again.
+    Restore(backup::Restore),
     /// Make presignatures of an ECDSA wallet, so that its signatures take milliseconds.
     Presign(presign::Arguments),
     /// What nodes need to sign for ECDSA wallets: have it made anew.
@@ -217,6 +223,14 @@ async fn run(arguments: Arguments, joints: Joints) -> anyhow::Result<()> {
         Command::Reshare(arguments) => {
             output::log(verbose, "warn", Log::Brief);
             reshare::reshare(arguments).await
+        }
+        Command::Backup(command) => {
+            output::log(verbose, "warn", Log::Brief);
+            backup::run(command).await
+        }
+        Command::Restore(arguments) => {
+            output::log(verbose, "warn", Log::Brief);
+            backup::restore(&arguments)
         }
         Command::Presign(arguments) => {
             output::log(verbose, "warn", Log::Brief);

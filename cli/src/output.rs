@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Write as _};
 use std::io::{IsTerminal, Write};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 use tracing::field::{Field, Visit};
@@ -131,6 +132,18 @@ pub(crate) enum Log {
     Timed,
     /// For programs.
     Json,
+}
+
+/// How long ago something was, in unix milliseconds.
+pub(crate) fn ago(unix_ms: u64) -> String {
+    let then = UNIX_EPOCH.checked_add(Duration::from_millis(unix_ms));
+    let since = then.and_then(|then| SystemTime::now().duration_since(then).ok()).unwrap_or_default();
+    match since.as_secs() {
+        seconds if seconds < 120 => format!("{seconds} s ago"),
+        seconds if seconds < 7200 => format!("{} min ago", seconds / 60),
+        seconds if seconds < 172_800 => format!("{} h ago", seconds / 3600),
+        seconds => format!("{} days ago", seconds / 86_400),
+    }
 }
 
 /// Writes logs to standard error, filtered by `QUORATE_LOG` or else by `--verbose` and the command's default.

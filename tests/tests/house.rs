@@ -30,6 +30,7 @@ const fn room(
 }
 
 const KEYS: &str = "keys";
+const AGE: &str = "age";
 const AUDIT: &str = "audit";
 const SHARING: &str = "threshold/sharing";
 const SESSION: &str = "threshold/session";
@@ -58,6 +59,7 @@ const CLI: &str = "cli";
 #[rustfmt::skip]
 const ROOMS: &[Room] = &[
     room(KEYS,      &[],                                                              &[]),
+    room(AGE,       &[KEYS],                                                          &[]),
     room(AUDIT,     &[KEYS],                                                          &[]),
     room(SHARING,   &[KEYS],                                                          &[]),
     room(SESSION,   &[KEYS, SHARING],                                                 &[]),
@@ -78,11 +80,11 @@ const ROOMS: &[Room] = &[
     room(IDENTITY,  &[KEYS, REQUEST],                                                 &[]),
     room(TRANSPORT, &[KEYS],                                                          &[]),
     room(HTTP,      &[REQUEST, IDENTITY],                                             &[]),
-    room(NODE,      &[KEYS, AUDIT, SHARING, SESSION, KEYGEN, RESHARE, FROST, PAILLIER, CGGMP21, DKLS23, CHAINS, REQUEST, POLICY, IDENTITY, TRANSPORT, HTTP], &[SIMULATOR]),
+    room(NODE,      &[KEYS, AGE, AUDIT, SHARING, SESSION, KEYGEN, RESHARE, FROST, PAILLIER, CGGMP21, DKLS23, CHAINS, REQUEST, POLICY, IDENTITY, TRANSPORT, HTTP], &[SIMULATOR]),
     room(CLIENT,    &[KEYS, CHAINS, REQUEST, IDENTITY, HTTP],                         &[]),
-    room(CLI,       &[KEYS, AUDIT, SHARING, SESSION, KEYGEN, FROST, CHAINS, REQUEST, POLICY, IDENTITY, TRANSPORT, NODE, CLIENT], &[]),
+    room(CLI,       &[KEYS, AGE, AUDIT, SHARING, SESSION, KEYGEN, FROST, CHAINS, REQUEST, POLICY, IDENTITY, TRANSPORT, NODE, CLIENT], &[]),
     // What is never shipped looks at everything.
-    room("fuzz",    &[KEYS, AUDIT, SHARING, SESSION, SIMULATOR, KEYGEN, RESHARE, FROST, CGGMP21, DKLS23, CHAINS, REQUEST, POLICY, IDENTITY, TRANSPORT, NODE, CLIENT, CLI], &[]),
+    room("fuzz",    &[KEYS, AGE, AUDIT, SHARING, SESSION, SIMULATOR, KEYGEN, RESHARE, FROST, CGGMP21, DKLS23, CHAINS, REQUEST, POLICY, IDENTITY, TRANSPORT, NODE, CLIENT, CLI], &[]),
     room("tests",   &[KEYS, AUDIT, SHARING, SESSION, SIMULATOR, DEALING, KEYGEN, RESHARE, FROST, DKLS23, CHAINS, REQUEST, IDENTITY, TRANSPORT, NODE, CLIENT, CLI], &[]),
 ];
 

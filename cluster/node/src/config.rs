@@ -141,6 +141,8 @@ pub struct Config {
     pub work_threads: usize,
     /// How log lines look.
     pub log_format: LogFormat,
+    /// How the node keeps backups, if it does.
+    pub backups: Option<crate::backup::Plan>,
 }
 
 /// Settings from flags, by their names in the file. They win over everything else.

@@ -43,6 +43,7 @@ use crate::approvals::Approvals;
 use crate::audit::Audit;
 use crate::authority::Authority;
 use crate::auxiliary::Auxiliaries;
+use crate::backup::Backups;
 use crate::barrier::Barrier;
 use crate::config::Config;
 use crate::initiators::Changes;
@@ -120,7 +121,8 @@ pub(crate) struct Engine {
     pub(crate) spendings: Arc<Spendings>,
     pub(crate) standings: Standings,
     pub(crate) metrics: Metrics,
-    identity: Arc<SigningIdentity>,
+    pub(crate) backups: Backups,
+    pub(crate) identity: Arc<SigningIdentity>,
     signatures: Signatures,
     registry: Arc<Registry>,
     barrier: Arc<dyn Barrier>,
@@ -220,6 +222,7 @@ impl Engine {
             ledger: Ledger::new(Arc::clone(&store), Arc::clone(&approvals)),
             approvals,
             metrics: Metrics::default(),
+            backups: Backups::default(),
             exclusions: Exclusions::load(Arc::clone(&store), config.data_dir.join("evidence"))?,
             keygens: Places::new(config.max_concurrent_keygen, config.max_waiting),
             signings: Places::new(config.max_concurrent_signing, config.max_waiting),

@@ -12,6 +12,7 @@ mod approvals;
 mod audit;
 mod authority;
 mod auxiliary;
+pub mod backup;
 pub mod barrier;
 mod cause;
 mod clock;

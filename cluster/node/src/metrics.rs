@@ -342,6 +342,24 @@ impl Engine {
             "How long transactions took to be made durable",
             self.store.commit_seconds(),
         );
+        if self.config.backups.is_some() {
+            all.register(
+                "quorate_backup_fresh_seconds",
+                "Unix time up to which everything is in a backup; 0 before the first",
+                ConstGauge::new(self.backups.fresh_seconds()),
+            );
+            all.register("quorate_backups", "Backups made", ConstCounter::new(self.backups.made()));
+            all.register(
+                "quorate_backups_failed",
+                "Backups that could not be made",
+                ConstCounter::new(self.backups.failed()),
+            );
+            all.register(
+                "quorate_backup_bytes",
+                "Size of the newest backup",
+                ConstGauge::new(self.backups.bytes()),
+            );
+        }
         let build: Family<Label<&'static str>, Gauge> = Family::default();
         build.get_or_create(&[("version", env!("CARGO_PKG_VERSION"))]).set(1);
         all.register("quorate_build_info", "The version of the software", build);

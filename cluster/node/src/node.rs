@@ -192,6 +192,7 @@ impl Node {
             tokio::spawn(Arc::clone(&engine).recover()),
             tokio::spawn(Arc::clone(&engine).compare()),
             tokio::spawn(Arc::clone(&engine).forget()),
+            tokio::spawn(Arc::clone(&engine).keep_backups()),
             tokio::spawn(Arc::clone(&engine).prepare()),
             tokio::spawn(Arc::clone(&engine).keep_pairs()),
             tokio::spawn(Arc::clone(&engine).settle_pairs()),

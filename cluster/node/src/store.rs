@@ -19,6 +19,7 @@ mod engine;
 mod error;
 mod header;
 mod record;
+mod rows;
 mod volume;
 mod writer;
 
@@ -28,6 +29,7 @@ pub(crate) mod tests;
 pub use batch::{Batch, Precondition, Record, Scan, Table};
 pub use error::{Found, RecordName, StoreError};
 pub use quorate_identity::envelope::{EmptyPassphrase, EnvelopeError, KdfParams, Passphrase};
+pub(crate) use rows::Row;
 
 use batch::Change;
 use engine::{Engine, Fault};

@@ -10,6 +10,7 @@
 
 mod approvals;
 mod authority;
+mod backup;
 mod byzantine;
 mod clients;
 mod clients_tls;

@@ -186,14 +186,14 @@ async fn a_wrong_passphrase_and_a_truncated_store_are_named() {
 }
 
 /// The session of the key generation that made the wallet: its rows are named after it. The node must not run.
-fn keygen_of(node: &NodeProcess, wallet: &WalletId) -> Vec<u8> {
+pub(crate) fn keygen_of(node: &NodeProcess, wallet: &WalletId) -> Vec<u8> {
     let passphrase = PassphraseSource::File(node.passphrase_file()).read().unwrap();
     let store = Store::open(&node.store(), &passphrase).unwrap();
     store.get(Table::Meta, format!("name/{wallet}")).unwrap().expect("a wallet").value.expose().clone()
 }
 
 /// Flips a bit in every copy of a record in the file.
-fn corrupt(store: &Path, table: &str, key: &[u8]) {
+pub(crate) fn corrupt(store: &Path, table: &str, key: &[u8]) {
     let record = {
         let database = Database::open(store).unwrap();
         let table =

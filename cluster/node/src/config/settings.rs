@@ -2,6 +2,7 @@
 
 use super::layer::{Found, Layers};
 use super::{Config, ConfigError, LogFormat, Origin, PassphraseSource, value};
+use crate::backup::Plan;
 use crate::store::Passphrase;
 use quorate_http::tls::TlsFiles;
 use quorate_identity::files::folder_of;
@@ -59,7 +60,6 @@ const fn special(
 
 const NATS: Kind = Kind::NotServed("the NATS transport");
 const CONSUL: Kind = Kind::NotServed("discovery through Consul");
-const BACKUP: Kind = Kind::NotServed("periodic backup");
 
 #[rustfmt::skip]
 pub(super) static SETTINGS: &[Setting] = &[
@@ -101,11 +101,13 @@ pub(super) static SETTINGS: &[Setting] = &[
     setting("max_concurrent_presign", &[], &[]),
     setting("work_threads", &[], &[]),
     setting("log_format", &[], &[]),
+    setting("backup_enabled", &[], &["BACKUP_ENABLED"]),
+    setting("backup_recipients", &[], &[]),
+    setting("backup_period_seconds", &[], &["BACKUP_PERIOD_SECONDS"]),
+    setting("backup_dir", &[], &["BACKUP_DIR"]),
+    setting("backup_keep", &[], &[]),
     special("nats.url", &[], &["NATS_URL"], NATS),
     special("consul.address", &[], &["CONSUL_ADDR", "CONSUL_ADDRESS"], CONSUL),
-    special("backup_enabled", &[], &["BACKUP_ENABLED"], BACKUP),
-    special("backup_period_seconds", &[], &["BACKUP_PERIOD_SECONDS"], BACKUP),
-    special("backup_dir", &[], &["BACKUP_DIR"], BACKUP),
 ];
 
 const PEER_PORT: u16 = 7000;
@@ -115,6 +117,10 @@ const CLIENT_RATE: u32 = 200;
 /// One a second, and as many at once as a client makes that was set up wrongly and tries again.
 const AUTH_FAILURES_PER_MINUTE: u32 = 60;
 const MOST_REQUESTS: u32 = 1_000_000;
+/// Seconds.
+const BACKUP_PERIOD: u64 = 300;
+const LONGEST_BACKUP_PERIOD: u64 = 7 * 24 * 60 * 60;
+const BACKUPS_KEPT: usize = 48;
 const STORE_FILE: &str = "store.redb";
 
 pub(super) fn resolve(mut layers: Layers) -> Result<Config, ConfigError> {
@@ -147,6 +153,7 @@ pub(super) fn resolve(mut layers: Layers) -> Result<Config, ConfigError> {
     }
     let api_readers_path = path(layers, "api_readers_path")?;
     let metrics_need_token = needing(layers, "metrics_need_token", api_readers_path.is_some())?;
+    let backups = backups(layers, &data_dir)?;
     let client_rate = ranged(layers, "client_rate", 0..=MOST_REQUESTS)?.unwrap_or(CLIENT_RATE);
     Ok(Config {
         node_id: parsed(layers, "node_id")?.ok_or(ConfigError::Missing { key: "node_id" })?,
@@ -190,7 +197,23 @@ pub(super) fn resolve(mut layers: Layers) -> Result<Config, ConfigError> {
         work_threads: ranged(layers, "work_threads", 1..=1024)?
             .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
         log_format: with(layers, "log_format", log_format)?.unwrap_or(LogFormat::Pretty),
+        backups,
     })
+}
+
+/// Where there is somebody to encrypt them to, unless it is turned off.
+fn backups(layers: &mut Layers, data_dir: &Path) -> Result<Option<Plan>, ConfigError> {
+    let enabled = with(layers, "backup_enabled", value::boolean)?;
+    let recipients = list(layers, "backup_recipients")?;
+    let folder = path(layers, "backup_dir")?.unwrap_or_else(|| data_dir.join("backups"));
+    let period = ranged(layers, "backup_period_seconds", 1..=LONGEST_BACKUP_PERIOD)?;
+    let period = Duration::from_secs(period.unwrap_or(BACKUP_PERIOD));
+    let keep = ranged(layers, "backup_keep", 1..=100_000)?.unwrap_or(BACKUPS_KEPT);
+    match (enabled, recipients.is_empty()) {
+        (Some(false), _) | (None, true) => Ok(None),
+        (Some(true), true) => Err(ConfigError::Missing { key: "backup_recipients" }),
+        (_, false) => Ok(Some(Plan { folder, recipients, period, keep })),
+    }
 }
 
 fn refuse(found: &Found, key: &'static str, detail: impl fmt::Display) -> ConfigError {

@@ -178,15 +178,36 @@ fn a_misspelt_variable_is_named_with_the_one_that_is_meant() {
 
 #[test]
 fn what_is_not_built_in_is_refused_rather_than_ignored() {
-    for name in
-        ["NATS_URL", "CONSUL_ADDR", "CONSUL_ADDRESS", "BACKUP_ENABLED", "BACKUP_PERIOD_SECONDS", "BACKUP_DIR"]
-    {
+    for name in ["NATS_URL", "CONSUL_ADDR", "CONSUL_ADDRESS"] {
         let error = complaint(from_environment(&[("NODE_ID", "n"), (name, "x")]));
         assert!(error.contains(name) && error.contains("not built into this release"), "{error}");
     }
-    for text in ["nats:\n  url: nats://x\n", "nats.url: x\n", "consul:\n  address: x\n", "backup_dir: x\n"] {
+    for text in ["nats:\n  url: nats://x\n", "nats.url: x\n", "consul:\n  address: x\n"] {
         assert!(complaint(from_file(text)).contains("not built into this release"), "{text}");
     }
+}
+
+#[test]
+fn backups_are_made_where_there_is_somebody_to_encrypt_them_to() {
+    let recipient = "age1zvkyg2lqzraa2lnjvqej32nkuu0ues2s82hzrye869xeexvn73equnujwj";
+    let of = |text: &str| from_file(&format!("node_id: n\ndata_dir: /d\n{text}")).unwrap().backups;
+    assert_eq!(of(""), None);
+    assert_eq!(of("backup_period_seconds: 60\n"), None);
+    assert_eq!(of(&format!("backup_recipients: [{recipient}]\nbackup_enabled: false\n")), None);
+    let plan = of(&format!("backup_recipients: [{recipient}]\n")).unwrap();
+    assert_eq!(plan.folder, Path::new("/d/backups"));
+    assert_eq!((plan.period, plan.keep), (Duration::from_secs(300), 48));
+    assert_eq!(plan.recipients, [recipient.parse().unwrap()]);
+    let text = format!(
+        "backup_recipients: [{recipient}]\nbackup_dir: /b\nbackup_period_seconds: 60\nbackup_keep: 3\n"
+    );
+    let plan = of(&text).unwrap();
+    assert_eq!(
+        (plan.folder.as_path(), plan.period, plan.keep),
+        (Path::new("/b"), Duration::from_secs(60), 3)
+    );
+    let refused = complaint(from_file("node_id: n\nbackup_enabled: true\n"));
+    assert!(refused.contains("backup_recipients"), "{refused}");
 }
 
 #[test]
@@ -197,6 +218,9 @@ fn every_wrong_value_names_its_place_and_its_setting() {
         ("api_listen: '127.0.0.1:99999'", "api_listen"),
         ("initiators: ['0x12']", "initiators"),
         ("event_initiator_pubkey: 12", "event_initiator_pubkey"),
+        ("backup_recipients: [age1x]", "backup_recipients"),
+        ("backup_period_seconds: 0", "backup_period_seconds"),
+        ("backup_keep: 0", "backup_keep"),
         ("threshold: 1", "threshold"),
         ("threshold: 101", "threshold"),
         ("mpc_threshold: -3", "threshold"),

@@ -17,7 +17,7 @@ pub struct RecordName {
 }
 
 impl RecordName {
-    pub(super) fn new(table: Table, key: &[u8]) -> Self {
+    pub(crate) fn new(table: Table, key: &[u8]) -> Self {
         Self { table, key: key.to_vec() }
     }
 }
