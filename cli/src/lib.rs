@@ -103,6 +103,8 @@ enum Command {
     Refresh(reshare::Refresh),
     /// Have other nodes hold a wallet's shares, or another number of them sign.
     Reshare(reshare::Reshare),
+    /// Undo a wallet's last resharing: have those hold its shares who did before.
+    Rollback(reshare::Rollback),
     /// Encrypted copies of a node: make, list, verify and try them.
     #[command(subcommand)]
     Backup(backup::Command),
@@ -223,6 +225,10 @@ async fn run(arguments: Arguments, joints: Joints) -> anyhow::Result<()> {
         Command::Reshare(arguments) => {
             output::log(verbose, "warn", Log::Brief);
             reshare::reshare(arguments).await
+        }
+        Command::Rollback(arguments) => {
+            output::log(verbose, "warn", Log::Brief);
+            reshare::rollback(arguments).await
         }
         Command::Backup(command) => {
             output::log(verbose, "warn", Log::Brief);

@@ -1,9 +1,11 @@
-//! `refresh` and `reshare`: a wallet's shares are dealt anew.
+//! `refresh`, `reshare` and `rollback`: a wallet's shares are dealt anew.
 
 use std::collections::BTreeSet;
 
 use quorate_client::{Begun, Client, ClientError};
-use quorate_request::{RefreshRequest, RequestId, ReshareRequest, ReshareResponse, WalletId, WalletView};
+use quorate_request::{
+    RefreshRequest, RequestId, ReshareRequest, ReshareResponse, RollbackRequest, WalletId, WalletView,
+};
 use rand_core::OsRng;
 
 use crate::cluster::Target;
@@ -21,6 +23,30 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = REFRESH_EXAMPLES)]
 pub(crate) struct Refresh {
+    /// The wallet.
+    #[arg(long, value_name = "NAME")]
+    wallet: WalletId,
+    /// Request id: repeating a request under its id gives its first result.
+    #[arg(long, value_name = "ID")]
+    session_id: Option<RequestId>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    target: Target,
+}
+
+const ROLLBACK_EXAMPLES: &str = "\
+It is a resharing to those who held the shares before the last one, with as many signers: they
+get fresh shares, for the old ones were erased. Those who hold shares now must be up, as far as
+more than half of them. Approved as `quorate reshare` is.
+
+Examples:
+  quorate rollback --wallet treasury";
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = ROLLBACK_EXAMPLES)]
+pub(crate) struct Rollback {
     /// The wallet.
     #[arg(long, value_name = "NAME")]
     wallet: WalletId,
@@ -84,6 +110,16 @@ pub(crate) async fn refresh(arguments: Refresh) -> anyhow::Result<()> {
     let request =
         RefreshRequest { session_id: Some(id.clone()), ..RefreshRequest::of(arguments.wallet.clone()) };
     let ask = async |client: &Client| client.refresh(request).await;
+    let doing = "nodes deal the shares anew";
+    let made = arguments.target.work(arguments.json, doing, &id, Some(&arguments.wallet), ask).await?;
+    output::print(arguments.json, &made, || people(&made))
+}
+
+pub(crate) async fn rollback(arguments: Rollback) -> anyhow::Result<()> {
+    let id = arguments.session_id.unwrap_or_else(|| RequestId::generate(&mut OsRng));
+    let request =
+        RollbackRequest { session_id: Some(id.clone()), ..RollbackRequest::of(arguments.wallet.clone()) };
+    let ask = async |client: &Client| client.rollback(request).await;
     let doing = "nodes deal the shares anew";
     let made = arguments.target.work(arguments.json, doing, &id, Some(&arguments.wallet), ask).await?;
     output::print(arguments.json, &made, || people(&made))

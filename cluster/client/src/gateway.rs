@@ -122,6 +122,7 @@ fn routes(gateway: Gateway, access: &Access) -> Router {
         .route(paths::KEYGEN, post(keygen))
         .route(paths::SIGN, post(sign))
         .route(paths::REFRESH, post(refresh))
+        .route(paths::ROLLBACK, post(rollback))
         .route(paths::RESHARE, post(reshare))
         .route(paths::PRESIGN, post(presign))
         .route(paths::AUXILIARY, post(auxiliary))
@@ -158,6 +159,10 @@ async fn refresh(State(client): State<Client>, request: Request) -> Response {
 
 async fn reshare(State(client): State<Client>, request: Request) -> Response {
     forward(&client, Operation::Reshare, request).await
+}
+
+async fn rollback(State(client): State<Client>, request: Request) -> Response {
+    forward(&client, Operation::Rollback, request).await
 }
 
 async fn presign(State(client): State<Client>, request: Request) -> Response {

@@ -69,6 +69,6 @@ pub use quorate_request::{
     AddressView, Allowance, AuxiliaryRequest, AuxiliaryResponse, CaughtView, ClusterId, ErrorBody, ErrorCode,
     Health, Hex, HexArray, KeygenRequest, KeygenResponse, NodeView, Operation, Phase, PresignRequest,
     PresignResponse, Progress, Readiness, RefreshRequest, RequestId, RequestStatus, ReshareRequest,
-    ReshareResponse, SessionResult, SessionView, SignRequest, SignResponse, SignatureView, TransactionBytes,
-    Tweak, WalletId, WalletStatus, WalletView,
+    ReshareResponse, RollbackRequest, SessionResult, SessionView, SignRequest, SignResponse, SignatureView,
+    TransactionBytes, Tweak, WalletId, WalletStatus, WalletView,
 };

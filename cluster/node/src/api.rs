@@ -91,6 +91,7 @@ pub(crate) fn routes(api: Arc<Api>) -> Router {
         .route(paths::KEYGEN, post(keygen))
         .route(paths::SIGN, post(sign))
         .route(paths::REFRESH, post(refresh))
+        .route(paths::ROLLBACK, post(rollback))
         .route(paths::RESHARE, post(reshare))
         .route(paths::PRESIGN, post(presign))
         .route(paths::AUXILIARY, post(auxiliary))
@@ -231,7 +232,7 @@ async fn submit(api: &Api, wanted: &Operation, uri: &Uri, request: Request) -> A
             Ok(json(StatusCode::OK, &response))
         }
         Some(SessionResult::Reshare(response))
-            if matches!(wanted, Operation::Refresh | Operation::Reshare) =>
+            if matches!(wanted, Operation::Refresh | Operation::Reshare | Operation::Rollback) =>
         {
             Ok(json(StatusCode::OK, &response))
         }
@@ -253,6 +254,10 @@ async fn refresh(State(api): State<Arc<Api>>, uri: Uri, request: Request) -> Ans
 
 async fn reshare(State(api): State<Arc<Api>>, uri: Uri, request: Request) -> Answer {
     submit(&api, &Operation::Reshare, &uri, request).await
+}
+
+async fn rollback(State(api): State<Arc<Api>>, uri: Uri, request: Request) -> Answer {
+    submit(&api, &Operation::Rollback, &uri, request).await
 }
 
 async fn presign(State(api): State<Arc<Api>>, uri: Uri, request: Request) -> Answer {

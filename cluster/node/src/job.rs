@@ -20,7 +20,7 @@ use quorate_frost::{Setup as FrostSetup, TaprootTweak, Task};
 use quorate_keys::{DerivationPath, Identity, PublicKey, Scheme, Transcript, derive, taproot};
 use quorate_request::{
     AuxiliaryRequest, ErrorBody, ErrorCode, KeygenRequest, Operation, PresignRequest, RefreshRequest,
-    ReshareRequest, SignRequest, Subject, Tweak, Verified, WalletId,
+    ReshareRequest, RollbackRequest, SignRequest, Subject, Tweak, Verified, WalletId,
 };
 use quorate_session::{ProtocolId, SessionId, Wire};
 use quorate_sharing::{Committee, Member, PartyIndex, Threshold};
@@ -103,7 +103,7 @@ impl Job {
         match verified.operation() {
             Operation::Keygen => KeygenJob::new(verified, wallets, peers, config).map(Self::Keygen),
             Operation::Sign => SignJob::new(verified, wallets, peers).map(|job| Self::Sign(Box::new(job))),
-            Operation::Refresh | Operation::Reshare => {
+            Operation::Refresh | Operation::Reshare | Operation::Rollback => {
                 let job = ReshareJob::new(verified, wallets, peers, config)?;
                 Ok(Self::Reshare(Box::new(job)))
             }
@@ -421,7 +421,7 @@ pub(crate) fn wallet_id(body: &KeygenRequest, fingerprint: &[u8; 32]) -> Result<
 
 /// The wallet that a request names.
 pub(crate) fn sought(verified: &Verified) -> Option<Sought> {
-    if matches!(verified.operation(), Operation::Refresh | Operation::Reshare) {
+    if matches!(verified.operation(), Operation::Refresh | Operation::Reshare | Operation::Rollback) {
         return reshare::sought(verified);
     }
     let body: SignRequest = verified.body().ok()?;
@@ -440,6 +440,7 @@ pub(crate) fn wallet_of(verified: &Verified) -> Option<WalletId> {
         Operation::Auxiliary => verified.body::<AuxiliaryRequest>().ok()?.wallet_id,
         Operation::Refresh => verified.body::<RefreshRequest>().ok()?.wallet_id,
         Operation::Reshare => verified.body::<ReshareRequest>().ok()?.wallet_id,
+        Operation::Rollback => verified.body::<RollbackRequest>().ok()?.wallet_id,
         _ => None,
     }
 }

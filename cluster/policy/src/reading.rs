@@ -72,7 +72,9 @@ pub(crate) fn read(yaml: &[u8]) -> Result<Policy> {
     }
     // Who holds a wallet's shares is not for its initiators alone.
     if let Some(majority) = names.majority() {
-        approvals.entry(ScopedOperation::Reshare).or_insert(majority);
+        // Back goes as forth, unless it says otherwise.
+        let forth = approvals.entry(ScopedOperation::Reshare).or_insert(majority).clone();
+        approvals.entry(ScopedOperation::Rollback).or_insert(forth);
     }
     let ahead = document.utc_offset.as_deref().map_or(Ok(0), hours::offset).at(|| "utc_offset".to_owned())?;
     Ok(Policy {

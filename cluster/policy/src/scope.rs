@@ -19,6 +19,8 @@ pub enum ScopedOperation {
     Refresh,
     /// Have them dealt to other nodes, or so that another number of them sign.
     Reshare,
+    /// Have them dealt to those who held them before.
+    Rollback,
     /// Have presignatures made.
     Presign,
     /// Have auxiliary information or pairs made anew.
@@ -31,11 +33,26 @@ pub enum ScopedOperation {
 
 impl ScopedOperation {
     /// Those that an initiator can ask for.
-    pub const OF_INITIATORS: [Self; 7] =
-        [Self::Keygen, Self::Sign, Self::Refresh, Self::Reshare, Self::Presign, Self::Auxiliary, Self::Read];
+    pub const OF_INITIATORS: [Self; 8] = [
+        Self::Keygen,
+        Self::Sign,
+        Self::Refresh,
+        Self::Reshare,
+        Self::Rollback,
+        Self::Presign,
+        Self::Auxiliary,
+        Self::Read,
+    ];
     /// Those other than signing for which a policy can ask for approvals.
-    pub const OF_APPROVALS: [Self; 6] =
-        [Self::Keygen, Self::Refresh, Self::Reshare, Self::Presign, Self::Auxiliary, Self::Initiators];
+    pub const OF_APPROVALS: [Self; 7] = [
+        Self::Keygen,
+        Self::Refresh,
+        Self::Reshare,
+        Self::Rollback,
+        Self::Presign,
+        Self::Auxiliary,
+        Self::Initiators,
+    ];
 
     /// Its name in a policy.
     #[must_use]
@@ -45,6 +62,7 @@ impl ScopedOperation {
             Self::Sign => "sign",
             Self::Refresh => "refresh",
             Self::Reshare => "reshare",
+            Self::Rollback => "rollback",
             Self::Presign => "presign",
             Self::Auxiliary => "auxiliary",
             Self::Initiators => "initiators",
@@ -60,6 +78,7 @@ impl ScopedOperation {
             Operation::Sign => Self::Sign,
             Operation::Refresh => Self::Refresh,
             Operation::Reshare => Self::Reshare,
+            Operation::Rollback => Self::Rollback,
             Operation::Presign => Self::Presign,
             Operation::Auxiliary => Self::Auxiliary,
             Operation::Initiators => Self::Initiators,

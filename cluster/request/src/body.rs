@@ -18,7 +18,7 @@ pub use approval::{ApprovalRequest, Decision};
 pub use auxiliary::AuxiliaryRequest;
 pub use initiators::{InitiatorChange, InitiatorsRequest};
 pub use presign::PresignRequest;
-pub use reshare::{RefreshRequest, ReshareRequest};
+pub use reshare::{RefreshRequest, ReshareRequest, RollbackRequest};
 
 /// The body of one operation.
 pub trait Body: Serialize + DeserializeOwned {

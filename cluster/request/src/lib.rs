@@ -21,7 +21,7 @@
 //! # What is here
 //! - [`SignedRequest`]: sign, read from HTTP, forward unchanged, verify into a [`Verified`] request. [`UnsignedRequest`]: have
 //!   it signed by a key that is held elsewhere.
-//! - [`KeygenRequest`], [`SignRequest`], [`RefreshRequest`], [`ReshareRequest`], [`PresignRequest`], [`AuxiliaryRequest`]: the typed bodies; what answers them, and the
+//! - [`KeygenRequest`], [`SignRequest`], [`RefreshRequest`], [`ReshareRequest`], [`RollbackRequest`], [`PresignRequest`], [`AuxiliaryRequest`]: the typed bodies; what answers them, and the
 //!   views of the API.
 //! - [`ErrorBody`], [`ErrorCode`]: the closed list of what the API can refuse, with its HTTP status.
 //! - [`paths`]: where the API is served; [`openapi`]: the API as a document.
@@ -41,8 +41,8 @@ mod view;
 
 pub use body::{
     Allowance, ApprovalRequest, AuxiliaryRequest, Body, BodyError, Decision, InitiatorChange,
-    InitiatorsRequest, KeygenRequest, PresignRequest, RefreshRequest, ReshareRequest, SignRequest, Subject,
-    Tweak, WalletRef,
+    InitiatorsRequest, KeygenRequest, PresignRequest, RefreshRequest, ReshareRequest, RollbackRequest,
+    SignRequest, Subject, Tweak, WalletRef,
 };
 pub use error::{DecodeError, RequestError, SignError};
 pub use error_body::{ErrorBody, ErrorCode};

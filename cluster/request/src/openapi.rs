@@ -89,6 +89,7 @@ mod tests {
             paths::KEYGEN.to_owned(),
             paths::SIGN.to_owned(),
             paths::REFRESH.to_owned(),
+            paths::ROLLBACK.to_owned(),
             paths::RESHARE.to_owned(),
             paths::PRESIGN.to_owned(),
             paths::AUXILIARY.to_owned(),
@@ -204,6 +205,9 @@ mod tests {
             wallet_id: Some("w".parse().unwrap()),
         };
         compare("RefreshRequest", &refresh, Some(&|| value(&RefreshRequest::default())));
+        let RefreshRequest { session_id, wallet_id, public_key } = refresh.clone();
+        let rollback = RollbackRequest { session_id, wallet_id, public_key };
+        compare("RollbackRequest", &rollback, Some(&|| value(&RollbackRequest::default())));
         let reshare = ReshareRequest {
             new_threshold: Some(2),
             new_total: Some(3),

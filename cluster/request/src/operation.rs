@@ -15,6 +15,8 @@ pub enum Operation {
     Refresh,
     /// Deal a wallet's shares anew, to other nodes, or so that another number of them sign.
     Reshare,
+    /// Deal a wallet's shares anew, to the nodes that held them before it was reshared last.
+    Rollback,
     /// Make presignatures of a wallet.
     Presign,
     /// Make auxiliary information of nodes.
@@ -34,7 +36,7 @@ pub struct ReadPath(String);
 /// The text names no operation of this version.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "unknown operation; known are keygen, sign, refresh, reshare, presign, auxiliary, approve, initiators and read:<path>"
+    "unknown operation; known are keygen, sign, refresh, reshare, rollback, presign, auxiliary, approve, initiators and read:<path>"
 )]
 #[non_exhaustive]
 pub struct InvalidOperation;
@@ -79,6 +81,7 @@ impl fmt::Display for Operation {
             Self::Sign => f.write_str("sign"),
             Self::Refresh => f.write_str("refresh"),
             Self::Reshare => f.write_str("reshare"),
+            Self::Rollback => f.write_str("rollback"),
             Self::Presign => f.write_str("presign"),
             Self::Auxiliary => f.write_str("auxiliary"),
             Self::Approve => f.write_str("approve"),
@@ -97,6 +100,7 @@ impl FromStr for Operation {
             "sign" => Ok(Self::Sign),
             "refresh" => Ok(Self::Refresh),
             "reshare" => Ok(Self::Reshare),
+            "rollback" => Ok(Self::Rollback),
             "presign" => Ok(Self::Presign),
             "auxiliary" => Ok(Self::Auxiliary),
             "approve" => Ok(Self::Approve),
@@ -118,6 +122,7 @@ mod tests {
             Operation::Sign,
             Operation::Refresh,
             Operation::Reshare,
+            Operation::Rollback,
             Operation::Presign,
             Operation::Auxiliary,
             Operation::Approve,

@@ -6,6 +6,8 @@ pub const KEYGEN: &str = "/api/v1/keygen";
 pub const SIGN: &str = "/api/v1/sign";
 /// `POST`: deal a wallet's shares anew to the nodes that hold them.
 pub const REFRESH: &str = "/api/v1/refresh";
+/// Where a wallet's last resharing is undone.
+pub const ROLLBACK: &str = "/api/v1/rollback";
 /// `POST`: deal a wallet's shares anew to other nodes, or so that another number of them sign.
 pub const RESHARE: &str = "/api/v1/reshare";
 /// `POST`: make presignatures of a wallet.

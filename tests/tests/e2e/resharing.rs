@@ -8,8 +8,8 @@ use quorate_client::{ClientError, RetryPolicy};
 use quorate_node::config::PassphraseSource;
 use quorate_node::store::{Store, Table};
 use quorate_request::{
-    ErrorCode, Hex, KeygenRequest, RefreshRequest, RequestId, ReshareRequest, ReshareResponse, SignRequest,
-    WalletId, WalletView,
+    ErrorCode, Hex, KeygenRequest, RefreshRequest, RequestId, ReshareRequest, ReshareResponse,
+    RollbackRequest, SignRequest, WalletId, WalletView,
 };
 use quorate_session::Wire;
 use quorate_sharing::KeyShare;
@@ -348,6 +348,10 @@ async fn wallets_of_every_kind_are_reshared_and_sign_on() {
             .sign(SignRequest { signers, ..SignRequest::digest(wallet.clone(), [7; 32]) })
             .await;
         assert_eq!(refused.unwrap_err().api().unwrap().code, ErrorCode::InvalidSigners);
+        let back = cluster.client(&[5]).rollback(RollbackRequest::of(wallet.clone())).await.unwrap();
+        assert_eq!((back.epoch, back.parties, back.public_key), (3, names(&FIRST), made.public_key));
+        at_epoch(&cluster, wallet, 3).await;
+        signs(&cluster, curve, wallet, &FIRST, &format!("{id}-back")).await;
     }
 }
 

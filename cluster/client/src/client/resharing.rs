@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use http::StatusCode;
-use quorate_request::{Operation, RefreshRequest, ReshareRequest, ReshareResponse, paths};
+use quorate_request::{Operation, RefreshRequest, ReshareRequest, ReshareResponse, RollbackRequest, paths};
 
 use super::{Begun, Client, begun, first_other, fresh_id, to_json, typed};
 use crate::error::ClientError;
@@ -19,6 +19,20 @@ impl Client {
         let body = to_json(&request)?;
         let asked = named(request.into())?;
         let answer = self.post(paths::REFRESH, Operation::Refresh, id, body).await?;
+        let made = typed(&answer)?;
+        reshared(&asked, &made, answer.status)?;
+        Ok(made)
+    }
+
+    /// Undoes a wallet's last resharing: it is reshared to those who held its shares before. Without `session_id` the request gets a fresh one.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn rollback(&self, mut request: RollbackRequest) -> Result<ReshareResponse, ClientError> {
+        let id = request.session_id.get_or_insert_with(fresh_id).clone();
+        let body = to_json(&request)?;
+        let asked = named(request.into())?;
+        let answer = self.post(paths::ROLLBACK, Operation::Rollback, id, body).await?;
         let made = typed(&answer)?;
         reshared(&asked, &made, answer.status)?;
         Ok(made)

@@ -36,7 +36,7 @@ impl Engine {
     /// # Errors
     /// It has not.
     pub(super) fn check_approved(&self, verified: &Verified) -> Result<(), ErrorBody> {
-        if *verified.operation() == Operation::Reshare
+        if matches!(verified.operation(), Operation::Reshare | Operation::Rollback)
             && !self.config.reshare_without_authorizers
             && !self.authority.has_authorizers()
         {

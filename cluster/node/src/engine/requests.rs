@@ -132,6 +132,7 @@ impl Engine {
             Operation::Sign => "sign",
             Operation::Refresh => "refresh",
             Operation::Reshare => "reshare",
+            Operation::Rollback => "rollback",
             Operation::Presign => "presign",
             Operation::Auxiliary => "auxiliary",
             _ => "other",

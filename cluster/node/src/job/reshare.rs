@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use quorate_keys::{Identity, Transcript};
-use quorate_request::{ErrorBody, ErrorCode, Operation, RefreshRequest, ReshareRequest, Verified};
+use quorate_request::{
+    ErrorBody, ErrorCode, Operation, RefreshRequest, ReshareRequest, RollbackRequest, Verified,
+};
 use quorate_reshare::{FARTHEST, Occasion, Setup, fewest_dealers};
 use quorate_session::{Agreement, ProtocolId, Wire, WireError, setup_digest};
 use quorate_sharing::{Committee, Member, PartyIndex, Threshold};
@@ -33,26 +35,18 @@ pub(crate) struct ReshareJob {
     pub(crate) occasion: Occasion,
 }
 
-/// What a request asks to deal anew.
-struct Asked {
-    body: ReshareRequest,
-    operation: &'static str,
+fn asked(verified: &Verified) -> Result<ReshareRequest, ErrorBody> {
+    let asked = match verified.operation() {
+        Operation::Refresh => verified.body::<RefreshRequest>().map(Into::into),
+        Operation::Rollback => verified.body::<RollbackRequest>().map(Into::into),
+        _ => verified.body::<ReshareRequest>(),
+    };
+    asked.map_err(|error| refuse(error.code(), error.to_string()))
 }
 
-fn asked(verified: &Verified) -> Result<Asked, ErrorBody> {
-    let refused = |error: quorate_request::BodyError| refuse(error.code(), error.to_string());
-    Ok(match verified.operation() {
-        Operation::Refresh => {
-            let body: RefreshRequest = verified.body().map_err(refused)?;
-            Asked { body: body.into(), operation: "refresh" }
-        }
-        _ => Asked { body: verified.body().map_err(refused)?, operation: "reshare" },
-    })
-}
-
-/// The wallet that a request to refresh or reshare names.
+/// The wallet that such a request names.
 pub(super) fn sought(verified: &Verified) -> Option<Sought> {
-    Some(Sought::of(asked(verified).ok()?.body.wallet().ok()?))
+    Some(Sought::of(asked(verified).ok()?.wallet().ok()?))
 }
 
 impl ReshareJob {
@@ -62,16 +56,25 @@ impl ReshareJob {
         peers: &Peers,
         config: &Config,
     ) -> Result<Self, ErrorBody> {
-        let Asked { body, operation } = asked(verified)?;
+        let body = asked(verified)?;
         let reference = body.wallet().map_err(|error| refuse(error.code(), error.to_string()))?;
         let wallet = wallets
             .find(reference)?
             .ok_or_else(|| refuse(ErrorCode::UnknownWallet, "this node knows no such wallet"))?;
-        let receivers = receivers(&body, &wallet, peers)?;
-        let signers = body.new_threshold.unwrap_or_else(|| wallet.public.committee.threshold().get());
         let invalid = |message: String| refuse(ErrorCode::InvalidThreshold, message);
+        let (signers, receivers) = match verified.operation() {
+            Operation::Rollback => before(&wallet, wallets)?,
+            _ => {
+                let same = wallet.public.committee.threshold().get();
+                (body.new_threshold.unwrap_or(same), receivers(&body, &wallet, peers)?)
+            }
+        };
+        if let Some(stranger) = receivers.iter().find(|node| peers.by_identity(node).is_none()) {
+            let message = format!("{stranger} is not in the peers file any more: name the new_parties");
+            return Err(refuse(ErrorCode::InvalidParties, message));
+        }
         // What was allowed when it was made stays allowed.
-        if operation == "reshare" {
+        if *verified.operation() == Operation::Reshare {
             config
                 .check_threshold(signers, receivers.len())
                 .map_err(|error| invalid(format!("threshold {error}")))?;
@@ -233,8 +236,16 @@ fn receivers(body: &ReshareRequest, wallet: &Wallet, peers: &Peers) -> Result<BT
         };
         return Err(refuse(ErrorCode::InvalidThreshold, message));
     }
-    if let Some(stranger) = receivers.iter().find(|node| peers.by_identity(node).is_none()) {
-        return Err(invalid(format!("{stranger} is not in the peers file any more: name the new_parties")));
-    }
     Ok(receivers)
+}
+
+/// How many had to sign, and who held shares, before the wallet was reshared last.
+fn before(wallet: &Wallet, wallets: &Wallets) -> Result<(u16, BTreeSet<Identity>), ErrorBody> {
+    let link = wallets.link(wallet).map_err(|error| refuse(ErrorCode::Internal, error.to_string()))?;
+    let Some(link) = link else {
+        let message = "the wallet was never reshared: there is nothing to go back to";
+        return Err(refuse(ErrorCode::InvalidParties, message));
+    };
+    let committee = link.setup.old.committee;
+    Ok((committee.threshold().get(), committee.members().iter().map(|member| member.identity).collect()))
 }

@@ -7,22 +7,62 @@ use crate::hex_bytes::Hex;
 use crate::id::{RequestId, WalletId};
 use crate::operation::Operation;
 
-/// Asks for fresh shares of a wallet for the nodes that hold them: `POST /api/v1/refresh`. Those before are of no use any more.
-///
-/// Exactly one of `wallet_id` and `public_key`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RefreshRequest {
-    /// The request id, if the body repeats it; it must be the signed one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub session_id: Option<RequestId>,
-    /// The wallet, by its name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub wallet_id: Option<WalletId>,
-    /// The wallet, by its public key as key generation returned it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub public_key: Option<Hex>,
+macro_rules! of_a_wallet {
+    ($(#[doc = $doc:literal])+ $name:ident, $operation:expr) => {
+        $(#[doc = $doc])+
+        ///
+        /// Exactly one of `wallet_id` and `public_key`.
+        #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        pub struct $name {
+            /// The request id, if the body repeats it; it must be the signed one.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            pub session_id: Option<RequestId>,
+            /// The wallet, by its name.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            pub wallet_id: Option<WalletId>,
+            /// The wallet, by its public key as key generation returned it.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            pub public_key: Option<Hex>,
+        }
+
+        impl $name {
+            /// Of the wallet of this name.
+            #[must_use]
+            pub fn of(wallet: WalletId) -> Self {
+                Self { wallet_id: Some(wallet), ..Self::default() }
+            }
+        }
+
+        /// A resharing of which the operation says what changes.
+        impl From<$name> for ReshareRequest {
+            fn from($name { session_id, wallet_id, public_key }: $name) -> Self {
+                Self { session_id, wallet_id, public_key, ..Self::default() }
+            }
+        }
+
+        impl Body for $name {
+            const OPERATION: Operation = $operation;
+
+            fn session_id(&self) -> Option<&RequestId> {
+                self.session_id.as_ref()
+            }
+        }
+    };
 }
+
+of_a_wallet!(
+    /// Asks for fresh shares of a wallet for the nodes that hold them: `POST /api/v1/refresh`. Those before are of no use any more.
+    RefreshRequest,
+    Operation::Refresh
+);
+
+of_a_wallet!(
+    /// Asks that those hold a wallet's shares, and as many of them sign, who did before it was reshared last: `POST /api/v1/rollback`. They get
+    /// fresh shares; the epoch goes on.
+    RollbackRequest,
+    Operation::Rollback
+);
 
 /// Asks that other nodes hold a wallet's shares, or that another number of them sign: `POST /api/v1/reshare`. The key and all its addresses
 /// stay.
@@ -52,14 +92,6 @@ pub struct ReshareRequest {
     pub new_parties: Option<Vec<String>>,
 }
 
-impl RefreshRequest {
-    /// Of the wallet of this name.
-    #[must_use]
-    pub fn of(wallet: WalletId) -> Self {
-        Self { wallet_id: Some(wallet), ..Self::default() }
-    }
-}
-
 impl ReshareRequest {
     /// Of the wallet of this name; what changes is still to be said.
     #[must_use]
@@ -73,21 +105,6 @@ impl ReshareRequest {
     /// The caller named none, or two.
     pub fn wallet(&self) -> Result<WalletRef<'_>, BodyError> {
         named(self.wallet_id.as_ref(), self.public_key.as_ref())
-    }
-}
-
-/// A refresh is a resharing in which nothing else changes.
-impl From<RefreshRequest> for ReshareRequest {
-    fn from(RefreshRequest { session_id, wallet_id, public_key }: RefreshRequest) -> Self {
-        Self { session_id, wallet_id, public_key, ..Self::default() }
-    }
-}
-
-impl Body for RefreshRequest {
-    const OPERATION: Operation = Operation::Refresh;
-
-    fn session_id(&self) -> Option<&RequestId> {
-        self.session_id.as_ref()
     }
 }
 

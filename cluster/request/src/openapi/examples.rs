@@ -46,6 +46,7 @@ fn check(schema: &Value, example: &Value, place: &str) {
         }
         Some("AuxiliaryRequest") => same::<AuxiliaryRequest>(example, place),
         Some("RefreshRequest") => same::<RefreshRequest>(example, place),
+        Some("RollbackRequest") => same::<RollbackRequest>(example, place),
         Some("ReshareRequest") => {
             let read: ReshareRequest = serde_json::from_value(example.clone()).unwrap();
             read.wallet().unwrap_or_else(|error| panic!("{place}: {error}"));

@@ -233,6 +233,7 @@ mod tests {
             paths::KEYGEN,
             paths::SIGN,
             paths::REFRESH,
+            paths::ROLLBACK,
             paths::RESHARE,
             paths::PRESIGN,
             paths::AUXILIARY,

@@ -135,6 +135,30 @@ async fn a_request_that_is_repeated_anywhere_renews_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_before_the_last_resharing_comes_back_with_fresh_shares() {
+    let cluster = Cluster::new(5, Settings::default()).await;
+    cluster.keygen(0, "k", "w", &[0, 1, 2]).await.unwrap();
+    let back = |id: &str| cluster.request(Operation::Rollback, id, r#"{"wallet_id":"w"}"#);
+    let refused = cluster.renew_by(0, &back("b0")).await.unwrap_err();
+    assert_eq!(refused.code, ErrorCode::InvalidParties);
+    assert!(refused.message.contains("nothing to go back to"), "{}", refused.message);
+    let first = cluster.wallet(0, "w").public.clone();
+    cluster.renew_by(0, &cluster.reshare_request("r", "w", 3, &[2, 3, 4])).await.unwrap();
+    cluster.at_epoch("w", 1).await;
+    // By a node that holds no share now.
+    let renewed = cluster.renew_by(0, &back("b1")).await.unwrap();
+    assert_eq!((renewed.epoch, renewed.threshold), (2, 2));
+    assert_eq!(renewed.parties, ["node0", "node1", "node2"]);
+    cluster.at_epoch("w", 2).await;
+    let again = cluster.wallet(0, "w").public.clone();
+    assert_eq!((&again.group_key, &again.committee), (&first.group_key, &first.committee));
+    assert_ne!(again.verifying_shares, first.verifying_shares);
+    cluster.sign(0, "s", "w").await.unwrap();
+    let renewed = cluster.renew_by(2, &back("b2")).await.unwrap();
+    assert_eq!((renewed.epoch, renewed.threshold), (3, 3));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_was_asked_before_does_not_undo_what_was_asked_since() {
     let cluster = Cluster::new(4, Settings::default()).await;
     cluster.keygen(0, "k", "w", &[0, 1, 2]).await.unwrap();
