@@ -1,5 +1,7 @@
 //! `refresh`, `reshare` and `rollback`: a wallet's shares are dealt anew.
 
+mod bulk;
+
 use std::collections::BTreeSet;
 
 use quorate_client::{Begun, Client, ClientError};
@@ -12,20 +14,25 @@ use crate::cluster::Target;
 use crate::failure::Failure;
 use crate::{arguments, output, session};
 
+const DOING: &str = "nodes deal the shares anew";
+
 const REFRESH_EXAMPLES: &str = "\
 The shares before are erased, and of no use with the new ones: who has stolen fewer of them
 than must sign has nothing. The key, its addresses and its threshold stay as they are. All
 holders must be up; one that has lost its share gets a new one.
 
 Examples:
-  quorate refresh --wallet treasury";
+  quorate refresh --wallet treasury
+  quorate refresh --all
+  quorate refresh --held-by node2";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = REFRESH_EXAMPLES)]
 pub(crate) struct Refresh {
-    /// The wallet.
-    #[arg(long, value_name = "NAME")]
-    wallet: WalletId,
+    #[command(flatten)]
+    which: bulk::Which,
+    #[command(flatten)]
+    pace: bulk::Pace,
     /// Request id: repeating a request under its id gives its first result.
     #[arg(long, value_name = "ID")]
     session_id: Option<RequestId>,
@@ -68,14 +75,16 @@ the authorizers of the policy must approve it: repeat the command with --session
 Examples:
   quorate reshare --wallet treasury --add node6 --remove node2
   quorate reshare --wallet treasury --threshold 3
-  quorate reshare --wallet treasury --parties node1,node3,node4,node5,node6 --threshold 3";
+  quorate reshare --wallet treasury --parties node1,node3,node4,node5,node6 --threshold 3
+  quorate reshare --held-by node2 --add node6 --remove node2";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = RESHARE_EXAMPLES)]
 pub(crate) struct Reshare {
-    /// The wallet.
-    #[arg(long, value_name = "NAME")]
-    wallet: WalletId,
+    #[command(flatten)]
+    which: bulk::Which,
+    #[command(flatten)]
+    pace: bulk::Pace,
     /// Nodes that come to hold shares. One that does already stays.
     #[arg(long, value_delimiter = ',', value_name = "NODE,…")]
     add: Vec<String>,
@@ -105,14 +114,22 @@ pub(crate) struct Reshare {
 }
 
 pub(crate) async fn refresh(arguments: Refresh) -> anyhow::Result<()> {
+    let Refresh { which, pace, json, target, session_id } = arguments;
     // Known beforehand, so that a request whose answer is lost can be repeated.
-    let id = arguments.session_id.unwrap_or_else(|| RequestId::generate(&mut OsRng));
-    let request =
-        RefreshRequest { session_id: Some(id.clone()), ..RefreshRequest::of(arguments.wallet.clone()) };
-    let ask = async |client: &Client| client.refresh(request).await;
-    let doing = "nodes deal the shares anew";
-    let made = arguments.target.work(arguments.json, doing, &id, Some(&arguments.wallet), ask).await?;
-    output::print(arguments.json, &made, || people(&made))
+    let id = session_id.unwrap_or_else(|| RequestId::generate(&mut OsRng));
+    let request = |wallet: WalletId, id: RequestId| RefreshRequest {
+        session_id: Some(id),
+        ..RefreshRequest::of(wallet)
+    };
+    let Some(wallet) = &which.wallet else {
+        let ask = |client: Client, wallet: WalletView, id: RequestId| async move {
+            client.refresh(request(wallet.wallet_id, id)).await.map(Some)
+        };
+        return bulk::each((&target, json), &which, &pace, id, ask).await;
+    };
+    let ask = async |client: &Client| client.refresh(request(wallet.clone(), id.clone())).await;
+    let made = target.work(json, DOING, &id, Some(wallet), ask).await?;
+    output::print(json, &made, || people(&made))
 }
 
 pub(crate) async fn rollback(arguments: Rollback) -> anyhow::Result<()> {
@@ -120,40 +137,66 @@ pub(crate) async fn rollback(arguments: Rollback) -> anyhow::Result<()> {
     let request =
         RollbackRequest { session_id: Some(id.clone()), ..RollbackRequest::of(arguments.wallet.clone()) };
     let ask = async |client: &Client| client.rollback(request).await;
-    let doing = "nodes deal the shares anew";
-    let made = arguments.target.work(arguments.json, doing, &id, Some(&arguments.wallet), ask).await?;
+    let made = arguments.target.work(arguments.json, DOING, &id, Some(&arguments.wallet), ask).await?;
     output::print(arguments.json, &made, || people(&made))
 }
 
 pub(crate) async fn reshare(arguments: Reshare) -> anyhow::Result<()> {
-    let Reshare { wallet, add, remove, parties, total, threshold, .. } = arguments;
+    let Reshare { which, pace, add, remove, parties, total, threshold, session_id, no_wait, json, target } =
+        arguments;
     if add.is_empty() && remove.is_empty() && parties.is_none() && total.is_none() && threshold.is_none() {
         let text = "say what changes: --add, --remove, --parties, --total or --threshold; fresh shares alone: `quorate refresh`";
         return Err(Failure::Usage(text.into()).into());
     }
-    let id = arguments.session_id.unwrap_or_else(|| RequestId::generate(&mut OsRng));
-    let mut request = ReshareRequest {
-        session_id: Some(id.clone()),
+    let id = session_id.unwrap_or_else(|| RequestId::generate(&mut OsRng));
+    let request = |wallet: WalletId, id: RequestId| ReshareRequest {
+        session_id: Some(id),
         new_threshold: threshold,
         new_total: total,
-        new_parties: parties,
-        ..ReshareRequest::of(wallet.clone())
+        new_parties: parties.clone(),
+        ..ReshareRequest::of(wallet)
     };
+    let comes_or_goes = !add.is_empty() || !remove.is_empty();
+    let Some(wallet) = &which.wallet else {
+        if no_wait {
+            return Err(Failure::Usage("--no-wait is for one wallet".into()).into());
+        }
+        let (request, add, remove) = (&request, &add, &remove);
+        let ask = |client: Client, wallet: WalletView, id: RequestId| async move {
+            let mut request = request(wallet.wallet_id.clone(), id);
+            if comes_or_goes {
+                request.new_parties = Some(changed(&wallet, add, remove)?.into_iter().collect());
+            }
+            match is_as_asked(&wallet, &request) {
+                true => Ok(None),
+                false => client.reshare(request).await.map(Some),
+            }
+        };
+        return bulk::each((&target, json), &which, &pace, id, ask).await;
+    };
+    let mut request = request(wallet.clone(), id.clone());
     let ask = async |client: &Client| {
-        if !add.is_empty() || !remove.is_empty() {
-            let parties = changed(&client.wallet(&wallet).await?, &add, &remove)?;
+        if comes_or_goes {
+            let parties = changed(&client.wallet(wallet).await?, &add, &remove)?;
             request.new_parties = Some(parties.into_iter().collect());
         }
-        match arguments.no_wait {
+        match no_wait {
             true => client.begin_reshare(request).await,
             false => client.reshare(request).await.map(Begun::Completed),
         }
     };
-    let doing = "nodes deal the shares anew";
-    match arguments.target.work(arguments.json, doing, &id, Some(&wallet), ask).await? {
-        Begun::Running(id) => session::taken(arguments.json, id, "it, and reshares once"),
-        Begun::Completed(made) => output::print(arguments.json, &made, || people(&made)),
+    match target.work(json, DOING, &id, Some(wallet), ask).await? {
+        Begun::Running(id) => session::taken(json, id, "it, and reshares once"),
+        Begun::Completed(made) => output::print(json, &made, || people(&made)),
     }
+}
+
+/// Whether a wallet is shared already as is asked for: one of several that is not asked for again.
+fn is_as_asked(wallet: &WalletView, request: &ReshareRequest) -> bool {
+    let holders: BTreeSet<_> = wallet.parties.iter().collect();
+    request.new_parties.as_ref().is_none_or(|asked| asked.iter().collect::<BTreeSet<_>>() == holders)
+        && request.new_threshold.is_none_or(|threshold| threshold == wallet.threshold)
+        && request.new_total.is_none_or(|total| usize::from(total) == holders.len())
 }
 
 /// The holders of a wallet after some have come and others have gone, in an order that is always the same: so a command that is repeated asks for

@@ -180,3 +180,134 @@ pub fn drill(
     std::fs::remove_dir_all(&folder).map_err(|error| BackupError::io(&folder, error))?;
     proven
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use quorate_age::Identity;
+    use quorate_keys::{Secret, SigningIdentity};
+    use rand_core::OsRng;
+
+    use super::file::Source;
+    use super::*;
+    use crate::store::{Batch, KdfParams, Table};
+
+    fn passphrase() -> Passphrase {
+        Passphrase::new(b"of a test".to_vec()).unwrap()
+    }
+
+    /// A store with so many records, and a plan to back it up.
+    async fn store_of(folder: &Path, records: u32) -> (Store, Plan, Identity) {
+        let store = Store::create(&folder.join("store.redb"), &passphrase(), KdfParams::FLOOR).unwrap();
+        for number in 0..records {
+            let batch = Batch::new().put(Table::Shares, number.to_be_bytes(), 0, Secret::new(vec![7; 600]));
+            let batch = batch.put(Table::Pairs, number.to_be_bytes(), 0, Secret::new(vec![8; 60]));
+            store.commit(batch).await.unwrap();
+        }
+        let identity = Identity::generate(&mut OsRng);
+        let recipients = vec![identity.recipient()];
+        let folder = folder.join("backups");
+        (store, Plan { folder, recipients, period: Duration::from_secs(1), keep: 2 }, identity)
+    }
+
+    fn source<'a>(store: &'a Store, signer: &'a SigningIdentity) -> Source<'a> {
+        Source { store, signer, key_file: b"a key file".to_vec(), cluster: [1; 32], node: "node1".into() }
+    }
+
+    #[tokio::test]
+    async fn a_backup_has_all_rows_of_one_moment_but_the_seeds_of_pairs() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, plan, identity) = store_of(folder.path(), 20).await;
+        let signer = SigningIdentity::generate(&mut OsRng);
+        let made: Vec<_> =
+            (0..3).map(|_| keeping::make(&source(&store, &signer), &plan).unwrap().path).collect();
+        // The oldest has given way, unless it is the last of its day.
+        let kept: Vec<_> = list(&plan.folder).unwrap().into_iter().map(|kept| kept.path).collect();
+        assert!(kept.starts_with(&[made[2].clone(), made[1].clone()]) && kept.len() <= 3, "{kept:?}");
+        let drafts = std::fs::read_dir(&plan.folder).unwrap().count();
+        assert_eq!(drafts, kept.len());
+
+        let (copy, key) = (folder.path().join("copy.redb"), folder.path().join("identity.json"));
+        let identities = [identity];
+        let restored = restore(&made[2], &identities, Some("node1"), &copy, &key).unwrap();
+        assert_eq!((restored.head.node.as_str(), restored.head.identity), ("node1", signer.identity()));
+        assert_eq!(std::fs::read(&key).unwrap(), b"a key file");
+        let again = Store::open(&copy, &passphrase()).unwrap();
+        assert_eq!(again.sequence(), store.sequence());
+        assert_eq!((again.count(Table::Shares).unwrap(), again.count(Table::Pairs).unwrap()), (20, 0));
+        assert!(again.damaged().unwrap().is_empty());
+        let refused = restore(&made[2], &identities, None, &copy, &key).unwrap_err();
+        assert!(matches!(refused, BackupError::Taken { .. }));
+    }
+
+    #[tokio::test]
+    async fn a_backup_that_another_has_signed_is_none_of_this_node() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, plan, identity) = store_of(folder.path(), 1).await;
+        let signer = SigningIdentity::generate(&mut OsRng);
+        let path = keeping::make(&source(&store, &signer), &plan).unwrap().path;
+        // What is inside, with one byte of a row changed, encrypted to the same recipient again.
+        let mut content = Vec::new();
+        let file = std::fs::File::open(&path).unwrap();
+        let mut opened = quorate_age::decrypt(std::slice::from_ref(&identity), file).unwrap();
+        io::Read::read_to_end(&mut opened, &mut content).unwrap();
+        let forged = |content: &[u8]| {
+            let path = folder.path().join("forged.age");
+            let file = std::fs::File::create(&path).unwrap();
+            let mut encryptor = quorate_age::encrypt(&plan.recipients, file, &mut OsRng).unwrap();
+            io::Write::write_all(&mut encryptor, content).unwrap();
+            encryptor.finish().unwrap();
+            verify(&path, std::slice::from_ref(&identity))
+        };
+        assert!(forged(&content).is_ok());
+        let rows = content.len() - 300;
+        for place in [20, 60, rows, content.len() - 1] {
+            let mut changed = content.clone();
+            changed[place] ^= 1;
+            assert!(forged(&changed).is_err(), "byte {place}");
+        }
+        for cut in [0, 10, 18, 100, rows, content.len() - 1] {
+            assert!(forged(&content[..cut]).is_err(), "cut at {cut}");
+        }
+        assert!(forged(&[&content[..], b"x"].concat()).is_err());
+    }
+
+    #[tokio::test]
+    async fn a_folder_that_takes_nothing_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, plan, _) = store_of(folder.path(), 1).await;
+        std::fs::write(&plan.folder, b"a file").unwrap();
+        let signer = SigningIdentity::generate(&mut OsRng);
+        let error = keeping::make(&source(&store, &signer), &plan).unwrap_err();
+        assert!(error.to_string().contains("backups"), "{error}");
+    }
+
+    #[tokio::test]
+    #[ignore = "measures, and tests nothing"]
+    async fn how_long_a_backup_and_a_restore_take() {
+        for records in [1, 1000] {
+            let folder = tempfile::tempdir_in(".").unwrap();
+            let (store, plan, identity) = store_of(folder.path(), records).await;
+            let signer = SigningIdentity::generate(&mut OsRng);
+            let identities = [identity];
+            let (mut backups, mut restores) = (Vec::new(), Vec::new());
+            for number in 0..20 {
+                let began = Instant::now();
+                let path = keeping::make(&source(&store, &signer), &plan).unwrap().path;
+                backups.push(began.elapsed());
+                let copy = folder.path().join(format!("{number}.redb"));
+                let key = folder.path().join(format!("{number}.json"));
+                let began = Instant::now();
+                restore(&path, &identities, None, &copy, &key).unwrap();
+                restores.push(began.elapsed());
+            }
+            backups.sort();
+            restores.sort();
+            println!(
+                "{records} wallets: backup {:?}, restore {:?} (medians of 20)",
+                backups[10], restores[10]
+            );
+        }
+    }
+}

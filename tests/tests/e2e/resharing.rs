@@ -20,7 +20,7 @@ use quorate_tests::node::NodeProcess;
 use quorate_tests::{Cluster, judge, report};
 
 use crate::disk::with_a_small_disk;
-use crate::{cluster, observed};
+use crate::{cluster, observed, program};
 
 const SECTION: &str = "SIGKILL at a step of a resharing, restart";
 const COLUMNS: &[&str] =
@@ -545,4 +545,47 @@ async fn what_makes_no_sense_is_refused_and_every_set_of_nodes_can_follow_anothe
         nothing_is_left(&cluster, holders).await;
         shown(&format!("to {what}"), "the same key, no share but theirs");
     }
+}
+
+/// Runs a command of `quorate` for the cluster, as its initiator.
+async fn command(cluster: &Cluster, arguments: &[&str]) -> serde_json::Value {
+    let (peers, initiator) = (cluster.peers_file.to_str().unwrap(), cluster.initiator_file.to_str().unwrap());
+    let passphrase = cluster.folder().join("initiator.passphrase");
+    let api: Vec<_> = cluster.nodes().iter().map(|node| format!("http://{}", node.api)).collect();
+    let target = ["--json", "--peers", peers, "--initiator", initiator, "--passphrase-file"];
+    let api = api.join(",");
+    let all = arguments.iter().copied().chain(target);
+    let ended = program().run(all.chain([passphrase.to_str().unwrap(), "--api", &api])).await;
+    assert_eq!(ended.code, Some(0), "{arguments:?}: {}", ended.stderr);
+    serde_json::from_str(&ended.stdout).unwrap()
+}
+
+#[tokio::test]
+async fn many_wallets_are_reshared_by_one_command_that_can_be_repeated() {
+    let cluster = start(4).await;
+    let mut wallets = Vec::new();
+    for number in 0..6 {
+        let request =
+            KeygenRequest { parties: Some(names(&FIRST)), ..keygen(&format!("w{number}"), 2, 3, "ed25519") };
+        wallets.push(cluster.client(&[1]).keygen(request).await.unwrap().wallet_id);
+    }
+    for wallet in &wallets {
+        cluster.known_everywhere(wallet).await;
+    }
+    for _ in 0..2 {
+        let made = command(&cluster, &["refresh", "--all", "--session-id", "spring"]).await;
+        let completed = made["completed"].as_array().unwrap();
+        assert_eq!((completed.len(), &made["session_id"]), (6, &"spring".into()), "{made}");
+        assert!(completed.iter().all(|one| one["epoch"] == 1), "{made}");
+    }
+    let replace = ["reshare", "--held-by", "node3", "--add", "node4", "--remove", "node3"];
+    let made = command(&cluster, &replace).await;
+    assert_eq!(made["completed"].as_array().unwrap().len(), 6, "{made}");
+    for wallet in &wallets {
+        assert_eq!(at_epoch(&cluster, wallet, 2).await.parties, names(&[1, 2, 4]));
+    }
+    assert_eq!(command(&cluster, &replace).await["completed"], serde_json::json!([]));
+    let again = command(&cluster, &["reshare", "--all", "--parties", "node1,node2,node4"]).await;
+    assert_eq!(again["unchanged"].as_array().unwrap().len(), 6, "{again}");
+    shown("one command for six wallets, repeated", "each is reshared once");
 }
