@@ -589,3 +589,35 @@ async fn many_wallets_are_reshared_by_one_command_that_can_be_repeated() {
     assert_eq!(again["unchanged"].as_array().unwrap().len(), 6, "{again}");
     shown("one command for six wallets, repeated", "each is reshared once");
 }
+
+#[tokio::test]
+#[ignore = "measures, and tests nothing"]
+async fn how_long_refreshing_takes() {
+    let cluster = start(5).await;
+    let client = cluster.client(&[1]);
+    let made = client.keygen(keygen("one", 3, 5, "ed25519")).await.unwrap();
+    cluster.known_everywhere(&made.wallet_id).await;
+    let mut times = Vec::new();
+    for _ in 0..100 {
+        let began = Instant::now();
+        client.refresh(RefreshRequest::of(made.wallet_id.clone())).await.unwrap();
+        times.push(began.elapsed());
+    }
+    times.sort();
+    println!("refresh of one wallet, 3 of 5: median {:?}, p95 {:?}", times[50], times[95]);
+    let count = 1000;
+    let wallets = (0..count).map(|number| keygen(&format!("w{number}"), 3, 5, "ed25519"));
+    let began = Instant::now();
+    for (number, request) in wallets.enumerate() {
+        cluster.client(&[1 + number % 5]).keygen(request).await.unwrap();
+    }
+    println!("{count} wallets made in {:?}", began.elapsed());
+    cluster.known_everywhere(&format!("w{}", count - 1).parse().unwrap()).await;
+    for parallel in ["1", "4", "16"] {
+        let began = Instant::now();
+        let made = command(&cluster, &["refresh", "--all", "--parallel", parallel]).await;
+        assert_eq!(made["failed"], serde_json::json!([]));
+        let done = made["completed"].as_array().unwrap().len();
+        println!("{done} wallets refreshed in {:?}, {parallel} at a time", began.elapsed());
+    }
+}
