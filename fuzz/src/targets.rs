@@ -1,6 +1,7 @@
 //! The targets: one file each in `targets/`, one line each here.
 
 mod acceptance;
+mod age_file;
 mod audit_head;
 mod audit_log;
 mod certificate;
@@ -50,6 +51,7 @@ use crate::{Outcome, Target};
 /// Every target that is run.
 pub const ALL: &[Target] = &[
     acceptance::TARGET,
+    age_file::TARGET,
     audit_head::TARGET,
     audit_log::TARGET,
     certificate::TARGET,

@@ -107,6 +107,14 @@ struct Left {
 }
 
 impl Left {
+    /// Of a node that runs: it stands still meanwhile, so that its file is one that a crash could have left.
+    async fn of_running(node: &NodeProcess, scratch: &Path) -> Self {
+        node.pause().await;
+        let left = Self::read(node, scratch);
+        node.resume();
+        left
+    }
+
     fn read(node: &NodeProcess, scratch: &Path) -> Self {
         let copy = scratch.join(format!("{}-copy.redb", node.name));
         std::fs::copy(node.store(), &copy).unwrap();
@@ -150,10 +158,10 @@ impl Left {
 async fn nothing_is_left(cluster: &Cluster, holders: &[usize]) {
     let started = Instant::now();
     loop {
-        let left: BTreeMap<_, _> = (1..)
-            .zip(cluster.nodes())
-            .map(|(node, process)| (node, Left::read(process, cluster.folder())))
-            .collect();
+        let mut left = BTreeMap::new();
+        for (node, process) in (1..).zip(cluster.nodes()) {
+            left.insert(node, Left::of_running(process, cluster.folder()).await);
+        }
         let public = left[&holders[0]].share.clone();
         let as_it_should = |(node, left): (&usize, &Left)| {
             left.pending == 0 && left.share == public.clone().filter(|_| holders.contains(node))
@@ -489,7 +497,7 @@ async fn an_old_store_brings_no_old_share_back() {
     assert!(refused.message.contains("can't use its share"), "{refused:?}");
     assert_eq!(with(1).await.code, ErrorCode::InvalidSigners);
     signs_by(&cluster, &wallet, &[4, 5], &[2; 32]).await;
-    assert_eq!(Left::read(cluster.node(1), cluster.folder()).share, None);
+    assert_eq!(Left::of_running(cluster.node(1), cluster.folder()).await.share, None);
     shown("an old store put back at a holder that has left", "its old share is erased; it signs nothing");
     let refreshed = cluster.client_with(&[4], patient()).refresh(RefreshRequest::of(wallet.clone())).await;
     assert_eq!(refreshed.unwrap().epoch, 2);

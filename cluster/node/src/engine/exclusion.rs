@@ -23,6 +23,8 @@ pub(super) struct Exclusions {
     folder: PathBuf,
     culprits: Mutex<HashMap<Identity, String>>,
     courts: Mutex<HashMap<Identity, Arc<Court>>>,
+    /// One is laid down at a time: the same can come from several at once.
+    keeping: tokio::sync::Mutex<()>,
 }
 
 /// Where the evidence of one peer is judged.
@@ -46,7 +48,13 @@ impl Exclusions {
                 culprits.insert(member.identity, evidence.claim.to_string());
             }
         }
-        Ok(Self { store, folder, culprits: Mutex::new(culprits), courts: Mutex::default() })
+        Ok(Self {
+            store,
+            folder,
+            culprits: Mutex::new(culprits),
+            courts: Mutex::default(),
+            keeping: tokio::sync::Mutex::default(),
+        })
     }
 
     /// What convicts a node, if anything does.
@@ -79,6 +87,7 @@ impl Exclusions {
 
     /// Keeps judged evidence; `false` if that culprit was convicted of this session before.
     async fn keep(&self, evidence: &Evidence, verdict: &Verdict) -> Result<bool, StoreError> {
+        let _one_at_a_time = self.keeping.lock().await;
         if self.is_kept(&verdict.culprit, &verdict.session)? {
             return Ok(false);
         }
