@@ -19,7 +19,7 @@ use quorate_tests::network::Network;
 use quorate_tests::node::NodeProcess;
 use quorate_tests::{Cluster, judge, report};
 
-use crate::disk::with_a_small_disk;
+use crate::disk::{Disk, with_a_small_disk};
 use crate::{cluster, observed, program};
 
 const SECTION: &str = "SIGKILL at a step of a resharing, restart";
@@ -53,11 +53,12 @@ async fn start(nodes: usize) -> Cluster {
 }
 
 async fn wallet_of(cluster: &Cluster, curve: &str, protocol: Option<&str>) -> (WalletId, Hex) {
-    let request = KeygenRequest {
-        parties: Some(names(&FIRST)),
-        protocol: protocol.map(str::to_owned),
-        ..keygen("w", 2, 3, curve)
-    };
+    made(cluster, KeygenRequest { protocol: protocol.map(str::to_owned), ..keygen("w", 2, 3, curve) }).await
+}
+
+/// A wallet of the first holders.
+async fn made(cluster: &Cluster, request: KeygenRequest) -> (WalletId, Hex) {
+    let request = KeygenRequest { parties: Some(names(&FIRST)), ..request };
     let made = cluster.client(&[1]).keygen(request).await.unwrap();
     cluster.known_everywhere(&made.wallet_id).await;
     (made.wallet_id, made.public_key)
@@ -435,24 +436,38 @@ async fn a_disk_that_is_full_when_the_new_epoch_begins_delays_it_there_only() {
     let made = cluster(5).setting("reshare_without_authorizers", "true").make().await;
     let made = with_a_small_disk(made, 4).await;
     let Ok((cluster, disk)) = made.inspect_err(|skipped| shown(FAULT, skipped)) else { return };
+    // The store's file may have a page for one more record, however full the disk is.
+    for number in 0..20 {
+        if is_delayed_by_a_full_disk(&cluster, &disk, number).await {
+            return shown(
+                FAULT,
+                "the others go by the new epoch and sign; the node follows when there is room",
+            );
+        }
+    }
+    panic!("a full disk has room for everything");
+}
+
+/// Whether the fourth node was left behind, and followed when there was room; `false` if it had some.
+async fn is_delayed_by_a_full_disk(cluster: &Cluster, disk: &Disk, number: u32) -> bool {
     let node = cluster.node(4);
-    let (wallet, _) = wallet_of(&cluster, "ed25519", None).await;
+    let (wallet, _) = made(cluster, keygen(&format!("w{number}"), 2, 3, "ed25519")).await;
     node.order(&Order::new(Fate::Stop, "reshare:finished"));
     let client = cluster.client_with(&[3], patient());
-    let asked = request("full", &wallet, &SECOND);
+    let asked = request(&format!("full-{number}"), &wallet, &SECOND);
     let asking = tokio::spawn(async move { client.reshare(asked).await });
     done(node).await;
     disk.fill_but_for(0);
     node.resume();
     assert_eq!(asking.await.unwrap().unwrap().epoch, 1);
-    signs_by(&cluster, &wallet, &[3, 5], &[1; 32]).await;
+    signs_by(cluster, &wallet, &[3, 5], &[1; 32]).await;
     tokio::time::sleep(Duration::from_secs(3)).await;
     assert!(node.is_running());
-    assert_eq!(cluster.client(&[4]).wallet(&wallet).await.unwrap().epoch, 0, "{}", node.log());
+    let delayed = cluster.client(&[4]).wallet(&wallet).await.unwrap().epoch == 0;
     disk.make_room();
-    at_epoch(&cluster, &wallet, 1).await;
-    signs_by(&cluster, &wallet, &[4, 5], &[2; 32]).await;
-    shown(FAULT, "the others go by the new epoch and sign; the node follows when there is room");
+    at_epoch(cluster, &wallet, 1).await;
+    signs_by(cluster, &wallet, &[4, 5], &[2; 32]).await;
+    delayed
 }
 
 #[tokio::test]

@@ -68,9 +68,13 @@ async fn a_wallet_that_was_falsely_refused_does_not_contest_the_name_that_it_los
     let second = cluster.keygen(0, "k-3", "w", &[0, 3]).await.unwrap();
 
     cluster.deed(1, |_, _| {});
+    // Before node 1 hears of the lie: then nobody would ask for its word any more.
+    cluster.hub.heal(&cluster.identity(1), &cluster.identity(2));
+    let certified = || cluster.engine(1).wallets.of_session(&session).is_some();
+    eventually("the first wallet is certified all the same", certified).await;
     cluster.hub.heal_all();
     let arrived = || (0..4).all(|place| cluster.engine(place).wallets.of_session(&session).is_some());
-    eventually("the first wallet is certified all the same", arrived).await;
+    eventually("all learn of it", arrived).await;
     let liar = cluster.identity(2);
     let convicted = || (0..4).all(|place| cluster.engine(place).exclusions.contains(&liar));
     eventually("the liar is convicted", convicted).await;
