@@ -17,7 +17,7 @@ pub(crate) enum Cause {
         /// Digest of the policy under which it is signed, if it is for a signature and there is a policy.
         policy: Option<[u8; 32]>,
     },
-    /// What a node wants ready for the requests to come. It signs nothing, so a node's own word is enough.
+    /// What a node wants ready for the requests to come, or is to be renewed as all were told. It signs nothing, so a node's own word is enough.
     Upkeep(Box<Upkeep>),
 }
 
@@ -29,12 +29,13 @@ pub(crate) enum Order {
     Upkeep(Provision, [u8; 16]),
 }
 
-/// What nodes make ahead.
+/// What nodes make on their own.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub(crate) enum Provision {
     Auxiliary(NewAuxiliary),
     Presignatures(NewPresignatures),
     Pairs(NewPairs),
+    Refresh(NewShares),
 }
 
 impl Provision {
@@ -43,10 +44,19 @@ impl Provision {
         let request = match self {
             Self::Auxiliary(new) => new.request.as_ref(),
             Self::Pairs(new) => new.request.as_ref(),
-            Self::Presignatures(_) => None,
+            Self::Presignatures(_) | Self::Refresh(_) => None,
         };
         SignedRequest::decode(request?).ok().map(|request| request.fingerprint())
     }
+}
+
+/// New shares for a wallet's holders, whose shares are older than they are to become.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub(crate) struct NewShares {
+    /// The key generation that made the wallet.
+    pub(crate) wallet: SessionId,
+    /// When that was found, in unix milliseconds.
+    pub(crate) found_ms: u64,
 }
 
 /// Pairs of a wallet's holders.

@@ -11,6 +11,8 @@ mod layer;
 mod settings;
 mod value;
 
+pub(crate) use value::duration;
+
 #[cfg(test)]
 mod tests;
 
@@ -139,6 +141,8 @@ pub struct Config {
     pub max_concurrent_presign: usize,
     /// Threads for what takes long, besides signatures.
     pub work_threads: usize,
+    /// How old shares become before the nodes refresh them on their own.
+    pub refresh_schedule: crate::schedule::Schedule,
     /// How log lines look.
     pub log_format: LogFormat,
     /// How the node keeps backups, if it does.

@@ -19,6 +19,7 @@ mod presigning;
 mod proposer;
 mod provisions;
 mod recovery;
+mod refreshing;
 mod renewing;
 mod requests;
 mod run;

@@ -29,6 +29,7 @@ mod presignatures;
 mod primes;
 mod protocols;
 pub mod readers;
+pub mod schedule;
 pub mod similar;
 mod spendings;
 mod standing;

@@ -312,6 +312,13 @@ impl Engine {
             number(self.standings.put_back_lately().into_iter().count()),
         );
         all.register("quorate_wallets", "Wallets that this node knows", number(self.wallets.all().len()));
+        if self.config.refresh_schedule.shortest().is_some() {
+            all.register(
+                "quorate_wallets_due_for_refresh",
+                "Wallets whose shares are older than the schedule says, of those that this node holds shares of",
+                number(self.due_for_refresh().len()),
+            );
+        }
         let audit = self.audit.metrics();
         all.register("quorate_audit_entries", "Entries of the audit log", ConstCounter::new(audit.entries));
         all.register(

@@ -195,6 +195,7 @@ impl Node {
             tokio::spawn(Arc::clone(&engine).keep_backups()),
             tokio::spawn(Arc::clone(&engine).prepare()),
             tokio::spawn(Arc::clone(&engine).keep_pairs()),
+            tokio::spawn(Arc::clone(&engine).keep_fresh()),
             tokio::spawn(Arc::clone(&engine).settle_pairs()),
             tokio::spawn(Arc::clone(&engine).tell_approvals()),
             tokio::spawn(Arc::clone(&engine).tell_spendings()),

@@ -24,6 +24,7 @@ use quorate_reshare::{Link, Occasion};
 use quorate_session::{Evidence, SessionId, Wire};
 use quorate_sharing::{KeyShare, PublicShares};
 
+use crate::clock::millis;
 use crate::frame::Certified;
 use crate::job;
 use crate::protocols::{self, Method};
@@ -49,6 +50,8 @@ pub(crate) struct Wallet {
     pub(crate) public: PublicShares,
     /// What made that epoch, if it is not the first.
     pub(crate) renewed: Option<Renewed>,
+    /// When it was asked for, in unix milliseconds.
+    asked_ms: u64,
 }
 
 /// The resharing that made an epoch.
@@ -381,8 +384,8 @@ impl Wallet {
             .group_key
             .public_key(scheme)
             .map_err(|error| invalid(id.as_str(), error.to_string()))?;
-        let public = record.public.clone();
-        Ok(Self { id, scheme, method, public_key, fingerprint, record, public, renewed: None })
+        let (public, asked_ms) = (record.public.clone(), millis(request.created()));
+        Ok(Self { id, scheme, method, public_key, fingerprint, record, public, renewed: None, asked_ms })
     }
 
     /// The same wallet at another epoch.
@@ -410,6 +413,11 @@ impl Wallet {
     /// Whether its epoch is what this led to.
     pub(crate) fn is_renewed_by(&self, occasion: &[u8; 32]) -> bool {
         self.renewed.is_some_and(|renewed| renewed.occasion.id == *occasion)
+    }
+
+    /// When the shares of its epoch were asked for, in unix milliseconds.
+    pub(crate) fn shared_ms(&self) -> u64 {
+        self.renewed.map_or(self.asked_ms, |renewed| renewed.occasion.asked_ms)
     }
 
     /// The session that made the shares of its epoch: what is made for these shares alone, such as presignatures, goes by this name.

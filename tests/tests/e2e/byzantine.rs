@@ -43,7 +43,7 @@ fn honest(cluster: &Cluster) -> &[NodeProcess] {
     cluster.nodes().split_last().unwrap().1
 }
 
-fn identity(cluster: &Cluster, node: &NodeProcess) -> Identity {
+pub(crate) fn identity_of(cluster: &Cluster, node: &NodeProcess) -> Identity {
     Peers::load(&cluster.peers_file).unwrap().by_name(&node.name).unwrap().identity
 }
 
@@ -62,7 +62,7 @@ fn asking(cluster: &Cluster, node: usize) -> Client {
 /// Every honest node has convicted the cheater of `finding`, with evidence that the command accepts with no node
 /// involved, and has convicted nobody else.
 async fn everybody_convicts_the_cheater(cluster: &Cluster, finding: &str) {
-    let culprit = identity(cluster, cheater(cluster)).to_string();
+    let culprit = identity_of(cluster, cheater(cluster)).to_string();
     let started = Instant::now();
     for node in honest(cluster) {
         while evidence_of(node).is_empty() {

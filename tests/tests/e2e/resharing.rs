@@ -19,7 +19,9 @@ use quorate_tests::network::Network;
 use quorate_tests::node::NodeProcess;
 use quorate_tests::{Cluster, judge, report};
 
+use crate::byzantine::identity_of;
 use crate::disk::{Disk, with_a_small_disk};
+use crate::events::metrics;
 use crate::{cluster, observed, program};
 
 const SECTION: &str = "SIGKILL at a step of a resharing, restart";
@@ -468,6 +470,72 @@ async fn is_delayed_by_a_full_disk(cluster: &Cluster, disk: &Disk, number: u32) 
     at_epoch(cluster, &wallet, 1).await;
     signs_by(cluster, &wallet, &[4, 5], &[2; 32]).await;
     delayed
+}
+
+/// The number that a node shows.
+async fn metric(node: &NodeProcess, name: &str) -> Option<u64> {
+    metrics(&node.api).await.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
+}
+
+#[tokio::test]
+async fn shares_are_refreshed_on_a_schedule() {
+    const FAULT: &str = "a schedule, while a holder is down and when it is back";
+    const DUE: &str = "quorate_wallets_due_for_refresh";
+    let cluster = cluster(4).setting("refresh_schedule", "[often=2s, 30d]").start().await;
+    let (wallet, key) = made(&cluster, keygen("often", 2, 3, "ed25519")).await;
+    let (other, _) = wallet_of(&cluster, "ed25519", None).await;
+    let epoch = async |node: usize| cluster.client(&[node]).wallet(&wallet).await.unwrap().epoch;
+    let until = async |least: u64| {
+        let started = Instant::now();
+        while epoch(4).await < least {
+            assert!(started.elapsed() < Duration::from_secs(30), "never at epoch {least}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    until(2).await;
+    signs_by(&cluster, &wallet, &[1, 3], &[1; 32]).await;
+    cluster.node(2).kill();
+    let before = epoch(1).await;
+    let started = Instant::now();
+    while metric(cluster.node(1), DUE).await != Some(1) {
+        assert!(started.elapsed() < Duration::from_secs(20), "{}", cluster.node(1).log());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(metric(cluster.node(4), DUE).await, Some(0), "it holds no share");
+    signs_by(&cluster, &wallet, &[1, 3], &[2; 32]).await;
+    cluster.restart(2).await;
+    until(before + 2).await;
+    signs_by(&cluster, &wallet, &[1, 2], &[3; 32]).await;
+    let view = cluster.client(&[4]).wallet(&wallet).await.unwrap();
+    assert_eq!((view.public_key, view.parties), (key, names(&FIRST)));
+    assert_eq!(cluster.client(&[1]).wallet(&other).await.unwrap().epoch, 0);
+    shown(
+        FAULT,
+        "refreshed again and again; while it is down it signs on, and is shown as due; then refreshed",
+    );
+}
+
+#[tokio::test]
+async fn a_node_refreshes_nothing_that_its_own_schedule_does_not_say() {
+    let cluster = cluster(3).setting("refresh_schedule", "1s").make().await;
+    // The last whose turn it would be.
+    let node = cluster.nodes().iter().max_by_key(|node| identity_of(&cluster, node)).unwrap();
+    let config = std::fs::read_to_string(node.config()).unwrap();
+    std::fs::write(node.config(), config.replace("refresh_schedule: 1s", "refresh_schedule: 30d")).unwrap();
+    cluster.nodes().iter().for_each(NodeProcess::start);
+    cluster.ready().await;
+    let (wallet, _) = wallet_of(&cluster, "ed25519", None).await;
+    let started = Instant::now();
+    let says_so = |node: &NodeProcess| node.log().contains("by its refresh_schedule that is not due");
+    while !cluster.nodes().iter().any(says_so) {
+        assert!(started.elapsed() < Duration::from_secs(20), "{}", node.log());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    for number in 1..=3 {
+        assert_eq!(cluster.client(&[number]).wallet(&wallet).await.unwrap().epoch, 0);
+    }
+    signs_by(&cluster, &wallet, &[1, 3], &[1; 32]).await;
+    shown("a holder with another schedule", "it takes no part, and the others say why; the wallet signs on");
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use super::layer::{Found, Layers};
 use super::{Config, ConfigError, LogFormat, Origin, PassphraseSource, value};
 use crate::backup::Plan;
+use crate::schedule::{Entry, Schedule};
 use crate::store::Passphrase;
 use quorate_http::tls::TlsFiles;
 use quorate_identity::files::folder_of;
@@ -100,6 +101,7 @@ pub(super) static SETTINGS: &[Setting] = &[
     setting("max_presignatures", &[], &[]),
     setting("max_concurrent_presign", &[], &[]),
     setting("work_threads", &[], &[]),
+    setting("refresh_schedule", &[], &[]),
     setting("log_format", &[], &[]),
     setting("backup_enabled", &[], &["BACKUP_ENABLED"]),
     setting("backup_recipients", &[], &[]),
@@ -196,9 +198,21 @@ pub(super) fn resolve(mut layers: Layers) -> Result<Config, ConfigError> {
         max_concurrent_presign: ranged(layers, "max_concurrent_presign", 1..=64)?.unwrap_or(2),
         work_threads: ranged(layers, "work_threads", 1..=1024)?
             .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
+        refresh_schedule: schedule(layers)?,
         log_format: with(layers, "log_format", log_format)?.unwrap_or(LogFormat::Pretty),
         backups,
     })
+}
+
+fn schedule(layers: &mut Layers) -> Result<Schedule, ConfigError> {
+    const KEY: &str = "refresh_schedule";
+    let origin = layers.origin(KEY);
+    match (list::<Entry>(layers, KEY)?.try_into(), origin) {
+        (Ok(schedule), _) => Ok(schedule),
+        (Err(detail), Some(origin)) => Err(ConfigError::Value { origin, key: KEY, detail }),
+        // Of nothing there is nothing to say.
+        (Err(_), None) => Ok(Schedule::default()),
+    }
 }
 
 /// Where there is somebody to encrypt them to, unless it is turned off.

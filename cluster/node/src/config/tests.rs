@@ -89,7 +89,7 @@ fn every_setting_of_the_file_is_read() {
          listen: '127.0.0.1:7001'\napi_listen: '[::1]:8081'\npassphrase_file: secret\n\
          initiators: ['{one}', '{one}']\nevent_initiator_pubkey: '{two}'\nmpc_threshold: 2\ntotal_nodes: 3\n\
          max_concurrent_keygen: 5\nmax_concurrent_signing: 6\nmax_waiting: 0\nrequest_timeout: 1m\nround_timeout: 250ms\n\
-         attempts: 7\nallow_minority_threshold: true\nlog_format: pretty\n"
+         attempts: 7\nrefresh_schedule: [90d, 'treasury=12h', cold=never]\nallow_minority_threshold: true\nlog_format: pretty\n"
     ))
     .unwrap();
     assert!(config.data_dir.is_absolute() && config.data_dir.ends_with("state"));
@@ -103,6 +103,7 @@ fn every_setting_of_the_file_is_read() {
     assert_eq!(config.request_timeout, Duration::from_secs(60));
     assert_eq!(config.round_timeout, Duration::from_millis(250));
     assert!(config.allow_minority_threshold);
+    assert_eq!(config.refresh_schedule.shortest(), Some(Duration::from_secs(12 * 3600)));
     assert!(matches!(config.passphrase, PassphraseSource::File(path) if path.ends_with("secret")));
 }
 
@@ -221,6 +222,9 @@ fn every_wrong_value_names_its_place_and_its_setting() {
         ("backup_recipients: [age1x]", "backup_recipients"),
         ("backup_period_seconds: 0", "backup_period_seconds"),
         ("backup_keep: 0", "backup_keep"),
+        ("refresh_schedule: 7", "refresh_schedule"),
+        ("refresh_schedule: [w=0s]", "refresh_schedule"),
+        ("refresh_schedule: [1d, 2d]", "refresh_schedule"),
         ("threshold: 1", "threshold"),
         ("threshold: 101", "threshold"),
         ("mpc_threshold: -3", "threshold"),

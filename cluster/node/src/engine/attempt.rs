@@ -123,6 +123,30 @@ impl Attempted {
         }
     }
 
+    /// Why it failed, as far as that was said.
+    pub(super) fn why(&self) -> &str {
+        match self {
+            Self::Absent(_, why)
+            | Self::Doubtful(_, why)
+            | Self::Cheated(_, why)
+            | Self::Busy(_, why)
+            | Self::Locked(_, _, why)
+            | Self::Apart(_, why)
+            | Self::Waits(_, why)
+            | Self::SteppedBack(_, why)
+            | Self::Again(why)
+            | Self::Unresolved(why)
+            | Self::NotKept(why)
+            | Self::NotReady(why) => why,
+            Self::InDoubt(ended) => ended.why(),
+            Self::Signed(_)
+            | Self::Active(_)
+            | Self::Presigned(_)
+            | Self::Provided(_)
+            | Self::Refused(..) => self.outcome(),
+        }
+    }
+
     /// Which of the [`OUTCOMES`] this is.
     pub(super) const fn outcome(&self) -> &'static str {
         match self {
@@ -283,7 +307,7 @@ impl Engine {
         }
     }
 
-    fn invitation(
+    pub(super) fn invitation(
         &self,
         cause: &Cause,
         job: &Job,
@@ -656,7 +680,7 @@ impl Engine {
 fn made_by(cause: &Cause, job: &Job, wallet: &Wallet) -> bool {
     match job {
         Job::Keygen(_) => wallet.fingerprint == cause.fingerprint(),
-        Job::Reshare(_) => wallet.is_renewed_by(&cause.fingerprint()),
+        Job::Reshare(job) => wallet.is_renewed_by(&job.occasion.id),
         _ => false,
     }
 }

@@ -18,13 +18,13 @@ use crate::barrier::Step;
 use crate::cause::{Cause, NewAuxiliary, NewPairs, Order, Provision};
 use crate::clock::millis;
 use crate::frame::{Decline, Frame, Invite, Reason, Signed};
-use crate::job::{AuxiliaryJob, Job, PairsJob, PresignJob};
+use crate::job::{AuxiliaryJob, Job, PairsJob, PresignJob, ReshareJob};
 use crate::pairings::Renewal;
 use crate::presignatures::Reservation;
 use crate::spendings::Reserved;
 
 /// How far in the future a proposal may expire.
-const LONGEST_PROPOSAL: Duration = Duration::from_secs(600);
+pub(super) const LONGEST_PROPOSAL: Duration = Duration::from_secs(600);
 /// How long an attempt is remembered after it ended, to take its outcome.
 const REMEMBERED: Duration = Duration::from_secs(120);
 /// How long a start may be under way.
@@ -73,6 +73,13 @@ pub(super) struct TakenPart {
     waiting: VecDeque<Identity>,
     turn_since: Option<Instant>,
     cancel: watch::Sender<bool>,
+}
+
+/// Takes over who deals, as an invitation says.
+fn appointed(reshare: &mut ReshareJob, invite: &Invite) -> Result<(), Reason> {
+    let refused = |message: String| refused("aborted", message);
+    let resharing = invite.resharing.clone().ok_or_else(|| refused("nobody is to deal".into()))?;
+    reshare.appointed(resharing.dealers, invite.proposal.proposal.epoch).map_err(refused)
 }
 
 /// A start that is being looked at.
@@ -165,11 +172,7 @@ impl Engine {
                     .map_err(|error| refused(error.code.as_str(), error.message))?;
                 self.check_epoch(&from, &invite, &job)?;
                 if let Job::Reshare(reshare) = &mut job {
-                    let resharing = invite.resharing.clone();
-                    let resharing =
-                        resharing.ok_or_else(|| refused("aborted", "nobody is to deal".into()))?;
-                    let appointed = reshare.appointed(resharing.dealers, invite.proposal.proposal.epoch);
-                    appointed.map_err(|message| refused("aborted", message))?;
+                    appointed(reshare, &invite)?;
                 }
                 if let Job::Sign(sign) = &mut job
                     && sign.uses_pairs()
@@ -179,7 +182,14 @@ impl Engine {
                 (Cause::request(&verified, policy), job)
             }
             Order::Upkeep(provision, unique) => {
-                let job = self.provision(from, provision)?;
+                let mut job = self.provision(from, provision)?;
+                if matches!(job, Job::Reshare(_)) {
+                    self.check_epoch(&from, &invite, &job)?;
+                }
+                if let Job::Reshare(reshare) = &mut job {
+                    self.check_due(&reshare.wallet)?;
+                    appointed(reshare, &invite)?;
+                }
                 (Cause::upkeep(&from, provision.clone(), *unique), job)
             }
         };
@@ -222,6 +232,7 @@ impl Engine {
                     new.request.as_deref().map(|request| self.renewal_for(request, new)).transpose()?;
                 PairsJob::new(new, renewal, &self.wallets, &self.pairings).map(Job::Pairs)
             }
+            Provision::Refresh(new) => self.refreshing(new).map(|job| Job::Reshare(Box::new(job))),
         }
     }
 
@@ -278,10 +289,14 @@ impl Engine {
         let setup = self.check_proposal(from, &invite, &cause, &job).map_err(|message| {
             refused("aborted", format!("the proposal is not what the request says: {message}"))
         })?;
-        if let Cause::Request { verified, .. } = &cause {
-            self.check_approved(verified).map_err(|error| refused(error.code.as_str(), error.message))?;
-            self.check_request(from, verified, &job)?;
-            self.check_remembers(verified.request()).map_err(|error| Reason::Unable(error.message))?;
+        match (&cause, &job) {
+            (Cause::Request { verified, .. }, job) => {
+                self.check_approved(verified).map_err(|error| refused(error.code.as_str(), error.message))?;
+                self.check_request(from, verified, job)?;
+                self.check_remembers(verified.request()).map_err(|error| Reason::Unable(error.message))?;
+            }
+            (Cause::Upkeep(_), Job::Reshare(reshare)) => self.check_renewing(&from, reshare)?,
+            (Cause::Upkeep(_), _) => {}
         }
         // Last of all, as it takes from what others may spend.
         self.check_ability(from, &invite, &job)?;

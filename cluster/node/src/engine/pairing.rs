@@ -151,11 +151,11 @@ impl Engine {
         }
     }
 
-    fn is_first_holder(&self, wallet: &Wallet) -> bool {
+    pub(super) fn is_first_holder(&self, wallet: &Wallet) -> bool {
         wallet.holders().first() == Some(&self.me)
     }
 
-    fn are_all_up(&self, wallet: &Wallet) -> bool {
+    pub(super) fn are_all_up(&self, wallet: &Wallet) -> bool {
         self.are_fit(&wallet.holders(), &self.reachable().into_iter().collect())
     }
 

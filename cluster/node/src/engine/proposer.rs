@@ -71,6 +71,17 @@ impl Trouble {
         (since.elapsed() >= OVERTAKE).then(|| furthest.saturating_add(1))
     }
 
+    /// A node waits for what became of a resharing that leads to this epoch.
+    pub(super) fn is_locked(&mut self, epoch: u64) {
+        let (_, furthest) = self.locked.get_or_insert((Instant::now(), epoch));
+        *furthest = epoch.max(*furthest);
+    }
+
+    /// A holder has lost its share; whether that is news.
+    pub(super) fn lacks_share(&mut self, node: Identity) -> bool {
+        self.without_share.insert(node)
+    }
+
     /// Whether a node refuses the request.
     pub(super) fn has_refused(&self, node: &Identity) -> bool {
         self.refusals.contains_key(node)
@@ -153,7 +164,7 @@ impl Engine {
                 job = Job::new(verified, &self.wallets, &self.peers, &self.config)?;
             }
             if let Job::Reshare(reshare) = &mut job {
-                self.prepare_renewing(verified, reshare, &trouble, prepare_by).await?;
+                self.prepare_renewing(Some(verified), reshare, &trouble, prepare_by).await?;
             }
             if let Job::Sign(sign) = &mut job
                 && sign.uses_pairs()
@@ -237,7 +248,7 @@ impl Engine {
                 Attempted::NotKept(why) => return Err(ErrorBody::new(ErrorCode::NotReady, why)),
                 Attempted::Unresolved(why) => return Err(ErrorBody::new(ErrorCode::TimedOut, why)),
                 // It can take part all the same, and others deal.
-                Attempted::Refused(node, Reason::NoShare) if trouble.without_share.insert(node) => continue,
+                Attempted::Refused(node, Reason::NoShare) if trouble.lacks_share(node) => continue,
                 // As few refusals as there are nodes, and no reason to wait.
                 Attempted::Refused(node, reason) => {
                     tracing::warn!(
@@ -270,8 +281,7 @@ impl Engine {
                 Attempted::Locked(node, epoch, why) => {
                     trouble.last = why;
                     trouble.strike(&BTreeSet::from([node]), PATIENCE);
-                    let (_, furthest) = trouble.locked.get_or_insert((Instant::now(), epoch));
-                    *furthest = epoch.max(*furthest);
+                    trouble.is_locked(epoch);
                     left = left.saturating_add(1);
                 }
                 // There are no others to choose.

@@ -24,18 +24,13 @@ impl Engine {
     ///
     /// # Errors
     /// How many could deal, and how many must.
-    fn appoint(
-        &self,
-        job: &mut ReshareJob,
-        fingerprint: &[u8; 32],
-        trouble: &Trouble,
-    ) -> Result<(), (usize, usize)> {
+    fn appoint(&self, job: &mut ReshareJob, trouble: &Trouble) -> Result<(), (usize, usize)> {
         let reachable = self.reachable();
         let fit = |node: &Identity| {
             reachable.contains(node) && !self.is_excluded(node) && !trouble.has_refused(node)
         };
         let mut leaving: Vec<_> = job.wallet.holders().into_iter().filter(fit).collect();
-        leaving.sort_by_key(|node| (trouble.strikes_of(node), rank(fingerprint, node)));
+        leaving.sort_by_key(|node| (trouble.strikes_of(node), rank(&job.occasion.id, node)));
         job.appoint(trouble.without_share(), leaving)
     }
 
@@ -45,7 +40,7 @@ impl Engine {
     /// What the client is told.
     pub(super) async fn prepare_renewing(
         self: &Arc<Self>,
-        verified: &Verified,
+        verified: Option<&Verified>,
         job: &mut ReshareJob,
         trouble: &Trouble,
         deadline: Instant,
@@ -55,12 +50,14 @@ impl Engine {
             && job.wallet.method == Method::Cggmp21
             && self.auxiliaries.covering(&job.receivers).is_none()
         {
-            self.progressed(verified, Phase::Auxiliary, 0, 1);
+            if let Some(verified) = verified {
+                self.progressed(verified, Phase::Auxiliary, 0, 1);
+            }
             let made = self.auxiliary_for(&job.wallet, &job.receivers, deadline).await;
             made.map_err(|failed| self.failed(failed))?;
         }
         job.epoch = trouble.overtaking().unwrap_or_default().max(job.wallet.public.epoch.saturating_add(1));
-        self.appoint(job, &verified.request().fingerprint(), trouble).map_err(|(found, fewest)| {
+        self.appoint(job, trouble).map_err(|(found, fewest)| {
             let lost = self.names(trouble.without_share());
             let mut message = format!(
                 "{fewest} of {} holders must deal their shares, and {found} can",

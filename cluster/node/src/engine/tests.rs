@@ -15,6 +15,7 @@ mod places;
 mod play;
 mod policies;
 mod reading;
+mod refreshing;
 mod refusals;
 mod renewing;
 mod restored;
@@ -112,6 +113,8 @@ struct Settings {
     minority: bool,
     /// How often nodes tell each other where they stand.
     standing: Duration,
+    /// How old shares become.
+    refresh: &'static str,
 }
 
 impl Default for Settings {
@@ -124,6 +127,7 @@ impl Default for Settings {
             rules: None,
             minority: false,
             standing: Duration::from_secs(60),
+            refresh: "never",
         }
     }
 }
@@ -183,6 +187,7 @@ impl Cluster {
             .set("max_waiting", settings.waiting)
             .set("allow_minority_threshold", settings.minority)
             .set("reshare_without_authorizers", true)
+            .set("refresh_schedule", settings.refresh)
             .set("standing_period", format!("{}ms", settings.standing.as_millis()));
         let overrides = match settings.rules {
             None => overrides.set("initiators", initiator),
@@ -238,6 +243,7 @@ impl Cluster {
             tokio::spawn(Arc::clone(&engine).recover()),
             tokio::spawn(Arc::clone(&engine).compare()),
             tokio::spawn(Arc::clone(&engine).keep_pairs()),
+            tokio::spawn(Arc::clone(&engine).keep_fresh()),
             tokio::spawn(Arc::clone(&engine).settle_pairs()),
             tokio::spawn(Arc::clone(&engine).tell_approvals()),
             tokio::spawn(Arc::clone(&engine).tell_spendings()),

@@ -93,6 +93,17 @@ impl ReshareJob {
         Self::of(wallet, threshold, receivers, occasion)
     }
 
+    /// The same shares anew for the same holders, as was due when this was found.
+    pub(crate) fn refresh(wallet: Arc<Wallet>, found_ms: u64) -> Result<Self, ErrorBody> {
+        let (threshold, receivers) = (wallet.public.committee.threshold(), wallet.holders());
+        // One for each epoch, whoever finds it.
+        let id = Transcript::new(b"quorate/refresh/v1")
+            .field("wallet", wallet.session().as_bytes())
+            .field("generation", wallet.generation().as_bytes())
+            .digest();
+        Self::of(wallet, threshold, receivers, Occasion { id, asked_ms: found_ms })
+    }
+
     fn of(
         wallet: Arc<Wallet>,
         threshold: Threshold,
