@@ -48,8 +48,13 @@ It is a resharing to those who held the shares before the last one, with as many
 get fresh shares, for the old ones were erased. Those who hold shares now must be up, as far as
 more than half of them. Approved as `quorate reshare` is.
 
+Where nodes keep shares for one more epoch (`keep_epochs: 1`), those who held the shares before
+deal what they kept: --kept-shares. Those who hold shares now have no say, and need not be up:
+for when they can't sign.
+
 Examples:
-  quorate rollback --wallet treasury";
+  quorate rollback --wallet treasury
+  quorate rollback --wallet treasury --kept-shares";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = ROLLBACK_EXAMPLES)]
@@ -57,6 +62,9 @@ pub(crate) struct Rollback {
     /// The wallet.
     #[arg(long, value_name = "NAME")]
     wallet: WalletId,
+    /// By the shares that the former holders have kept, without the present ones.
+    #[arg(long)]
+    kept_shares: bool,
     /// Request id: repeating a request under its id gives its first result.
     #[arg(long, value_name = "ID")]
     session_id: Option<RequestId>,
@@ -134,8 +142,11 @@ pub(crate) async fn refresh(arguments: Refresh) -> anyhow::Result<()> {
 
 pub(crate) async fn rollback(arguments: Rollback) -> anyhow::Result<()> {
     let id = arguments.session_id.unwrap_or_else(|| RequestId::generate(&mut OsRng));
-    let request =
-        RollbackRequest { session_id: Some(id.clone()), ..RollbackRequest::of(arguments.wallet.clone()) };
+    let request = RollbackRequest {
+        session_id: Some(id.clone()),
+        kept_shares: arguments.kept_shares,
+        ..RollbackRequest::of(arguments.wallet.clone())
+    };
     let ask = async |client: &Client| client.rollback(request).await;
     let made = arguments.target.work(arguments.json, DOING, &id, Some(&arguments.wallet), ask).await?;
     output::print(arguments.json, &made, || people(&made))

@@ -141,6 +141,8 @@ pub struct Config {
     pub max_concurrent_presign: usize,
     /// Threads for what takes long, besides signatures.
     pub work_threads: usize,
+    /// Whether holders keep their shares of the epoch before until the next resharing.
+    pub keep_epochs: bool,
     /// How old shares become before the nodes refresh them on their own.
     pub refresh_schedule: crate::schedule::Schedule,
     /// How log lines look.

@@ -165,7 +165,7 @@ impl Sought {
 /// What the proposer of a resharing has chosen.
 #[derive(Debug, Clone, BorshSerialize, BorshDeserialize)]
 pub(crate) struct Resharing {
-    /// The epoch that is reshared.
+    /// The epoch that the wallet is at.
     pub(crate) old: u64,
     /// The holders that deal.
     pub(crate) dealers: BTreeSet<Identity>,

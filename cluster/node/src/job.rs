@@ -23,7 +23,7 @@ use quorate_request::{
     ReshareRequest, RollbackRequest, SignRequest, Subject, Tweak, Verified, WalletId,
 };
 use quorate_session::{ProtocolId, SessionId, Wire};
-use quorate_sharing::{Committee, Member, PartyIndex, Threshold};
+use quorate_sharing::{Committee, Member, PartyIndex, PublicShares, Threshold};
 
 use crate::config::Config;
 use crate::frame::{Resharing, Sought};
@@ -148,11 +148,11 @@ impl Job {
         }
     }
 
-    /// The wallet whose share this node uses in it.
-    pub(crate) fn uses_share_of(&self, node: &Identity) -> Option<&Arc<Wallet>> {
+    /// Of which wallet, and as it is shared at which epoch, a node uses its share in it.
+    pub(crate) fn uses_share_of(&self, node: &Identity) -> Option<(&Arc<Wallet>, &PublicShares)> {
         match self {
-            Self::Reshare(job) if !job.dealers.contains(node) => None,
-            _ => self.wallet(),
+            Self::Reshare(job) => job.dealers.contains(node).then_some((&job.wallet, &job.old)),
+            _ => self.wallet().map(|wallet| (wallet, &wallet.public)),
         }
     }
 

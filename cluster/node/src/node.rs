@@ -127,7 +127,7 @@ impl Node {
         let tls = config.api_tls.clone().map(Tls::load).transpose().map_err(ConfigError::from)?;
         let audit = Arc::new(Audit::open(&config.data_dir, Arc::clone(&identity), peers.cluster())?);
         let store = Arc::new(Store::open(&config.db_path, &passphrase)?);
-        let wallets = Wallets::load(Arc::clone(&store))?;
+        let wallets = Wallets::load(Arc::clone(&store))?.keeping(config.keep_epochs);
         let auxiliaries = Auxiliaries::load(Arc::clone(&store))?;
         let pairings = Pairings::load(Arc::clone(&store))?;
         let spendings = Spendings::load(Arc::clone(&store), authority.horizon())?;

@@ -20,7 +20,7 @@ use quorate_keys::{Identity, PublicKey, Scheme, Secret, wiping_stack};
 use quorate_request::{
     AddressView, Body, ErrorBody, ErrorCode, KeygenRequest, SignedRequest, WalletId, WalletRef,
 };
-use quorate_reshare::{Link, Occasion};
+use quorate_reshare::{Link, Occasion, Setup};
 use quorate_session::{Evidence, SessionId, Wire};
 use quorate_sharing::{KeyShare, PublicShares};
 
@@ -59,6 +59,8 @@ pub(crate) struct Wallet {
 pub(crate) struct Renewed {
     pub(crate) session: SessionId,
     pub(crate) occasion: Occasion,
+    /// Whether the epoch before was given up for it.
+    pub(crate) from_kept: bool,
 }
 
 /// [`Wallet`] as it stands in the store. Everything else follows from it.
@@ -97,6 +99,8 @@ pub(crate) enum WalletError {
 /// The wallets by name and by public key.
 pub(crate) struct Wallets {
     store: Arc<Store>,
+    /// Whether shares of the epoch before are kept until the next resharing.
+    keeps: bool,
     known: RwLock<Known>,
     pending: RwLock<Pending>,
     /// Held while it is written down what becomes of a key generation here: its share stored, set aside, or activated. The same
@@ -167,10 +171,18 @@ impl Wallets {
         }
         Ok(Self {
             store,
+            keeps: false,
             known: RwLock::new(known),
             pending: RwLock::new(pending),
             deciding: tokio::sync::Mutex::default(),
         })
+    }
+
+    /// Keeps shares of the epoch before until the next resharing, if that is wanted.
+    #[must_use]
+    pub(crate) const fn keeping(mut self, keeps: bool) -> Self {
+        self.keeps = keeps;
+        self
     }
 
     /// All wallets, by name.
@@ -237,6 +249,14 @@ impl Wallets {
         }
         let share = wiping_stack(|| KeyShare::from_wire(record.value.expose()));
         share.map_err(|error| invalid(&format!("this node's share can't be read: {error}")))
+    }
+
+    /// This node's share of the present epoch, or that which it has kept of the one before.
+    ///
+    /// # Errors
+    /// As for [`share`](Self::share).
+    pub(crate) fn share_at(&self, wallet: &Wallet, epoch: &PublicShares) -> Result<KeyShare, WalletError> {
+        if *epoch == wallet.public { self.share(wallet) } else { self.kept_share(wallet, epoch) }
     }
 
     /// Activates a wallet: its public record, and the pending share if this node has one. Repeating it changes
@@ -390,7 +410,8 @@ impl Wallet {
 
     /// The same wallet at another epoch.
     fn at(&self, link: &Link) -> Self {
-        let renewed = Some(Renewed { session: link.session(), occasion: link.setup.occasion });
+        let Setup { occasion, from_kept, .. } = link.setup;
+        let renewed = Some(Renewed { session: link.session(), occasion, from_kept });
         Self {
             public: link.public.clone(),
             renewed,

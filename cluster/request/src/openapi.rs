@@ -206,7 +206,7 @@ mod tests {
         };
         compare("RefreshRequest", &refresh, Some(&|| value(&RefreshRequest::default())));
         let RefreshRequest { session_id, wallet_id, public_key } = refresh.clone();
-        let rollback = RollbackRequest { session_id, wallet_id, public_key };
+        let rollback = RollbackRequest { session_id, wallet_id, public_key, kept_shares: true };
         compare("RollbackRequest", &rollback, Some(&|| value(&RollbackRequest::default())));
         let reshare = ReshareRequest {
             new_threshold: Some(2),

@@ -20,6 +20,7 @@ use quorate_tests::node::NodeProcess;
 use quorate_tests::{Cluster, judge, report};
 
 use crate::byzantine::identity_of;
+use crate::commands::json;
 use crate::disk::{Disk, with_a_small_disk};
 use crate::events::metrics;
 use crate::{cluster, observed, program};
@@ -470,6 +471,52 @@ async fn is_delayed_by_a_full_disk(cluster: &Cluster, disk: &Disk, number: u32) 
     at_epoch(cluster, &wallet, 1).await;
     signs_by(cluster, &wallet, &[4, 5], &[2; 32]).await;
     delayed
+}
+
+/// Two of the three machines that hold shares now are gone for good.
+#[tokio::test]
+async fn a_committee_that_is_lost_is_given_up_for_kept_shares() {
+    const FAULT: &str = "two of three new holders lost";
+    let cluster =
+        cluster(5).setting("reshare_without_authorizers", "true").setting("keep_epochs", "1").start().await;
+    for (number, (curve, protocol)) in
+        [("ed25519", None), ("secp256k1", Some("dkls23"))].into_iter().enumerate()
+    {
+        let id = format!("w{number}");
+        let request = KeygenRequest { protocol: protocol.map(str::to_owned), ..keygen(&id, 2, 3, curve) };
+        let (wallet, _) = made(&cluster, request).await;
+        repeated(&cluster, &[4], &self::request(&format!("r{number}"), &wallet, &SECOND)).await;
+        at_epoch(&cluster, &wallet, 1).await;
+        signs(&cluster, curve, &wallet, &SECOND, &format!("before-{number}")).await;
+    }
+    for lost in [4, 5] {
+        cluster.node(lost).kill();
+    }
+    let forward = RollbackRequest::of("w0".parse().unwrap());
+    let refused = cluster.client_once(3).rollback(forward).await.unwrap_err();
+    assert_eq!(refused.api().unwrap().code, ErrorCode::NotEnoughSigners, "{refused:?}");
+    for (number, curve) in ["ed25519", "secp256k1"].into_iter().enumerate() {
+        let wallet: WalletId = format!("w{number}").parse().unwrap();
+        let arguments = ["rollback", "--wallet", wallet.as_str(), "--kept-shares"];
+        let back: ReshareResponse = serde_json::from_value(json(&cluster, &arguments).await).unwrap();
+        assert_eq!((back.epoch, back.parties), (2, names(&FIRST)));
+        signs(&cluster, curve, &wallet, &FIRST, &format!("after-{number}")).await;
+    }
+    shown(FAULT, "no resharing by them; the former holders deal what they have kept, and sign");
+    // They come back after all, to what has been decided without them.
+    for lost in [4, 5] {
+        cluster.restart(lost).await;
+    }
+    cluster.ready().await;
+    for number in 0..2 {
+        let wallet = format!("w{number}").parse().unwrap();
+        at_epoch(&cluster, &wallet, 2).await;
+        let signers = Some(names(&[4, 5]));
+        let request = SignRequest { signers, ..SignRequest::digest(wallet, [9; 32]) };
+        let refused = cluster.client_once(4).sign(request).await.unwrap_err();
+        assert_eq!(refused.api().unwrap().code, ErrorCode::InvalidSigners);
+    }
+    shown("the lost holders come back", "they erase their shares and sign nothing");
 }
 
 /// The number that a node shows.

@@ -98,6 +98,14 @@ pub enum Hindrance {
     /// It has promised never to.
     #[error("this party has refused this resharing")]
     Refused,
+    /// It gives up the epoch that this party goes by, and leads no further than that.
+    #[error("this party goes by epoch {ours}, and what is dealt of kept shares leads to epoch {theirs}")]
+    NoFurther {
+        /// This party's.
+        ours: u64,
+        /// Where it leads to.
+        theirs: u64,
+    },
 }
 
 /// What a certified epoch is to this party.
@@ -123,6 +131,8 @@ pub struct Keeper {
     pending: Vec<Pending>,
     /// With the epochs that they would have led to.
     refused: BTreeMap<SessionId, u64>,
+    /// Of the epoch from which the present one was made.
+    kept: Option<KeyShare>,
 }
 
 impl Wire for Keeper {
@@ -133,7 +143,7 @@ impl Keeper {
     /// Of a key as it was made, or as this party learned of it. `origin`: as in [`Setup`].
     #[must_use]
     pub const fn new(origin: SessionId, public: PublicShares) -> Self {
-        Self { origin, public, link: None, pending: Vec::new(), refused: BTreeMap::new() }
+        Self { origin, public, link: None, pending: Vec::new(), refused: BTreeMap::new(), kept: None }
     }
 
     /// The epoch that this party goes by.
@@ -146,6 +156,18 @@ impl Keeper {
     #[must_use]
     pub const fn link(&self) -> Option<&Link> {
         self.link.as_ref()
+    }
+
+    /// The share that it has kept of the epoch from which the present one was made.
+    #[must_use]
+    pub const fn kept(&self) -> Option<&KeyShare> {
+        self.kept.as_ref()
+    }
+
+    /// Gives the kept share away: it is no longer kept.
+    #[must_use = "a share that is dropped is lost"]
+    pub const fn take_kept(&mut self) -> Option<KeyShare> {
+        self.kept.take()
     }
 
     /// What it has acknowledged, the latest last.
@@ -165,21 +187,30 @@ impl Keeper {
         self.pending.iter().filter(|pending| pending.set_aside.is_none())
     }
 
-    /// Whether a resharing may be acknowledged: of the epoch that this party goes by, further than all that it waits for.
+    /// Whether a resharing may be acknowledged: of the epoch that this party goes by, or of the one before if it says so; further than all that it waits for.
     ///
     /// # Errors
     /// What hinders.
     pub fn may_acknowledge(&self, agreement: &Agreement, setup: &Setup) -> Result<(), Hindrance> {
         let session = agreement.session();
-        let (ours, theirs) = (self.public.epoch, setup.old.epoch);
         if setup.origin != self.origin {
             return Err(Hindrance::OtherShares);
         }
+        let old = if setup.from_kept {
+            &self.link.as_ref().ok_or(Hindrance::OtherShares)?.setup.old
+        } else {
+            &self.public
+        };
+        let (ours, theirs) = (old.epoch, setup.old.epoch);
         if ours != theirs {
             return Err(Hindrance::OtherEpoch { ours, theirs });
         }
-        if setup.old != self.public {
+        if setup.old != *old {
             return Err(Hindrance::OtherShares);
+        }
+        let (ours, theirs) = (self.public.epoch, agreement.epoch());
+        if theirs <= ours {
+            return Err(Hindrance::NoFurther { ours, theirs });
         }
         if self.refused.contains_key(&session) {
             return Err(Hindrance::Refused);
@@ -247,34 +278,66 @@ impl Keeper {
         genuine
     }
 
-    /// Takes a certified epoch: the one that counts for more, however many are in between.
+    /// Takes a certified epoch: the one that counts for more, however many are in between. Nothing is kept of those before.
     ///
     /// # Errors
     /// Why it is none: nothing has changed.
     pub fn certified(&mut self, link: Link) -> Result<Taken, NoSuccessor> {
+        let Some(Left { share, .. }) = self.take(link)? else { return Ok(Taken::Known) };
+        self.kept = None;
+        Ok(Taken::Activated(share))
+    }
+
+    /// The same, and keeps the share that this party has of the epoch from which this one was made. `share`: that of the epoch by which it goes.
+    ///
+    /// # Errors
+    /// As [`certified`](Self::certified).
+    pub fn certified_keeping(
+        &mut self,
+        link: Link,
+        share: impl FnOnce() -> Option<KeyShare>,
+    ) -> Result<Taken, NoSuccessor> {
+        let before = link.setup.old.clone();
+        let Some(left) = self.take(link)? else { return Ok(Taken::Known) };
+        // Also one of which this party has not heard that it was certified.
+        let pending = left.pending.into_iter().filter_map(|pending| pending.renewed.share());
+        let mut all = self.kept.take().into_iter().chain(pending).chain(share());
+        self.kept = all.find(|share| *share.public() == before);
+        Ok(Taken::Activated(left.share))
+    }
+
+    /// Goes by a certified epoch, if it counts for more.
+    fn take(&mut self, link: Link) -> Result<Option<Left>, NoSuccessor> {
         let key = (link.setup.origin, link.public.group_key, link.public.chain_code);
         if key != (self.origin, self.public.group_key, self.public.chain_code) {
             return Err(NoSuccessor::OtherKey);
         }
         let session = link.session();
         if !self.would_count(link.public.epoch, &session) {
-            return Ok(Taken::Known);
+            return Ok(None);
         }
         link.verify()?;
         let place = self.pending.iter().position(|pending| pending.session() == session);
-        let share = match place.map(|place| self.pending.swap_remove(place).renewed) {
-            Some(Renewed::Share(share)) => Some(share),
-            Some(Renewed::Parted(_)) | None => None,
-        };
+        let share = place.and_then(|place| self.pending.swap_remove(place).renewed.share());
         self.public = link.public.clone();
         self.link = Some(link);
         // What would count if it were certified, too, stays. All else never will.
-        let mut pending = std::mem::take(&mut self.pending);
-        pending.retain(|pending| self.would_count(pending.agreement.epoch(), &pending.session()));
-        self.pending = pending;
+        let pending = std::mem::take(&mut self.pending);
+        let (counting, pending) = pending
+            .into_iter()
+            .partition(|pending| self.would_count(pending.agreement.epoch(), &pending.session()));
+        self.pending = counting;
         let mut refused = std::mem::take(&mut self.refused);
         refused.retain(|session, epoch| self.would_count(*epoch, session));
         self.refused = refused;
-        Ok(Taken::Activated(share))
+        Ok(Some(Left { share, pending }))
     }
+}
+
+/// What a party has when it goes by another epoch.
+struct Left {
+    /// Its share of that.
+    share: Option<KeyShare>,
+    /// What it had acknowledged, and will never come to count.
+    pending: Vec<Pending>,
 }

@@ -24,6 +24,12 @@
 //! for all its receivers have proven that they hold their shares, and a receiver drops its share for one that counts for more alone; so the one that counts
 //! most is always complete, and whoever hears of it goes by it, whatever it has gone by before.
 //!
+//! # Going back
+//! A new committee can turn out to be of no use: machines that are lost together, or were never backed up. Those who have made it can
+//! [keep](Keeper::certified_keeping) their shares until the next resharing, and deal them once more: of the epoch before, to a number beyond that of the epoch
+//! that is given up, with no word from who holds that one. For all else it is a resharing as any other, and counts by its number. As long as shares are
+//! kept, what a thief has of the epoch before is worth as much as before.
+//!
 //! # Security
 //! Any t − 1 old and t′ − 1 new shares together say nothing about the key, if one dealer is honest: its polynomial hides
 //! its part. Of a party that was corrupted before and another that is after, shares don't fit together. Refreshing shares is proactive
@@ -78,6 +84,9 @@ pub struct Setup {
     pub origin: SessionId,
     /// The key as it is shared before. Its holders take part under the index that they have here.
     pub old: PublicShares,
+    /// Whether that is not the epoch by which the parties go, but the one from which that was made: they deal the shares that they have
+    /// [kept](Keeper::certified_keeping) of it.
+    pub from_kept: bool,
     /// What it is for.
     pub occasion: Occasion,
     /// The holders that deal their shares, by ascending index. One that has lost its share can be a receiver all the same.
@@ -113,6 +122,13 @@ impl Wire for Renewed {
 }
 
 impl Renewed {
+    fn share(self) -> Option<KeyShare> {
+        match self {
+            Self::Share(share) => Some(share),
+            Self::Parted(_) => None,
+        }
+    }
+
     /// The public side, the same at every party.
     #[must_use]
     pub const fn public(&self) -> &PublicShares {

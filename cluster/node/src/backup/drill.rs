@@ -15,7 +15,7 @@ pub struct Proven {
     pub records: u64,
     /// Wallets that the node knows.
     pub wallets: u64,
-    /// Shares, active and pending, that are what the public side of their wallet says.
+    /// Shares, active, pending and kept, that are what the public side of their wallet says.
     pub shares: u64,
     /// What is not as it should be.
     pub unproven: Vec<Unproven>,
@@ -93,6 +93,9 @@ pub(super) fn prove(store: &Store) -> Result<Proven, StoreError> {
     for (key, record) in store.scan(Table::Epochs, "")?.records {
         match wiping_stack(|| Keeper::from_wire(record.value.expose())) {
             Ok(keeper) => {
+                if let Some(kept) = keeper.kept() {
+                    proven.share(Table::Epochs, &key, kept, keeper.link().map(|link| &link.setup.old));
+                }
                 for pending in keeper.pending() {
                     if let Renewed::Share(share) = &pending.renewed {
                         proven.share(Table::Epochs, &key, share, None);

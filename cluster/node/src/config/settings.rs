@@ -101,6 +101,7 @@ pub(super) static SETTINGS: &[Setting] = &[
     setting("max_presignatures", &[], &[]),
     setting("max_concurrent_presign", &[], &[]),
     setting("work_threads", &[], &[]),
+    setting("keep_epochs", &[], &[]),
     setting("refresh_schedule", &[], &[]),
     setting("log_format", &[], &[]),
     setting("backup_enabled", &[], &["BACKUP_ENABLED"]),
@@ -198,6 +199,7 @@ pub(super) fn resolve(mut layers: Layers) -> Result<Config, ConfigError> {
         max_concurrent_presign: ranged(layers, "max_concurrent_presign", 1..=64)?.unwrap_or(2),
         work_threads: ranged(layers, "work_threads", 1..=1024)?
             .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
+        keep_epochs: ranged(layers, "keep_epochs", 0..=1)?.unwrap_or(0_u8) == 1,
         refresh_schedule: schedule(layers)?,
         log_format: with(layers, "log_format", log_format)?.unwrap_or(LogFormat::Pretty),
         backups,

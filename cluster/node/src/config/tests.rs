@@ -222,6 +222,7 @@ fn every_wrong_value_names_its_place_and_its_setting() {
         ("backup_recipients: [age1x]", "backup_recipients"),
         ("backup_period_seconds: 0", "backup_period_seconds"),
         ("backup_keep: 0", "backup_keep"),
+        ("keep_epochs: 2", "keep_epochs"),
         ("refresh_schedule: 7", "refresh_schedule"),
         ("refresh_schedule: [w=0s]", "refresh_schedule"),
         ("refresh_schedule: [1d, 2d]", "refresh_schedule"),

@@ -92,7 +92,8 @@ impl Engine {
             Job::Sign(job) => Ok(Box::new(self.wallets.share(&job.wallet).map_err(text)?)),
             Job::Pairs(_) => Ok(Box::new(())),
             Job::Reshare(job) => {
-                let share = job.dealers.contains(&self.me).then(|| self.wallets.share(&job.wallet));
+                let deals = job.dealers.contains(&self.me);
+                let share = deals.then(|| self.wallets.share_at(&job.wallet, &job.old));
                 Ok(Box::new(share.transpose().map_err(text)?))
             }
             Job::Auxiliary(_) => Ok(Box::new(self.primes.take().ok_or("there are no primes")?)),

@@ -414,8 +414,8 @@ impl Engine {
                 self.name(&convicted.identity)
             )));
         }
-        if let Some(wallet) = job.uses_share_of(&self.me)
-            && let Err(error) = self.wallets.share(wallet)
+        if let Some((wallet, epoch)) = job.uses_share_of(&self.me)
+            && let Err(error) = self.wallets.share_at(wallet, epoch)
         {
             tracing::error!(wallet = %wallet.id, %error, "this node can't sign");
             if matches!(job, Job::Reshare(_)) {

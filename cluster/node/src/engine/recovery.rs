@@ -57,6 +57,7 @@ pub(super) enum Resolved {
 impl Engine {
     /// Asks about pending shares until the node stops.
     pub(crate) async fn recover(self: Arc<Self>) {
+        self.keep_or_erase().await;
         loop {
             for waiting in self.wallets.waiting() {
                 if !self.is_running(&waiting.agreement.session()) {
@@ -64,6 +65,22 @@ impl Engine {
                 }
             }
             tokio::time::sleep(ASK_EVERY).await;
+        }
+    }
+
+    /// Erases what was kept of epochs before, where that is no longer wanted.
+    async fn keep_or_erase(&self) {
+        if self.config.keep_epochs {
+            tracing::warn!(
+                "keep_epochs is 1: shares that were replaced stay on the disk until the wallet is reshared once more, and so are of use to who steals them"
+            );
+        }
+        match self.wallets.erase_kept().await {
+            Ok(0) => {}
+            Ok(shares) => tracing::info!(shares, "erased the shares that were kept of epochs before"),
+            Err(error) => {
+                tracing::error!(%error, "the shares that were kept of epochs before can't be erased");
+            }
         }
     }
 

@@ -29,7 +29,7 @@ impl Engine {
         let fit = |node: &Identity| {
             reachable.contains(node) && !self.is_excluded(node) && !trouble.has_refused(node)
         };
-        let mut leaving: Vec<_> = job.wallet.holders().into_iter().filter(fit).collect();
+        let mut leaving: Vec<_> = job.holders().into_iter().filter(fit).collect();
         leaving.sort_by_key(|node| (trouble.strikes_of(node), rank(&job.occasion.id, node)));
         job.appoint(trouble.without_share(), leaving)
     }
@@ -59,10 +59,12 @@ impl Engine {
         job.epoch = trouble.overtaking().unwrap_or_default().max(job.wallet.public.epoch.saturating_add(1));
         self.appoint(job, trouble).map_err(|(found, fewest)| {
             let lost = self.names(trouble.without_share());
-            let mut message = format!(
-                "{fewest} of {} holders must deal their shares, and {found} can",
-                job.wallet.public.committee.len()
-            );
+            let whose = if job.from_kept {
+                "former holders must deal the shares that they kept"
+            } else {
+                "holders must deal their shares"
+            };
+            let mut message = format!("{fewest} of {} {whose}, and {found} can", job.old.committee.len());
             if !lost.is_empty() {
                 message.push_str(&format!("; without a share: {}", lost.join(", ")));
             }

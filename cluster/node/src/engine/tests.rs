@@ -115,6 +115,8 @@ struct Settings {
     standing: Duration,
     /// How old shares become.
     refresh: &'static str,
+    /// Whether they are kept for one more epoch.
+    keeps: bool,
 }
 
 impl Default for Settings {
@@ -128,6 +130,7 @@ impl Default for Settings {
             minority: false,
             standing: Duration::from_secs(60),
             refresh: "never",
+            keeps: false,
         }
     }
 }
@@ -187,6 +190,7 @@ impl Cluster {
             .set("max_waiting", settings.waiting)
             .set("allow_minority_threshold", settings.minority)
             .set("reshare_without_authorizers", true)
+            .set("keep_epochs", u8::from(settings.keeps))
             .set("refresh_schedule", settings.refresh)
             .set("standing_period", format!("{}ms", settings.standing.as_millis()));
         let overrides = match settings.rules {
@@ -223,7 +227,7 @@ impl Cluster {
             registry: protocols::registry(),
             barrier: Arc::clone(&deed) as _,
             transport,
-            wallets: Wallets::load(Arc::clone(&store)).unwrap(),
+            wallets: Wallets::load(Arc::clone(&store)).unwrap().keeping(settings.keeps),
             auxiliaries: Auxiliaries::load(Arc::clone(&store)).unwrap(),
             pairings: Pairings::load(Arc::clone(&store)).unwrap(),
             spendings: Spendings::load(Arc::clone(&store), authority.horizon()).unwrap(),

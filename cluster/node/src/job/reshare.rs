@@ -9,7 +9,7 @@ use quorate_request::{
 };
 use quorate_reshare::{FARTHEST, Occasion, Setup, fewest_dealers};
 use quorate_session::{Agreement, ProtocolId, Wire, WireError, setup_digest};
-use quorate_sharing::{Committee, Member, PartyIndex, Threshold};
+use quorate_sharing::{Committee, Member, PartyIndex, PublicShares, Threshold};
 
 use super::refuse;
 use crate::clock::millis;
@@ -23,6 +23,9 @@ use quorate_identity::peers::Peers;
 #[derive(Debug, Clone)]
 pub(crate) struct ReshareJob {
     pub(crate) wallet: Arc<Wallet>,
+    /// The epoch whose shares are dealt: the one that the wallet is at, or of kept shares the one before.
+    pub(crate) old: PublicShares,
+    pub(crate) from_kept: bool,
     /// Who holds shares afterwards.
     pub(crate) receivers: BTreeSet<Identity>,
     /// The holders that deal, as the proposer chose them: none before.
@@ -62,9 +65,13 @@ impl ReshareJob {
             .find(reference)?
             .ok_or_else(|| refuse(ErrorCode::UnknownWallet, "this node knows no such wallet"))?;
         let invalid = |message: String| refuse(ErrorCode::InvalidThreshold, message);
-        let (signers, receivers) = match verified.operation() {
-            Operation::Rollback => before(&wallet, wallets)?,
-            _ => {
+        let before = match verified.operation() {
+            Operation::Rollback => Some(before(&wallet, wallets)?),
+            _ => None,
+        };
+        let (signers, receivers) = match &before {
+            Some(PublicShares { committee, .. }) => (committee.threshold().get(), nodes(committee)),
+            None => {
                 let same = wallet.public.committee.threshold().get();
                 (body.new_threshold.unwrap_or(same), receivers(&body, &wallet, peers)?)
             }
@@ -90,7 +97,11 @@ impl ReshareJob {
         let threshold = Threshold::new(signers).map_err(|error| invalid(error.to_string()))?;
         let request = verified.request();
         let occasion = Occasion { id: request.fingerprint(), asked_ms: millis(request.created()) };
-        Self::of(wallet, threshold, receivers, occasion)
+        let job = Self::of(wallet, threshold, receivers, occasion)?;
+        Ok(match before.filter(|_| is_from_kept(verified)) {
+            Some(old) => Self { old, from_kept: true, ..job },
+            None => job,
+        })
     }
 
     /// The same shares anew for the same holders, as was due when this was found.
@@ -114,7 +125,8 @@ impl ReshareJob {
             refuse(ErrorCode::UnsupportedProtocol, "nothing deals shares of this curve anew")
         })?;
         let (dealers, epoch) = (BTreeSet::new(), wallet.public.epoch.saturating_add(1));
-        Ok(Self { wallet, receivers, dealers, threshold, epoch, protocol, occasion })
+        let (old, from_kept) = (wallet.public.clone(), false);
+        Ok(Self { wallet, old, from_kept, receivers, dealers, threshold, epoch, protocol, occasion })
     }
 
     /// Chooses who deals: holders that stay, without those that lost their shares, and as many that leave as are missing, in the order
@@ -127,8 +139,8 @@ impl ReshareJob {
         lost: &BTreeSet<Identity>,
         leaving: impl IntoIterator<Item = Identity>,
     ) -> Result<(), (usize, usize)> {
-        let holders = self.wallet.holders();
-        let fewest = fewest_dealers(&self.wallet.public.committee);
+        let holders = self.holders();
+        let fewest = fewest_dealers(&self.old.committee);
         let deals = |node: &Identity| holders.contains(node) && !lost.contains(node);
         self.dealers = self.receivers.iter().copied().filter(|node| deals(node)).collect();
         for node in leaving {
@@ -147,13 +159,13 @@ impl ReshareJob {
     /// # Errors
     /// They are no holders, or too few; the epoch is too far off.
     pub(crate) fn appointed(&mut self, dealers: BTreeSet<Identity>, epoch: u64) -> Result<(), String> {
-        let old = self.wallet.public.epoch;
-        if epoch <= old || epoch.saturating_sub(old) > FARTHEST {
-            return Err(format!("epoch {epoch} does not follow epoch {old}"));
+        let (present, old) = (self.wallet.public.epoch, self.old.epoch);
+        if epoch <= present || epoch.saturating_sub(old) > FARTHEST {
+            return Err(format!("epoch {epoch} does not follow epoch {present}"));
         }
         self.epoch = epoch;
-        let fewest = fewest_dealers(&self.wallet.public.committee);
-        if !dealers.is_subset(&self.wallet.holders()) {
+        let fewest = fewest_dealers(&self.old.committee);
+        if !dealers.is_subset(&self.holders()) {
             return Err("somebody is to deal who holds no share".into());
         }
         if dealers.len() < fewest {
@@ -161,6 +173,11 @@ impl ReshareJob {
         }
         self.dealers = dealers;
         Ok(())
+    }
+
+    /// The nodes that have shares to deal.
+    pub(crate) fn holders(&self) -> BTreeSet<Identity> {
+        nodes(&self.old.committee)
     }
 
     /// All that take part.
@@ -171,7 +188,7 @@ impl ReshareJob {
     /// Who takes part, under which index: a holder under its own, and a newcomer under the lowest that is free; if there are too few, also
     /// under one of a holder that takes no part.
     pub(super) fn committee(&self, chosen: &BTreeSet<Identity>) -> Result<Committee, String> {
-        let old = &self.wallet.public.committee;
+        let old = &self.old.committee;
         let all = || (1..).map_while(|index| PartyIndex::new(index).ok());
         let stays =
             |index: &PartyIndex| old.member(*index).is_some_and(|member| chosen.contains(&member.identity));
@@ -204,8 +221,8 @@ impl ReshareJob {
             committee.members().iter().filter(of).map(|member| member.index).collect()
         };
         let (dealers, receivers) = (indices(&self.dealers), indices(&self.receivers));
-        let (origin, old) = (self.wallet.session(), self.wallet.public.clone());
-        Setup { origin, old, occasion: self.occasion, dealers, receivers }
+        let (origin, old) = (self.wallet.session(), self.old.clone());
+        Setup { origin, old, from_kept: self.from_kept, occasion: self.occasion, dealers, receivers }
     }
 }
 
@@ -250,13 +267,18 @@ fn receivers(body: &ReshareRequest, wallet: &Wallet, peers: &Peers) -> Result<BT
     Ok(receivers)
 }
 
-/// How many had to sign, and who held shares, before the wallet was reshared last.
-fn before(wallet: &Wallet, wallets: &Wallets) -> Result<(u16, BTreeSet<Identity>), ErrorBody> {
+/// The epoch from which the present one was made.
+fn before(wallet: &Wallet, wallets: &Wallets) -> Result<PublicShares, ErrorBody> {
     let link = wallets.link(wallet).map_err(|error| refuse(ErrorCode::Internal, error.to_string()))?;
-    let Some(link) = link else {
-        let message = "the wallet was never reshared: there is nothing to go back to";
-        return Err(refuse(ErrorCode::InvalidParties, message));
-    };
-    let committee = link.setup.old.committee;
-    Ok((committee.threshold().get(), committee.members().iter().map(|member| member.identity).collect()))
+    let message = "the wallet was never reshared: there is nothing to go back to";
+    link.map(|link| link.setup.old).ok_or_else(|| refuse(ErrorCode::InvalidParties, message))
+}
+
+/// Whether a rollback is to be made from kept shares.
+fn is_from_kept(verified: &Verified) -> bool {
+    verified.body::<RollbackRequest>().is_ok_and(|body| body.kept_shares)
+}
+
+fn nodes(committee: &Committee) -> BTreeSet<Identity> {
+    committee.members().iter().map(|member| member.identity).collect()
 }

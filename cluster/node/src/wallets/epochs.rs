@@ -11,6 +11,7 @@ use quorate_keygen::Refusal;
 use quorate_keys::{Identity, Secret, wiping_stack};
 use quorate_reshare::{Hindrance, Keeper, Link, Pending as Renewal, Taken};
 use quorate_session::{Agreement, Evidence, SessionId, Wire};
+use quorate_sharing::{KeyShare, PublicShares};
 
 use super::{Wallet, WalletError, Wallets, pending::Waiting};
 use crate::store::{Batch, Precondition, Store, StoreError, Table};
@@ -137,7 +138,13 @@ impl Wallets {
         let invalid = |detail: String| WalletError::Invalid { wallet: wallet.id.to_string(), detail };
         let is_holder = link.public.committee.index_of(me).is_some();
         let renewed = Arc::new(wallet.at(&link));
-        let share = match keeper.certified(link).map_err(|error| invalid(error.to_string()))? {
+        // What can't be read can't be kept: the others have theirs.
+        let present = || self.share(&wallet).ok();
+        let taken = match self.keeps {
+            true => keeper.certified_keeping(link, present),
+            false => keeper.certified(link),
+        };
+        let share = match taken.map_err(|error| invalid(error.to_string()))? {
             Taken::Known => return Ok(Epoch { wallet, before: None, contradiction }),
             Taken::Activated(share) => share,
         };
@@ -167,6 +174,42 @@ impl Wallets {
         }
         tracing::info!(wallet = %renewed.id, epoch, held = is_held, "the wallet is at its next epoch");
         Ok(Epoch { before: Some(wallet.generation()), wallet: renewed, contradiction })
+    }
+
+    /// The share that this node has kept of the epoch before.
+    pub(super) fn kept_share(&self, wallet: &Wallet, epoch: &PublicShares) -> Result<KeyShare, WalletError> {
+        let kept = self.keeper(wallet)?.take_kept().filter(|kept| kept.public() == epoch);
+        kept.ok_or_else(|| WalletError::Invalid {
+            wallet: wallet.id.to_string(),
+            detail: "this node has kept no share of the epoch before".into(),
+        })
+    }
+
+    /// Erases all shares that were kept of epochs before, where they are no longer wanted. Gives how many.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn erase_kept(&self) -> Result<usize, WalletError> {
+        let mut erased = 0_usize;
+        for wallet in self.all().into_iter().filter(|wallet| wallet.renewed.is_some()) {
+            let _one_at_a_time = self.deciding.lock().await;
+            // Of those that can't be read `load` has told.
+            let Ok(mut keeper) = self.keeper(&wallet) else { continue };
+            if !self.keeps && keeper.take_kept().is_some() {
+                self.store.commit(put(Batch::new(), &wallet, &keeper)?).await?;
+                erased = erased.saturating_add(1);
+            }
+        }
+        Ok(erased)
+    }
+
+    /// Loses the kept share of a wallet, as if its record had been damaged and told anew.
+    #[cfg(test)]
+    pub(crate) async fn lose_kept(&self, wallet: &str) {
+        let wallet = self.named(&wallet.parse().unwrap()).remove(0);
+        let mut keeper = self.keeper(&wallet).unwrap();
+        assert!(keeper.take_kept().is_some());
+        self.store.commit(put(Batch::new(), &wallet, &keeper).unwrap()).await.unwrap();
     }
 
     /// What this node decides by about a wallet's epochs.

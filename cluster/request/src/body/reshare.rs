@@ -8,7 +8,10 @@ use crate::id::{RequestId, WalletId};
 use crate::operation::Operation;
 
 macro_rules! of_a_wallet {
-    ($(#[doc = $doc:literal])+ $name:ident, $operation:expr) => {
+    (
+        $(#[doc = $doc:literal])+
+        $name:ident, $operation:expr $(, $(#[$attribute:meta])+ $field:ident: $type:ty)*
+    ) => {
         $(#[doc = $doc])+
         ///
         /// Exactly one of `wallet_id` and `public_key`.
@@ -24,6 +27,7 @@ macro_rules! of_a_wallet {
             /// The wallet, by its public key as key generation returned it.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             pub public_key: Option<Hex>,
+            $($(#[$attribute])+ pub $field: $type,)*
         }
 
         impl $name {
@@ -36,7 +40,7 @@ macro_rules! of_a_wallet {
 
         /// A resharing of which the operation says what changes.
         impl From<$name> for ReshareRequest {
-            fn from($name { session_id, wallet_id, public_key }: $name) -> Self {
+            fn from($name { session_id, wallet_id, public_key, .. }: $name) -> Self {
                 Self { session_id, wallet_id, public_key, ..Self::default() }
             }
         }
@@ -61,7 +65,11 @@ of_a_wallet!(
     /// Asks that those hold a wallet's shares, and as many of them sign, who did before it was reshared last: `POST /api/v1/rollback`. They get
     /// fresh shares; the epoch goes on.
     RollbackRequest,
-    Operation::Rollback
+    Operation::Rollback,
+    /// Whether those who held shares before deal what they have kept of them, with no word from those who hold shares now: for nodes with
+    /// `keep_epochs: 1`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    kept_shares: bool
 );
 
 /// Asks that other nodes hold a wallet's shares, or that another number of them sign: `POST /api/v1/reshare`. The key and all its addresses

@@ -96,6 +96,7 @@ impl Change<'_> {
         Setup {
             origin: origin(),
             old: public(old).clone(),
+            from_kept: false,
             occasion: occasion(),
             dealers: parties(self.dealers),
             receivers: parties(self.receivers),

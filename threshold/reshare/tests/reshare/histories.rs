@@ -10,7 +10,7 @@ use quorate_reshare::{
     acknowledged_key, fewest_dealers,
 };
 use quorate_session::{Action, Agreement, Envelope, Protocol as _, Session, SessionId, Wire, setup_digest};
-use quorate_sharing::{Ed25519, KeyShare, Member, PartyIndex};
+use quorate_sharing::{Ed25519, KeyShare, Member, PartyIndex, PublicShares};
 use quorate_simulator::Cast;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{RngCore, SeedableRng};
@@ -45,6 +45,10 @@ impl Node {
         self.running.clear();
         self.gathered.clear();
     }
+
+    fn share_of(&self, epoch: &PublicShares) -> Option<&KeyShare> {
+        self.share.iter().chain(self.keeper.kept()).find(|share| share.public() == epoch)
+    }
 }
 
 struct World {
@@ -52,10 +56,13 @@ struct World {
     nodes: BTreeMap<PartyIndex, Node>,
     network: Vec<(SessionId, PartyIndex, PartyIndex, Arc<[u8]>)>,
     rng: ChaCha20Rng,
+    /// Whether parties keep their shares of the epoch before.
+    keeps: bool,
     /// In a thousand: how often a message is lost, and a party crashes where it writes.
     faults: (u32, u32),
     reshared: usize,
     overtaking: usize,
+    back: usize,
     crashed: usize,
 }
 
@@ -77,9 +84,11 @@ impl World {
             nodes,
             network: Vec::new(),
             rng,
+            keeps: seed.is_multiple_of(2),
             faults: (20, 25),
             reshared: 0,
             overtaking: 0,
+            back: 0,
             crashed: 0,
         }
     }
@@ -142,7 +151,11 @@ impl World {
     /// Some party proposes a resharing to those whom it knows to hold shares, and some others.
     fn propose(&mut self) {
         let proposer = self.any();
-        let old = self.nodes[&proposer].keeper.public().clone();
+        let view = self.nodes[&proposer].keeper.public().clone();
+        let before = self.nodes[&proposer].keeper.link().map(|link| link.setup.old.clone());
+        let before = before.filter(|_| self.keeps && self.rng.next_u32().is_multiple_of(2));
+        let from_kept = before.is_some();
+        let old = before.unwrap_or_else(|| view.clone());
         let holders: Vec<u16> = old.committee.indices().map(PartyIndex::get).collect();
         let dealers = self.draw(&holders, fewest_dealers(&old.committee));
         let all: Vec<u16> =
@@ -155,6 +168,7 @@ impl World {
         let setup = Setup {
             origin: origin(),
             old,
+            from_kept,
             occasion: occasion(),
             dealers: parties(&dealers),
             receivers: parties(&receivers),
@@ -162,25 +176,26 @@ impl World {
         // One that overtakes what the proposer, or a little more than what it, waits for.
         let ahead = if self.chance(500) { u64::from(self.rng.next_u32() % 3) } else { 0 };
         let waits_for = |node: &Node| node.keeper.waiting().map(|pending| pending.agreement.epoch()).max();
-        let epoch = waits_for(&self.nodes[&proposer]).filter(|_| ahead > 0).unwrap_or(setup.old.epoch);
+        let epoch = waits_for(&self.nodes[&proposer]).filter(|_| ahead > 0).unwrap_or(view.epoch);
         let epoch = epoch + ahead.max(1);
-        self.overtaking += usize::from(epoch > setup.old.epoch + 1);
+        self.overtaking += usize::from(epoch > view.epoch + 1);
         // Who has another view of the key does not accept.
         let accepts = |index: &u16| {
-            let node @ Node { keeper, share, .. } = &self.nodes[&party(*index)];
+            let node = &self.nodes[&party(*index)];
             let deals = setup.old.committee.contains(party(*index));
-            *keeper.public() == setup.old && waits_for(node) < Some(epoch) && (!deals || share.is_some())
+            let can = !deals || node.share_of(&setup.old).is_some();
+            *node.keeper.public() == view && waits_for(node) < Some(epoch) && can
         };
         if !session.iter().all(accepts) {
             return;
         }
+        self.back += usize::from(from_kept);
         let committee = committee(&self.cast, signers, &session);
         let digest = setup_digest(&setup.to_wire().unwrap());
         let contexts = self.cast.agree(&committee, Reshare::<C>::ID, digest, epoch, &mut self.rng);
         for (index, context) in contexts {
             let id = context.session();
-            let share =
-                self.nodes[&index].share.as_ref().map(copy).filter(|_| setup.old.committee.contains(index));
+            let share = self.nodes[&index].share_of(&setup.old).map(copy);
             let keyring = self.cast.keyring(index);
             let session = Session::new(context, setup.clone(), share, keyring, &mut self.rng).unwrap();
             let running = Running { session, setup: setup.clone() };
@@ -234,8 +249,13 @@ impl World {
     }
 
     fn told(&mut self, index: PartyIndex, link: Link) {
+        let keeps = self.keeps;
         let node = self.nodes.get_mut(&index).unwrap();
-        if let Taken::Activated(share) = node.keeper.certified(link).unwrap() {
+        let taken = match keeps {
+            true => node.keeper.certified_keeping(link, || node.share.take()),
+            false => node.keeper.certified(link),
+        };
+        if let Taken::Activated(share) = taken.unwrap() {
             node.share = share;
             self.reshared += 1;
             self.write(index);
@@ -362,7 +382,7 @@ fn pending(session: &Session<Reshare<C>>, setup: Setup, renewed: Renewed) -> Pen
 fn no_history_loses_or_forks_a_key() {
     let slow = std::env::var_os("QUORATE_SLOW").is_some();
     let expected = secret::<C>(&key::<C>(&Cast::new(2, PARTIES, 1), 3, &[1, 2, 3, 4, 5]));
-    let (mut epochs, mut crashes, mut lost, mut overtaking) = (0, 0, 0, 0);
+    let (mut epochs, mut crashes, mut lost, mut overtaking, mut back) = (0, 0, 0, 0, 0);
     for seed in 0..if slow { 10_000 } else { HISTORIES } {
         let mut world = World::new(seed);
         for _ in 0..3000 {
@@ -387,12 +407,14 @@ fn no_history_loses_or_forks_a_key() {
         assert!(held.len() >= threshold(2).count());
         epochs += world.reshared as u64;
         overtaking += world.overtaking;
+        back += world.back;
         crashes += world.crashed;
         lost += usize::from(public(&shares).epoch == 0);
     }
     println!(
-        "{epochs} steps to another epoch, {overtaking} resharings that overtake others, {crashes} crashes, {lost} histories without a new epoch"
+        "{epochs} steps to another epoch, {overtaking} resharings that overtake others, {back} of kept shares, {crashes} crashes, {lost} histories without a new epoch"
     );
     // The histories are worth their name.
-    assert!(epochs > HISTORIES && crashes as u64 > HISTORIES && overtaking as u64 > HISTORIES);
+    assert!(epochs > HISTORIES && crashes as u64 > HISTORIES);
+    assert!(overtaking as u64 > HISTORIES && back as u64 > HISTORIES / 4);
 }

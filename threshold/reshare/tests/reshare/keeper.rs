@@ -8,8 +8,8 @@ use quorate_session::{Envelope, SessionId, Wire};
 use quorate_sharing::{Ed25519, KeyShare, PublicShares};
 use quorate_simulator::Cast;
 
-use crate::group::{Change, Shares, cast, key, origin, party, public};
-use crate::succession::{Ended, ended_at};
+use crate::group::{Change, Shares, cast, copy, key, origin, party, public};
+use crate::succession::{Ended, ended_at, ended_of};
 
 type C = Ed25519;
 
@@ -29,7 +29,16 @@ impl Made {
     }
 
     fn at(epoch: u64, cast: &Cast, old: &Shares, change: &Change<'_>, seed: u64) -> Self {
-        let mut ended = ended_at::<C>(epoch, cast, old, change, seed);
+        Self::of(ended_at::<C>(epoch, cast, old, change, seed))
+    }
+
+    /// By the shares that are kept of an epoch.
+    fn from_kept(epoch: u64, cast: &Cast, old: &Shares, change: &Change<'_>, seed: u64) -> Self {
+        let setup = Setup { from_kept: true, ..change.setup(old) };
+        Self::of(ended_of::<C>(epoch, cast, old, change, setup, seed))
+    }
+
+    fn of(mut ended: Ended) -> Self {
         let share = borsh::to_vec(&ended.renewed.remove(&party(1)).unwrap()).unwrap();
         Self { ended, share }
     }
@@ -295,4 +304,90 @@ fn of_two_ways_that_lead_to_one_number_the_same_one_counts_everywhere() {
         Taken::Activated(share) => assert!(counts && share.is_some()),
         Taken::Known => assert!(!counts),
     }
+}
+
+#[test]
+fn the_share_before_is_kept_until_the_next_resharing_and_no_longer() {
+    let cast = cast();
+    let old = key::<C>(&cast, 3, &ALL);
+    let (first, own) = (Made::new(&cast, &old, &REFRESH, 1), || Some(copy(&old[&party(1)])));
+    let second = Made::new(&cast, &shares(&first), &WITHOUT_FIVE, 2);
+    let (before, between) = (public(&old), &first.ended.public);
+    let kept = |keeper: &Keeper| again(keeper).kept().map(|share| share.public().clone());
+
+    // Who does not want to keep it does not.
+    let mut keeper = keeper(&old);
+    keeper.acknowledge(first.pending()).unwrap();
+    let share = activated(keeper.certified_keeping(first.link(), own)).unwrap();
+    assert_eq!(kept(&keeper).as_ref(), Some(before));
+    assert!(is_known(&keeper.certified_keeping(first.link(), || panic!("nothing changes"))));
+    assert_eq!(kept(&keeper).as_ref(), Some(before));
+    let mut careless = again(&keeper);
+    keeper.acknowledge(second.pending()).unwrap();
+    assert!(activated(keeper.certified_keeping(second.link(), || Some(share))).is_some());
+    assert_eq!(kept(&keeper).as_ref(), Some(between));
+    careless.acknowledge(second.pending()).unwrap();
+    assert!(activated(careless.certified(second.link())).is_some());
+    assert_eq!(kept(&careless), None);
+    assert_eq!(keeper.take_kept().unwrap().public(), between);
+    assert_eq!(kept(&keeper), None);
+
+    // Who hears of the second only has stored, and not known, what it was made from; or has nothing of it.
+    let mut late = self::keeper(&old);
+    late.acknowledge(first.pending()).unwrap();
+    assert!(activated(late.certified_keeping(second.link(), own)).is_none());
+    assert_eq!(kept(&late).as_ref(), Some(between));
+    let mut absent = self::keeper(&old);
+    assert!(activated(absent.certified_keeping(second.link(), own)).is_none());
+    assert_eq!(kept(&absent), None);
+}
+
+#[test]
+fn an_epoch_is_given_up_for_the_kept_shares_of_the_one_before() {
+    let cast = cast();
+    let old = key::<C>(&cast, 3, &ALL);
+    let first = Made::new(&cast, &old, &WITHOUT_FIVE, 1);
+    let going_by_it = || {
+        let mut keeper = keeper(&old);
+        keeper.acknowledge(first.pending()).unwrap();
+        let own = || Some(copy(&old[&party(1)]));
+        assert!(activated(keeper.certified_keeping(first.link(), own)).is_some());
+        keeper
+    };
+    // It does not pass for a resharing of the present epoch, nor is it one of an epoch that is not the one before.
+    let back = Made::from_kept(2, &cast, &old, &REFRESH, 2);
+    let undeclared = Made::at(2, &cast, &old, &REFRESH, 3);
+    let mut keeper = going_by_it();
+    let other = Hindrance::OtherEpoch { ours: 1, theirs: 0 };
+    assert_eq!(keeper.acknowledge(undeclared.pending()), Err(other));
+    assert_eq!(self::keeper(&old).acknowledge(back.pending()), Err(Hindrance::OtherShares));
+    let present = Made::from_kept(2, &cast, &shares(&first), &WITHOUT_FIVE, 4);
+    let other = Hindrance::OtherEpoch { ours: 0, theirs: 1 };
+    assert_eq!(keeper.acknowledge(present.pending()), Err(other));
+    let strange = Made::from_kept(2, &cast, &key::<C>(&cast, 2, &ALL), &REFRESH, 5);
+    assert_eq!(keeper.acknowledge(strange.pending()), Err(Hindrance::OtherShares));
+    // It must lead beyond what it gives up, and beyond all that is in doubt.
+    let no_further = Made::from_kept(1, &cast, &old, &REFRESH, 6);
+    let hindered = Hindrance::NoFurther { ours: 1, theirs: 1 };
+    assert_eq!(keeper.acknowledge(no_further.pending()), Err(hindered));
+    let forward = Made::new(&cast, &shares(&first), &WITHOUT_FIVE, 7);
+    keeper.acknowledge(forward.pending()).unwrap();
+    let locked = Hindrance::Locked { session: forward.ended.agreement.session(), epoch: 2 };
+    assert_eq!(keeper.acknowledge(back.pending()), Err(locked));
+
+    let mut keeper = going_by_it();
+    keeper.acknowledge(back.pending()).unwrap();
+    let mut keeper = again(&keeper);
+    let unused = || panic!("the kept one is the one before");
+    let share = activated(keeper.certified_keeping(back.link(), || None)).unwrap();
+    assert_eq!(share.public(), &back.ended.public);
+    assert_eq!(keeper.public(), &back.ended.public);
+    // What shows the epoch that was given up shows nothing any more.
+    assert!(is_known(&keeper.certified_keeping(first.link(), unused)));
+    // And once more, of the same shares.
+    let again_back = Made::from_kept(3, &cast, &old, &WITHOUT_FIVE, 8);
+    keeper.acknowledge(again_back.pending()).unwrap();
+    assert!(activated(keeper.certified_keeping(again_back.link(), || Some(share))).is_some());
+    assert_eq!(keeper.kept().map(KeyShare::public), Some(public(&old)));
+    assert_eq!(keeper.public().group_key, public(&old).group_key);
 }

@@ -90,8 +90,14 @@ fn a_plan_that_makes_no_sense_is_refused() {
     let identity = cast.identity(party(2)).identity();
     assert_eq!(moved.index_of(&identity), Some(party(8)));
     let (dealers, receivers) = (parties(&[1, 3, 8]), parties(&[1, 3, 6, 8]));
-    let setup =
-        Setup { origin: origin(), old: public(&old).clone(), occasion: occasion(), dealers, receivers };
+    let setup = Setup {
+        origin: origin(),
+        old: public(&old).clone(),
+        from_kept: false,
+        occasion: occasion(),
+        dealers,
+        receivers,
+    };
     let error = plan_of(&moved, &setup);
     assert!(error.contains("party 2 does not keep its index, but is party 8"), "{error}");
 }

@@ -42,8 +42,19 @@ pub(crate) fn ended_at<C: Curve>(
     change: &Change<'_>,
     seed: u64,
 ) -> Ended {
+    ended_of::<C>(epoch, cast, old, change, change.setup(old), seed)
+}
+
+/// The same, of this setup.
+pub(crate) fn ended_of<C: Curve>(
+    epoch: u64,
+    cast: &Cast,
+    old: &Shares,
+    change: &Change<'_>,
+    setup: Setup,
+    seed: u64,
+) -> Ended {
     let mut rng = ChaCha20Rng::seed_from_u64(seed);
-    let setup = change.setup(old);
     let digest = setup_digest(&setup.to_wire().unwrap());
     let contexts = cast.agree(&change.committee(cast), Reshare::<C>::ID, digest, epoch, &mut rng);
     let agreement = contexts.values().next().unwrap().agreement().clone();

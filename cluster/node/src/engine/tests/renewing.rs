@@ -5,6 +5,7 @@ use quorate_request::{ErrorCode, ReshareResponse};
 use quorate_sharing::KeyShare;
 
 use super::play::{self, Played};
+use super::refusals::quick;
 
 use crate::store::{Batch, Table};
 use crate::wallets::Wallet;
@@ -156,6 +157,93 @@ async fn what_was_before_the_last_resharing_comes_back_with_fresh_shares() {
     cluster.sign(0, "s", "w").await.unwrap();
     let renewed = cluster.renew_by(2, &back("b2")).await.unwrap();
     assert_eq!((renewed.epoch, renewed.threshold), (3, 3));
+}
+
+impl Cluster {
+    fn back_by_kept(&self, id: &str) -> SignedRequest {
+        self.request(Operation::Rollback, id, r#"{"wallet_id":"w","kept_shares":true}"#)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_epoch_whose_holders_are_gone_is_given_up_for_kept_shares() {
+    let settings = Settings { keeps: true, ..quick() };
+    let mut cluster = Cluster::new(5, settings).await;
+    cluster.keygen(0, "k", "w", &[0, 1, 2]).await.unwrap();
+    let refused = cluster.renew_by(0, &cluster.back_by_kept("b0")).await.unwrap_err();
+    assert_eq!(refused.code, ErrorCode::InvalidParties);
+    let first = cluster.wallet(0, "w").public.clone();
+    cluster.renew_by(0, &cluster.reshare_request("r", "w", 3, &[2, 3, 4])).await.unwrap();
+    cluster.at_epoch("w", 1).await;
+    let given_up = cluster.wallet(0, "w").public.clone();
+    for gone in [3, 4] {
+        cluster.hub.isolate(&cluster.identity(gone));
+    }
+    cluster.sign(2, "s0", "w").await.unwrap_err();
+    let forward = cluster.request(Operation::Rollback, "forward", r#"{"wallet_id":"w"}"#);
+    assert_eq!(cluster.renew_by(2, &forward).await.unwrap_err().code, ErrorCode::NotEnoughSigners);
+    // Also after a restart, and by who holds none now.
+    cluster.restart(1, settings, None).await;
+    eventually("it is back", || cluster.engine(0).reachable().len() == 3).await;
+    let renewed = cluster.renew_by(1, &cluster.back_by_kept("b1")).await.unwrap();
+    assert_eq!((renewed.epoch, renewed.threshold), (2, 2));
+    assert_eq!(renewed.parties, ["node0", "node1", "node2"]);
+    cluster.sign(0, "s1", "w").await.unwrap();
+    let noted = || cluster.entries(0, "epoch").iter().any(|entry| entry.contains("kept shares"));
+    eventually("it is in the audit log", noted).await;
+    // Those who come back learn of it, and have nothing of what was given up.
+    cluster.hub.heal_all();
+    cluster.at_epoch("w", 2).await;
+    let again = cluster.wallet(0, "w").public.clone();
+    assert_eq!((&again.group_key, &again.committee), (&first.group_key, &first.committee));
+    assert_ne!(again.verifying_shares, first.verifying_shares);
+    for place in 0..5 {
+        let wallet = cluster.wallet(place, "w");
+        assert!(cluster.engine(place).wallets.share_at(&wallet, &given_up).is_err(), "node {place}");
+        assert_eq!(cluster.engine(place).wallets.share_at(&wallet, &first).is_ok(), place < 3);
+    }
+    // One that has lost what it kept gets a share all the same.
+    cluster.engine(1).wallets.lose_kept("w").await;
+    let renewed = cluster.renew_by(0, &cluster.back_by_kept("b2")).await.unwrap();
+    assert_eq!(renewed.epoch, 3);
+    cluster.at_epoch("w", 3).await;
+    let request = r#"{"wallet_id":"w","message_hash":"0x11","signers":["node1","node2"]}"#;
+    let request = request.replace("0x11", &format!("0x{}", "11".repeat(32)));
+    let request = cluster.request(Operation::Sign, "s2", &request);
+    sign_of(cluster.engine(0).submit(&request).await).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn shares_are_kept_where_that_is_wanted_and_erased_when_it_no_longer_is() {
+    let keeping = Settings { keeps: true, ..quick() };
+    let mut cluster = Cluster::new(3, keeping).await;
+    cluster.keygen(0, "k", "w", &[0, 1, 2]).await.unwrap();
+    let first = cluster.wallet(0, "w").public.clone();
+    cluster.renew_by(0, &cluster.refresh_request("r1", "w")).await.unwrap();
+    cluster.at_epoch("w", 1).await;
+    let keeps = |cluster: &Cluster, place: usize, epoch: &quorate_sharing::PublicShares| {
+        cluster.engine(place).wallets.share_at(&cluster.wallet(place, "w"), epoch).is_ok()
+    };
+    assert!((0..3).all(|place| keeps(&cluster, place, &first)));
+    let second = cluster.wallet(0, "w").public.clone();
+    cluster.renew_by(0, &cluster.refresh_request("r2", "w")).await.unwrap();
+    cluster.at_epoch("w", 2).await;
+    assert!((0..3).all(|place| !keeps(&cluster, place, &first) && keeps(&cluster, place, &second)));
+    for place in [0, 1] {
+        cluster.restart(place, quick(), None).await;
+    }
+    eventually("they are erased", || (0..2).all(|place| !keeps(&cluster, place, &second))).await;
+    assert!(keeps(&cluster, 2, &second));
+    eventually("all are up", || (0..3).all(|place| cluster.engine(place).reachable().len() == 3)).await;
+    let refused = cluster.renew_by(2, &cluster.back_by_kept("b")).await.unwrap_err();
+    assert_eq!(refused.code, ErrorCode::NotEnoughSigners);
+    assert!(
+        refused.message.contains("2 of 3 former holders must deal the shares that they kept, and 1 can"),
+        "{}",
+        refused.message
+    );
+    assert_eq!(cluster.epoch(0, "w"), 2);
+    cluster.sign(0, "s", "w").await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
