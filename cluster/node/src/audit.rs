@@ -206,8 +206,6 @@ impl Audit {
             .text("scheme", wallet.scheme)
             .text("public_key", format_args!("0x{}", hex::encode(wallet.public_key.as_bytes())))
             .integer("threshold", wallet.public.committee.threshold().get());
-        let from_kept = wallet.renewed.is_some_and(|renewed| renewed.from_kept);
-        let event = if from_kept { event.text("dealt", "kept shares") } else { event };
         self.soon(event.list("holders", holders));
     }
 
@@ -218,6 +216,8 @@ impl Audit {
             .text("session", wallet.generation())
             .integer("epoch", wallet.public.epoch)
             .integer("threshold", wallet.public.committee.threshold().get());
+        let from_kept = wallet.renewed.is_some_and(|renewed| renewed.from_kept);
+        let event = if from_kept { event.text("dealt", "kept shares") } else { event };
         self.soon(event.list("holders", holders));
     }
 

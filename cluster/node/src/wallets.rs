@@ -22,7 +22,7 @@ use quorate_request::{
 };
 use quorate_reshare::{Link, Occasion, Setup};
 use quorate_session::{Evidence, SessionId, Wire};
-use quorate_sharing::{KeyShare, PublicShares};
+use quorate_sharing::{Committee, KeyShare, PublicShares};
 
 use crate::clock::millis;
 use crate::frame::Certified;
@@ -50,6 +50,8 @@ pub(crate) struct Wallet {
     pub(crate) public: PublicShares,
     /// What made that epoch, if it is not the first.
     pub(crate) renewed: Option<Renewed>,
+    /// Who held its shares before the present holders, if others did, or another number of them signed.
+    pub(crate) former: Option<Committee>,
     /// When it was asked for, in unix milliseconds.
     asked_ms: u64,
 }
@@ -405,7 +407,18 @@ impl Wallet {
             .public_key(scheme)
             .map_err(|error| invalid(id.as_str(), error.to_string()))?;
         let (public, asked_ms) = (record.public.clone(), millis(request.created()));
-        Ok(Self { id, scheme, method, public_key, fingerprint, record, public, renewed: None, asked_ms })
+        Ok(Self {
+            id,
+            scheme,
+            method,
+            public_key,
+            fingerprint,
+            record,
+            public,
+            renewed: None,
+            former: None,
+            asked_ms,
+        })
     }
 
     /// The same wallet at another epoch.
@@ -415,6 +428,7 @@ impl Wallet {
         Self {
             public: link.public.clone(),
             renewed,
+            former: link.former().cloned(),
             record: self.record.clone(),
             id: self.id.clone(),
             ..*self

@@ -16,9 +16,9 @@ fn seeds() -> Vec<Vec<u8>> {
         let holders: Vec<_> = old.committee.indices().collect();
         let origin = SessionId::try_from_slice(&[3; 32]).ok()?;
         let occasion = Occasion { id: [4; 32], asked_ms: 1 };
-        Setup { origin, old, from_kept: false, occasion, dealers: holders.clone(), receivers: holders }
-            .to_wire()
-            .ok()
+        let former = Some(old.committee.clone());
+        let (dealers, receivers) = (holders.clone(), holders);
+        Setup { origin, old, from_kept: false, former, occasion, dealers, receivers }.to_wire().ok()
     };
     let keys = [examples::public_shares::<Ed25519>(), examples::public_shares::<Secp256k1>()];
     keys.into_iter().flatten().filter_map(setup).collect()

@@ -4,14 +4,19 @@
 //! above all that an old share is erased.
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use quorate_dealing::{Certificate, Refusal};
 use quorate_session::{Agreement, Envelope, SessionId, Wire};
-use quorate_sharing::{KeyShare, PublicShares};
+use quorate_sharing::{Committee, KeyShare, PublicShares};
 
-use crate::{NoSuccessor, Renewed, Setup, succeeds};
+use crate::{NoSuccessor, Occasion, Renewed, Setup, succeeds};
+
+/// How long a party remembers what has led to other holders, in milliseconds: longer than anybody's word for it is good.
+pub const REMEMBERED_MS: u64 = 30 * 24 * 60 * 60 * 1000;
+/// And how many times.
+pub const MOST_REMEMBERED: usize = 1024;
 
 /// One epoch that follows another, as anybody can check who knows the key.
 ///
@@ -36,6 +41,22 @@ impl Link {
     #[must_use]
     pub fn session(&self) -> SessionId {
         self.certificate.session()
+    }
+
+    /// Who held the shares before those hold them who do now, or as many of them signed: nobody if that never changed.
+    #[must_use]
+    pub fn former(&self) -> Option<&Committee> {
+        if self.changes() { Some(&self.setup.old.committee) } else { self.setup.former.as_ref() }
+    }
+
+    /// Whether others hold shares than before, or another number of them sign.
+    #[must_use]
+    pub fn changes(&self) -> bool {
+        let of = |committee: &Committee| {
+            let members = committee.members().iter();
+            (committee.threshold(), members.map(|member| member.identity).collect::<BTreeSet<_>>())
+        };
+        of(&self.public.committee) != of(&self.setup.old.committee)
     }
 
     /// Checks that the epoch follows the one in its setup, and stands for itself.
@@ -133,6 +154,8 @@ pub struct Keeper {
     refused: BTreeMap<SessionId, u64>,
     /// Of the epoch from which the present one was made.
     kept: Option<KeyShare>,
+    /// What has led to other holders, or another number of signers, up to the present epoch: the latest last.
+    done: Vec<Occasion>,
 }
 
 impl Wire for Keeper {
@@ -143,7 +166,15 @@ impl Keeper {
     /// Of a key as it was made, or as this party learned of it. `origin`: as in [`Setup`].
     #[must_use]
     pub const fn new(origin: SessionId, public: PublicShares) -> Self {
-        Self { origin, public, link: None, pending: Vec::new(), refused: BTreeMap::new(), kept: None }
+        Self {
+            origin,
+            public,
+            link: None,
+            pending: Vec::new(),
+            refused: BTreeMap::new(),
+            kept: None,
+            done: Vec::new(),
+        }
     }
 
     /// The epoch that this party goes by.
@@ -156,6 +187,13 @@ impl Keeper {
     #[must_use]
     pub const fn link(&self) -> Option<&Link> {
         self.link.as_ref()
+    }
+
+    /// Whether this has led to other holders, or another number of signers, as far as this party took part or was told: to the present epoch, or to
+    /// one before, which was left for another since. Remembered for [`REMEMBERED_MS`], of the last [`MOST_REMEMBERED`].
+    #[must_use]
+    pub fn has_led_to_others(&self, occasion: &[u8; 32]) -> bool {
+        self.done.iter().any(|done| done.id == *occasion)
     }
 
     /// The share that it has kept of the epoch from which the present one was made.
@@ -319,6 +357,13 @@ impl Keeper {
         link.verify()?;
         let place = self.pending.iter().position(|pending| pending.session() == session);
         let share = place.and_then(|place| self.pending.swap_remove(place).renewed.share());
+        if link.changes() {
+            let occasion = link.setup.occasion;
+            self.done.retain(|done| done.asked_ms.saturating_add(REMEMBERED_MS) >= occasion.asked_ms);
+            let too_many = (self.done.len() + 1).saturating_sub(MOST_REMEMBERED);
+            self.done.drain(..too_many);
+            self.done.push(occasion);
+        }
         self.public = link.public.clone();
         self.link = Some(link);
         // What would count if it were certified, too, stays. All else never will.

@@ -54,7 +54,7 @@ use quorate_sharing::{
 use rand_core::CryptoRngCore;
 use zeroize::Zeroize;
 
-pub use keeper::{Hindrance, Keeper, Link, Pending, Taken};
+pub use keeper::{Hindrance, Keeper, Link, MOST_REMEMBERED, Pending, REMEMBERED_MS, Taken};
 pub use quorate_dealing::{
     ACKNOWLEDGE, Certificate, CertificateError, Commit, Complaint, Fault, Known, Message, Open, Refusal,
     acknowledged_key, is_complaint,
@@ -87,6 +87,8 @@ pub struct Setup {
     /// Whether that is not the epoch by which the parties go, but the one from which that was made: they deal the shares that they have
     /// [kept](Keeper::certified_keeping) of it.
     pub from_kept: bool,
+    /// Who held its shares before those hold them who do there, or as many of them signed: the last committee that was another one.
+    pub former: Option<Committee>,
     /// What it is for.
     pub occasion: Occasion,
     /// The holders that deal their shares, by ascending index. One that has lost its share can be a receiver all the same.

@@ -19,6 +19,10 @@ use crate::job::{Job, ReshareJob, aggregator};
 use crate::protocols::Method;
 use crate::wallets::{Epoch, Proof, Wallet, WalletError};
 
+fn superseded(message: &str) -> Reason {
+    Reason::Refused { code: ErrorCode::Expired.as_str().into(), message: message.into() }
+}
+
 impl Engine {
     /// Chooses who deals: of holders that leave those that are up, in the order of the request.
     ///
@@ -82,13 +86,21 @@ impl Engine {
             self.tell_epoch(from, wallet);
             return Err(Reason::Done(Box::new(None)));
         }
+        // Its approvals were for once, however often it is signed anew.
+        let has_led = self.wallets.has_led_to_others(wallet, &job.occasion.id).map_err(|error| {
+            tracing::error!(wallet = %wallet.id, %error, "what this node knows of its epochs can't be read");
+            Reason::Unable("can't read its store; its log says why".into())
+        })?;
+        if has_led {
+            return Err(superseded(
+                "the wallet was reshared by this request before, and by another one since",
+            ));
+        }
         // Otherwise whoever keeps a request could undo by it what was asked for after it.
         if wallet.renewed.is_some_and(|renewed| renewed.occasion.asked_ms > job.occasion.asked_ms) {
-            return Err(Reason::Refused {
-                code: ErrorCode::Expired.as_str().into(),
-                message: "the wallet was reshared by a later request; sign this one anew if it still holds"
-                    .into(),
-            });
+            return Err(superseded(
+                "the wallet was reshared by a later request; sign this one anew if it still holds",
+            ));
         }
         if let Some(waiting) = self.wallets.waiting_renewal(&wallet.session())
             && waiting.agreement.epoch() >= job.epoch

@@ -26,6 +26,8 @@ pub(crate) struct ReshareJob {
     /// The epoch whose shares are dealt: the one that the wallet is at, or of kept shares the one before.
     pub(crate) old: PublicShares,
     pub(crate) from_kept: bool,
+    /// Who held its shares before those hold them who do there.
+    former: Option<Committee>,
     /// Who holds shares afterwards.
     pub(crate) receivers: BTreeSet<Identity>,
     /// The holders that deal, as the proposer chose them: none before.
@@ -65,12 +67,14 @@ impl ReshareJob {
             .find(reference)?
             .ok_or_else(|| refuse(ErrorCode::UnknownWallet, "this node knows no such wallet"))?;
         let invalid = |message: String| refuse(ErrorCode::InvalidThreshold, message);
-        let before = match verified.operation() {
-            Operation::Rollback => Some(before(&wallet, wallets)?),
+        let kept = if is_from_kept(verified) { Some(before(&wallet, wallets)?) } else { None };
+        let target = match (verified.operation(), &kept) {
+            (Operation::Rollback, Some(before)) => Some(before.old.committee.clone()),
+            (Operation::Rollback, None) => Some(former(&wallet)?),
             _ => None,
         };
-        let (signers, receivers) = match &before {
-            Some(PublicShares { committee, .. }) => (committee.threshold().get(), nodes(committee)),
+        let (signers, receivers) = match &target {
+            Some(committee) => (committee.threshold().get(), nodes(committee)),
             None => {
                 let same = wallet.public.committee.threshold().get();
                 (body.new_threshold.unwrap_or(same), receivers(&body, &wallet, peers)?)
@@ -98,8 +102,8 @@ impl ReshareJob {
         let request = verified.request();
         let occasion = Occasion { id: request.fingerprint(), asked_ms: millis(request.created()) };
         let job = Self::of(wallet, threshold, receivers, occasion)?;
-        Ok(match before.filter(|_| is_from_kept(verified)) {
-            Some(old) => Self { old, from_kept: true, ..job },
+        Ok(match kept {
+            Some(Setup { old, former, .. }) => Self { old, from_kept: true, former, ..job },
             None => job,
         })
     }
@@ -125,8 +129,8 @@ impl ReshareJob {
             refuse(ErrorCode::UnsupportedProtocol, "nothing deals shares of this curve anew")
         })?;
         let (dealers, epoch) = (BTreeSet::new(), wallet.public.epoch.saturating_add(1));
-        let (old, from_kept) = (wallet.public.clone(), false);
-        Ok(Self { wallet, old, from_kept, receivers, dealers, threshold, epoch, protocol, occasion })
+        let (old, from_kept, former) = (wallet.public.clone(), false, wallet.former.clone());
+        Ok(Self { wallet, old, from_kept, former, receivers, dealers, threshold, epoch, protocol, occasion })
     }
 
     /// Chooses who deals: holders that stay, without those that lost their shares, and as many that leave as are missing, in the order
@@ -221,8 +225,15 @@ impl ReshareJob {
             committee.members().iter().filter(of).map(|member| member.index).collect()
         };
         let (dealers, receivers) = (indices(&self.dealers), indices(&self.receivers));
-        let (origin, old) = (self.wallet.session(), self.old.clone());
-        Setup { origin, old, from_kept: self.from_kept, occasion: self.occasion, dealers, receivers }
+        Setup {
+            origin: self.wallet.session(),
+            old: self.old.clone(),
+            from_kept: self.from_kept,
+            former: self.former.clone(),
+            occasion: self.occasion,
+            dealers,
+            receivers,
+        }
     }
 }
 
@@ -267,16 +278,26 @@ fn receivers(body: &ReshareRequest, wallet: &Wallet, peers: &Peers) -> Result<BT
     Ok(receivers)
 }
 
-/// The epoch from which the present one was made.
-fn before(wallet: &Wallet, wallets: &Wallets) -> Result<PublicShares, ErrorBody> {
+fn nothing_before(message: &str) -> ErrorBody {
+    refuse(ErrorCode::InvalidParties, format!("{message}: there is nothing to go back to"))
+}
+
+/// What made the present epoch, of the one before.
+fn before(wallet: &Wallet, wallets: &Wallets) -> Result<Setup, ErrorBody> {
     let link = wallets.link(wallet).map_err(|error| refuse(ErrorCode::Internal, error.to_string()))?;
-    let message = "the wallet was never reshared: there is nothing to go back to";
-    link.map(|link| link.setup.old).ok_or_else(|| refuse(ErrorCode::InvalidParties, message))
+    link.map(|link| link.setup).ok_or_else(|| nothing_before("the wallet was never reshared"))
+}
+
+/// Who held the shares before their holders, or the number of signers, changed last.
+fn former(wallet: &Wallet) -> Result<Committee, ErrorBody> {
+    let message = "the same nodes have always held the wallet's shares, and as many of them have signed";
+    wallet.former.clone().ok_or_else(|| nothing_before(message))
 }
 
 /// Whether a rollback is to be made from kept shares.
 fn is_from_kept(verified: &Verified) -> bool {
-    verified.body::<RollbackRequest>().is_ok_and(|body| body.kept_shares)
+    *verified.operation() == Operation::Rollback
+        && verified.body::<RollbackRequest>().is_ok_and(|body| body.kept_shares)
 }
 
 fn nodes(committee: &Committee) -> BTreeSet<Identity> {

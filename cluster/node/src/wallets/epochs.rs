@@ -176,6 +176,21 @@ impl Wallets {
         Ok(Epoch { before: Some(wallet.generation()), wallet: renewed, contradiction })
     }
 
+    /// Whether a request has led to other holders of a wallet, or another number of signers, as far as this node knows.
+    ///
+    /// # Errors
+    /// It can't be read.
+    pub(crate) fn has_led_to_others(
+        &self,
+        wallet: &Wallet,
+        occasion: &[u8; 32],
+    ) -> Result<bool, WalletError> {
+        if wallet.renewed.is_none() {
+            return Ok(false);
+        }
+        Ok(self.keeper(wallet)?.has_led_to_others(occasion))
+    }
+
     /// The share that this node has kept of the epoch before.
     pub(super) fn kept_share(&self, wallet: &Wallet, epoch: &PublicShares) -> Result<KeyShare, WalletError> {
         let kept = self.keeper(wallet)?.take_kept().filter(|kept| kept.public() == epoch);

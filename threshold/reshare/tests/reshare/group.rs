@@ -97,6 +97,7 @@ impl Change<'_> {
             origin: origin(),
             old: public(old).clone(),
             from_kept: false,
+            former: None,
             occasion: occasion(),
             dealers: parties(self.dealers),
             receivers: parties(self.receivers),

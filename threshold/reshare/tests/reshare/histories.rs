@@ -169,6 +169,7 @@ impl World {
             origin: origin(),
             old,
             from_kept,
+            former: None,
             occasion: occasion(),
             dealers: parties(&dealers),
             receivers: parties(&receivers),

@@ -2,7 +2,8 @@
 
 use borsh::BorshDeserialize;
 use quorate_reshare::{
-    Certificate, Hindrance, Keeper, Link, NoSuccessor, Pending, Refusal, Renewed, Setup, Taken,
+    Certificate, Hindrance, Keeper, Link, NoSuccessor, Occasion, Pending, REMEMBERED_MS, Refusal, Renewed,
+    Setup, Taken,
 };
 use quorate_session::{Envelope, SessionId, Wire};
 use quorate_sharing::{Ed25519, KeyShare, PublicShares};
@@ -390,4 +391,42 @@ fn an_epoch_is_given_up_for_the_kept_shares_of_the_one_before() {
     assert!(activated(keeper.certified_keeping(again_back.link(), || Some(share))).is_some());
     assert_eq!(keeper.kept().map(KeyShare::public), Some(public(&old)));
     assert_eq!(keeper.public().group_key, public(&old).group_key);
+}
+
+#[test]
+fn who_held_the_shares_before_is_known_through_refreshes_and_what_led_to_others_too() {
+    let cast = cast();
+    let old = key::<C>(&cast, 3, &ALL);
+    let of = |old: &Shares, former: Option<&Link>, change: &Change<'_>, id: u8, asked_ms: u64| {
+        let former = former.and_then(Link::former).cloned();
+        let occasion = Occasion { id: [id; 32], asked_ms };
+        let setup = Setup { former, occasion, ..change.setup(old) };
+        let epoch = public(old).epoch + 1;
+        Made::of(ended_of::<C>(epoch, &cast, old, change, setup, id.into()))
+    };
+    let refreshed = of(&old, None, &REFRESH, 1, 1000);
+    let left = of(&shares(&refreshed), Some(&refreshed.link()), &WITHOUT_FIVE, 2, 2000);
+    let same = Change { receivers: &[1, 2, 3, 4], ..WITHOUT_FIVE };
+    let again = of(&shares(&left), Some(&left.link()), &same, 3, 3000);
+    assert!(!refreshed.link().changes() && left.link().changes() && !again.link().changes());
+    assert_eq!(refreshed.link().former(), None);
+    assert_eq!(left.link().former(), Some(&public(&old).committee));
+    assert_eq!(again.link().former(), Some(&public(&old).committee));
+    // As many holders, and another number of signers.
+    let signers = of(&shares(&again), Some(&again.link()), &Change { signers: 3, ..same }, 4, 3000);
+    assert_eq!(signers.link().former(), Some(&left.ended.public.committee));
+
+    let mut keeper = keeper(&old);
+    for made in [&refreshed, &left, &again, &signers] {
+        let _ = keeper.certified(made.link()).unwrap();
+        keeper = self::again(&keeper);
+    }
+    let known: Vec<_> = (0..6).filter(|id| keeper.has_led_to_others(&[*id; 32])).collect();
+    assert_eq!(known, [2, 4]);
+    // Long after nobody's word for it is good any more.
+    let back = Change { receivers: &ALL, ..same };
+    let much_later = of(&shares(&signers), None, &back, 5, 2001 + REMEMBERED_MS);
+    let _ = keeper.certified(much_later.link()).unwrap();
+    let known: Vec<_> = (0..6).filter(|id| keeper.has_led_to_others(&[*id; 32])).collect();
+    assert_eq!(known, [4, 5]);
 }

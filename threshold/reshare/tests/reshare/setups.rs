@@ -94,6 +94,7 @@ fn a_plan_that_makes_no_sense_is_refused() {
         origin: origin(),
         old: public(&old).clone(),
         from_kept: false,
+        former: None,
         occasion: occasion(),
         dealers,
         receivers,

@@ -155,8 +155,48 @@ async fn what_was_before_the_last_resharing_comes_back_with_fresh_shares() {
     assert_eq!((&again.group_key, &again.committee), (&first.group_key, &first.committee));
     assert_ne!(again.verifying_shares, first.verifying_shares);
     cluster.sign(0, "s", "w").await.unwrap();
+    // Fresh shares for the same nodes are nothing to go back to.
+    cluster.renew_by(2, &cluster.refresh_request("f1", "w")).await.unwrap();
+    cluster.renew_by(1, &cluster.refresh_request("f2", "w")).await.unwrap();
+    cluster.at_epoch("w", 4).await;
     let renewed = cluster.renew_by(2, &back("b2")).await.unwrap();
-    assert_eq!((renewed.epoch, renewed.threshold), (3, 3));
+    assert_eq!((renewed.epoch, renewed.threshold), (5, 3));
+    assert_eq!(renewed.parties, ["node2", "node3", "node4"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_done_once_and_undone_is_not_done_again_by_the_same_request() {
+    let mut cluster = Cluster::new(4, Settings::default()).await;
+    cluster.keygen(0, "k", "w", &[0, 1, 2]).await.unwrap();
+    let there = |cluster: &Cluster| cluster.reshare_request("there", "w", 2, &[1, 2, 3]);
+    cluster.renew_by(0, &there(&cluster)).await.unwrap();
+    cluster.at_epoch("w", 1).await;
+    let back = cluster.request(Operation::Rollback, "back", r#"{"wallet_id":"w"}"#);
+    cluster.renew_by(1, &back).await.unwrap();
+    cluster.at_epoch("w", 2).await;
+    cluster.renew_by(1, &cluster.refresh_request("fresh", "w")).await.unwrap();
+    cluster.at_epoch("w", 3).await;
+    cluster.restart(2, Settings::default(), None).await;
+    eventually("all are up", || (0..4).all(|place| cluster.engine(place).reachable().len() == 4)).await;
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    // Signed anew, it is the same request; so is the rollback.
+    let back = cluster.request(Operation::Rollback, "back", r#"{"wallet_id":"w"}"#);
+    for at in 1..4 {
+        for request in [there(&cluster), back.clone()] {
+            match cluster.renew_by(at, &request).await {
+                Err(refused) => {
+                    assert_eq!(refused.code, ErrorCode::Expired, "{refused:?}");
+                    assert!(refused.message.contains("by another one since"), "{}", refused.message);
+                }
+                // What became of it then.
+                Ok(told) => assert!(told.epoch < 3 && at == 1, "{told:?}"),
+            }
+        }
+    }
+    cluster.at_epoch("w", 3).await;
+    // Another one of the same words is another one.
+    let again = cluster.reshare_request("again", "w", 2, &[1, 2, 3]);
+    assert_eq!(cluster.renew_by(3, &again).await.unwrap().epoch, 4);
 }
 
 impl Cluster {
