@@ -102,6 +102,8 @@ pub struct Decryptor<R> {
     opened: Zeroizing<Vec<u8>>,
     given: usize,
     ended: bool,
+    /// After an error nothing more is given.
+    failed: bool,
 }
 
 impl<R> std::fmt::Debug for Decryptor<R> {
@@ -119,6 +121,7 @@ impl<R: Read> Decryptor<R> {
             opened: Zeroizing::new(Vec::new()),
             given: 0,
             ended: false,
+            failed: false,
         }
     }
 
@@ -155,7 +158,15 @@ impl<R: Read> Decryptor<R> {
 impl<R: Read> Read for Decryptor<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.given == self.opened.len() && !self.ended && !buffer.is_empty() {
+            if self.failed {
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    "what comes behind an error is not read",
+                ));
+            }
+            self.failed = true;
             self.open()?;
+            self.failed = false;
         }
         let left = self.opened.get(self.given..).unwrap_or_default();
         let length = left.len().min(buffer.len());

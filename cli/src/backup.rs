@@ -110,6 +110,20 @@ pub(crate) struct Key {
     identity: PathBuf,
 }
 
+/// Whose signature counts.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Signers {
+    /// The peers file: the node that the backup says it is of must have signed it. Without, only that somebody has.
+    #[arg(long, value_name = "FILE", env = "QUORATE_PEERS")]
+    peers: Option<PathBuf>,
+}
+
+impl Signers {
+    fn read(&self) -> anyhow::Result<Option<Peers>> {
+        Ok(self.peers.as_deref().map(Peers::load).transpose()?)
+    }
+}
+
 #[derive(Debug, clap::Args)]
 pub(crate) struct Verify {
     /// The backups.
@@ -117,6 +131,8 @@ pub(crate) struct Verify {
     files: Vec<PathBuf>,
     #[command(flatten)]
     key: Key,
+    #[command(flatten)]
+    signers: Signers,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -138,6 +154,8 @@ pub(crate) struct Drill {
     file: PathBuf,
     #[command(flatten)]
     key: Key,
+    #[command(flatten)]
+    signers: Signers,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -276,21 +294,24 @@ async fn asked(folder: &Path, node: &str) -> anyhow::Result<Kept> {
         Ok(backup::list(folder)?.into_iter().find(|kept| kept.node == node))
     };
     let before = newest()?.map(|kept| kept.created_ms);
+    let tip = || {
+        Tip("its log says why; a node that was started before backup_recipients was set has to be started again".into())
+    };
     if !folder.is_dir() {
-        std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+        // Made by somebody else it might not be writable for the node.
+        let missing = anyhow::anyhow!("the node has not made its folder {} yet", folder.display());
+        return Err(missing.context(tip()));
     }
     backup::ask(folder)?;
     let began = Instant::now();
-    loop {
-        if let Some(kept) = newest()?.filter(|kept| Some(kept.created_ms) > before) {
-            return Ok(kept);
-        }
+    while backup::is_asked(folder)? {
         if began.elapsed() > PATIENCE {
-            let tip = Tip("its log says why; a node that was started before backup_recipients was set has to be started again".into());
-            return Err(anyhow::anyhow!("the node has made no backup in {PATIENCE:?}").context(tip));
+            return Err(anyhow::anyhow!("the node has made no backup in {PATIENCE:?}").context(tip()));
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
+    let made = newest()?.filter(|kept| Some(kept.created_ms) > before);
+    made.ok_or_else(|| anyhow::anyhow!("the node could make no backup").context(tip()))
 }
 
 fn list(arguments: &List) -> anyhow::Result<()> {
@@ -336,6 +357,9 @@ struct About<'a> {
     sequence: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     rows: Option<u64>,
+    /// Whether the peers file lists who has signed it as the node that it is of; without one that is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signed_by_node: Option<bool>,
 }
 
 impl<'a> About<'a> {
@@ -348,6 +372,19 @@ impl<'a> About<'a> {
             created_ms: head.created_ms,
             sequence: head.sequence,
             rows,
+            signed_by_node: None,
+        }
+    }
+
+    /// Of one that was held against a peers file, if there was one.
+    fn held_against<T>(self, peers: Option<&T>) -> Self {
+        Self { signed_by_node: peers.map(|_| true), ..self }
+    }
+
+    const fn signed(&self) -> &'static str {
+        match self.signed_by_node {
+            Some(_) => "signed by the node",
+            None => "signed by this identity; whether it is the node's says --peers",
         }
     }
 
@@ -386,18 +423,19 @@ fn judged<T>(result: Result<T, BackupError>) -> anyhow::Result<T> {
 }
 
 fn verify(arguments: &Verify) -> anyhow::Result<()> {
-    let identities = identities(&arguments.key)?;
+    let (identities, peers) = (identities(&arguments.key)?, arguments.signers.read()?);
     let mut all = Vec::new();
     for file in &arguments.files {
-        let verified = judged(backup::verify(file, &identities))?;
-        all.push(About::new(file, &verified.head, Some(verified.rows)));
+        let verified = judged(backup::verify(file, &identities, peers.as_ref()))?;
+        all.push(About::new(file, &verified.head, Some(verified.rows)).held_against(peers.as_ref()));
     }
     output::print(arguments.json, &all, || {
         let one = |about: &About<'_>| {
             format!(
-                "{}\nrows      {}: whole, and signed by the node",
+                "{}\nrows      {}: whole, and {}",
                 about.people(),
-                about.rows.unwrap_or_default()
+                about.rows.unwrap_or_default(),
+                about.signed()
             )
         };
         all.iter().map(one).collect::<Vec<_>>().join("\n\n")
@@ -411,6 +449,7 @@ struct Drilled<'a> {
     records: u64,
     wallets: u64,
     shares: u64,
+    other_shares: u64,
     unproven: Vec<Doubt>,
 }
 
@@ -421,10 +460,16 @@ struct Doubt {
 }
 
 fn drill(arguments: &Drill) -> anyhow::Result<()> {
-    let identities = identities(&arguments.key)?;
+    let (identities, peers) = (identities(&arguments.key)?, arguments.signers.read()?);
     let passphrase = arguments.passphrase.read()?;
     let proving = Progress::of(arguments.json, "restoring to a temporary folder, and proving what is there");
-    let drilled = judged(backup::drill(&arguments.file, &identities, &passphrase, &std::env::temp_dir()));
+    let drilled = judged(backup::drill(
+        &arguments.file,
+        &identities,
+        peers.as_ref(),
+        &passphrase,
+        &std::env::temp_dir(),
+    ));
     drop(proving);
     let (head, proven) = drilled?;
     let sound = proven.is_sound();
@@ -434,20 +479,28 @@ fn drill(arguments: &Drill) -> anyhow::Result<()> {
         .map(|doubt| Doubt { record: doubt.record, reason: doubt.reason })
         .collect();
     let drilled = Drilled {
-        about: About::new(&arguments.file, &head, None),
+        about: About::new(&arguments.file, &head, None).held_against(peers.as_ref()),
         records: proven.records,
         wallets: proven.wallets,
         shares: proven.shares,
+        other_shares: proven.others,
         unproven,
     };
     output::print(arguments.json, &drilled, || {
         let mut text = format!(
-            "{}\nrecords   {}\nwallets   {}\nshares    {}, each what its public side says",
+            "{}\nrecords   {}, {}\nwallets   {}\nshares    {}, each what its public side says",
             drilled.about.people(),
             drilled.records,
+            drilled.about.signed(),
             drilled.wallets,
             drilled.shares
         );
+        if drilled.other_shares > 0 {
+            text.push_str(&format!(
+                "\nbesides   {}, pending or kept of an epoch before",
+                drilled.other_shares
+            ));
+        }
         for doubt in &drilled.unproven {
             text.push_str(&format!("\nNOT AS IT SHOULD BE: {}: {}", doubt.record, doubt.reason));
         }
@@ -466,14 +519,15 @@ pub(crate) fn restore(arguments: &Restore) -> anyhow::Result<()> {
     let identities = identities(&arguments.key)?;
     let config = config(&arguments.config)?;
     let restoring = Progress::of(arguments.json, "reading the backup to its end, and restoring it");
+    let peers = Peers::load(&config.peers_path)?;
     let (node, store, key) = (config.node_id.as_str(), &config.db_path, &config.identity_path);
-    let restored = judged(backup::restore(&arguments.backup, &identities, Some(node), store, key));
+    let restored = judged(backup::restore(&arguments.backup, &identities, (node, &peers), store, key));
     drop(restoring);
     let restored = restored?;
-    let about = About::new(&arguments.backup, &restored.head, Some(restored.rows));
+    let about = About::new(&arguments.backup, &restored.head, Some(restored.rows)).held_against(Some(&peers));
     output::print(arguments.json, &about, || {
         format!(
-            "{}\nstore     {}\nkey       {}\n\nNext: `quorate node start`, and when it has heard from the others `quorate refresh` for each of its wallets.",
+            "{}\nstore     {}\nkey       {}\n\nNext: `quorate node start`, and when it has heard from the others `quorate refresh` for each wallet of which it says that its share is gone, and each of DKLS23.",
             about.people(),
             store.display(),
             key.display()

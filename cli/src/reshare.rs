@@ -159,6 +159,7 @@ pub(crate) async fn reshare(arguments: Reshare) -> anyhow::Result<()> {
         let text = "say what changes: --add, --remove, --parties, --total or --threshold; fresh shares alone: `quorate refresh`";
         return Err(Failure::Usage(text.into()).into());
     }
+    let is_repeated = session_id.is_some();
     let id = session_id.unwrap_or_else(|| RequestId::generate(&mut OsRng));
     let request = |wallet: WalletId, id: RequestId| ReshareRequest {
         session_id: Some(id),
@@ -188,7 +189,14 @@ pub(crate) async fn reshare(arguments: Reshare) -> anyhow::Result<()> {
     let mut request = request(wallet.clone(), id.clone());
     let ask = async |client: &Client| {
         if comes_or_goes {
-            let parties = changed(&client.wallet(wallet).await?, &add, &remove)?;
+            let view = client.wallet(wallet).await?;
+            // When a command is repeated it may have gone already.
+            if !is_repeated && let Some(stranger) = remove.iter().find(|name| !view.parties.contains(name)) {
+                let holders = view.parties.join(", ");
+                let text = format!("{stranger} holds no share of {wallet}, which are with {holders}");
+                return Err(ClientError::InvalidRequest(text));
+            }
+            let parties = changed(&view, &add, &remove)?;
             request.new_parties = Some(parties.into_iter().collect());
         }
         match no_wait {

@@ -84,10 +84,9 @@ where
                 .map_err(|_| Failure::Usage("--session-id is too long for several wallets".into()))
         })
         .collect::<Result<_, _>>()?;
-    if !json {
-        let again = format!("with --session-id {batch} the same command goes on where this one stops");
-        tell(&format!("{count} wallets; {again}"));
-    }
+    // Also beside JSON: what is killed says nothing at its end.
+    let again = format!("with --session-id {batch} the same command goes on where this one stops");
+    tell(&format!("{count} wallets; {again}"));
     let done = Arc::new(AtomicUsize::new(0));
     let shown = Arc::clone(&done);
     let progress = Progress::show(json, move || {

@@ -221,6 +221,12 @@ impl Audit {
         self.soon(event.list("holders", holders));
     }
 
+    /// This node has made a backup of itself.
+    pub(crate) fn backed_up(&self, kept: &crate::backup::Kept) {
+        let name = kept.path.file_name().unwrap_or_default().to_string_lossy();
+        self.soon(Event::new("backup").text("file", name).integer("bytes", kept.bytes));
+    }
+
     /// A node was convicted of cheating. `evidence`: where the proof is.
     pub(crate) fn convicted(&self, culprit: &str, session: &SessionId, finding: &dyn std::fmt::Display) {
         let event = Event::new("convicted").text("culprit", culprit).text("session", session);

@@ -16,7 +16,9 @@ mod file;
 mod folder;
 mod keeping;
 
+use std::fs::DirBuilder;
 use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,9 +27,11 @@ pub use drill::{Proven, Unproven};
 pub use file::Head;
 pub use folder::{Kept, list};
 pub(crate) use keeping::Backups;
-pub use keeping::{ask, of_stopped};
+pub use keeping::{ask, is_asked, of_stopped};
 use quorate_age::{AgeError, Recipient};
 use quorate_identity::files;
+use quorate_identity::peers::Peers;
+use rand_core::{OsRng, RngCore as _};
 
 use crate::store::{Passphrase, Store, StoreError};
 
@@ -108,48 +112,108 @@ pub struct Verified {
     pub rows: u64,
 }
 
-/// Reads a backup to its end, and checks that it is whole and signed by the node that it says it is of. It holds no
-/// secret that this could open: what is in the rows a [drill] proves.
+/// Reads a backup to its end, and checks that it is whole and signed by the identity in it; and by `peers`, that this is the one of the node and
+/// the cluster that it says it is of. Without, anybody who knows a recipient can have made it. It holds no secret that this could open: what is in
+/// the rows a [drill] proves.
 ///
 /// # Errors
 /// The first thing that is wrong with it.
-pub fn verify(path: &Path, identities: &[quorate_age::Identity]) -> Result<Verified, BackupError> {
-    let mut reader = file::Reader::open(path, identities)?;
-    while reader.next()?.is_some() {}
-    Ok(Verified { rows: reader.rows(), head: reader.into_head() })
+pub fn verify(
+    path: &Path,
+    identities: &[quorate_age::Identity],
+    peers: Option<&Peers>,
+) -> Result<Verified, BackupError> {
+    read(path, identities, peers).map(|(verified, _)| verified)
 }
 
-/// Restores a backup to a node that has neither store nor identity: both appear, or neither. `node`: the name that it must be of.
+/// The same, and a hash of what was read.
+fn read(
+    path: &Path,
+    identities: &[quorate_age::Identity],
+    peers: Option<&Peers>,
+) -> Result<(Verified, Option<[u8; 32]>), BackupError> {
+    let mut reader = file::Reader::open(path, identities)?;
+    while reader.next()?.is_some() {}
+    let (rows, signed) = (reader.rows(), reader.signed());
+    let head = reader.into_head();
+    if let Some(peers) = peers {
+        let listed = peers.by_name(&head.node).map(|peer| peer.identity);
+        if head.cluster != *peers.cluster().as_bytes() {
+            return Err(BackupError::malformed(path, "it is of another cluster than the peers file"));
+        }
+        if listed != Some(head.identity) {
+            let detail = format!(
+                "{} has signed it, which the peers file does not list as node {}",
+                head.identity, head.node
+            );
+            return Err(BackupError::malformed(path, detail));
+        }
+    }
+    Ok((Verified { head, rows }, signed))
+}
+
+/// Restores a backup to a node that has neither store nor identity. The store appears last, whole or not at all; the identity of a restore that was cut short
+/// is not in the way of the next one. `node`: the one that it must be of, in these peers.
 ///
 /// # Errors
 /// There is one of them already; it is of another node; or what is wrong with the backup, or the disk.
 pub fn restore(
     path: &Path,
     identities: &[quorate_age::Identity],
-    node: Option<&str>,
+    (node, peers): (&str, &Peers),
     store: &Path,
     identity: &Path,
 ) -> Result<Verified, BackupError> {
-    for taken in [store, identity] {
-        if taken.try_exists().map_err(|error| BackupError::io(taken, error))? {
-            return Err(BackupError::Taken { path: taken.to_path_buf() });
+    // To its end, signature and all, before anything appears.
+    let checked = |verified: &Verified| match verified.head.node == node {
+        true => Ok(()),
+        false => Err(format!("it is of node {}, and this is to be {node}", verified.head.node)),
+    };
+    unpack(path, identities, Some(peers), checked, store, identity)
+}
+
+fn unpack(
+    path: &Path,
+    identities: &[quorate_age::Identity],
+    peers: Option<&Peers>,
+    checked: impl FnOnce(&Verified) -> Result<(), String>,
+    store: &Path,
+    identity: &Path,
+) -> Result<Verified, BackupError> {
+    let is_there = |path: &Path| path.try_exists().map_err(|error| BackupError::io(path, error));
+    let taken = |path: &Path| BackupError::Taken { path: path.to_path_buf() };
+    if is_there(store)? {
+        return Err(taken(store));
+    }
+    let (verified, signed) = read(path, identities, peers)?;
+    checked(&verified).map_err(|detail| BackupError::malformed(path, detail))?;
+    let begun = is_there(identity)?;
+    if begun {
+        let found = std::fs::read(identity).map_err(|error| BackupError::io(identity, error))?;
+        if found != verified.head.key_file() {
+            return Err(taken(identity));
         }
     }
     for folder in [store, identity].map(files::folder_of) {
         std::fs::create_dir_all(folder).map_err(|error| BackupError::io(folder, error))?;
     }
-    // To its end, signature and all, before anything appears.
-    let verified = verify(path, identities)?;
-    if let Some(other) = node.filter(|node| *node != verified.head.node) {
-        let detail = format!("it is of node {}, and this is to be {other}", verified.head.node);
-        return Err(BackupError::malformed(path, detail));
+    if !begun {
+        files::write_new(identity, verified.head.key_file(), files::Access::Private)
+            .map_err(|error| BackupError::io(identity, error))?;
     }
     let mut reader = file::Reader::open(path, identities)?;
-    Store::of_rows(store, || reader.next())??;
-    let written = files::write_new(identity, verified.head.key_file(), files::Access::Private);
-    if let Err(error) = written {
-        std::fs::remove_file(store).ok();
-        return Err(BackupError::io(identity, error));
+    let restored = Store::of_rows(store, || {
+        let row = reader.next()?;
+        match row.is_none() && reader.signed() != signed {
+            true => Err(BackupError::malformed(path, "it has changed while it was read")),
+            false => Ok(row),
+        }
+    });
+    if let Err(error) = restored.map_err(BackupError::from).flatten() {
+        if !begun {
+            std::fs::remove_file(identity).ok();
+        }
+        return Err(error);
     }
     Ok(verified)
 }
@@ -161,21 +225,24 @@ pub fn restore(
 pub fn drill(
     path: &Path,
     identities: &[quorate_age::Identity],
+    peers: Option<&Peers>,
     passphrase: &Passphrase,
     scratch: &Path,
 ) -> Result<(Head, Proven), BackupError> {
-    let folder = scratch.join(format!("quorate-drill-{}", std::process::id()));
-    std::fs::create_dir(&folder).map_err(|error| BackupError::io(&folder, error))?;
+    let folder = scratch.join(format!("quorate-drill-{:016x}", OsRng.next_u64()));
+    let created = DirBuilder::new().mode(0o700).create(&folder);
+    created.map_err(|error| BackupError::io(&folder, error))?;
     let proven = (|| {
         let (store, identity) = (folder.join("store.redb"), folder.join("identity.json"));
-        let head = restore(path, identities, None, &store, &identity)?.head;
+        let head = unpack(path, identities, peers, |_| Ok(()), &store, &identity)?.head;
         let opened = quorate_identity::key_file::load_node(&identity, passphrase);
         let opened = opened.map_err(|error| BackupError::malformed(path, error.to_string()))?;
         if opened.identity() != head.identity {
             return Err(BackupError::malformed(path, "the identity in it is another node's"));
         }
         let store = Store::open(&store, passphrase)?;
-        Ok((head, drill::prove(&store)?))
+        let proven = drill::prove(&store, &head.identity)?;
+        Ok((head, proven))
     })();
     std::fs::remove_dir_all(&folder).map_err(|error| BackupError::io(&folder, error))?;
     proven
@@ -186,6 +253,7 @@ mod tests {
     use std::time::Instant;
 
     use quorate_age::Identity;
+    use quorate_identity::peers::Peer;
     use quorate_keys::{Secret, SigningIdentity};
     use rand_core::OsRng;
 
@@ -215,6 +283,24 @@ mod tests {
         Source { store, signer, key_file: b"a key file".to_vec(), cluster: [1; 32], node: "node1".into() }
     }
 
+    fn cluster(byte: u8) -> quorate_request::ClusterId {
+        format!("0x{}", hex::encode([byte; 32])).parse().unwrap()
+    }
+
+    /// In which it is the first node.
+    fn peers(signer: &SigningIdentity) -> Peers {
+        let names = ["node1", "node2", "node3"].into_iter().zip(7000..);
+        let peers = names.map(|(name, port)| Peer {
+            name: name.parse().unwrap(),
+            identity: match name {
+                "node1" => signer.identity(),
+                _ => SigningIdentity::generate(&mut OsRng).identity(),
+            },
+            address: format!("127.0.0.1:{port}").parse().unwrap(),
+        });
+        Peers::new(cluster(1), peers.collect()).unwrap()
+    }
+
     #[tokio::test]
     async fn a_backup_has_all_rows_of_one_moment_but_the_seeds_of_pairs() {
         let folder = tempfile::tempdir().unwrap();
@@ -230,15 +316,27 @@ mod tests {
 
         let (copy, key) = (folder.path().join("copy.redb"), folder.path().join("identity.json"));
         let identities = [identity];
-        let restored = restore(&made[2], &identities, Some("node1"), &copy, &key).unwrap();
+        let restored = restore(&made[2], &identities, ("node1", &peers(&signer)), &copy, &key).unwrap();
         assert_eq!((restored.head.node.as_str(), restored.head.identity), ("node1", signer.identity()));
         assert_eq!(std::fs::read(&key).unwrap(), b"a key file");
         let again = Store::open(&copy, &passphrase()).unwrap();
         assert_eq!(again.sequence(), store.sequence());
         assert_eq!((again.count(Table::Shares).unwrap(), again.count(Table::Pairs).unwrap()), (20, 0));
         assert!(again.damaged().unwrap().is_empty());
-        let refused = restore(&made[2], &identities, None, &copy, &key).unwrap_err();
-        assert!(matches!(refused, BackupError::Taken { .. }));
+        let again =
+            |node, peers: &Peers| restore(&made[2], &identities, (node, peers), &copy, &key).unwrap_err();
+        assert!(matches!(again("node1", &peers(&signer)), BackupError::Taken { .. }));
+        // Of a restore that was cut short there is the identity, and no store. Another one is in the way.
+        std::fs::remove_file(&copy).unwrap();
+        let other = again("node2", &peers(&signer)).to_string();
+        assert!(other.contains("it is of node node1, and this is to be node2"), "{other}");
+        assert!(key.exists() && !copy.exists());
+        restore(&made[2], &identities, ("node1", &peers(&signer)), &copy, &key).unwrap();
+        std::fs::remove_file(&copy).unwrap();
+        std::fs::write(&key, b"another key file").unwrap();
+        assert!(matches!(again("node1", &peers(&signer)), BackupError::Taken { path } if path == key));
+        assert_eq!(std::fs::read(&key).unwrap(), b"another key file");
+        assert!(!copy.exists());
     }
 
     #[tokio::test]
@@ -258,7 +356,7 @@ mod tests {
             let mut encryptor = quorate_age::encrypt(&plan.recipients, file, &mut OsRng).unwrap();
             io::Write::write_all(&mut encryptor, content).unwrap();
             encryptor.finish().unwrap();
-            verify(&path, std::slice::from_ref(&identity))
+            verify(&path, std::slice::from_ref(&identity), Some(&peers(&signer)))
         };
         assert!(forged(&content).is_ok());
         let rows = content.len() - 300;
@@ -271,6 +369,41 @@ mod tests {
             assert!(forged(&content[..cut]).is_err(), "cut at {cut}");
         }
         assert!(forged(&[&content[..], b"x"].concat()).is_err());
+
+        // Who knows a recipient can make one and sign it; not as the node that the peers know.
+        let stranger = SigningIdentity::generate(&mut OsRng);
+        let folder = folder.path().join("strange");
+        let path = keeping::make(&source(&store, &stranger), &Plan { folder, ..plan }).unwrap().path;
+        let identities = [identity];
+        assert_eq!(verify(&path, &identities, None).unwrap().head.identity, stranger.identity());
+        let refused =
+            |path: &Path, peers: &Peers| verify(path, &identities, Some(peers)).unwrap_err().to_string();
+        assert!(refused(&path, &peers(&signer)).contains("does not list as node node1"));
+        let other = Peers::new(cluster(2), peers(&stranger).all().to_vec()).unwrap();
+        assert!(refused(&path, &other).contains("another cluster"));
+        let (copy, key) = (path.with_file_name("copy.redb"), path.with_file_name("identity.json"));
+        restore(&path, &identities, ("node1", &peers(&signer)), &copy, &key).unwrap_err();
+        assert!(!copy.exists() && !key.exists());
+    }
+
+    #[tokio::test]
+    async fn what_is_left_of_interrupted_backups_and_strange_names_are_not_in_the_way() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, plan, _) = store_of(folder.path(), 1).await;
+        let signer = SigningIdentity::generate(&mut OsRng);
+        std::fs::create_dir(&plan.folder).unwrap();
+        let names = ["node1-1764000000123.age", "node2-1764000000123.age"].map(|name| plan.folder.join(name));
+        let drafts = names.map(|name| files::draft_of(&name));
+        let far = plan.folder.join(format!("node1-{}.age", u64::MAX));
+        for file in drafts.iter().chain([&far]) {
+            std::fs::write(file, b"").unwrap();
+        }
+        for _ in 0..4 {
+            let made = keeping::make(&source(&store, &signer), &plan).unwrap();
+            assert!(made.created_ms < 1 << 60);
+        }
+        assert_eq!(drafts.map(|draft| draft.exists()), [false, true]);
+        assert!(list(&plan.folder).unwrap().len() >= plan.keep);
     }
 
     #[tokio::test]
@@ -299,7 +432,7 @@ mod tests {
                 let copy = folder.path().join(format!("{number}.redb"));
                 let key = folder.path().join(format!("{number}.json"));
                 let began = Instant::now();
-                restore(&path, &identities, None, &copy, &key).unwrap();
+                restore(&path, &identities, ("node1", &peers(&signer)), &copy, &key).unwrap();
                 restores.push(began.elapsed());
             }
             backups.sort();

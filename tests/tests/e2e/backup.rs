@@ -129,8 +129,11 @@ async fn backups_are_made_while_nodes_sign_and_bring_a_lost_node_back() {
     let all: Vec<_> = listed.as_array().unwrap().iter().map(|one| one["file"].as_str().unwrap()).collect();
     assert!(all.len() >= 2, "{listed}");
     // Each of them, whatever was being signed then.
-    let verified = [vec!["backup", "verify", "--identity", key.to_str().unwrap()], all.clone()].concat();
-    assert_eq!(json(&verified).await.as_array().unwrap().len(), all.len());
+    let peers = cluster.peers_file.to_str().unwrap();
+    let verify = vec!["backup", "verify", "--identity", key.to_str().unwrap(), "--peers", peers];
+    let verified = json(&[verify, all.clone()].concat()).await;
+    assert_eq!(verified.as_array().unwrap().len(), all.len());
+    assert!(verified.as_array().unwrap().iter().all(|one| one["signed_by_node"] == true), "{verified}");
     for file in all {
         let found = drilled(Path::new(file), &key, node).await;
         assert_eq!(found["unproven"].as_array().unwrap().len(), 0, "{found}");
@@ -192,6 +195,14 @@ async fn an_old_backup_brings_a_node_back_and_no_old_share() {
         assert!(began.elapsed() < Duration::from_secs(20), "{}", node.log());
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
+    // A backup of this says so, too.
+    let now = backup_of(node).await;
+    let (file, passphrase) = (now.to_str().unwrap(), node.passphrase_file());
+    let drill = ["backup", "drill", file, "--identity", key.to_str().unwrap(), "--passphrase-file"];
+    let drill = drill.into_iter().map(str::to_owned).chain([passphrase.to_str().unwrap().to_owned()]);
+    let ended = program().run(drill).await;
+    assert_eq!(ended.code, Some(6), "{ended:?}");
+    assert_eq!(ended.stdout.matches("the node's share of it is missing").count(), 2, "{}", ended.stdout);
     for wallet in [&before, &since] {
         let signers = Some(vec!["node1".to_owned(), "node3".to_owned()]);
         let request = SignRequest { signers, ..sign(&wallet.wallet_id, b"without a share") };
@@ -207,7 +218,7 @@ async fn an_old_backup_brings_a_node_back_and_no_old_share() {
     }
     observed(
         "a lost node, with a backup from before a refresh and a new wallet",
-        "it says that it was put back, and signs for neither; a refresh deals it both; then it signs",
+        "it says that it was put back, signs for neither, and a drill of a new backup names both; a refresh deals it both; then it signs",
     );
 }
 

@@ -726,6 +726,12 @@ async fn many_wallets_are_reshared_by_one_command_that_can_be_repeated() {
     let again = command(&cluster, &["reshare", "--all", "--parties", "node1,node2,node4"]).await;
     assert_eq!(again["unchanged"].as_array().unwrap().len(), 6, "{again}");
     shown("one command for six wallets, repeated", "each is reshared once");
+    let mistyped = ["reshare", "--wallet", "w0", "--remove", "nod2"];
+    let ended = crate::commands::operate(&cluster, &mistyped).await;
+    assert_ne!(ended.code, Some(0));
+    assert!(ended.stderr.contains("nod2 holds no share of w0"), "{}", ended.stderr);
+    at_epoch(&cluster, &wallets[0], 2).await;
+    shown("a mistyped node to remove", "refused, naming the holders");
 }
 
 #[tokio::test]

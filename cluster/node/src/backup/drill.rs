@@ -1,6 +1,6 @@
 //! What is in a store that was restored, proven without a cluster.
 
-use quorate_keys::{Curve, wiping_stack};
+use quorate_keys::{Curve, Identity, wiping_stack};
 use quorate_reshare::{Keeper, Renewed};
 use quorate_session::Wire;
 use quorate_sharing::{Ed25519, KeyShare, P256, PublicShares, Secp256k1};
@@ -15,8 +15,10 @@ pub struct Proven {
     pub records: u64,
     /// Wallets that the node knows.
     pub wallets: u64,
-    /// Shares, active, pending and kept, that are what the public side of their wallet says.
+    /// Active shares that are what the public side of their wallet says.
     pub shares: u64,
+    /// The same of shares that are pending, or kept of an epoch before.
+    pub others: u64,
     /// What is not as it should be.
     pub unproven: Vec<Unproven>,
 }
@@ -46,15 +48,16 @@ impl Proven {
         if expected.is_some_and(|expected| expected != share.public()) {
             return self.doubt(table, key, &"the share is not of the epoch that its wallet is at");
         }
-        match fits(share) {
-            Ok(()) => self.shares = self.shares.saturating_add(1),
-            Err(reason) => self.doubt(table, key, &reason),
+        if let Err(reason) = fits(share) {
+            return self.doubt(table, key, &reason);
         }
+        let count = if table == Table::Shares { &mut self.shares } else { &mut self.others };
+        *count = count.saturating_add(1);
     }
 }
 
-/// Opens every record, and checks every share against its public commitment.
-pub(super) fn prove(store: &Store) -> Result<Proven, StoreError> {
+/// Opens every record, checks every share against its public commitment, and that none is missing of those that this node holds.
+pub(super) fn prove(store: &Store, node: &Identity) -> Result<Proven, StoreError> {
     let mut proven = Proven::default();
     for table in Table::ALL {
         let scan = store.scan(table, "")?;
@@ -69,7 +72,14 @@ pub(super) fn prove(store: &Store) -> Result<Proven, StoreError> {
     };
     for (key, record) in store.scan(Table::Wallets, "")?.records {
         match WalletRecord::from_wire(record.value.expose()) {
-            Ok(_) => proven.wallets = proven.wallets.saturating_add(1),
+            Ok(wallet) => {
+                proven.wallets = proven.wallets.saturating_add(1);
+                let public = keeper(&key).map_or(wallet.public, |keeper| keeper.public().clone());
+                let is_held = store.contains(Table::Shares, &key)?;
+                if public.committee.index_of(node).is_some() && !is_held {
+                    proven.doubt(Table::Wallets, &key, &"the node's share of it is missing");
+                }
+            }
             Err(error) => proven.doubt(Table::Wallets, &key, &error),
         }
     }

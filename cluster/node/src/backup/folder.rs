@@ -4,10 +4,12 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use quorate_identity::files;
+
 use super::BackupError;
 
 const EXTENSION: &str = "age";
-const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+pub(super) const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
 /// A backup in a folder, as its name tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +53,21 @@ pub fn list(folder: &Path) -> Result<Vec<Kept>, BackupError> {
     }
     kept.sort_by(|one, other| other.created_ms.cmp(&one.created_ms).then_with(|| one.path.cmp(&other.path)));
     Ok(kept)
+}
+
+/// What a node left behind that was stopped while it made a backup.
+///
+/// # Errors
+/// The operating system's.
+pub(super) fn drafts(folder: &Path, node: &str) -> Result<Vec<PathBuf>, BackupError> {
+    let entries = fs::read_dir(folder).map_err(|error| BackupError::io(folder, error))?;
+    let paths = entries.filter_map(|entry| entry.ok().map(|entry| entry.path()));
+    let is_mine = |path: &PathBuf| {
+        let of = Path::new(path.file_stem()?);
+        let made = parsed(of).filter(|_| files::draft_of(&path.with_file_name(of)) == *path)?;
+        (made.0 == node).then_some(())
+    };
+    Ok(paths.filter(|path| is_mine(path).is_some()).collect())
 }
 
 fn parsed(path: &Path) -> Option<(String, u64)> {

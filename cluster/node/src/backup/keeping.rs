@@ -1,9 +1,10 @@
 //! A node makes its backups: one each period, if anything has changed, and one when it is asked for by a file.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use quorate_age::Identity;
@@ -12,7 +13,8 @@ use rand_core::OsRng;
 use tokio::time::Instant;
 
 use super::file::{self, Source};
-use super::{BackupError, Kept, Plan, folder, list};
+use super::folder::{self, DAY_MS};
+use super::{BackupError, Kept, Plan, list};
 use crate::clock::{millis, now_millis};
 use crate::engine::Engine;
 
@@ -31,12 +33,18 @@ pub(crate) struct Backups {
     bytes: AtomicU64,
     /// The store's sequence in the newest.
     sequence: AtomicU64,
+    newest: Mutex<Option<PathBuf>>,
 }
 
 impl Backups {
     /// Unix seconds of the moment up to which everything is in a backup; 0 before any.
     pub(crate) fn fresh_seconds(&self) -> u64 {
         self.fresh_ms.load(Ordering::Relaxed) / 1000
+    }
+
+    /// The file that was made last.
+    fn newest(&self) -> Option<PathBuf> {
+        self.newest.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(crate) fn made(&self) -> u64 {
@@ -52,26 +60,49 @@ impl Backups {
     }
 }
 
-/// Asks a running node for a backup now, by its folder. How to see that it is made: a newer one is there.
+/// Asks a running node for a backup now, by its folder. It is done with it when it is [asked](is_asked) no more; made, if there is a newer one then.
 ///
 /// # Errors
 /// The folder's.
 pub fn ask(folder: &Path) -> Result<(), BackupError> {
     let asked = folder.join(ASKED);
-    fs::write(&asked, []).map_err(|error| BackupError::io(&asked, error))
+    match fs::File::create_new(&asked) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(BackupError::io(&asked, error)),
+        _ => Ok(()),
+    }
+}
+
+/// Whether a running node was [asked](ask) for a backup that it has not done with.
+///
+/// # Errors
+/// The folder's.
+pub fn is_asked(folder: &Path) -> Result<bool, BackupError> {
+    let asked = folder.join(ASKED);
+    asked.try_exists().map_err(|error| BackupError::io(&asked, error))
 }
 
 /// Makes a backup in the plan's folder and reads it back: with a key that is made for this moment, kept nowhere, and one recipient more. Removes those that are
 /// kept no longer.
 pub(crate) fn make(source: &Source<'_>, plan: &Plan) -> Result<Kept, BackupError> {
     fs::create_dir_all(&plan.folder).map_err(|error| BackupError::io(&plan.folder, error))?;
-    let before = list(&plan.folder)?.into_iter().map(|kept| kept.created_ms).max().unwrap_or_default();
-    // Also where the clock was put back.
-    let created_ms = now_millis().max(before.saturating_add(1));
+    let now = now_millis();
+    let mine = list(&plan.folder)?.into_iter().filter(|kept| kept.node == source.node);
+    // Also where the clock was put back, but not for names that no clock has made.
+    let before = mine.map(|kept| kept.created_ms).filter(|made| *made <= now.saturating_add(DAY_MS)).max();
+    let created_ms = now.max(before.unwrap_or_default().saturating_add(1));
+    for draft in folder::drafts(&plan.folder, &source.node)? {
+        fs::remove_file(draft).ok();
+    }
     let path = plan.folder.join(folder::name(&source.node, created_ms));
     let kept = write_to(source, created_ms, &plan.recipients, &path)?;
     for outdated in folder::outdated(&list(&plan.folder)?, &source.node, plan.keep) {
-        fs::remove_file(&outdated).map_err(|error| BackupError::io(&outdated, error))?;
+        // It is made all the same; whoever copies backups away may have removed it.
+        match fs::remove_file(&outdated) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                tracing::warn!(path = %outdated.display(), %error, "an old backup can't be removed");
+            }
+            _ => {}
+        }
     }
     Ok(kept)
 }
@@ -118,7 +149,8 @@ impl Engine {
                 // Of what is written from now on nobody says that it is in it.
                 let (since, sequence) = (now_millis(), self.store.sequence());
                 let unchanged = self.backups.sequence.load(Ordering::Relaxed) == sequence;
-                if is_asked || !unchanged || self.backups.made() == 0 {
+                let is_there = self.backups.newest().is_some_and(|newest| newest.is_file());
+                if is_asked || !unchanged || !is_there {
                     self.back_up(&plan, since, sequence).await;
                 } else {
                     self.backups.fresh_ms.store(since, Ordering::Relaxed);
@@ -141,6 +173,8 @@ impl Engine {
                 self.backups.fresh_ms.store(since, Ordering::Relaxed);
                 self.backups.bytes.store(kept.bytes, Ordering::Relaxed);
                 self.backups.sequence.store(sequence, Ordering::Relaxed);
+                *self.backups.newest.lock().unwrap_or_else(PoisonError::into_inner) = Some(kept.path.clone());
+                self.audit.backed_up(&kept);
                 tracing::info!(path = %kept.path.display(), bytes = kept.bytes, "backed up");
             }
             failed => {

@@ -5,8 +5,10 @@ use super::{Config, ConfigError, LogFormat, Origin, PassphraseSource, value};
 use crate::backup::Plan;
 use crate::schedule::{Entry, Schedule};
 use crate::store::Passphrase;
+use quorate_age::Recipient;
 use quorate_http::tls::TlsFiles;
 use quorate_identity::files::folder_of;
+use rand_core::OsRng;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
@@ -220,7 +222,8 @@ fn schedule(layers: &mut Layers) -> Result<Schedule, ConfigError> {
 /// Where there is somebody to encrypt them to, unless it is turned off.
 fn backups(layers: &mut Layers, data_dir: &Path) -> Result<Option<Plan>, ConfigError> {
     let enabled = with(layers, "backup_enabled", value::boolean)?;
-    let recipients = list(layers, "backup_recipients")?;
+    let origin = layers.origin("backup_recipients");
+    let recipients: Vec<Recipient> = list(layers, "backup_recipients")?;
     let folder = path(layers, "backup_dir")?.unwrap_or_else(|| data_dir.join("backups"));
     let period = ranged(layers, "backup_period_seconds", 1..=LONGEST_BACKUP_PERIOD)?;
     let period = Duration::from_secs(period.unwrap_or(BACKUP_PERIOD));
@@ -228,7 +231,21 @@ fn backups(layers: &mut Layers, data_dir: &Path) -> Result<Option<Plan>, ConfigE
     match (enabled, recipients.is_empty()) {
         (Some(false), _) | (None, true) => Ok(None),
         (Some(true), true) => Err(ConfigError::Missing { key: "backup_recipients" }),
-        (_, false) => Ok(Some(Plan { folder, recipients, period, keep })),
+        (_, false) => {
+            // As each backup is encrypted: to these, and to a key of the moment that reads it back.
+            let own = quorate_age::Identity::generate(&mut OsRng).recipient();
+            let all = [recipients.as_slice(), &[own]].concat();
+            if let (Err(error), Some(origin)) =
+                (quorate_age::encrypt(&all, std::io::sink(), &mut OsRng), origin)
+            {
+                return Err(ConfigError::Value {
+                    origin,
+                    key: "backup_recipients",
+                    detail: error.to_string(),
+                });
+            }
+            Ok(Some(Plan { folder, recipients, period, keep }))
+        }
     }
 }
 

@@ -133,6 +133,12 @@ impl Engine {
     /// # Errors
     /// They are not.
     pub(super) fn check_due(&self, wallet: &Wallet) -> Result<(), Reason> {
+        // What it forgot by that it might contradict.
+        if self.standings.put_back_lately().is_some() {
+            return Err(Reason::Unable(
+                "was put back to an older state lately, and refreshes nothing yet".into(),
+            ));
+        }
         if self.config.refresh_schedule.is_nearly_due(wallet, now_millis()) {
             return Ok(());
         }
