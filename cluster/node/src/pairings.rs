@@ -173,6 +173,12 @@ impl Pairings {
         told.filter(|told| active.is_none() || memory.of(wallet, told).is_some()).or(active)
     }
 
+    /// The shares for which something is kept, by the session that made them.
+    pub(crate) fn generations(&self) -> BTreeSet<SessionId> {
+        let memory = self.lock();
+        memory.known.keys().chain(memory.caught.keys()).copied().collect()
+    }
+
     /// Those that are active here.
     pub(crate) fn active(&self, wallet: &SessionId) -> Option<SessionId> {
         self.lock().active(wallet).map(|(session, _)| session)

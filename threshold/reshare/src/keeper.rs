@@ -156,6 +156,8 @@ pub struct Keeper {
     kept: Option<KeyShare>,
     /// What has led to other holders, or another number of signers, up to the present epoch: the latest last.
     done: Vec<Occasion>,
+    /// Whether it may have acknowledged what it does not know any more.
+    forgot: bool,
 }
 
 impl Wire for Keeper {
@@ -174,7 +176,14 @@ impl Keeper {
             refused: BTreeMap::new(),
             kept: None,
             done: Vec::new(),
+            forgot: false,
         }
+    }
+
+    /// Of a party that has lost what it kept of a key beside its share: of no resharing it can promise any more that it has not acknowledged it.
+    #[must_use]
+    pub fn anew(origin: SessionId, public: PublicShares) -> Self {
+        Self { forgot: true, ..Self::new(origin, public) }
     }
 
     /// The epoch that this party goes by.
@@ -194,6 +203,12 @@ impl Keeper {
     #[must_use]
     pub fn has_led_to_others(&self, occasion: &[u8; 32]) -> bool {
         self.done.iter().any(|done| done.id == *occasion)
+    }
+
+    /// What has led to the present holders and number of signers, as far as that is known.
+    #[must_use]
+    pub fn last_change(&self) -> Option<&Occasion> {
+        self.done.last()
     }
 
     /// The share that it has kept of the epoch from which the present one was made.
@@ -277,7 +292,8 @@ impl Keeper {
     /// that the party goes by. Of all others it has forgotten what it acknowledged, and tells where it is.
     #[must_use]
     pub fn may_refuse(&self, agreement: &Agreement) -> bool {
-        self.would_count(agreement.epoch(), &agreement.session())
+        !self.forgot
+            && self.would_count(agreement.epoch(), &agreement.session())
             && self.pending_of(&agreement.session()).is_none()
     }
 

@@ -67,13 +67,32 @@ impl Engine {
     /// Sees to it that holders come to know what they have, and that who was caught is noted, until the node stops.
     pub(crate) async fn settle_pairs(self: Arc<Self>) {
         let mut asked: BTreeMap<SessionId, Pause> = BTreeMap::new();
+        let mut erasing = Pause::default();
         while !self.is_draining() {
+            if erasing.is_over() && self.erase_dead_pairs().await.is_err() {
+                erasing.failed();
+            }
             if let Err(error) = self.pairings.save().await {
                 tracing::error!(%error, "who was caught cheating can't be noted yet: free the disk");
             }
             self.ask_for_pairs(&mut asked);
             sleep(LOOK_EVERY).await;
         }
+    }
+
+    /// Erases what belongs to shares that no wallet is at any more: of a run that ended after the next epoch had begun, and where this node was stopped right
+    /// then, or the disk was full.
+    async fn erase_dead_pairs(&self) -> Result<(), ()> {
+        let mut ended = Ok(());
+        for generation in self.pairings.generations() {
+            if self.wallets.of_generation(&generation).is_none()
+                && let Err(error) = self.pairings.erase_all(generation).await
+            {
+                tracing::warn!(%error, "what was made for earlier shares could not be erased yet");
+                ended = Err(());
+            }
+        }
+        ended
     }
 
     /// Asks the other holders for what this node does not know of its pairs: a run may have ended without its hearing so.

@@ -86,18 +86,18 @@ impl Engine {
             self.tell_epoch(from, wallet);
             return Err(Reason::Done(Box::new(None)));
         }
-        // Its approvals were for once, however often it is signed anew.
-        let has_led = self.wallets.has_led_to_others(wallet, &job.occasion.id).map_err(|error| {
+        let changes = self.wallets.changes(wallet, &job.occasion.id).map_err(|error| {
             tracing::error!(wallet = %wallet.id, %error, "what this node knows of its epochs can't be read");
             Reason::Unable("can't read its store; its log says why".into())
         })?;
-        if has_led {
+        // Its approvals were for once, however often it is signed anew.
+        if changes.has_been_made {
             return Err(superseded(
                 "the wallet was reshared by this request before, and by another one since",
             ));
         }
         // Otherwise whoever keeps a request could undo by it what was asked for after it.
-        if wallet.renewed.is_some_and(|renewed| renewed.occasion.asked_ms > job.occasion.asked_ms) {
+        if job.changes() && changes.last_ms.is_some_and(|last_ms| last_ms > job.occasion.asked_ms) {
             return Err(superseded(
                 "the wallet was reshared by a later request; sign this one anew if it still holds",
             ));
@@ -175,11 +175,14 @@ impl Engine {
         if wallet.generation() == session {
             return self.answer_by_digest(from, proposal, Answer::Active(wallet));
         }
-        let members = link.public.committee.members();
+        let holders = &link.public.committee;
+        let known = holders.members().iter();
+        let known = known.filter(|member| self.peers.by_identity(&member.identity).is_some()).count();
+        // Others may have left the cluster since, and are yet to leave the wallet. So many can't all be corrupted.
         let ours = agreement.proposal().cluster == *self.authority.cluster().as_bytes()
-            && members.iter().all(|member| self.peers.by_identity(&member.identity).is_some());
+            && known >= holders.threshold().count();
         if !ours {
-            return tracing::warn!(peer = %self.name(&from), wallet = %wallet.id, "refused an epoch whose holders are not in the peers file");
+            return tracing::warn!(peer = %self.name(&from), wallet = %wallet.id, "refused an epoch of whose holders too few are in the peers file");
         }
         match self.wallets.renew(link, &self.me).await {
             Ok(epoch) => {
@@ -203,7 +206,7 @@ impl Engine {
             self.accused(self.me, evidence).await;
         }
         let Some(before) = before else { return };
-        lock(&self.doubts).gathered.remove(&wallet.generation());
+        lock(&self.doubts).gathered.retain(|session, _| self.wallets.waiting_of(session).is_some());
         self.presignatures.retain(|origin| origin.wallet != before);
         self.demand.has_pairs(&before);
         self.want_pairs(&wallet);

@@ -455,7 +455,8 @@ impl Engine {
                 stored.map_err(|error| fault(&error))
             }
             (Job::Keygen(job), Cause::Request { verified, .. }) => {
-                let share = KeyShare::from_wire(checkpoint.expose()).map_err(|error| fault(&error))?;
+                let share = wiping_stack(|| KeyShare::from_wire(checkpoint.expose()));
+                let share = share.map_err(|error| fault(&error))?;
                 let pending = PendingShare {
                     wallet: job.wallet.as_str().to_owned(),
                     request: verified.request().encode(),

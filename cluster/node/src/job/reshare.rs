@@ -184,6 +184,12 @@ impl ReshareJob {
         nodes(&self.old.committee)
     }
 
+    /// Whether others come to hold shares, or another number to sign.
+    pub(crate) fn changes(&self) -> bool {
+        let present = &self.wallet.public.committee;
+        self.threshold != present.threshold() || self.receivers != nodes(present)
+    }
+
     /// All that take part.
     pub(super) fn parties(&self) -> BTreeSet<Identity> {
         self.dealers.union(&self.receivers).copied().collect()

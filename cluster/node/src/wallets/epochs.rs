@@ -1,8 +1,8 @@
 //! The epochs of wallets: resharings that this node has acknowledged, and the latest that is certified.
 //!
 //! Of each wallet that was reshared, or is about to be, one row of [`Table::Epochs`] has what [`Keeper`] decides by; the share of the epoch that
-//! the node goes by is in [`Table::Shares`], as that of the first. Both are written together. What a newer epoch leaves behind is erased in
-//! the same commit that activates it, and by nothing else.
+//! the node goes by is in [`Table::Shares`], as that of the first. Both are written together. The share that a newer epoch leaves behind
+//! is erased, or kept for one epoch more, in the same commit that activates it, and by nothing else.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
@@ -15,6 +15,15 @@ use quorate_sharing::{KeyShare, PublicShares};
 
 use super::{Wallet, WalletError, Wallets, pending::Waiting};
 use crate::store::{Batch, Precondition, Store, StoreError, Table};
+
+/// What a node knows of the changes of a wallet's holders, or of how many of them sign.
+#[derive(Debug, Default)]
+pub(crate) struct Changes {
+    /// Whether this very request has led to one, now or before.
+    pub(crate) has_been_made: bool,
+    /// When the last one was asked for, in unix milliseconds.
+    pub(crate) last_ms: Option<u64>,
+}
 
 /// What a certified epoch was to this node.
 pub(crate) struct Epoch {
@@ -129,7 +138,7 @@ impl Wallets {
                 error @ (WalletError::Invalid { .. } | WalletError::Store(StoreError::DamagedRecord { .. })),
             ) => {
                 tracing::error!(wallet = %wallet.id, %error, "this node starts anew with what others tell of its epoch");
-                Keeper::new(origin, wallet.record.public.clone())
+                self.anew(&wallet, &link)?
             }
             keeper => keeper?,
         };
@@ -166,7 +175,7 @@ impl Wallets {
             // It acknowledged, so it had one.
             tracing::error!(wallet = %renewed.id, epoch, "this node's share is gone: reshare the wallet");
         }
-        self.known.write().unwrap_or_else(PoisonError::into_inner).replace(&renewed);
+        self.known.write().unwrap_or_else(PoisonError::into_inner).replace(&renewed, is_held);
         {
             let mut pending = self.pending.write().unwrap_or_else(PoisonError::into_inner);
             pending.remove_all(&origin);
@@ -176,19 +185,33 @@ impl Wallets {
         Ok(Epoch { before: Some(wallet.generation()), wallet: renewed, contradiction })
     }
 
-    /// Whether a request has led to other holders of a wallet, or another number of signers, as far as this node knows.
+    /// What this node knows of the changes of a wallet's holders, and their number of signers.
     ///
     /// # Errors
     /// It can't be read.
-    pub(crate) fn has_led_to_others(
-        &self,
-        wallet: &Wallet,
-        occasion: &[u8; 32],
-    ) -> Result<bool, WalletError> {
+    pub(crate) fn changes(&self, wallet: &Wallet, occasion: &[u8; 32]) -> Result<Changes, WalletError> {
         if wallet.renewed.is_none() {
-            return Ok(false);
+            return Ok(Changes::default());
         }
-        Ok(self.keeper(wallet)?.has_led_to_others(occasion))
+        let keeper = self.keeper(wallet)?;
+        let has_been_made = keeper.has_led_to_others(occasion);
+        Ok(Changes { has_been_made, last_ms: keeper.last_change().map(|change| change.asked_ms) })
+    }
+
+    /// What to decide by where that is damaged: a share that is there is of an epoch that was certified, and no older one counts any more.
+    fn anew(&self, wallet: &Wallet, link: &Link) -> Result<Keeper, WalletError> {
+        let (origin, epoch) = (wallet.session(), link.public.epoch);
+        let row = self.store.get(Table::Shares, origin.as_bytes()).ok().flatten();
+        let share = row.and_then(|row| wiping_stack(|| KeyShare::from_wire(row.value.expose())).ok());
+        let held = share.as_ref().map(KeyShare::public);
+        let known = held.filter(|held| held.epoch > wallet.public.epoch).unwrap_or(&wallet.public);
+        if *known != link.public && epoch <= known.epoch {
+            return Err(WalletError::Invalid {
+                wallet: wallet.id.to_string(),
+                detail: format!("it was at epoch {} here, and is told to be at epoch {epoch}", known.epoch),
+            });
+        }
+        Ok(Keeper::anew(origin, wallet.record.public.clone()))
     }
 
     /// The share that this node has kept of the epoch before.

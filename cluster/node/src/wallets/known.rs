@@ -70,8 +70,8 @@ impl Known {
         rival.map(|(rival, _)| rival)
     }
 
-    /// Puts a wallet in the place of itself at another epoch.
-    pub(super) fn replace(&mut self, wallet: &Arc<Wallet>) {
+    /// Puts a wallet in the place of itself at another epoch. `held`: whether this node holds a share of that.
+    pub(super) fn replace(&mut self, wallet: &Arc<Wallet>, held: bool) {
         let session = wallet.session();
         let Some(before) = self.by_session.insert(session, Arc::clone(wallet)) else { return };
         self.by_renewal.remove(&before.generation());
@@ -81,11 +81,15 @@ impl Known {
         let named =
             self.by_id.get_mut(wallet.id.as_str()).into_iter().flatten().map(|named| &mut named.wallet);
         let in_bucket = self.by_bucket.get_mut(&Census::bucket_of(&session)).into_iter().flatten();
-        let of_key = self.by_key.get_mut(wallet.public_key.as_bytes()).map(|(of_key, _)| of_key);
-        for place in named.chain(in_bucket).chain(of_key) {
+        for place in named.chain(in_bucket) {
             if place.session() == session {
                 *place = Arc::clone(wallet);
             }
+        }
+        if let Some(of_key) = self.by_key.get_mut(wallet.public_key.as_bytes())
+            && of_key.0.session() == session
+        {
+            *of_key = (Arc::clone(wallet), held);
         }
     }
 

@@ -394,6 +394,18 @@ fn an_epoch_is_given_up_for_the_kept_shares_of_the_one_before() {
 }
 
 #[test]
+fn who_has_forgotten_what_it_acknowledged_refuses_nothing() {
+    let cast = cast();
+    let old = key::<C>(&cast, 3, &ALL);
+    let (one, other) = (Made::new(&cast, &old, &REFRESH, 1), Made::new(&cast, &old, &WITHOUT_FIVE, 2));
+    let mut keeper = Keeper::anew(origin(), public(&old).clone());
+    assert!(!keeper.refuse(&one.ended.agreement));
+    keeper.acknowledge(one.pending()).unwrap();
+    assert!(activated(keeper.certified(one.link())).is_some());
+    assert!(!again(&keeper).may_refuse(&other.ended.agreement));
+}
+
+#[test]
 fn who_held_the_shares_before_is_known_through_refreshes_and_what_led_to_others_too() {
     let cast = cast();
     let old = key::<C>(&cast, 3, &ALL);

@@ -293,7 +293,8 @@ async fn what_was_asked_before_does_not_undo_what_was_asked_since() {
     let before = SystemTime::now() - Duration::from_secs(10);
     let body = r#"{"wallet_id":"w","new_threshold":2,"new_parties":["node0","node1","node3"]}"#;
     let old = cluster.request_of(before, Operation::Reshare, "old", body);
-    cluster.renew_by(0, &cluster.refresh_request("new", "w")).await.unwrap();
+    let fresh = cluster.request_of(before, Operation::Refresh, "fresh", r#"{"wallet_id":"w"}"#);
+    cluster.renew_by(0, &cluster.reshare_request("new", "w", 2, &[0, 1])).await.unwrap();
     cluster.at_epoch("w", 1).await;
     for at in 0..4 {
         let refused = cluster.renew_by(at, &old).await.unwrap_err();
@@ -301,6 +302,55 @@ async fn what_was_asked_before_does_not_undo_what_was_asked_since() {
         assert!(refused.message.contains("a later request"), "{}", refused.message);
     }
     assert_eq!(cluster.epoch(3, "w"), 1);
+    // Fresh shares undo nothing, and are nothing that is undone.
+    assert_eq!(cluster.renew_by(1, &fresh).await.unwrap().epoch, 2);
+    // Requests count in seconds.
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    let created = SystemTime::now();
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    cluster.renew_by(0, &cluster.refresh_request("fresher", "w")).await.unwrap();
+    cluster.at_epoch("w", 3).await;
+    let between = cluster.request_of(created, Operation::Reshare, "between", &body.replace("node3", "node2"));
+    assert_eq!(cluster.renew_by(0, &between).await.unwrap().epoch, 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_epoch_takes_no_share_from_a_node_whose_record_of_epochs_is_damaged() {
+    let mut cluster = Cluster::new(3, Settings::default()).await;
+    cluster.keygen(0, "k", "w", &[0, 1, 2]).await.unwrap();
+    cluster.renew_by(0, &cluster.refresh_request("r1", "w")).await.unwrap();
+    cluster.at_epoch("w", 1).await;
+    let link = |cluster: &Cluster| {
+        let wallets = &cluster.engine(0).wallets;
+        wallets.link(&cluster.wallet(0, "w")).unwrap().unwrap()
+    };
+    let older = link(&cluster);
+    cluster.renew_by(0, &cluster.refresh_request("r2", "w")).await.unwrap();
+    cluster.at_epoch("w", 2).await;
+    let session = cluster.wallet(1, "w").session();
+    cluster.hub.isolate(&cluster.identity(1));
+    let damage = |path: &Path| {
+        crate::store::tests::damage::flip(path, Table::Epochs, session.as_bytes());
+    };
+    cluster.restart_on(1, Settings::default(), None, damage).await;
+    let engine = Arc::clone(cluster.engine(1));
+    assert_eq!(cluster.epoch(1, "w"), 0);
+    engine.renewed(cluster.identity(0), older).await;
+    assert_eq!(cluster.epoch(1, "w"), 0);
+    assert!(engine.store.contains(Table::Shares, session.as_bytes()).unwrap());
+    // Of what it may have forgotten it refuses nothing.
+    engine.renewed(cluster.identity(0), link(&cluster)).await;
+    let wallet = cluster.wallet(1, "w");
+    assert_eq!(wallet.public.epoch, 2);
+    let next = cluster.engine(0).wallets.link(&cluster.wallet(0, "w")).unwrap().unwrap();
+    assert!(!engine.wallets.has_no_renewal(&session, next.certificate.agreement()).await);
+    cluster.hub.heal_all();
+    cluster.at_epoch("w", 2).await;
+    let body =
+        format!(r#"{{"wallet_id":"w","message_hash":"0x{}","signers":["node1","node2"]}}"#, "11".repeat(32));
+    let request = cluster.request(Operation::Sign, "s", &body);
+    eventually("all are up", || cluster.engine(2).reachable().len() == 3).await;
+    sign_of(cluster.engine(2).submit(&request).await).unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
