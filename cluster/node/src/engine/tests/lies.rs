@@ -5,6 +5,7 @@ use quorate_keygen::Refusal;
 use quorate_request::ErrorCode;
 
 use super::refusals::{all_have_stored, quick};
+use crate::store::Table;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_false_refusal_loses_no_wallet() {
@@ -106,4 +107,46 @@ async fn a_wallet_that_was_falsely_refused_does_not_contest_the_name_that_it_los
             assert_eq!(signed.public_key.to_string(), *key);
         }
     }
+}
+
+/// A newcomer to an epoch acknowledges it, and signs that it never will.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_refuses_a_resharing_that_it_has_acknowledged_is_convicted_and_loses_no_share() {
+    let cluster = Cluster::new(4, quick()).await;
+    cluster.keygen(0, "k", "w", &[0, 1, 2]).await.unwrap();
+    let (hub, cut_off) = (cluster.hub.clone(), cluster.identity(1));
+    let stores = [0, 2].map(|place| Arc::clone(&cluster.engine(place).store));
+    cluster.deed(1, move |operation, step| {
+        if (operation, step) == ("reshare", Step::Stored) {
+            let since = std::time::Instant::now();
+            while stores.iter().any(|store| store.count(Table::Epochs).unwrap() == 0) {
+                assert!(since.elapsed() < Duration::from_secs(20), "the others never store a share");
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            hub.isolate(&cut_off);
+        }
+    });
+    cluster.renew_by(0, &cluster.refresh_request("r", "w")).await.unwrap_err();
+    let session = cluster.engine(0).wallets.waiting()[0].agreement.session();
+    let lie = Refusal::promise(session, &cluster.members[2].identity);
+    // By whom it is, and of what, is not for others to say.
+    let stranger = Refusal::promise(session, &SigningIdentity::generate(&mut OsRng));
+    cluster.engine(0).refused(cluster.identity(2), &stranger).await;
+    assert_eq!(cluster.engine(0).wallets.waiting().len(), 1);
+    cluster.engine(0).refused(cluster.identity(3), &lie).await;
+    assert!(cluster.engine(0).wallets.waiting().is_empty());
+    assert_eq!(cluster.epoch(0, "w"), 0);
+
+    cluster.deed(1, |_, _| {});
+    // Before node 1 hears of the lie: then nobody would ask for its word any more.
+    cluster.hub.heal(&cluster.identity(1), &cluster.identity(2));
+    eventually("the epoch is certified all the same", || cluster.epoch(1, "w") == 1).await;
+    cluster.hub.heal_all();
+    cluster.at_epoch("w", 1).await;
+    assert_eq!(cluster.engine(0).wallets.of_generation(&session).unwrap().public.epoch, 1);
+    let convicted = |place: usize, of| cluster.engine(place).exclusions.contains(&cluster.identity(of));
+    eventually("all convict node 2", || (0..4).all(|place| convicted(place, 2))).await;
+    assert!((0..4).all(|place| [0, 1, 3].iter().all(|honest| !convicted(place, *honest))));
+    let signed = cluster.sign(3, "s", "w").await.unwrap();
+    assert_eq!(signed.committee, ["node0", "node1"]);
 }

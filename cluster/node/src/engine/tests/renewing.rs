@@ -18,7 +18,7 @@ fn reshare_of(ending: Result<SessionResult, ErrorBody>) -> Result<ReshareRespons
 }
 
 impl Cluster {
-    fn refresh_request(&self, id: &str, wallet: &str) -> SignedRequest {
+    pub(super) fn refresh_request(&self, id: &str, wallet: &str) -> SignedRequest {
         self.request(Operation::Refresh, id, &format!(r#"{{"wallet_id":"{wallet}"}}"#))
     }
 
@@ -30,7 +30,11 @@ impl Cluster {
         self.request(Operation::Reshare, id, &body)
     }
 
-    async fn renew_by(&self, at: usize, request: &SignedRequest) -> Result<ReshareResponse, ErrorBody> {
+    pub(super) async fn renew_by(
+        &self,
+        at: usize,
+        request: &SignedRequest,
+    ) -> Result<ReshareResponse, ErrorBody> {
         reshare_of(self.engine(at).submit(request).await)
     }
 
@@ -40,12 +44,12 @@ impl Cluster {
         named.remove(0)
     }
 
-    fn epoch(&self, place: usize, wallet: &str) -> u64 {
+    pub(super) fn epoch(&self, place: usize, wallet: &str) -> u64 {
         self.wallet(place, wallet).public.epoch
     }
 
     /// Waits until all nodes go by an epoch.
-    async fn at_epoch(&self, wallet: &str, epoch: u64) {
+    pub(super) async fn at_epoch(&self, wallet: &str, epoch: u64) {
         let named = wallet.parse().unwrap();
         let at_epoch = |place| {
             let known = self.engine(place).wallets.named(&named);
