@@ -473,6 +473,15 @@ async fn is_delayed_by_a_full_disk(cluster: &Cluster, disk: &Disk, number: u32) 
     delayed
 }
 
+/// Waits until a node goes by this epoch.
+async fn goes_by(cluster: &Cluster, node: usize, wallet: &WalletId, epoch: u64) {
+    let started = Instant::now();
+    while cluster.client(&[node]).wallet(wallet).await.unwrap().epoch != epoch {
+        assert!(started.elapsed() < Duration::from_secs(20), "{}", cluster.node(node).log());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 /// Two of the three machines that hold shares now are gone for good.
 #[tokio::test]
 async fn a_committee_that_is_lost_is_given_up_for_kept_shares() {
@@ -500,6 +509,9 @@ async fn a_committee_that_is_lost_is_given_up_for_kept_shares() {
         let arguments = ["rollback", "--wallet", wallet.as_str(), "--kept-shares"];
         let back: ReshareResponse = serde_json::from_value(json(&cluster, &arguments).await).unwrap();
         assert_eq!((back.epoch, back.parties), (2, names(&FIRST)));
+        for node in FIRST {
+            goes_by(&cluster, node, &wallet, 2).await;
+        }
         signs(&cluster, curve, &wallet, &FIRST, &format!("after-{number}")).await;
     }
     shown(FAULT, "no resharing by them; the former holders deal what they have kept, and sign");

@@ -232,6 +232,7 @@ async fn an_epoch_whose_holders_are_gone_is_given_up_for_kept_shares() {
     let renewed = cluster.renew_by(1, &cluster.back_by_kept("b1")).await.unwrap();
     assert_eq!((renewed.epoch, renewed.threshold), (2, 2));
     assert_eq!(renewed.parties, ["node0", "node1", "node2"]);
+    eventually("all who are up are at it", || (0..3).all(|place| cluster.epoch(place, "w") == 2)).await;
     cluster.sign(0, "s1", "w").await.unwrap();
     let noted = || cluster.entries(0, "epoch").iter().any(|entry| entry.contains("kept shares"));
     eventually("it is in the audit log", noted).await;
