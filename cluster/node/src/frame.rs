@@ -11,8 +11,8 @@ use quorate_cggmp21::{PresignatureId, PublicPresignature};
 use quorate_keygen::{Certificate, Refusal};
 use quorate_keys::{Identity, Signature, SigningIdentity, Transcript};
 use quorate_request::{ClusterId, WalletRef};
-use quorate_reshare::Link;
-use quorate_session::{Acceptance, Envelope, Evidence, SessionId, SignedProposal, Start, Wire};
+use quorate_reshare::{Link, Setup};
+use quorate_session::{Acceptance, Envelope, Evidence, Proposal, SessionId, SignedProposal, Start, Wire};
 use quorate_sharing::PublicShares;
 
 use crate::cause::Order;
@@ -169,6 +169,23 @@ pub(crate) struct Resharing {
     pub(crate) old: u64,
     /// The holders that deal.
     pub(crate) dealers: BTreeSet<Identity>,
+    /// What it is to overtake, where it leads further than to the next epoch.
+    pub(crate) overtakes: Option<Box<Begun>>,
+}
+
+/// A resharing that was begun, as all its parties have signed.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub(crate) struct Begun {
+    pub(crate) proposal: Proposal,
+    pub(crate) setup: Setup,
+    pub(crate) start: Start,
+}
+
+impl Begun {
+    /// To which epoch it leads.
+    pub(crate) const fn epoch(&self) -> u64 {
+        self.proposal.epoch
+    }
 }
 
 /// A proposal with what it serves.
@@ -276,8 +293,8 @@ pub(crate) enum Reason {
     OtherPolicy { digest: Option<[u8; 32]> },
     /// This member goes by another epoch of the wallet.
     OtherEpoch { epoch: u64 },
-    /// This member has acknowledged a resharing that leads to this epoch, and does not know what became of it.
-    Locked { epoch: u64, why: String },
+    /// This member has acknowledged a resharing, and does not know what became of it: another one has to lead further.
+    Locked { begun: Box<Begun>, why: String },
     /// This member's share of the wallet is lost: it has none to deal.
     NoShare,
 }

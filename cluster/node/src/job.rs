@@ -318,7 +318,8 @@ impl Job {
     pub(crate) fn resharing(&self) -> Option<Resharing> {
         match self {
             Self::Reshare(job) => {
-                Some(Resharing { old: job.wallet.public.epoch, dealers: job.dealers.clone() })
+                let (dealers, overtakes) = (job.dealers.clone(), job.overtakes.clone());
+                Some(Resharing { old: job.wallet.public.epoch, dealers, overtakes })
             }
             _ => None,
         }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use quorate_dealing::{Certificate, Refusal};
-use quorate_session::{Agreement, Envelope, SessionId, Wire};
+use quorate_session::{Agreement, Envelope, SessionId, Start, Wire};
 use quorate_sharing::{Committee, KeyShare, PublicShares};
 
 use crate::{NoSuccessor, Occasion, Renewed, Setup, succeeds};
@@ -75,6 +75,8 @@ pub struct Pending {
     pub agreement: Agreement,
     /// And beside the committee.
     pub setup: Setup,
+    /// What all parties have signed to begin it, to be shown to who was none of them: why a later one has to lead further.
+    pub start: Start,
     /// This party's signed acknowledgement.
     pub acknowledgement: Envelope,
     /// What it has stored.
@@ -161,7 +163,8 @@ pub struct Keeper {
 }
 
 impl Wire for Keeper {
-    const MAX_BYTES: usize = 1024 * 1024;
+    /// Some thousand resharings in doubt.
+    const MAX_BYTES: usize = 8 * 1024 * 1024;
 }
 
 impl Keeper {

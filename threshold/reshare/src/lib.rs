@@ -22,7 +22,8 @@
 //! be. They do not choose: they *overtake* it, by a resharing of the same old epoch that leads to a higher number. All that was stored is kept until one is
 //! certified that counts for more: of two certified epochs the higher one, of two of one number that of the smaller session. Each that is certified can sign,
 //! for all its receivers have proven that they hold their shares, and a receiver drops its share for one that counts for more alone; so the one that counts
-//! most is always complete, and whoever hears of it goes by it, whatever it has gone by before.
+//! most is always complete, and whoever hears of it goes by it, whatever it has gone by before. A party lets a number be left out only when it is shown what all parties of
+//! the resharing that took it have signed to begin it: otherwise one of them could use all numbers up.
 //!
 //! # Going back
 //! A new committee can turn out to be of no use: machines that are lost together, or were never backed up. Those who have made it can
@@ -47,7 +48,7 @@ mod succession;
 use borsh::{BorshDeserialize, BorshSerialize};
 use quorate_dealing::{Dealing, Kept, Plan, Purpose};
 use quorate_keys::Secret;
-use quorate_session::{Agreement, SessionContext, SessionId, SetupError, Wire};
+use quorate_session::{Agreement, SessionContext, SessionId, SetupError, Wire, setup_digest};
 use quorate_sharing::{
     Committee, Curve, KeyShare, Member, PartyIndex, Polynomial, PublicShares, lagrange_at_zero,
 };
@@ -66,8 +67,9 @@ const NAME: &str = "reshare";
 /// Version in the protocol id.
 const VERSION: u16 = 1;
 
-/// How many epochs a resharing may leave out to overtake others: enough for all that get stuck, and too few to come near the end of numbers.
-pub const FARTHEST: u64 = 1024;
+/// How many epochs a resharing may leave out to overtake others: enough for all that get stuck, and too few to come near the end of numbers. Each that is left out
+/// was begun by all its parties, if honest ones want to [see](Setup::is_sound) that.
+pub const FARTHEST: u64 = 1 << 32;
 
 /// Resharing on the curve `C`. The session's parties are the dealers and the receivers; its threshold is the new one, and
 /// its epoch the one after the old one, or a later one, by at most [`FARTHEST`].
@@ -108,6 +110,16 @@ pub struct Occasion {
 
 impl Wire for Setup {
     const MAX_BYTES: usize = 16 * 1024;
+}
+
+impl Setup {
+    /// Whether the parties of a session have agreed upon this, and it makes sense for them: so many dealers, of those who held the key
+    /// before, that an honest one is among them.
+    #[must_use]
+    pub fn is_sound(&self, agreement: &Agreement) -> bool {
+        let digest = self.to_wire().map(|encoded| setup_digest(&encoded));
+        digest.is_ok_and(|digest| digest == agreement.proposal().setup) && plan(agreement, self).is_ok()
+    }
 }
 
 /// What a party has of the key at its new epoch.

@@ -157,6 +157,22 @@ impl Start {
         let fresh = self.acceptances.iter().map(|acceptance| (acceptance.party, acceptance.fresh));
         Agreement::new(proposal.clone(), fresh.collect())
     }
+
+    /// The same, for whoever was no party: that all of them have signed it is verified.
+    ///
+    /// # Errors
+    /// An acceptance that is missing, doubled, forged or of another proposal.
+    pub fn shown(
+        &self,
+        proposal: &Proposal,
+        verifier: &dyn EnvelopeVerifier,
+    ) -> Result<Agreement, AgreementError> {
+        let agreement = self.agreement(proposal).map_err(AgreementError::Malformed)?;
+        for acceptance in &self.acceptances {
+            verify_acceptance(acceptance, &self.proposal, &proposal.committee, verifier)?;
+        }
+        Ok(agreement)
+    }
 }
 
 impl Wire for Start {

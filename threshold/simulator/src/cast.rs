@@ -6,6 +6,7 @@ use std::sync::Arc;
 use quorate_keys::SigningIdentity;
 use quorate_session::{
     Accepted, IdentityVerifier, Keyring, Proposal, Proposing, ProtocolId, SessionContext, SignedProposal,
+    Start,
 };
 use quorate_sharing::{Committee, Member, PartyIndex, Threshold};
 use rand_chacha::ChaCha20Rng;
@@ -78,6 +79,21 @@ impl Cast {
         epoch: u64,
         rng: &mut dyn CryptoRngCore,
     ) -> BTreeMap<PartyIndex, Arc<SessionContext>> {
+        self.begin(committee, protocol, setup, epoch, rng).1
+    }
+
+    /// The same, with what all have signed.
+    ///
+    /// # Panics
+    /// As [`agree`](Self::agree).
+    pub fn begin(
+        &self,
+        committee: &Committee,
+        protocol: ProtocolId,
+        setup: [u8; 32],
+        epoch: u64,
+        rng: &mut dyn CryptoRngCore,
+    ) -> (Start, BTreeMap<PartyIndex, Arc<SessionContext>>) {
         let proposer = committee.indices().next().expect("a member");
         let proposal = Proposal {
             cluster: [7; 32],
@@ -104,18 +120,12 @@ impl Cast {
             start = proposing.accept(acceptance, &IdentityVerifier).expect("honest acceptance");
         }
         let start = start.expect("all accepted");
-        promises
-            .into_iter()
-            .map(|(index, promise)| {
-                (
-                    index,
-                    promise
-                        .start(&start, &IdentityVerifier)
-                        .map_err(|(_, error)| error)
-                        .expect("honest start"),
-                )
-            })
-            .collect()
+        let contexts = promises.into_iter().map(|(index, promise)| {
+            let begun = promise.start(&start, &IdentityVerifier).map_err(|(_, error)| error);
+            (index, begun.expect("honest start"))
+        });
+        let contexts = contexts.collect();
+        (start, contexts)
     }
 }
 

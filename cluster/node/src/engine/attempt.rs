@@ -20,7 +20,7 @@ use super::{Engine, lock};
 use crate::barrier::Step;
 use crate::cause::Cause;
 use crate::clock::millis;
-use crate::frame::{Decline, Frame, Invite, Reason, Signed};
+use crate::frame::{Begun, Decline, Frame, Invite, Reason, Signed};
 use crate::job::{Job, aggregator};
 use crate::presignatures::Claim;
 use crate::wallets::{Inquiry, Wallet};
@@ -76,8 +76,8 @@ pub(super) enum Attempted {
     Cheated(BTreeSet<Identity>, String),
     /// A node asks to be tried later.
     Busy(Identity, String),
-    /// A node has acknowledged a resharing up to this epoch, and waits to hear what became of it.
-    Locked(Identity, u64, String),
+    /// A node has acknowledged this resharing, and waits to hear what became of it.
+    Locked(Identity, Box<Begun>, String),
     /// One of these does not sign with the other.
     Apart([Identity; 2], String),
     /// One of these could not be sure of what was spent, on account of the other.
@@ -429,6 +429,10 @@ impl Engine {
                     _ => Attempted::Again(why),
                 }
             }
+            // Whoever says so without having been there would have numbers used up.
+            (Reason::Locked { begun, why }, Job::Reshare(job)) if self.was_begun(&job.wallet, &begun) => {
+                Attempted::Locked(from, begun, format!("node {}: {why}", self.name(&from)))
+            }
             // Its pairs are others than this node knows of.
             (Reason::Replaced { session }, Job::Sign(job)) if job.uses_pairs() => {
                 self.pairings.tell(job.wallet.generation(), session);
@@ -468,8 +472,9 @@ impl Engine {
     fn declined_for(&self, from: Identity, reason: Reason) -> Attempted {
         match reason {
             Reason::Busy(why) => Attempted::Busy(from, format!("node {}: {why}", self.name(&from))),
-            Reason::Locked { epoch, why } => {
-                Attempted::Locked(from, epoch, format!("node {}: {why}", self.name(&from)))
+            Reason::Locked { why, .. } => {
+                let name = self.name(&from);
+                Attempted::Busy(from, format!("node {name} shows no resharing that it would wait for: {why}"))
             }
             Reason::NotWith { node, why } => {
                 let (name, other) = (self.name(&from), self.name(&node));

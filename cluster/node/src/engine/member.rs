@@ -79,7 +79,9 @@ pub(super) struct TakenPart {
 fn appointed(reshare: &mut ReshareJob, invite: &Invite) -> Result<(), Reason> {
     let refused = |message: String| refused("aborted", message);
     let resharing = invite.resharing.clone().ok_or_else(|| refused("nobody is to deal".into()))?;
-    reshare.appointed(resharing.dealers, invite.proposal.proposal.epoch).map_err(refused)
+    reshare.appointed(resharing.dealers, invite.proposal.proposal.epoch).map_err(refused)?;
+    reshare.overtakes = resharing.overtakes;
+    Ok(())
 }
 
 /// A start that is being looked at.
@@ -569,7 +571,9 @@ impl Engine {
         match accepted.start(start, &self.signatures) {
             Ok(context) => {
                 let spending = spending.map(Arc::new);
-                let part = super::run::Part { context, digest, cause, job, setup, spending, cancelled };
+                let start = start.clone();
+                let part =
+                    super::run::Part { context, digest, start, cause, job, setup, spending, cancelled };
                 // At once, before they can be taken for anything else.
                 let halves = reserved.and_then(Reservation::take);
                 self.run(part, halves);

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use super::Engine;
 use super::attempt::{Attempted, CheckedResult};
 use crate::cause::Cause;
-use crate::frame::{Reason, Signed};
+use crate::frame::{Begun, Reason, Signed};
 use crate::job::{self, Job, SignJob};
 use crate::ledger::Ending;
 use crate::wallets::{Contested, Wallet};
@@ -36,8 +36,8 @@ pub(super) struct Trouble {
     without_share: BTreeSet<Identity>,
     /// Whether an attempt was left in doubt.
     in_doubt: bool,
-    /// Since when nodes say that they wait for what became of a resharing, and how far the furthest of these leads.
-    locked: Option<(Instant, u64)>,
+    /// Since when nodes show that they wait for what became of a resharing, and the one of these that leads furthest.
+    locked: Option<(Instant, Box<Begun>)>,
     /// The members of attempts that failed.
     tried: BTreeSet<Identity>,
     last: String,
@@ -65,16 +65,19 @@ impl Trouble {
         &self.without_share
     }
 
-    /// The epoch to which a resharing has to lead, so as to overtake those of which nobody knew the end for long enough.
-    pub(super) fn overtaking(&self) -> Option<u64> {
-        let (since, furthest) = self.locked?;
-        (since.elapsed() >= OVERTAKE).then(|| furthest.saturating_add(1))
+    /// The resharing that is to be overtaken, as nobody knew its end for long enough.
+    pub(super) fn overtaking(&self) -> Option<&Begun> {
+        let (since, furthest) = self.locked.as_ref()?;
+        (since.elapsed() >= OVERTAKE).then_some(furthest)
     }
 
-    /// A node waits for what became of a resharing that leads to this epoch.
-    pub(super) fn is_locked(&mut self, epoch: u64) {
-        let (_, furthest) = self.locked.get_or_insert((Instant::now(), epoch));
-        *furthest = epoch.max(*furthest);
+    /// A node waits for what became of a resharing.
+    pub(super) fn is_locked(&mut self, begun: Box<Begun>) {
+        match &mut self.locked {
+            None => self.locked = Some((Instant::now(), begun)),
+            Some((_, furthest)) if furthest.epoch() < begun.epoch() => *furthest = begun,
+            Some(_) => {}
+        }
     }
 
     /// A holder has lost its share; whether that is news.
@@ -278,10 +281,10 @@ impl Engine {
                     trouble.strike(&BTreeSet::from([node]), PATIENCE);
                     left = left.saturating_add(1);
                 }
-                Attempted::Locked(node, epoch, why) => {
+                Attempted::Locked(node, begun, why) => {
                     trouble.last = why;
                     trouble.strike(&BTreeSet::from([node]), PATIENCE);
-                    trouble.is_locked(epoch);
+                    trouble.is_locked(begun);
                     left = left.saturating_add(1);
                 }
                 // There are no others to choose.

@@ -34,6 +34,9 @@ const PATIENCE: Duration = Duration::from_secs(300);
 /// How long to wait for a member that is busy.
 const BUSY: Duration = Duration::from_secs(2);
 
+/// So many refreshes of a wallet that nobody knows the end of are made by themselves: each is kept.
+const MOST_OPEN: usize = 8;
+
 /// What is known of a wallet whose shares could not be refreshed yet.
 #[derive(Default)]
 struct Tried {
@@ -88,6 +91,7 @@ impl Engine {
     }
 
     async fn refresh(self: &Arc<Self>, wallet: &Arc<Wallet>, trouble: &mut Trouble) -> Result<(), String> {
+        self.check_due(wallet).map_err(|reason| reason.to_string())?;
         let deadline = Instant::now() + PATIENCE;
         let _place = self.keygens.take(deadline).await.map_err(|why| why.to_string())?;
         let new = NewShares { wallet: wallet.session(), found_ms: now_millis() };
@@ -97,8 +101,8 @@ impl Engine {
         let cause = Cause::Upkeep(Box::new(Upkeep::new(&self.me, Provision::Refresh(new), &mut OsRng)));
         match self.provide(&cause, &Job::Reshare(Box::new(job)), &parties, BUSY, deadline).await {
             Attempted::Active(_) => Ok(()),
-            Attempted::Locked(_, epoch, why) => {
-                trouble.is_locked(epoch);
+            Attempted::Locked(_, begun, why) => {
+                trouble.is_locked(begun);
                 Err(why)
             }
             Attempted::Refused(node, reason) => {
@@ -138,6 +142,13 @@ impl Engine {
             return Err(Reason::Unable(
                 "was put back to an older state lately, and refreshes nothing yet".into(),
             ));
+        }
+        let open = self.wallets.acknowledged_renewals(&wallet.session()).len();
+        if open >= MOST_OPEN {
+            return Err(Reason::Unable(format!(
+                "has acknowledged {open} resharings of wallet {} of which nobody knows the end: reshare it without who holds them up",
+                wallet.id
+            )));
         }
         if self.config.refresh_schedule.is_nearly_due(wallet, now_millis()) {
             return Ok(());

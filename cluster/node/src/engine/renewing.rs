@@ -1,12 +1,13 @@
 //! Wallets whose shares are dealt anew: what hinders a node from taking part, and what follows from a new epoch.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use quorate_keygen::Certificate;
 use quorate_keys::Identity;
 use quorate_request::{ErrorBody, ErrorCode, Phase, RequestStatus, ReshareResponse, Verified};
 use quorate_reshare::Link;
-use quorate_session::{Envelope, Proposing};
+use quorate_session::{Envelope, IdentityVerifier, Proposing};
 use tokio::time::Instant;
 
 use super::attempt::Answer;
@@ -14,10 +15,13 @@ use super::proposer::{Trouble, rank};
 use super::run::Part;
 use super::{Engine, lock};
 use crate::barrier::Step;
-use crate::frame::{Frame, Reason};
+use crate::frame::{Begun, Frame, Reason};
 use crate::job::{Job, ReshareJob, aggregator};
 use crate::protocols::Method;
 use crate::wallets::{Epoch, Proof, Wallet, WalletError};
+
+/// So often a party may refuse resharings of one epoch that this node has acknowledged.
+const MOST_REFUSED: usize = 16;
 
 fn superseded(message: &str) -> Reason {
     Reason::Refused { code: ErrorCode::Expired.as_str().into(), message: message.into() }
@@ -60,7 +64,7 @@ impl Engine {
             let made = self.auxiliary_for(&job.wallet, &job.receivers, deadline).await;
             made.map_err(|failed| self.failed(failed))?;
         }
-        job.epoch = trouble.overtaking().unwrap_or_default().max(job.wallet.public.epoch.saturating_add(1));
+        job.overtake(trouble.overtaking());
         self.appoint(job, trouble).map_err(|(found, fewest)| {
             let lost = self.names(trouble.without_share());
             let whose = if job.from_kept {
@@ -102,16 +106,29 @@ impl Engine {
                 "the wallet was reshared by a later request; sign this one anew if it still holds",
             ));
         }
+        self.check_refusers(job)?;
         if let Some(waiting) = self.wallets.waiting_renewal(&wallet.session())
             && waiting.agreement.epoch() >= job.epoch
         {
             self.inquire(&waiting.inquiry());
-            let (epoch, silent) = (waiting.agreement.epoch(), self.unheard(&waiting).join(" or "));
+            let silent = self.unheard(&waiting).join(" or ");
             let why = format!(
                 "has acknowledged another resharing of wallet {}, of which {silent} has yet to say what became",
                 wallet.id
             );
-            return Err(Reason::Locked { epoch, why });
+            return Err(match waiting.begun() {
+                Some(begun) => Reason::Locked { begun: Box::new(begun), why },
+                None => Reason::Busy(why),
+            });
+        }
+        // Otherwise a proposer could use up the numbers of epochs.
+        let next = wallet.public.epoch.saturating_add(1);
+        let is_next = |begun: &Begun| begun.epoch().saturating_add(1) == job.epoch;
+        if job.epoch != next
+            && !job.overtakes.as_ref().is_some_and(|begun| is_next(begun) && self.was_begun(wallet, begun))
+        {
+            let message = format!("epoch {} leaves out others, and nobody waits for them", job.epoch);
+            return Err(Reason::Refused { code: ErrorCode::Aborted.as_str().into(), message });
         }
         let session = wallet.session();
         let is_same = |other: &Job| matches!(other, Job::Reshare(other) if other.wallet.session() == session);
@@ -126,6 +143,41 @@ impl Engine {
             return Err(Reason::Busy("waits for the auxiliary information of the new committee".into()));
         }
         Ok(())
+    }
+
+    /// Whether a resharing of the epoch that a wallet is at, or of kept shares of the one before, was begun by all its parties: so many of the holders
+    /// that an honest one is among them, which saw to it that its epoch left out none without need.
+    pub(super) fn was_begun(&self, wallet: &Wallet, begun: &Begun) -> bool {
+        let Begun { proposal, setup, start } = begun;
+        let is_known = if setup.from_kept {
+            matches!(self.wallets.link(wallet), Ok(Some(link)) if link.setup.old == setup.old)
+        } else {
+            setup.old == wallet.public
+        };
+        is_known
+            && setup.origin == wallet.session()
+            && proposal.cluster == *self.authority.cluster().as_bytes()
+            && start.shown(proposal, &IdentityVerifier).is_ok_and(|agreement| setup.is_sound(&agreement))
+    }
+
+    /// Whether none of the parties makes a habit of refusing resharings when all others have stored their shares: each of these is kept.
+    fn check_refusers(&self, job: &ReshareJob) -> Result<(), Reason> {
+        let mut times: BTreeMap<Identity, usize> = BTreeMap::new();
+        for acknowledged in self.wallets.acknowledged_renewals(&job.wallet.session()) {
+            let refusal = acknowledged.set_aside.as_ref();
+            if let Some(author) = refusal.and_then(|refusal| refusal.author(&acknowledged.agreement)) {
+                *times.entry(author).or_default() += 1;
+            }
+        }
+        let parties = job.parties();
+        match times.into_iter().find(|(node, times)| *times >= MOST_REFUSED && parties.contains(node)) {
+            None => Ok(()),
+            Some((node, times)) => {
+                let why =
+                    format!("which has refused {times} resharings of wallet {} at their end", job.wallet.id);
+                Err(Reason::NotWith { node, why })
+            }
+        }
     }
 
     /// The other node goes by another epoch of a wallet than this one.

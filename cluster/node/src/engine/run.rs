@@ -12,7 +12,7 @@ use quorate_keygen::{ACKNOWLEDGE, Certificate};
 use quorate_keys::{Identity, Secret, wiping_stack};
 use quorate_request::{SessionResult, Verified};
 use quorate_reshare::{Pending as Renewal, Renewed, Setup};
-use quorate_session::{Abort, Envelope, ErasedAction, Output, SessionContext, SessionId, Wire};
+use quorate_session::{Abort, Envelope, ErasedAction, Output, SessionContext, SessionId, Start, Wire};
 use quorate_sharing::KeyShare;
 use rand_core::OsRng;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
@@ -95,6 +95,8 @@ pub(super) struct Part {
     pub(super) context: Arc<SessionContext>,
     /// Digest of the proposal.
     pub(super) digest: [u8; 32],
+    /// What all have signed to begin it.
+    pub(super) start: Start,
     pub(super) cause: Arc<Cause>,
     pub(super) job: Arc<Job>,
     pub(super) setup: Vec<u8>,
@@ -471,6 +473,7 @@ impl Engine {
                 let renewal = Renewal {
                     agreement: part.context.agreement().clone(),
                     setup: Setup::from_wire(&part.setup).map_err(|error| fault(&error))?,
+                    start: part.start.clone(),
                     acknowledgement: own(acknowledgements)?,
                     renewed: renewed.map_err(|error| fault(&error))?,
                     set_aside: None,

@@ -471,6 +471,20 @@ impl Hand {
     ) -> Invite {
         let verified = asked.authority.verify(request).unwrap();
         let job = Job::new(&verified, &asked.wallets, &asked.peers, &asked.config).unwrap();
+        self.invitation_to(asked, request, &job, chosen, attempt, presignatures)
+    }
+
+    /// The same, to a job as it stands.
+    fn invitation_to(
+        &self,
+        asked: &Engine,
+        request: &SignedRequest,
+        job: &Job,
+        chosen: &[Identity],
+        attempt: u32,
+        presignatures: &[PublicPresignature],
+    ) -> Invite {
+        let verified = asked.authority.verify(request).unwrap();
         let committee = job.committee(&chosen.iter().copied().collect()).unwrap();
         let setup = job.setup(&committee, &self.identity(), presignatures).unwrap();
         let proposal = Proposal {

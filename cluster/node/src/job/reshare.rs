@@ -14,7 +14,7 @@ use quorate_sharing::{Committee, Member, PartyIndex, PublicShares, Threshold};
 use super::refuse;
 use crate::clock::millis;
 use crate::config::Config;
-use crate::frame::Sought;
+use crate::frame::{Begun, Sought};
 use crate::protocols;
 use crate::wallets::{Wallet, Wallets};
 use quorate_identity::peers::Peers;
@@ -35,6 +35,8 @@ pub(crate) struct ReshareJob {
     pub(super) threshold: Threshold,
     /// The epoch to which it leads: the next one, if it has none to overtake.
     pub(crate) epoch: u64,
+    /// Why it leads further, if it does.
+    pub(crate) overtakes: Option<Box<Begun>>,
     pub(super) protocol: ProtocolId,
     /// The request, or what else it is for.
     pub(crate) occasion: Occasion,
@@ -130,7 +132,19 @@ impl ReshareJob {
         })?;
         let (dealers, epoch) = (BTreeSet::new(), wallet.public.epoch.saturating_add(1));
         let (old, from_kept, former) = (wallet.public.clone(), false, wallet.former.clone());
-        Ok(Self { wallet, old, from_kept, former, receivers, dealers, threshold, epoch, protocol, occasion })
+        Ok(Self {
+            wallet,
+            old,
+            from_kept,
+            former,
+            receivers,
+            dealers,
+            threshold,
+            epoch,
+            overtakes: None,
+            protocol,
+            occasion,
+        })
     }
 
     /// Chooses who deals: holders that stay, without those that lost their shares, and as many that leave as are missing, in the order
@@ -156,6 +170,14 @@ impl ReshareJob {
             }
         }
         if self.dealers.len() < fewest { Err((self.dealers.len(), fewest)) } else { Ok(()) }
+    }
+
+    /// Has it lead beyond what it is to overtake, if there is something.
+    pub(crate) fn overtake(&mut self, begun: Option<&Begun>) {
+        let next = self.wallet.public.epoch.saturating_add(1);
+        let begun = begun.filter(|begun| begun.epoch() >= next);
+        self.epoch = begun.map_or(next, |begun| begun.epoch().saturating_add(1));
+        self.overtakes = begun.map(|begun| Box::new(begun.clone()));
     }
 
     /// Takes over what the proposer has chosen: who deals, and the epoch to which it leads.
@@ -191,7 +213,7 @@ impl ReshareJob {
     }
 
     /// All that take part.
-    pub(super) fn parties(&self) -> BTreeSet<Identity> {
+    pub(crate) fn parties(&self) -> BTreeSet<Identity> {
         self.dealers.union(&self.receivers).copied().collect()
     }
 

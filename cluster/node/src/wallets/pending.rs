@@ -12,11 +12,11 @@ use quorate_keygen::{Certificate, Refusal};
 use quorate_keys::Secret;
 use quorate_request::WalletId;
 use quorate_reshare::{Keeper, Link, Pending as Renewal, Setup};
-use quorate_session::{Agreement, Envelope, Evidence, SessionId, Wire, setup_digest};
+use quorate_session::{Agreement, Envelope, Evidence, SessionId, Start, Wire, setup_digest};
 use quorate_sharing::{KeyShare, PublicShares};
 
 use super::{Wallet, WalletError, Wallets};
-use crate::frame::Certified;
+use crate::frame::{Begun, Certified};
 use crate::store::{Batch, Found, Precondition, Record, Store, StoreError, Table};
 
 /// A share that this node stored and acknowledged while others may not have.
@@ -41,7 +41,7 @@ pub(super) enum Made {
     /// A new wallet, which the client asked for so.
     New { request: Vec<u8> },
     /// A wallet at a new epoch.
-    Renewed { setup: Box<Setup> },
+    Renewed { setup: Box<Setup>, start: Box<Start> },
 }
 
 /// A pending share without its secret, as kept in memory. Of a resharing, also what remains to one that has dealt and leaves.
@@ -72,7 +72,10 @@ impl Waiting {
     pub(super) fn renewed(wallet: &WalletId, pending: &Renewal) -> Self {
         Self {
             wallet: wallet.to_string(),
-            made: Made::Renewed { setup: Box::new(pending.setup.clone()) },
+            made: Made::Renewed {
+                setup: Box::new(pending.setup.clone()),
+                start: Box::new(pending.start.clone()),
+            },
             agreement: pending.agreement.clone(),
             acknowledgement: pending.acknowledgement.clone(),
             public: pending.renewed.public().clone(),
@@ -87,7 +90,7 @@ impl Waiting {
 
     /// Whether it is of a resharing of this wallet.
     fn is_of(&self, wallet: &SessionId) -> bool {
-        matches!(&self.made, Made::Renewed { setup } if setup.origin == *wallet)
+        matches!(&self.made, Made::Renewed { setup, .. } if setup.origin == *wallet)
     }
 
     /// What became true, once there is a certificate.
@@ -97,7 +100,7 @@ impl Waiting {
             Made::New { request } => {
                 Proof::New(Box::new(Certified { request: request.clone(), public, certificate }))
             }
-            Made::Renewed { setup } => {
+            Made::Renewed { setup, .. } => {
                 Proof::Renewed(Box::new(Link { setup: Setup::clone(setup), public, certificate }))
             }
         }
@@ -107,9 +110,21 @@ impl Waiting {
     pub(crate) fn inquiry(&self) -> Inquiry {
         let setup = match &self.made {
             Made::New { .. } => None,
-            Made::Renewed { setup } => Some(Setup::clone(setup)),
+            Made::Renewed { setup, .. } => Some(Setup::clone(setup)),
         };
         Inquiry { agreement: self.agreement.clone(), setup }
+    }
+
+    /// What shows that a resharing was begun, if it is one.
+    pub(crate) fn begun(&self) -> Option<Begun> {
+        match &self.made {
+            Made::New { .. } => None,
+            Made::Renewed { setup, start } => Some(Begun {
+                proposal: self.agreement.proposal().clone(),
+                setup: Setup::clone(setup),
+                start: Start::clone(start),
+            }),
+        }
     }
 }
 
@@ -241,6 +256,12 @@ impl Wallets {
         open.max_by_key(|waiting| waiting.agreement.epoch()).cloned()
     }
 
+    /// All that this node has acknowledged of a wallet's resharings, and can come to count.
+    pub(crate) fn acknowledged_renewals(&self, wallet: &SessionId) -> Vec<Arc<Waiting>> {
+        let pending = self.pending.read().unwrap_or_else(PoisonError::into_inner);
+        pending.by_session.values().filter(|waiting| waiting.is_of(wallet)).cloned().collect()
+    }
+
     /// The share that waits for its certificate, and holds a name as long.
     pub(crate) fn waiting_for(&self, name: &WalletId) -> Option<Arc<Waiting>> {
         let pending = self.pending.read().unwrap_or_else(PoisonError::into_inner);
@@ -336,7 +357,8 @@ impl Wallets {
     /// name; but it stays: should the refusal's party have lied, the certificate can still come. `false` if it has come.
     pub(crate) async fn set_aside(&self, refusal: &Refusal) -> Result<bool, WalletError> {
         let session = refusal.session();
-        if let Some(Made::Renewed { setup }) = self.waiting_of(&session).as_ref().map(|waiting| &waiting.made)
+        if let Some(Made::Renewed { setup, .. }) =
+            self.waiting_of(&session).as_ref().map(|waiting| &waiting.made)
         {
             return self.set_renewal_aside(&setup.origin, refusal).await;
         }

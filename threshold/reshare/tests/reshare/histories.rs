@@ -9,7 +9,9 @@ use quorate_reshare::{
     ACKNOWLEDGE, Certificate, Keeper, Link, Pending, Refusal, Renewed, Reshare, Setup, Taken,
     acknowledged_key, fewest_dealers,
 };
-use quorate_session::{Action, Agreement, Envelope, Protocol as _, Session, SessionId, Wire, setup_digest};
+use quorate_session::{
+    Action, Agreement, Envelope, Protocol as _, Session, SessionId, Start, Wire, setup_digest,
+};
 use quorate_sharing::{Ed25519, KeyShare, Member, PartyIndex, PublicShares};
 use quorate_simulator::Cast;
 use rand_chacha::ChaCha20Rng;
@@ -36,6 +38,7 @@ struct Node {
 struct Running {
     session: Session<Reshare<C>>,
     setup: Setup,
+    start: Start,
 }
 
 impl Node {
@@ -193,13 +196,13 @@ impl World {
         self.back += usize::from(from_kept);
         let committee = committee(&self.cast, signers, &session);
         let digest = setup_digest(&setup.to_wire().unwrap());
-        let contexts = self.cast.agree(&committee, Reshare::<C>::ID, digest, epoch, &mut self.rng);
+        let (start, contexts) = self.cast.begin(&committee, Reshare::<C>::ID, digest, epoch, &mut self.rng);
         for (index, context) in contexts {
             let id = context.session();
             let share = self.nodes[&index].share_of(&setup.old).map(copy);
             let keyring = self.cast.keyring(index);
             let session = Session::new(context, setup.clone(), share, keyring, &mut self.rng).unwrap();
-            let running = Running { session, setup: setup.clone() };
+            let running = Running { session, setup: setup.clone(), start: start.clone() };
             self.nodes.get_mut(&index).unwrap().running.insert(id, running);
             self.act(index, id);
         }
@@ -213,7 +216,7 @@ impl World {
                 None => return,
                 Some(Action::Send { to, bytes }) => self.network.push((id, index, to, bytes)),
                 Some(Action::Persist(renewed)) => {
-                    let pending = pending(&running.session, running.setup.clone(), renewed);
+                    let pending = pending(running, renewed);
                     let node = self.nodes.get_mut(&index).unwrap();
                     if node.keeper.acknowledge(pending).is_err() {
                         node.running.remove(&id);
@@ -371,12 +374,13 @@ impl World {
     }
 }
 
-fn pending(session: &Session<Reshare<C>>, setup: Setup, renewed: Renewed) -> Pending {
+fn pending(Running { session, setup, start }: &Running, renewed: Renewed) -> Pending {
     let me = session.context().me();
     let own =
         session.envelopes(ACKNOWLEDGE).into_iter().find(|envelope| envelope.header.sender == me).unwrap();
     let agreement = session.context().agreement().clone();
-    Pending { agreement, setup, acknowledgement: Envelope::clone(&own), renewed, set_aside: None }
+    let (setup, start) = (setup.clone(), start.clone());
+    Pending { agreement, setup, start, acknowledgement: Envelope::clone(&own), renewed, set_aside: None }
 }
 
 #[test]

@@ -49,6 +49,7 @@ impl Made {
         Pending {
             agreement: self.ended.agreement.clone(),
             setup: self.ended.setup.clone(),
+            start: self.ended.start.clone(),
             acknowledgement: Envelope::clone(own.unwrap()),
             renewed: borsh::from_slice(&self.share).unwrap(),
             set_aside: None,

@@ -7,7 +7,7 @@ use quorate_keys::ChainCode;
 use quorate_reshare::{
     Certificate, CertificateError, Message, NewShares, NoSuccessor, Renewed, Reshare, Setup, succeeds,
 };
-use quorate_session::{Agreement, Envelope, Part, Protocol as _, Session, Wire, setup_digest};
+use quorate_session::{Agreement, Envelope, Part, Protocol as _, Session, Start, Wire, setup_digest};
 use quorate_sharing::{Curve, Ed25519, PartyIndex, PublicShares};
 use quorate_simulator::{Cast, lockstep};
 use rand_chacha::ChaCha20Rng;
@@ -23,6 +23,7 @@ on_every_curve!(
 
 pub(crate) struct Ended {
     pub(crate) agreement: Agreement,
+    pub(crate) start: Start,
     pub(crate) acknowledgements: Vec<Arc<Envelope>>,
     pub(crate) setup: Setup,
     pub(crate) public: PublicShares,
@@ -56,7 +57,7 @@ pub(crate) fn ended_of<C: Curve>(
 ) -> Ended {
     let mut rng = ChaCha20Rng::seed_from_u64(seed);
     let digest = setup_digest(&setup.to_wire().unwrap());
-    let contexts = cast.agree(&change.committee(cast), Reshare::<C>::ID, digest, epoch, &mut rng);
+    let (start, contexts) = cast.begin(&change.committee(cast), Reshare::<C>::ID, digest, epoch, &mut rng);
     let agreement = contexts.values().next().unwrap().agreement().clone();
     let mut sessions: BTreeMap<PartyIndex, Session<Reshare<C>>> = contexts
         .into_iter()
@@ -71,7 +72,7 @@ pub(crate) fn ended_of<C: Curve>(
     let any = sessions.values().next().unwrap();
     let acknowledgements = any.envelopes(quorate_reshare::ACKNOWLEDGE);
     let public = renewed.values().next().unwrap().public().clone();
-    Ended { agreement, acknowledgements, setup, public, renewed }
+    Ended { agreement, start, acknowledgements, setup, public, renewed }
 }
 
 impl Ended {

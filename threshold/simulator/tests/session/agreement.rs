@@ -258,11 +258,18 @@ fn a_start_that_is_not_everybodys_acceptance_in_order_is_refused_and_the_promise
         ("misfiled", vec![a.clone(), b.clone(), acceptance(&misfiled)], AgreementError::OtherProposal),
         ("stale", vec![again[0].clone(), b.clone(), c.clone()], AgreementError::Stale),
     ];
+    let asked = Proposal { attempt: 1, ..other_proposal };
     for (what, acceptances, expected) in cases {
-        let (back, error) = refuse(promise, &start(digest, &acceptances));
+        let start = start(digest, &acceptances);
+        let (back, error) = refuse(promise, &start);
         assert_eq!(error, expected, "{what}");
         promise = back;
+        // To who was no party it shows as little; of somebody's freshness he knows nothing.
+        assert_eq!(start.shown(&asked, &IdentityVerifier).is_ok(), what == "stale", "{what}");
     }
+    let whole = start(digest, &[a.clone(), b.clone(), c.clone()]);
+    let shown = whole.shown(&asked, &IdentityVerifier).unwrap();
+    assert_eq!(shown, whole.agreement(&asked).unwrap());
     let (promise, error) = refuse(promise, &start(of_other.proposal, &[a.clone(), b.clone(), c.clone()]));
     assert_eq!(error, AgreementError::OtherProposal);
     assert!(promise.start(&start(digest, &[a, b, c]), &IdentityVerifier).is_ok());

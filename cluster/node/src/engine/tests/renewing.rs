@@ -2,11 +2,14 @@
 
 use super::*;
 use quorate_request::{ErrorCode, ReshareResponse};
-use quorate_sharing::KeyShare;
+use quorate_reshare::Setup;
+use quorate_session::{Proposal, setup_digest};
+use quorate_sharing::{Committee, KeyShare, Member, PartyIndex};
 
 use super::play::{self, Played};
 use super::refusals::quick;
 
+use crate::frame::{Begun, Reason};
 use crate::store::{Batch, Table};
 use crate::wallets::Wallet;
 
@@ -499,4 +502,95 @@ async fn a_resharing_that_one_node_leaves_in_doubt_is_overtaken() {
     drop(played);
     cluster.sign(3, "after", "w").await.unwrap();
     assert!(all_at(2));
+}
+
+/// A resharing to an epoch far off, as these alone have signed that it was begun.
+fn begun_by(parties: &[&SigningIdentity], like: &Proposal, setup: Setup, epoch: u64) -> Begun {
+    let members = (1..)
+        .zip(parties)
+        .map(|(index, party)| Member { index: PartyIndex::new(index).unwrap(), identity: party.identity() });
+    let committee = Committee::new(like.committee.threshold(), members.collect()).unwrap();
+    let (digest, proposer) = (setup_digest(&setup.to_wire().unwrap()), parties[0].identity());
+    let proposal = Proposal { epoch, committee, setup: digest, proposer, ..like.clone() };
+    let signed = SignedProposal::sign(proposal.clone(), parties[0]).unwrap();
+    let (mut proposing, mut start) = (Proposing::new(&proposal).unwrap(), None);
+    for party in parties {
+        let (_, accepted) =
+            Accepted::accept(signed.clone(), &party.identity(), *party, &IdentityVerifier, &mut OsRng)
+                .unwrap();
+        start = proposing.accept(accepted, &IdentityVerifier).unwrap();
+    }
+    Begun { proposal, setup, start: start.unwrap() }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_only_says_that_it_waits_has_no_number_left_out() {
+    let settings = Settings { request: Duration::from_secs(9), ..quick() };
+    let cluster = Cluster::new(4, settings).await;
+    cluster.keygen(0, "k", "w", &[0, 1, 2]).await.unwrap();
+    cluster.at_epoch("w", 0).await;
+    let mut hand = cluster.hand(3).await;
+    let engine = cluster.engine(0);
+    eventually("connected", || engine.reachable().len() == 4).await;
+    let request = cluster.reshare_request("r", "w", 2, &[0, 1, 3]);
+    let lies = async {
+        let mut seen = 0;
+        loop {
+            let (from, invite) = hand.invited().await;
+            let like = &invite.proposal.proposal;
+            assert_eq!(like.epoch, 1, "it was believed");
+            let (_, mut job) = play::job(engine, &request);
+            let Job::Reshare(reshare) = &mut job else { panic!("another job") };
+            reshare.appointed(invite.resharing.clone().unwrap().dealers, 1).unwrap();
+            let mut setup =
+                Setup::from_wire(&job.setup(&like.committee, &like.proposer, &[]).unwrap()).unwrap();
+            let friend = SigningIdentity::generate(&mut OsRng);
+            // With the dealers that it should have had, or with none but itself.
+            if seen % 2 == 1 {
+                setup.dealers.truncate(1);
+                setup.receivers.truncate(1);
+            }
+            let begun = begun_by(&[&hand.identity, &friend], like, setup, 1_000_000);
+            let reason = Reason::Locked { begun: Box::new(begun), why: "waits".into() };
+            let decline = hand.decline(&invite, reason);
+            hand.send(&from, &Frame::Decline(decline));
+            seen += 1;
+        }
+    };
+    let asked = tokio::select! {
+        asked = cluster.renew_by(0, &request) => asked.unwrap_err(),
+        () = lies => panic!("it goes on for ever"),
+    };
+    assert!(asked.message.contains("shows no resharing that it would wait for"), "{asked:?}");
+    // Without it all goes on.
+    let without = cluster.reshare_request("without", "w", 2, &[0, 1, 2]);
+    assert_eq!(cluster.renew_by(0, &without).await.unwrap().epoch, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proposer_leaves_no_number_out_that_it_does_not_show_to_be_taken() {
+    let cluster = Cluster::new(4, Settings::default()).await;
+    cluster.keygen(0, "k", "w", &[0, 1, 2]).await.unwrap();
+    cluster.at_epoch("w", 0).await;
+    let mut hand = cluster.hand(3).await;
+    let engine = cluster.engine(0);
+    eventually("connected", || engine.reachable().len() == 4).await;
+    let holders = [0, 1, 2].map(|place| cluster.identity(place));
+    let request = cluster.refresh_request("r", "w");
+    for (attempt, epoch) in (1..).zip([2, 3, 1 << 20, 1]) {
+        let (_, mut job) = play::job(engine, &request);
+        let Job::Reshare(reshare) = &mut job else { panic!("another job") };
+        reshare.appointed(holders.into_iter().collect(), epoch).unwrap();
+        let invite = hand.invitation_to(engine, &request, &job, &holders, attempt, &[]);
+        hand.send(&engine.me, &Frame::Invite(Box::new(invite)));
+        let answer = hand.next(|_, frame| match frame {
+            Frame::Accept(_) => Some(Ok(())),
+            Frame::Decline(decline) => Some(Err(decline.reason.to_string())),
+            _ => None,
+        });
+        match answer.await {
+            Ok(()) => assert_eq!(epoch, 1),
+            Err(refused) => assert!(epoch > 1 && refused.contains("leaves out others"), "{refused}"),
+        }
+    }
 }
