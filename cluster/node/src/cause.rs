@@ -59,11 +59,13 @@ pub(crate) struct NewShares {
     pub(crate) found_ms: u64,
 }
 
-/// Pairs of a wallet's holders.
+/// Pairs of a wallet's holders, or of some of them.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub(crate) struct NewPairs {
     /// The key generation that made the wallet.
     pub(crate) wallet: SessionId,
+    /// All holders, or those that are there.
+    pub(crate) parties: BTreeSet<Identity>,
     /// Greater than that of all before.
     pub(crate) number: u64,
     /// The client's request to replace what there is, as it was signed; none for the first.

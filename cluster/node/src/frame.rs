@@ -17,6 +17,7 @@ use quorate_sharing::PublicShares;
 
 use crate::cause::Order;
 use crate::initiators::Proof;
+use crate::pairings::Made;
 use crate::spendings::{Held, Told};
 use crate::standing::Standing;
 use crate::wallets::{Census, Has, Inquiry};
@@ -285,6 +286,8 @@ pub(crate) enum Reason {
     Behind { epoch: u64 },
     /// For these nodes this member has other auxiliary information or pairs, active: those of this session.
     Replaced { session: SessionId },
+    /// This member can't sign with these pairs, and has others, active.
+    OtherPairs(Made),
     /// This member does not sign with another, for this reason.
     NotWith { node: Identity, why: String },
     /// This member could not be sure of what was spent, on account of another node: try again, if need be with others.
@@ -328,6 +331,7 @@ impl fmt::Display for Reason {
             Self::Done(_) => f.write_str("the request has its result"),
             Self::Busy(why) | Self::Unable(why) | Self::Waits { why, .. } => f.write_str(why),
             Self::Lacking(ids) => write!(f, "{} of the presignatures are not here", ids.len()),
+            Self::OtherPairs(_) => f.write_str("has other pairs than were proposed"),
             Self::Replaced { .. } => {
                 f.write_str("has other auxiliary information or pairs of these nodes; let them be made anew")
             }

@@ -27,6 +27,7 @@ use quorate_sharing::{Committee, Member, PartyIndex, PublicShares, Threshold};
 
 use crate::config::Config;
 use crate::frame::{Resharing, Sought};
+use crate::pairings::Made;
 use crate::protocols::{self, Method};
 use crate::wallets::{Wallet, Wallets};
 pub(crate) use provision::{AuxiliaryJob, PairsJob, PresignJob, may_follow};
@@ -78,8 +79,8 @@ pub(crate) struct SignJob {
     pub(crate) transaction: Option<Transaction>,
     /// The signers, if the client named them.
     pub(crate) signers: Option<BTreeSet<PartyIndex>>,
-    /// The session that made the pairs to sign with, if it signs with some.
-    pub(crate) pairs: Option<SessionId>,
+    /// The pairs to sign with, if it signs with some.
+    pub(crate) pairs: Option<Made>,
     /// The rule of the policy by which it is signed, once that was asked.
     pub(crate) rule: Option<String>,
     protocol: ProtocolId,
@@ -163,10 +164,7 @@ impl Job {
             Self::Auxiliary(job) => {
                 AUXILIARY_ROUND.saturating_mul(u32::try_from(job.parties.len()).unwrap_or(1))
             }
-            Self::Pairs(job) => {
-                let holders = job.wallet.public.committee.len();
-                PAIRS_ROUND.saturating_mul(u32::try_from(holders).unwrap_or(1))
-            }
+            Self::Pairs(job) => PAIRS_ROUND.saturating_mul(u32::try_from(job.parties.len()).unwrap_or(1)),
             Self::Presign(job) => {
                 let signers = u32::try_from(job.origin.signers.len()).unwrap_or(1);
                 PRESIGN_ROUND.saturating_mul(signers.saturating_mul(job.count.into()))
@@ -209,7 +207,7 @@ impl Job {
                 .map_or_else(|| usize::from(job.wallet.public.committee.threshold().get()), BTreeSet::len),
             Self::Auxiliary(job) => job.parties.len(),
             Self::Presign(job) => job.origin.signers.len(),
-            Self::Pairs(job) => job.wallet.public.committee.len(),
+            Self::Pairs(job) => job.parties.len(),
             Self::Reshare(job) => job.parties().len(),
         }
     }
@@ -225,14 +223,17 @@ impl Job {
                 let members = job.wallet.public.committee.members().iter();
                 let named =
                     |member: &&Member| job.signers.as_ref().is_none_or(|only| only.contains(&member.index));
-                (members.filter(named).map(|member| member.identity).collect(), job.signers.is_some())
+                let paired = |member: &&Member| {
+                    job.pairs.as_ref().is_none_or(|made| made.parties.contains(&member.index))
+                };
+                (
+                    members.filter(named).filter(paired).map(|member| member.identity).collect(),
+                    job.signers.is_some(),
+                )
             }
             Self::Auxiliary(job) => (job.parties.iter().copied().collect(), true),
             Self::Presign(job) => (job.origin.signers.iter().copied().collect(), true),
-            Self::Pairs(job) => {
-                let members = job.wallet.public.committee.members();
-                (members.iter().map(|member| member.identity).collect(), true)
-            }
+            Self::Pairs(job) => (job.parties.iter().copied().collect(), true),
             Self::Reshare(job) => (job.parties().into_iter().collect(), true),
         }
     }
@@ -304,8 +305,8 @@ impl Job {
                         EcdsaSetup { key, aggregator, tasks: job.presigned(presignatures)? }.to_wire()
                     }
                     Method::Dkls23 => {
-                        let session = job.pairs.ok_or("it is not known which pairs to sign with")?;
-                        let pairs = PublicPairs::new(session, &key);
+                        let made = job.pairs.as_ref().ok_or("it is not known which pairs to sign with")?;
+                        let pairs = PublicPairs::new(made.session, &key);
                         ObliviousSetup { key, pairs, aggregator, tasks: job.digests()? }.to_wire()
                     }
                 }
@@ -328,7 +329,7 @@ impl Job {
     /// The session that made the pairs that it uses.
     pub(crate) fn pairs(&self) -> Option<SessionId> {
         match self {
-            Self::Sign(job) => job.pairs,
+            Self::Sign(job) => job.pairs.as_ref().map(|made| made.session),
             _ => None,
         }
     }

@@ -312,6 +312,11 @@ impl Engine {
             number(self.standings.put_back_lately().into_iter().count()),
         );
         all.register("quorate_wallets", "Wallets that this node knows", number(self.wallets.all().len()));
+        all.register(
+            "quorate_wallets_lacking_pairs",
+            "Wallets whose holders can't all sign with each other yet, of those that this node holds shares of",
+            number(self.lacking_pairs()),
+        );
         if self.config.refresh_schedule.shortest().is_some() {
             all.register(
                 "quorate_wallets_due_for_refresh",

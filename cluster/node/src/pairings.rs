@@ -1,9 +1,10 @@
 //! What this node keeps to sign by DKLS23: of each wallet its pairs with the other holders, and whom it has caught cheating in them.
 //!
-//! Pairs wait until all holders have stored them; then they are active. Those before them are erased when every holder says that the later
-//! ones are active for it, and nothing else that was active ever is: so honest holders always have some in common, whatever others say or
-//! withhold. A node proposes signatures with the latest that are active for it, and takes part with what it has stored at all: who lacks them
-//! declines, and says which ones it has.
+//! A set of pairs is made by all holders, or, where some of them are not to be had, by the others, if so many can sign. It waits until all of these
+//! have stored it; then it is active. It replaces those before it of the same holders, and all of fewer of them: these are erased when everybody of
+//! the set says that it is active for it, and nothing else that was active ever is, unless sets of too many different groups came together. So
+//! honest holders always have some in common, whatever others say or withhold. A node proposes signatures with what is active for it and covers
+//! enough holders that are there, and takes part with what it has stored at all: who lacks them declines, and says which ones it has.
 
 mod records;
 #[cfg(test)]
@@ -12,6 +13,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use borsh::{BorshDeserialize, BorshSerialize};
 use quorate_dkls23::pairs::{Pairs, SharedPairs};
 use quorate_keys::{Identity, Secret};
 use quorate_session::{SessionId, Wire};
@@ -28,6 +30,8 @@ const IN_MEMORY: usize = 64;
 const TOLD: usize = 4096;
 /// Sets of a wallet that may wait to be active: so many runs in a row must have broken off at their end before one is given up.
 const WAITING: usize = 8;
+/// Active sets of a wallet that were made without some holder: as many groups as come and go at a time.
+const WITHOUT_SOME: usize = 16;
 /// How far clocks may be apart by which sets are numbered, in milliseconds.
 const SKEW: u64 = 30_000;
 
@@ -55,6 +59,9 @@ pub(crate) struct Pairings {
 /// Where sessions find one set: there is never a second one of the same pairs. Locked before [`Memory`].
 type Place = Arc<Mutex<Weak<SharedPairs>>>;
 
+/// A set, and the session that made it.
+type Set = (SessionId, Known);
+
 #[derive(Default)]
 struct Memory {
     known: HashMap<SessionId, Sets>,
@@ -66,9 +73,9 @@ struct Memory {
     shared: HashMap<SessionId, Place>,
     /// The last ones used.
     recent: VecDeque<Arc<SharedPairs>>,
-    /// Of wallets that others hold, as they say.
-    told: HashMap<SessionId, SessionId>,
-    /// What other holders say of sets.
+    /// What holders have said of wallets with whose pairs this node could not propose.
+    told: HashMap<SessionId, Made>,
+    /// What others say of the sets that they have made with this node.
     words: HashMap<SessionId, Words>,
     /// Sets that were read, or written, since the start: they are more than a name in a list.
     readable: BTreeSet<SessionId>,
@@ -81,7 +88,22 @@ struct Words {
     active: BTreeSet<Identity>,
 }
 
-/// What the words of all other holders amount to.
+/// Pairs to sign with, and who has them.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub(crate) struct Made {
+    /// The session that made them.
+    pub(crate) session: SessionId,
+    /// Each of these has a pair with each other one.
+    pub(crate) parties: BTreeSet<PartyIndex>,
+}
+
+impl From<Set> for Made {
+    fn from((session, Known { parties, .. }): Set) -> Self {
+        Self { session, parties }
+    }
+}
+
+/// What the words of all others who have made a set amount to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Settled {
     /// Nothing yet.
@@ -98,6 +120,8 @@ pub(crate) struct Unsettled {
     pub(crate) wallet: SessionId,
     pub(crate) session: SessionId,
     pub(crate) active: bool,
+    /// Who has made it.
+    pub(crate) parties: BTreeSet<PartyIndex>,
     /// Who has said it.
     pub(crate) said: BTreeSet<Identity>,
 }
@@ -107,17 +131,33 @@ impl Memory {
         self.known.get(wallet)?.get(session)
     }
 
-    /// The sets of a wallet, in the order in which they replace each other.
-    fn in_order(&self, wallet: &SessionId) -> Vec<(SessionId, Known)> {
+    /// The sets of a wallet, in the order in which they are made.
+    fn in_order(&self, wallet: &SessionId) -> Vec<Set> {
         let of_wallet = self.known.get(wallet).into_iter().flatten();
-        let mut sets: Vec<_> = of_wallet.map(|(session, known)| (*session, *known)).collect();
+        let mut sets: Vec<_> = of_wallet.map(|(session, known)| (*session, known.clone())).collect();
         sets.sort_by_key(|(session, known)| (known.number, *session));
         sets
     }
 
-    /// The latest that are active.
-    fn active(&self, wallet: &SessionId) -> Option<(SessionId, Known)> {
-        self.in_order(wallet).into_iter().rfind(|(_, known)| known.active)
+    /// The sets that are active, and have not been replaced by others.
+    fn in_use(&self, wallet: &SessionId) -> Vec<Set> {
+        let mut active = self.in_order(wallet);
+        active.retain(|(_, known)| known.active);
+        let is_last = |set: &&Set| !active.iter().any(|other| replaces(other, set));
+        active.iter().filter(is_last).cloned().collect()
+    }
+
+    /// Of the sets that are active and for such parties, the one of most of them, and of these the latest.
+    fn active(&self, wallet: &SessionId, suits: impl Fn(&BTreeSet<PartyIndex>) -> bool) -> Option<Set> {
+        let active =
+            self.in_order(wallet).into_iter().filter(|(_, known)| known.active && suits(&known.parties));
+        active.max_by_key(|(_, known)| known.parties.len())
+    }
+
+    /// The latest client's word by which some were made that are active.
+    fn renewal(&self, wallet: &SessionId) -> Option<Renewal> {
+        let active = self.known.get(wallet)?.values().filter(|known| known.active);
+        active.filter_map(|known| known.renewal).max_by_key(|word| word.created)
     }
 
     /// Forgets sets that are erased.
@@ -160,17 +200,22 @@ impl Pairings {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The pairs with which to propose that a wallet signs: once those that another node has named, else those that are active here. None of a
-    /// wallet held elsewhere of which nobody was told.
-    pub(crate) fn current(&self, wallet: &SessionId, is_holder: bool) -> Option<SessionId> {
+    /// The pairs with which to propose that a wallet signs, of those that are for such parties: once those that another node has named, else those
+    /// that are active here. None of a wallet held elsewhere of which nobody was told.
+    pub(crate) fn current(
+        &self,
+        wallet: &SessionId,
+        is_holder: bool,
+        suits: impl Fn(&BTreeSet<PartyIndex>) -> bool,
+    ) -> Option<Made> {
         let mut memory = self.lock();
         if !is_holder {
-            return memory.told.get(wallet).copied();
+            return memory.told.get(wallet).filter(|told| suits(&told.parties)).cloned();
         }
-        let active = memory.active(wallet).map(|(session, _)| session);
+        let active = memory.active(wallet, &suits).map(Made::from);
         // Somebody's word is good for one attempt.
-        let told = memory.told.remove(wallet);
-        told.filter(|told| active.is_none() || memory.of(wallet, told).is_some()).or(active)
+        let told = memory.told.remove(wallet).filter(|told| suits(&told.parties));
+        told.filter(|told| active.is_none() || memory.of(wallet, &told.session).is_some()).or(active)
     }
 
     /// The shares for which something is kept, by the session that made them.
@@ -179,14 +224,34 @@ impl Pairings {
         memory.known.keys().chain(memory.caught.keys()).copied().collect()
     }
 
-    /// Those that are active here.
+    /// Those that are active here, of most holders.
+    #[cfg(test)]
     pub(crate) fn active(&self, wallet: &SessionId) -> Option<SessionId> {
-        self.lock().active(wallet).map(|(session, _)| session)
+        self.lock().active(wallet, |_| true).map(|(session, _)| session)
     }
 
-    /// The client's word by which those that are active here were made, if it was one.
+    /// Those that are active here, and with which all of these can sign.
+    pub(crate) fn active_for(&self, wallet: &SessionId, parties: &BTreeSet<PartyIndex>) -> Option<SessionId> {
+        self.lock().active(wallet, |made| made.is_superset(parties)).map(|(session, _)| session)
+    }
+
+    /// Those that are active here, and for such parties.
+    pub(crate) fn active_where(
+        &self,
+        wallet: &SessionId,
+        suits: impl Fn(&BTreeSet<PartyIndex>) -> bool,
+    ) -> Option<Made> {
+        self.lock().active(wallet, suits).map(Made::from)
+    }
+
+    /// The latest client's word by which some were made that are active here.
     pub(crate) fn renewal(&self, wallet: &SessionId) -> Option<Renewal> {
-        self.lock().active(wallet)?.1.renewal
+        self.lock().renewal(wallet)
+    }
+
+    /// Who has made these, if they are stored here, active or not.
+    pub(crate) fn parties(&self, wallet: &SessionId, session: &SessionId) -> Option<BTreeSet<PartyIndex>> {
+        self.lock().of(wallet, session).map(|known| known.parties.clone())
     }
 
     /// Whether these are stored, active or not.
@@ -209,22 +274,23 @@ impl Pairings {
         self.lock().of(wallet, session)?.renewal
     }
 
-    /// The sets that wait, of which all holders have to say that they have them; and active ones that have older ones beside them, until they are
-    /// active for all.
+    /// The sets that wait, of which all who have made them have to say that they have them; and active ones that have others beside them which they
+    /// replace, until they are active for all.
     pub(crate) fn unsettled(&self) -> Vec<Unsettled> {
         let memory = self.lock();
         let of_wallet = |wallet: &SessionId| {
-            let mut sets = memory.in_order(wallet);
-            let active = sets.iter().rposition(|(_, known)| known.active).unwrap_or_default();
-            // One that has nothing before it is as it shall be.
-            let first =
-                if active == 0 && sets.first().is_some_and(|(_, known)| known.active) { 1 } else { active };
-            sets.split_off(first)
+            let (sets, in_use) = (memory.in_order(wallet), memory.in_use(wallet));
+            let is_open = |set: &Set| match set.1.active {
+                true => in_use.contains(set) && sets.iter().any(|other| replaces(set, other)),
+                false => !in_use.iter().any(|other| replaces(other, set)),
+            };
+            sets.iter().filter(|set| is_open(set)).cloned().collect::<Vec<_>>()
         };
-        let unsettled = |(wallet, (session, known)): (SessionId, (SessionId, Known))| {
+        let unsettled = |(wallet, (session, known)): (SessionId, Set)| {
             let words = memory.words.get(&session);
             let said = words.map(|words| if known.active { &words.active } else { &words.held });
-            Unsettled { wallet, session, active: known.active, said: said.cloned().unwrap_or_default() }
+            let said = said.cloned().unwrap_or_default();
+            Unsettled { wallet, session, active: known.active, parties: known.parties, said }
         };
         let wallets = memory.known.keys();
         wallets
@@ -235,17 +301,17 @@ impl Pairings {
 
     /// Whether a set is stored here and can be read, and whether it is active.
     pub(crate) fn holds(&self, wallet: &SessionId, session: &SessionId) -> Option<bool> {
-        let (known, is_readable) = {
+        let (active, is_readable) = {
             let memory = self.lock();
-            (*memory.of(wallet, session)?, memory.readable.contains(session))
+            (memory.of(wallet, session)?.active, memory.readable.contains(session))
         };
         if !is_readable {
             self.read(wallet, session).ok()?;
         }
-        Some(known.active)
+        Some(active)
     }
 
-    /// Another holder says that it has a set that is stored here, and whether it is active there.
+    /// Another one of those who have made a set that is stored here says that it has it, and whether it is active there.
     pub(crate) fn vouch(
         &self,
         wallet: &SessionId,
@@ -254,15 +320,14 @@ impl Pairings {
         others: &BTreeSet<Identity>,
     ) -> Settled {
         let mut memory = self.lock();
-        let Some(known) = memory.of(wallet, session).copied().filter(|_| others.contains(&by)) else {
-            return Settled::Open;
-        };
+        let known = memory.of(wallet, session).filter(|_| others.contains(&by));
+        let Some(is_active) = known.map(|known| known.active) else { return Settled::Open };
         let words = memory.words.entry(*session).or_default();
         words.held.insert(by);
         if active {
             words.active.insert(by);
         }
-        match known.active {
+        match is_active {
             false if words.held.is_superset(others) => Settled::Held,
             true if words.active.is_superset(others) => Settled::Active,
             _ => Settled::Open,
@@ -270,12 +335,12 @@ impl Pairings {
     }
 
     /// Another node says which ones are active.
-    pub(crate) fn tell(&self, wallet: SessionId, session: SessionId) {
+    pub(crate) fn tell(&self, wallet: SessionId, made: Made) {
         let mut memory = self.lock();
         if memory.told.len() >= TOLD {
             memory.told.clear();
         }
-        memory.told.insert(wallet, session);
+        memory.told.insert(wallet, made);
     }
 
     /// The first of these parties that was caught in this wallet before these pairs were made anew, if they were, and whether that is on disk.
@@ -299,7 +364,8 @@ impl Pairings {
         let all = wallets
             .flat_map(|(wallet, caught)| caught.iter().map(move |(party, caught)| (wallet, party, caught)));
         let counts = |wallet: &SessionId, party: &PartyIndex| {
-            memory.active(wallet).is_none_or(|(session, _)| memory.caught_in(wallet, &session, *party))
+            let active = memory.in_use(wallet);
+            active.is_empty() || active.iter().any(|(set, _)| memory.caught_in(wallet, set, *party))
         };
         let all = all.filter(|(wallet, party, _)| counts(wallet, party));
         all.map(|(wallet, party, caught)| (*wallet, *party, caught.clone())).collect()
@@ -364,7 +430,7 @@ impl Pairings {
         }
     }
 
-    /// Stores new pairs before this node acknowledges them. `renewal`: the client's word to replace what there is.
+    /// Stores new pairs before this node acknowledges them. `renewal`: the client's word to replace what there is. `holders`: how many the wallet has.
     ///
     /// # Errors
     /// The store's; or what they should replace was replaced meanwhile.
@@ -375,22 +441,29 @@ impl Pairings {
         number: u64,
         renewal: Option<Renewal>,
         pairs: Pairs,
+        holders: usize,
     ) -> Result<(), PairsFault> {
         let _one_at_a_time = self.deciding.lock().await;
+        let parties: BTreeSet<_> = pairs.peers().chain([pairs.party()]).collect();
         let (mut sets, erased) = {
             let memory = self.lock();
-            let replaces = |active: Known| may_replace(active.renewal, renewal) && number > active.number;
-            if !memory.active(&wallet).is_none_or(|(_, active)| replaces(active)) {
+            let may_follow = |active: &Known| may_replace(active.renewal, renewal) && number > active.number;
+            let active = memory.active(&wallet, |made| made.is_superset(&parties));
+            if !active.is_none_or(|(_, active)| may_follow(&active)) {
                 return Err(PairsFault::Replaced);
             }
-            let sets = memory.known.get(&wallet).cloned().unwrap_or_default();
-            let waiting = memory.in_order(&wallet).into_iter().filter(|(_, known)| !known.active);
-            let waiting: Vec<_> = waiting.map(|(session, _)| session).collect();
-            let most = waiting.len().saturating_sub(WAITING - 1);
-            (sets, waiting.into_iter().take(most).collect::<Vec<_>>())
+            let sets = memory.in_order(&wallet);
+            let oldest = |is_one: &dyn Fn(&Known) -> bool, kept: usize| {
+                let found: Vec<_> = sets.iter().filter(|(_, known)| is_one(known)).collect();
+                let erased = found.len().saturating_sub(kept);
+                found.into_iter().take(erased).map(|(session, _)| *session).collect::<Vec<_>>()
+            };
+            let mut erased = oldest(&|known| !known.active, WAITING - 1);
+            erased.extend(oldest(&|known| known.active && known.parties.len() < holders, WITHOUT_SOME - 1));
+            (memory.known.get(&wallet).cloned().unwrap_or_default(), erased)
         };
         sets.retain(|session, _| !erased.contains(session));
-        sets.insert(session, Known { number, renewal, active: false });
+        sets.insert(session, Known { number, renewal, active: false, parties });
         let value = Stored { number, renewal, pairs }.to_wire();
         let value = Secret::new(value.map_err(|error| PairsFault::Unreadable(error.to_string()))?);
         let batch = Batch::new().put(Table::Pairs, row(&wallet, &session), 0, value);
@@ -399,22 +472,23 @@ impl Pairings {
         Ok(())
     }
 
-    /// All holders have stored them: from now on they are used.
+    /// All who have made them have stored them: from now on they are used.
     ///
     /// # Errors
     /// The store's; they are not there; or later ones are active.
     pub(crate) async fn activate(&self, wallet: SessionId, session: SessionId) -> Result<(), PairsFault> {
         let _one_at_a_time = self.deciding.lock().await;
         let mut sets = self.lock().known.get(&wallet).cloned().unwrap_or_default();
-        let this = sets.get(&session).copied().ok_or(PairsFault::Absent)?;
-        let is_later = |(other, known): (&SessionId, &Known)| (known.number, *other) > (this.number, session);
-        if sets.iter().any(|set| set.1.active && is_later(set)) {
+        let this = sets.get(&session).cloned().ok_or(PairsFault::Absent)?;
+        let this = (session, this);
+        let mut active = sets.iter().filter(|(_, known)| known.active);
+        if active.any(|(session, known)| replaces(&(*session, known.clone()), &this)) {
             return Err(PairsFault::Replaced);
         }
-        if this.active {
+        if this.1.active {
             return Ok(());
         }
-        sets.insert(session, Known { active: true, ..this });
+        sets.insert(session, Known { active: true, ..this.1 });
         self.replace(Batch::new(), wallet, sets, &[]).await?;
         let memory = self.lock();
         for (party, caught) in memory.caught.get(&wallet).into_iter().flatten() {
@@ -430,7 +504,7 @@ impl Pairings {
         Ok(())
     }
 
-    /// These pairs are active for all holders: erases those before them, and forgets whom nothing that is left knows as caught.
+    /// These pairs are active for all who have made them: erases those that they replace, and forgets whom nothing that is left knows as caught.
     ///
     /// # Errors
     /// The store's; or they are not active here.
@@ -439,9 +513,10 @@ impl Pairings {
         let (mut sets, erased, pardoned) = {
             let memory = self.lock();
             let in_order = memory.in_order(&wallet);
-            let is_this = |(other, known): &(SessionId, Known)| *other == session && known.active;
-            let place = in_order.iter().position(is_this).ok_or(PairsFault::Absent)?;
-            let (earlier, rest) = in_order.split_at(place);
+            let this = in_order.iter().find(|(other, known)| *other == session && known.active);
+            let this = this.cloned().ok_or(PairsFault::Absent)?;
+            let (earlier, rest): (Vec<_>, Vec<_>) =
+                in_order.into_iter().partition(|set| replaces(&this, set));
             let is_over =
                 |party: &PartyIndex| !rest.iter().any(|(set, _)| memory.caught_in(&wallet, set, *party));
             let caught = memory.caught.get(&wallet).into_iter().flat_map(BTreeMap::keys).copied();
@@ -565,6 +640,12 @@ impl Pairings {
         }
         Ok(())
     }
+}
+
+/// Whether a set takes the place of another one when it is active: if that is of no more parties, and came before.
+fn replaces((session, set): &Set, (other_session, other): &Set) -> bool {
+    set.parties.is_superset(&other.parties)
+        && (set.parties.len() > other.parties.len() || (set.number, session) > (other.number, other_session))
 }
 
 /// A number for new pairs, after those that a node knows: the time, so that no number is ever out of reach.

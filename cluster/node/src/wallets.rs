@@ -22,7 +22,7 @@ use quorate_request::{
 };
 use quorate_reshare::{Link, Occasion, Setup};
 use quorate_session::{Evidence, SessionId, Wire};
-use quorate_sharing::{Committee, KeyShare, PublicShares};
+use quorate_sharing::{Committee, KeyShare, PartyIndex, PublicShares};
 
 use crate::clock::millis;
 use crate::frame::Certified;
@@ -438,6 +438,17 @@ impl Wallet {
     /// The nodes that hold shares of it.
     pub(crate) fn holders(&self) -> BTreeSet<Identity> {
         self.public.committee.members().iter().map(|member| member.identity).collect()
+    }
+
+    /// The indices of some of its holders.
+    pub(crate) fn indices(&self, holders: &BTreeSet<Identity>) -> BTreeSet<PartyIndex> {
+        holders.iter().filter_map(|holder| self.public.committee.index_of(holder)).collect()
+    }
+
+    /// The holders of these indices.
+    pub(crate) fn members(&self, indices: &BTreeSet<PartyIndex>) -> BTreeSet<Identity> {
+        let members = indices.iter().filter_map(|index| self.public.committee.member(*index));
+        members.map(|member| member.identity).collect()
     }
 
     /// The key generation that made it: its name among nodes, and its row in the store.

@@ -1,4 +1,5 @@
-//! What every pair of a key's holders needs to multiply secrets: seeds for both directions, made once for a key.
+//! What every pair of a key's holders needs to multiply secrets: seeds for both directions, made once for a key, by all its holders or by those of
+//! them that are there, as many as sign together or more.
 //!
 //! # Protocol
 //! 1. To each party: the choices of the base transfers of one direction, the offer for those of the other, and a facing key.
@@ -37,7 +38,7 @@ pub struct Pairs {
     pairs: BTreeMap<PartyIndex, Pair>,
 }
 
-/// What all holders know of it.
+/// What all who have made it know of it.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct PublicPairs {
     /// The session that made it.
@@ -65,7 +66,7 @@ impl PublicPairs {
 }
 
 impl Pairs {
-    /// What all holders know of it.
+    /// What all who have made it know of it.
     #[must_use]
     pub const fn public(&self) -> &PublicPairs {
         &self.public

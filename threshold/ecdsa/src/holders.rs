@@ -39,6 +39,14 @@ pub fn check_holders<C: Suite>(
     signers: &Committee,
 ) -> Result<(), SetupError> {
     check_curve::<C>(key)?;
+    check_members(key, epoch, signers)
+}
+
+/// Whether these are holders of a key of this epoch, whatever its curve.
+///
+/// # Errors
+/// What does not fit.
+pub fn check_members(key: &PublicShares, epoch: u64, signers: &Committee) -> Result<(), SetupError> {
     if key.epoch != epoch {
         let message = format!("the share is of epoch {}, the session of epoch {epoch}", key.epoch);
         return Err(SetupError::because(message));

@@ -6,7 +6,7 @@ mod presignature;
 mod randomise;
 mod suite;
 
-pub use holders::{check_holders, check_key, key_digest};
+pub use holders::{check_holders, check_key, check_members, key_digest};
 pub use presignature::{Presignature, PresignatureId, PublicPart};
 pub use randomise::{Randomised, Signing};
 pub use suite::{Suite, x_coordinate};

@@ -434,8 +434,9 @@ impl Engine {
                 Attempted::Locked(from, begun, format!("node {}: {why}", self.name(&from)))
             }
             // Its pairs are others than this node knows of.
-            (Reason::Replaced { session }, Job::Sign(job)) if job.uses_pairs() => {
-                self.pairings.tell(job.wallet.generation(), session);
+            (Reason::OtherPairs(mut made), Job::Sign(job)) if job.uses_pairs() => {
+                made.parties.retain(|party| job.wallet.public.committee.member(*party).is_some());
+                self.pairings.tell(job.wallet.generation(), made);
                 Attempted::Busy(from, "it has just told which pairs it signs with".into())
             }
             (Reason::Done(signed), _) => match *signed {

@@ -84,9 +84,9 @@ impl Engine {
             Job::Keygen(_) => Ok(Box::new(())),
             Job::Sign(job) if job.is_presigned() => Ok(Box::new(halves.ok_or("the presignatures are gone")?)),
             Job::Sign(job) if job.uses_pairs() => {
-                let session = job.pairs.ok_or("it is not known which pairs to sign with")?;
+                let made = job.pairs.as_ref().ok_or("it is not known which pairs to sign with")?;
                 let share = self.wallets.share(&job.wallet).map_err(text)?;
-                let pairs = self.pairings.secret(&job.wallet.generation(), &session).map_err(text)?;
+                let pairs = self.pairings.secret(&job.wallet.generation(), &made.session).map_err(text)?;
                 Ok(Box::new(ObliviousSecret { share, pairs }))
             }
             Job::Sign(job) => Ok(Box::new(self.wallets.share(&job.wallet).map_err(text)?)),

@@ -179,7 +179,8 @@ impl Engine {
                 if let Job::Sign(sign) = &mut job
                     && sign.uses_pairs()
                 {
-                    sign.pairs = Some(self.pairs_proposed(&sign.wallet, invite.pairs)?);
+                    let signers = &invite.proposal.proposal.committee;
+                    sign.pairs = Some(self.pairs_proposed(&sign.wallet, invite.pairs, signers)?);
                 }
                 (Cause::request(&verified, policy), job)
             }

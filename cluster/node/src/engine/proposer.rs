@@ -173,7 +173,7 @@ impl Engine {
                 && sign.uses_pairs()
             {
                 let begun = Instant::now();
-                let pairs = self.pairs_to_sign(&sign.wallet, prepare_by).await;
+                let pairs = self.pairs_to_sign(sign, &trouble, prepare_by).await;
                 // What has to be made first does not use up the request's own time.
                 deadline = prepare_by.min(deadline + begun.elapsed()).max(deadline);
                 sign.pairs = Some(pairs.map_err(|failed| self.failed(failed))?);
@@ -573,6 +573,7 @@ impl Engine {
             | Reason::Lacking(_)
             | Reason::Behind { .. }
             | Reason::Replaced { .. }
+            | Reason::OtherPairs(_)
             | Reason::NotWith { .. } => internal(format!("node {}: {reason}", self.name(node))),
         }
     }

@@ -202,7 +202,7 @@ impl Engine {
                 known.map(|known| (known.public.epoch, known.public.digest()))
             }
             Anew::Pairs(wallet) => {
-                let made = self.make_pairs(wallet, Some(verified), deadline).await;
+                let made = self.make_pairs(wallet, &parties, Some(verified), deadline).await;
                 made.map(|made| {
                     (self.pairings.number(&wallet.generation(), &made).unwrap_or_default(), *made.as_bytes())
                 })

@@ -87,7 +87,7 @@ impl Engine {
     fn is_to_refresh(&self, wallet: &Wallet, overdue: Duration) -> bool {
         let before = wallet.holders().range(..self.me).count();
         let turn = TURN.saturating_mul(u32::try_from(before).unwrap_or(u32::MAX));
-        overdue >= turn && self.are_all_up(wallet)
+        overdue >= turn && self.fit_holders(wallet) == wallet.holders()
     }
 
     async fn refresh(self: &Arc<Self>, wallet: &Arc<Wallet>, trouble: &mut Trouble) -> Result<(), String> {

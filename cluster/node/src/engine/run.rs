@@ -485,8 +485,11 @@ impl Engine {
                 let made =
                     wiping_stack(|| Pairs::from_wire(checkpoint.expose())).map_err(|error| fault(&error))?;
                 let (wallet, session) = (job.wallet.generation(), part.session());
-                let stored =
-                    self.pairings.store_waiting(wallet, session, job.number, job.renewal, made).await;
+                let holders = job.wallet.public.committee.len();
+                let stored = self
+                    .pairings
+                    .store_waiting(wallet, session, job.number, job.renewal, made, holders)
+                    .await;
                 stored.map_err(|error| fault(&error))
             }
             (Job::Presign(_) | Job::Sign(_) | Job::Keygen(_), _) => Err(fault(&"there is nothing to store")),

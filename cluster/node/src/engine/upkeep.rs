@@ -51,8 +51,8 @@ pub(super) struct Demand {
     groups: Mutex<BTreeSet<BTreeSet<Identity>>>,
     /// One run of making auxiliary information at a time.
     making: tokio::sync::Mutex<()>,
-    /// Generations of wallets whose pairs are to be made, and how long to let each be after runs that failed.
-    pairs: Mutex<BTreeMap<SessionId, Pause>>,
+    /// Generations of wallets whose pairs are to be made, since when, and how long to let each be after runs that failed.
+    pairs: Mutex<BTreeMap<SessionId, (Instant, Pause)>>,
     pub(super) pairs_wake: Notify,
     /// One run of making pairs at a time.
     pub(super) pairing: tokio::sync::Mutex<()>,
@@ -112,14 +112,15 @@ impl Demand {
 
     /// A wallet is to have pairs.
     pub(super) fn want_pairs(&self, wallet: SessionId) {
-        lock(&self.pairs).entry(wallet).or_default();
+        lock(&self.pairs).entry(wallet).or_insert_with(|| (Instant::now(), Pause::default()));
         self.pairs_wake.notify_one();
     }
 
-    /// The wallets that are to have pairs, and whose turn it is.
-    pub(super) fn wanted_pairs(&self) -> Vec<SessionId> {
+    /// The wallets that are to have pairs, and whose turn it is; with how long they have waited for them.
+    pub(super) fn wanted_pairs(&self) -> Vec<(SessionId, Duration)> {
         let wallets = lock(&self.pairs);
-        wallets.iter().filter(|(_, pause)| pause.is_over()).map(|(session, _)| *session).collect()
+        let wanted = wallets.iter().filter(|(_, (_, pause))| pause.is_over());
+        wanted.map(|(session, (since, _))| (*session, since.elapsed())).collect()
     }
 
     /// A wallet has its pairs.
@@ -129,7 +130,7 @@ impl Demand {
 
     /// The pairs of a wallet could not be made.
     pub(super) fn failed_pairs(&self, wallet: &SessionId) {
-        if let Some(pause) = lock(&self.pairs).get_mut(wallet) {
+        if let Some((_, pause)) = lock(&self.pairs).get_mut(wallet) {
             pause.failed();
         }
     }

@@ -47,6 +47,8 @@ pub(crate) struct PresignJob {
 #[derive(Debug, Clone)]
 pub(crate) struct PairsJob {
     pub(crate) wallet: Arc<Wallet>,
+    /// Who makes them: all holders, or some of them.
+    pub(crate) parties: BTreeSet<Identity>,
     pub(crate) number: u64,
     /// The client's word to replace what there is, if there is one.
     pub(crate) renewal: Option<Renewal>,
@@ -139,7 +141,7 @@ impl PairsJob {
         wallets: &Wallets,
         known: &Pairings,
     ) -> Result<Self, Reason> {
-        let NewPairs { wallet: session, number, .. } = new;
+        let NewPairs { wallet: session, parties, number, .. } = new;
         // It may be so new that its certificate has not come.
         let wallet = wallets
             .of_generation(session)
@@ -147,9 +149,17 @@ impl PairsJob {
         if wallet.method != Method::Dkls23 {
             return Err(refused(format!("a wallet that signs by {} has no pairs", wallet.method.name())));
         }
+        let holders = wallet.holders();
+        let least = usize::from(wallet.public.committee.threshold().get()).max(2);
+        if !parties.is_subset(&holders) || parties.len() < least {
+            return Err(refused(format!("pairs are made by holders of the wallet, {least} or more")));
+        }
+        if renewal.is_some() && *parties != holders {
+            return Err(refused("pairs are made anew by all holders"));
+        }
         let made_for = known.renewal(session);
         let is_made = renewal.is_none_or(|word| made_for.is_some_and(|made| made.request == word.request));
-        if let Some(active) = known.active(session)
+        if let Some(active) = known.active_for(session, &wallet.indices(parties))
             && (is_made || !may_replace(made_for, renewal))
         {
             return Err(if is_made {
@@ -161,7 +171,14 @@ impl PairsJob {
         match known.latest(session) {
             Some(latest) if *number <= latest => Err(Reason::Behind { epoch: latest }),
             _ if !is_due(*number) => Err(refused("pairs of a time to come: check the clocks")),
-            _ => Ok(Self { wallet, number: *number, renewal, protocol: PairsProtocol::ID }),
+            // Without a word of its own, a set is of that by which those beside it were made: who was taken back is in it, too.
+            _ => Ok(Self {
+                wallet,
+                parties: parties.clone(),
+                number: *number,
+                renewal: renewal.or(made_for),
+                protocol: PairsProtocol::ID,
+            }),
         }
     }
 

@@ -1,7 +1,7 @@
 //! What the store keeps of pairs: each set under its wallet and the session that made it, and of each wallet a list of its sets, small enough
 //! to be read and written often.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use quorate_dkls23::pairs::Pairs;
@@ -36,13 +36,15 @@ pub(crate) struct Renewal {
 }
 
 /// A set of pairs without its secrets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub(crate) struct Known {
     /// Greater than that of all sets before.
     pub(crate) number: u64,
     pub(crate) renewal: Option<Renewal>,
-    /// Whether all holders have it.
+    /// Whether all who have made it have it.
     pub(crate) active: bool,
+    /// Who has made it: all holders, or those that were there.
+    pub(crate) parties: BTreeSet<PartyIndex>,
 }
 
 /// The sets of one wallet, by the session that made them.
@@ -52,7 +54,7 @@ pub(super) type Sets = BTreeMap<SessionId, Known>;
 struct List(Sets);
 
 impl Wire for List {
-    const MAX_BYTES: usize = 4096;
+    const MAX_BYTES: usize = 16 * 1024;
 }
 
 /// Who was caught, in the store by the wallet and the party: whatever pairs it was in, this node does nothing with it in this wallet any more, until a
@@ -121,12 +123,15 @@ pub(super) fn load(store: &Store) -> Result<HashMap<SessionId, Sets>, StoreError
     }
     let mut known: HashMap<_, Sets> = HashMap::new();
     for [wallet, session] in rows {
-        let listed = lists.get(&wallet).and_then(|sets| sets.get(&session)).copied();
+        let listed = lists.get(&wallet).and_then(|sets| sets.get(&session)).cloned();
         let unlisted = || {
             let read = stored(store, &wallet, &session).inspect_err(|error| {
                 tracing::error!(%wallet, %session, %error, "pairs of a wallet can't be read: have them made anew");
             });
-            read.ok().map(|Stored { number, renewal, .. }| Known { number, renewal, active: false })
+            read.ok().map(|Stored { number, renewal, pairs }| {
+                let parties = pairs.peers().chain([pairs.party()]).collect();
+                Known { number, renewal, active: false, parties }
+            })
         };
         if let Some(found) = listed.or_else(unlisted) {
             known.entry(wallet).or_default().insert(session, found);

@@ -27,10 +27,18 @@ const WALLET: u8 = 100;
 
 /// The encoding of what a session makes for party 1 with party 2, with seeds that are none: nothing here computes with them.
 fn made(number: u8) -> Pairs {
+    made_with(number, &[2])
+}
+
+/// The same with these.
+fn made_with(number: u8, peers: &[u16]) -> Pairs {
     let mut encoded = [[number; 32], [0; 32]].concat();
-    encoded.extend(borsh::to_vec(&(party(1), 1_u32, party(2))).unwrap());
+    encoded.extend(borsh::to_vec(&(party(1), u32::try_from(peers.len()).unwrap())).unwrap());
     let (trees, leaves) = (32, 32 * 16 * 16);
-    encoded.resize(encoded.len() + (32 + trees + leaves) + (32 + leaves) + 32, 0);
+    for peer in peers {
+        encoded.extend(borsh::to_vec(&party(*peer)).unwrap());
+        encoded.resize(encoded.len() + (32 + trees + leaves) + (32 + leaves) + 32, 0);
+    }
     borsh::from_slice(&encoded).unwrap()
 }
 
@@ -51,8 +59,19 @@ impl Scene {
 
     async fn store(&self, number: u8, renewal: Option<Renewal>) -> Result<(), PairsFault> {
         self.pairings
-            .store_waiting(session(WALLET), session(number), number.into(), renewal, made(number))
+            .store_waiting(session(WALLET), session(number), number.into(), renewal, made(number), 2)
             .await
+    }
+
+    /// The same of party 1 with these, of four holders.
+    async fn store_with(&self, number: u8, peers: &[u16]) -> Result<(), PairsFault> {
+        let made = made_with(number, peers);
+        self.pairings.store_waiting(session(WALLET), session(number), number.into(), None, made, 4).await
+    }
+
+    /// The sets with which these can sign with party 1, of most parties.
+    fn active_for(&self, peers: &[u16]) -> Option<SessionId> {
+        self.pairings.active_for(&session(WALLET), &peers.iter().copied().chain([1]).map(party).collect())
     }
 
     async fn activate(&self, number: u8) {
@@ -164,6 +183,58 @@ async fn active_pairs_are_replaced_for_a_clients_later_word_alone() {
     }
     scene.store(3, Some(word(3, 1001, 0))).await.unwrap();
     assert_eq!(scene.active(), Some(session(2)));
+}
+
+#[tokio::test]
+async fn pairs_of_some_holders_stay_until_there_are_some_of_more() {
+    let scene = Scene::new();
+    for (number, peers) in [(1, &[2, 3][..]), (2, &[3, 4])] {
+        scene.store_with(number, peers).await.unwrap();
+        scene.activate(number).await;
+    }
+    // What is there is not made again, nor for fewer.
+    for peers in [&[2, 3][..], &[4], &[3]] {
+        assert!(matches!(scene.store_with(3, peers).await, Err(PairsFault::Replaced)), "{peers:?}");
+    }
+    let scene = scene.restart(|path| flip(path, Table::Pairs, session(WALLET).as_bytes())).await;
+    assert_eq!(scene.waiting(), [session(1), session(2)], "who has made them is known without the list");
+    scene.activate(1).await;
+    scene.activate(2).await;
+    let found = [&[2][..], &[4], &[3], &[2, 4]].map(|peers| scene.active_for(peers));
+    assert_eq!(found, [Some(session(1)), Some(session(2)), Some(session(2)), None]);
+    assert!(scene.pairings.unsettled().is_empty(), "neither replaces the other");
+    // One of an earlier run takes the place of both, although it comes late.
+    scene.store_with(0, &[2, 3, 4]).await.unwrap();
+    assert_eq!((scene.waiting(), scene.active()), (vec![session(0)], Some(session(2))));
+    scene.activate(0).await;
+    let scene = scene.restart(|_| {}).await;
+    assert_eq!([&[2][..], &[4], &[2, 4]].map(|peers| scene.active_for(peers)), [Some(session(0)); 3]);
+    let [asked] = &scene.pairings.unsettled()[..] else { panic!("one") };
+    assert_eq!((asked.session, asked.parties.len()), (session(0), 4));
+    // Those are of use until it is active for all.
+    scene.secret(1).unwrap();
+    assert!(matches!(scene.pairings.activate(session(WALLET), session(1)).await, Err(PairsFault::Replaced)));
+    scene.erase_before(0).await;
+    assert_eq!((scene.sets(), scene.active()), (1, Some(session(0))));
+}
+
+#[tokio::test]
+async fn groups_that_come_and_go_fill_no_disk_and_cost_no_set_of_all() {
+    let scene = Scene::new();
+    scene.store_with(0, &[2, 3, 4]).await.unwrap();
+    scene.activate(0).await;
+    let of = |peer: u8| made_with(peer, &[peer.into()]);
+    // Of more holders than those, as if there were.
+    let last = u8::try_from(WITHOUT_SOME).unwrap() + 9;
+    for peer in 5..=last {
+        let stored =
+            scene.pairings.store_waiting(session(WALLET), session(peer), peer.into(), None, of(peer), 4);
+        stored.await.unwrap();
+        scene.activate(peer).await;
+    }
+    assert_eq!(scene.sets(), 1 + WITHOUT_SOME);
+    assert_eq!(scene.active_for(&[2, 3]), Some(session(0)));
+    assert_eq!([5, last].map(|peer| scene.active_for(&[peer.into()])), [None, Some(session(last))]);
 }
 
 #[tokio::test]

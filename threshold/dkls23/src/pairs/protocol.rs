@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use borsh::{BorshDeserialize, BorshSerialize};
-use quorate_ecdsa::key_digest;
+use quorate_ecdsa::{check_members, key_digest};
 use quorate_keys::{Secret, Transcript};
 use quorate_oblivious::pprf::{Choosing, Chosen, Offering, PuncturedSeeds, WholeSeeds};
 use quorate_oblivious::{Cheat, TransferId};
@@ -21,7 +21,7 @@ use super::{Pair, Pairs, PublicPairs};
 /// For which key.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Setup {
-    /// The public side of the key, just as all holders have stored it. All of them take part.
+    /// The public side of the key, just as all holders have stored it. Those of them that take part can sign with each other, whoever else there is.
     pub key: PublicShares,
 }
 
@@ -122,16 +122,7 @@ impl Protocol for PairsProtocol {
         (): (),
         rng: &mut dyn CryptoRngCore,
     ) -> Result<Step<Self>, SetupError> {
-        let epoch = context.agreement().epoch();
-        if key.epoch != epoch {
-            return Err(SetupError(format!(
-                "the key is of epoch {}, the session of epoch {epoch}",
-                key.epoch
-            )));
-        }
-        if key.committee != *context.committee() {
-            return Err(SetupError("not just the holders of the key take part".into()));
-        }
+        check_members(&key, context.agreement().epoch(), context.committee())?;
         let others = context.others();
         let facing = FacingKeys::generate(context.me(), &others, rng);
         let mut peers = BTreeMap::new();

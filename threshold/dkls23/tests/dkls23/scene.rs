@@ -10,7 +10,7 @@ use quorate_dkls23::sign::{Online, OnlineSetup, OnlineTask, Sign, SignSetup, Sig
 use quorate_dkls23::{Multiplied, Presignature, Presignatures, Suite};
 use quorate_keys::{ChainCode, GroupKey, Secret};
 use quorate_session::{Made, Output};
-use quorate_sharing::{Commitment, KeyShare, PartyIndex, Polynomial, PublicShares};
+use quorate_sharing::{Commitment, Committee, KeyShare, PartyIndex, Polynomial, PublicShares};
 use quorate_simulator::{Cast, Simulation};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{RngCore, SeedableRng};
@@ -57,7 +57,7 @@ impl<C: Multiplied + Suite> Scene<C> {
         let secrets = holders.indices();
         let secrets = secrets.map(|index| (index, C::scalar_to_bytes(&polynomial.evaluate(index))));
         let secrets = secrets.collect();
-        let made = make_pairs(&cast, &key, seed);
+        let made = make_pairs(&cast, cast.committee(), &key, seed);
         let public = made[&party(1)].public().clone();
         let pairs = made.into_iter().map(|(index, made)| (index, Arc::new(SharedPairs::new(made, []))));
         Self { pairs: pairs.collect(), cast, key, public, secrets, seed, suite: PhantomData }
@@ -65,9 +65,15 @@ impl<C: Multiplied + Suite> Scene<C> {
 
     /// A party's pairs, just as they were stored when they were made.
     pub(crate) fn stored_pairs(&self, index: PartyIndex) -> Pairs {
-        let pairs = make_pairs(&self.cast, &self.key, self.seed).remove(&index).unwrap();
+        let mut pairs = make_pairs(&self.cast, self.cast.committee(), &self.key, self.seed);
+        let pairs = pairs.remove(&index).unwrap();
         assert_eq!(*pairs.public(), self.public, "the same seed makes the same");
         pairs
+    }
+
+    /// Pairs that these holders have made without the others.
+    pub(crate) fn pairs_of(&self, holders: &[u16]) -> BTreeMap<PartyIndex, Pairs> {
+        make_pairs(&self.cast, &self.cast.subset(holders), &self.key, self.seed + 1)
     }
 
     pub(crate) fn share(&self, index: PartyIndex) -> KeyShare {
@@ -145,9 +151,14 @@ impl<C: Multiplied + Suite> Scene<C> {
     }
 }
 
-fn make_pairs(cast: &Cast, key: &PublicShares, seed: u64) -> BTreeMap<PartyIndex, Pairs> {
+fn make_pairs(
+    cast: &Cast,
+    holders: &Committee,
+    key: &PublicShares,
+    seed: u64,
+) -> BTreeMap<PartyIndex, Pairs> {
     let setup = Setup { key: key.clone() };
-    Simulation::<PairsProtocol>::new(cast, cast.committee(), seed, &setup, |_| ()).run().results()
+    Simulation::<PairsProtocol>::new(cast, holders, seed, &setup, |_| ()).run().results()
 }
 
 /// What the aggregator has made; nobody else has anything.

@@ -6,6 +6,7 @@ use quorate_session::SessionId;
 use quorate_sharing::PartyIndex;
 
 use crate::frame::{Decline, Reason};
+use crate::store::Table;
 
 impl Cluster {
     async fn keygen_dkls23(
@@ -25,6 +26,10 @@ impl Cluster {
         let made = keygen_of(self.engine(at).submit(&request).await).unwrap();
         eventually("known", || (0..self.members.len()).all(|place| self.knows(place, wallet) == 1)).await;
         made
+    }
+
+    fn identities(&self, places: &[usize]) -> BTreeSet<Identity> {
+        places.iter().map(|place| self.identity(*place)).collect()
     }
 
     fn session_of(&self, wallet: &str) -> SessionId {
@@ -82,6 +87,7 @@ async fn pairs_are_kept_across_restarts_and_made_when_they_are_missing() {
     let wallet = cluster.engine(0).wallets.named(&"w".parse().unwrap())[0].clone();
     let new = crate::cause::NewPairs {
         wallet: wallet.session(),
+        parties: wallet.holders(),
         number: crate::clock::now_millis(),
         request: None,
     };
@@ -127,6 +133,131 @@ async fn who_was_caught_is_not_signed_with_also_after_a_restart() {
         assert_eq!(shown.len(), 1);
         let (of, party, told) = &shown[0];
         assert_eq!((*of, *party, told.reason.as_str()), (session, caught[0], "a test says so"));
+    }
+}
+
+impl Cluster {
+    /// Who can sign with each other at a node, as the wallet is shared now.
+    fn paired(&self, at: usize, wallet: &str, places: &[usize]) -> Option<SessionId> {
+        let wallet = self.engine(at).wallets.named(&wallet.parse().unwrap())[0].clone();
+        let parties = wallet.indices(&self.identities(places));
+        self.engine(at).pairings.active_for(&wallet.generation(), &parties)
+    }
+
+    /// Waits until these all have one and the same set, and nothing else is kept.
+    async fn have_one_set(&self, wallet: &str, places: &[usize]) {
+        let set = |at: &usize| self.paired(*at, wallet, places);
+        let same = || set(&places[0]).is_some() && places.iter().all(|at| set(at) == set(&places[0]));
+        eventually("one set of all", same).await;
+        let rows = |at: &usize| self.engine(*at).store.keys(Table::Pairs, "").unwrap().len();
+        eventually("the others are erased", || places.iter().all(|at| rows(at) == 2)).await;
+    }
+}
+
+/// It has acknowledged its new share, and vanishes before there are pairs for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_holder_that_is_gone_when_pairs_are_made_keeps_nobody_from_signing() {
+    let cluster = Cluster::new(4, Settings::default()).await;
+    cluster.keygen_dkls23(0, "w", 2, &[0, 1, 2]).await;
+    cluster.have_pairs("w", &[0, 1, 2]).await;
+    let (hub, gone) = (cluster.hub.clone(), cluster.identity(2));
+    cluster.deed(2, move |operation, _| {
+        if operation == "pairs" {
+            hub.isolate(&gone);
+        }
+    });
+    let refresh = cluster.request(Operation::Refresh, "r", r#"{"wallet_id":"w"}"#);
+    cluster.engine(0).submit(&refresh).await.unwrap();
+    cluster.at_epoch("w", 1).await;
+    for at in [0, 1, 3] {
+        let signed = cluster.sign(at, &format!("s{at}"), "w").await.unwrap();
+        assert_eq!(signed.committee, ["node0", "node1"]);
+    }
+    assert_eq!(cluster.paired(0, "w", &[0, 1]), cluster.paired(1, "w", &[0, 1]));
+    assert_eq!(cluster.paired(0, "w", &[0, 1, 2]), None);
+    let refused = cluster.sign_by(0, "with-it", "w", &[0, 2]).await.unwrap_err();
+    assert!(refused.message.contains("unavailable: node2"), "{refused:?}");
+    // Back again, it is made pairs with, and what there was without it goes.
+    cluster.deed(2, |_, _| {});
+    cluster.hub.heal_all();
+    cluster.have_one_set("w", &[0, 1, 2]).await;
+    for (at, signers) in [(0, [0, 2]), (3, [1, 2]), (2, [0, 1])] {
+        cluster.sign_by(at, &format!("after-{at}"), "w", &signers).await.unwrap();
+    }
+}
+
+/// One after the other is away, and nobody ever has a set of all.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_there_has_pairs_made_and_signs() {
+    let cluster = Cluster::new(4, Settings::default()).await;
+    let (hub, away) = (cluster.hub.clone(), cluster.identity(2));
+    // Before there are any.
+    cluster.deed(0, move |operation, step| {
+        if (operation, step) == ("keygen", Step::Settled) {
+            hub.isolate(&away);
+        }
+    });
+    let parties = r#""parties":["node0","node1","node2"]"#;
+    let body = format!(
+        r#"{{"threshold":2,"total":3,"curve":"secp256k1","protocol":"dkls23","wallet_id":"w",{parties}}}"#
+    );
+    cluster.engine(0).submit(&cluster.request(Operation::Keygen, "k", &body)).await.unwrap();
+    let knows = |place| cluster.knows(place, "w") == 1;
+    eventually("the others know the wallet", || [0, 1, 3].into_iter().all(knows)).await;
+    // Without anybody's asking, after a while.
+    eventually("those two", || cluster.paired(1, "w", &[0, 1]).is_some()).await;
+    cluster.sign_by(3, "s01", "w", &[0, 1]).await.unwrap();
+    for (away, there) in [(1, [0, 2]), (0, [1, 2]), (2, [0, 1])] {
+        cluster.hub.heal_all();
+        cluster.hub.isolate(&cluster.identity(away));
+        let all = || there.into_iter().chain([3]).all(knows);
+        eventually("the wallet is known", all).await;
+        let reach = |place: usize| cluster.engine(place).reachable().len() == 3;
+        eventually("connected", || reach(there[0]) && reach(there[1]) && reach(3)).await;
+        for at in there.into_iter().chain([3]) {
+            let id = format!("away-{away}-{at}");
+            let signed = cluster.sign(at, &id, "w").await.unwrap();
+            assert_eq!(signed.committee, there.map(|place| format!("node{place}")), "at {at}");
+        }
+    }
+    cluster.hub.heal_all();
+    cluster.have_one_set("w", &[0, 1, 2]).await;
+}
+
+/// Whatever a holder does while pairs are made, the others come to some.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_holder_that_makes_no_pairs_is_left_out() {
+    let settings = Settings { round: Duration::from_secs(1), ..Settings::default() };
+    let cluster = Cluster::new(3, settings).await;
+    cluster.keygen_dkls23(0, "w", 2, &[0, 1, 2]).await;
+    cluster.have_pairs("w", &[0, 1, 2]).await;
+    let session = cluster.session_of("w");
+    let mut hand = cluster.hand(2).await;
+    for (round, says) in [None, Some(Reason::Unable("does not want to".into()))].into_iter().enumerate() {
+        for place in 0..2 {
+            cluster.engine(place).pairings.erase_all(session).await.unwrap();
+        }
+        let playing = async {
+            loop {
+                let (from, invite) = hand.invited().await;
+                if let Some(reason) = says.clone() {
+                    let proposal = *Proposing::new(&invite.proposal.proposal).unwrap().digest();
+                    let decline = Decline::new(proposal, reason, None, &hand.identity);
+                    hand.send(&from, &Frame::Decline(decline));
+                }
+            }
+        };
+        let signing = async {
+            for at in [0, 1] {
+                let signed = cluster.sign_by(at, &format!("s-{round}-{at}"), "w", &[0, 1]).await.unwrap();
+                assert_eq!(signed.committee, ["node0", "node1"]);
+            }
+        };
+        tokio::select! {
+            () = signing => {}
+            () = playing => {}
+        }
+        assert_eq!(cluster.paired(0, "w", &[0, 1, 2]), None);
     }
 }
 
@@ -181,6 +312,7 @@ async fn a_client_has_pairs_made_anew_and_who_was_caught_is_taken_back() {
     cluster.engine(0).pairings.catch(session, anew, &caught, "a test says so again").await.unwrap();
     let provision = crate::cause::Provision::Pairs(crate::cause::NewPairs {
         wallet: session,
+        parties: cluster.identities(&[0, 1, 2]),
         number: crate::clock::now_millis(),
         request: Some(request.encode()),
     });
@@ -247,7 +379,8 @@ async fn new_pairs_are_made_for_who_may_ask_for_them_and_for_wallets_that_have_s
     let session = cluster.session_of("w");
     let propose = |request: &SignedRequest| {
         let request = Some(request.encode());
-        let new = crate::cause::NewPairs { wallet: session, number: crate::clock::now_millis(), request };
+        let (parties, number) = (cluster.identities(&[0, 1]), crate::clock::now_millis());
+        let new = crate::cause::NewPairs { wallet: session, parties, number, request };
         cluster.engine(0).provision(cluster.identity(1), &crate::cause::Provision::Pairs(new)).map(|_| ())
     };
     let stranger = SigningPrincipal::generate(KeyType::Ed25519, &mut OsRng);
@@ -355,7 +488,7 @@ async fn words_about_pairs_count_of_holders_alone_and_each_for_itself() {
     // A set that waits at nodes 0 and 2: in place of new pairs, a copy of those that there are.
     let copy = |at: &Engine| {
         let row = [wallet.as_bytes().as_slice(), first.as_bytes()].concat();
-        let record = at.store.get(crate::store::Table::Pairs, row).unwrap().unwrap();
+        let record = at.store.get(Table::Pairs, row).unwrap().unwrap();
         // Behind the version, the number, and no word of a client.
         let pairs = &record.value.expose()[1 + 8 + 1..];
         borsh::from_slice::<quorate_dkls23::pairs::Pairs>(pairs).unwrap()
@@ -364,7 +497,7 @@ async fn words_about_pairs_count_of_holders_alone_and_each_for_itself() {
     let word = crate::pairings::Renewal { request: [1; 32], created: 1, pardons: 0 };
     for at in [engine, other] {
         let number = crate::clock::now_millis() + 1;
-        at.pairings.store_waiting(wallet, session, number, Some(word), copy(at)).await.unwrap();
+        at.pairings.store_waiting(wallet, session, number, Some(word), copy(at), 3).await.unwrap();
     }
     let question = |active| Frame::PairsWait { wallet, session, active };
     let answered = |_, frame| match frame {
