@@ -235,10 +235,10 @@ impl Role {
     }
 }
 
-async fn killed_in_resharing(role: Role, steps: &[&str]) {
+async fn killed_in_resharing(role: Role, steps: &[&str], (curve, protocol): (&str, &str)) {
     report::columns(SECTION, COLUMNS);
     let cluster = start(5).await;
-    let (wallet, key) = wallet_of(&cluster, "ed25519", None).await;
+    let (wallet, key) = wallet_of(&cluster, curve, Some(protocol)).await;
     let (mut from, mut to, mut epoch) = (FIRST, SECOND, 0);
     let mut rows = Vec::new();
     for step in steps {
@@ -290,14 +290,15 @@ async fn killed_in_resharing(role: Role, steps: &[&str]) {
         epoch += 1;
         let view = at_epoch(&cluster, &wallet, epoch).await;
         assert_eq!((view.public_key, view.parties), (key.clone(), names(&to)));
-        signs(&cluster, "ed25519", &wallet, &to, &format!("{step}-{epoch}")).await;
+        signs(&cluster, curve, &wallet, &to, &format!("{step}-{epoch}")).await;
         nothing_is_left(&cluster, &to).await;
         rows.push((*step, left, got));
         (from, to) = (to, from);
     }
     for (step, left, got) in rows {
         let after = "one epoch at all nodes, the repeat gives it; the same key, every two holders sign, no share but theirs";
-        observed(SECTION, &["2 of 3, two leave", role.name(), step, &left, &got, after]);
+        let committees = format!("2 of 3, two leave; {protocol}, {curve}");
+        observed(SECTION, &[&committees, role.name(), step, &left, &got, after]);
     }
 }
 
@@ -311,22 +312,22 @@ fn refusal(error: &ClientError) -> String {
 
 #[tokio::test]
 async fn the_proposer_of_a_resharing_is_killed_at_every_step() {
-    killed_in_resharing(Role::Proposer, &[&["proposed"], STEPS].concat()).await;
+    killed_in_resharing(Role::Proposer, &[&["proposed"], STEPS].concat(), ("ed25519", "frost")).await;
 }
 
 #[tokio::test]
 async fn a_dealer_that_stays_is_killed_at_every_step() {
-    killed_in_resharing(Role::Staying, STEPS).await;
+    killed_in_resharing(Role::Staying, STEPS, ("secp256k1", "frost")).await;
 }
 
 #[tokio::test]
 async fn a_dealer_that_leaves_is_killed_at_every_step() {
-    killed_in_resharing(Role::Leaving, STEPS).await;
+    killed_in_resharing(Role::Leaving, STEPS, ("p256", "dkls23")).await;
 }
 
 #[tokio::test]
 async fn a_newcomer_is_killed_at_every_step() {
-    killed_in_resharing(Role::Coming, STEPS).await;
+    killed_in_resharing(Role::Coming, STEPS, ("secp256k1", "dkls23")).await;
 }
 
 #[tokio::test]
@@ -416,6 +417,7 @@ async fn cut_off(victim: usize, step: &str) {
         assert_eq!(cluster.client(&[asked]).wallet(&wallet).await.unwrap().epoch, 0);
     }
     network.heal();
+    cluster.ready().await;
     let view = at_epoch(&cluster, &wallet, 1).await;
     assert_eq!((view.public_key, view.parties), (key, names(&SECOND)));
     asking.await.unwrap().ok();
@@ -425,6 +427,44 @@ async fn cut_off(victim: usize, step: &str) {
         &format!("node{victim} cut off at {step}, then back"),
         "the old epoch signs meanwhile; the new one is there at all nodes without being asked for again",
     );
+}
+
+/// The shares are new, and one of their holders is killed while pairs are made for them: the others sign.
+#[tokio::test]
+async fn a_holder_killed_while_pairs_are_made_for_new_shares_keeps_nobody_from_signing() {
+    const LACKING: &str = "quorate_wallets_lacking_pairs";
+    let cluster = start(3).await;
+    let (wallet, _) = wallet_of(&cluster, "secp256k1", Some("dkls23")).await;
+    signs(&cluster, "secp256k1", &wallet, &FIRST, "before").await;
+    for (epoch, step) in (1..).zip(["accepted", "round-2", "stored"]) {
+        let node = cluster.node(3);
+        node.order(&Order::new(Fate::Kill, &format!("pairs:{step}")));
+        let refresh = RefreshRequest::of(wallet.clone());
+        let refreshed = cluster.client_with(&[1], patient()).refresh(refresh).await.unwrap();
+        assert_eq!(refreshed.epoch, epoch);
+        node.killed_by_order().await;
+        for asked in [1, 2] {
+            let message = [asked as u8; 32];
+            let request = SignRequest::digest(wallet.clone(), message);
+            let signed = cluster.client_with(&[asked], patient()).sign(request).await.unwrap();
+            judge::check("secp256k1", &message, &signed);
+            assert_eq!(signed.committee, names(&[1, 2]));
+        }
+        assert_eq!(metric(cluster.node(1), LACKING).await, Some(1));
+        cluster.restart(3).await;
+        let started = Instant::now();
+        for node in cluster.nodes() {
+            while metric(node, LACKING).await != Some(0) {
+                assert!(started.elapsed() < Duration::from_secs(60), "{}", node.log());
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+        }
+        signs(&cluster, "secp256k1", &wallet, &FIRST, step).await;
+        shown(
+            &format!("dkls23: the shares are new, and a holder is killed at pairs:{step}"),
+            "the others make pairs without it and sign; with it again, each two of the three sign",
+        );
+    }
 }
 
 #[tokio::test]
