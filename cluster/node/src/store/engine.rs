@@ -8,7 +8,7 @@
 use super::error::StoreError;
 use super::volume::{HEADER, Health, Volume};
 use quorate_identity::files;
-use redb::{Builder, Database, DatabaseError, StorageError};
+use redb::{Builder, Database, DatabaseError, ReadTransaction, ReadableDatabase as _, StorageError};
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -128,11 +128,16 @@ impl Engine {
         let Some(database) = slot.database.as_ref() else {
             return Err((generation, Fault::Database(redb::Error::PreviousIo)));
         };
-        match catch_unwind(AssertUnwindSafe(|| work(database))) {
-            Ok(Ok(value)) => Ok(value),
-            Ok(Err(fault)) => Err((generation, fault)),
-            Err(panic) => Err((generation, Fault::Panic(panic_text(panic.as_ref())))),
-        }
+        fenced(|| work(database)).map_err(|fault| (generation, fault))
+    }
+
+    /// Reads what there is at one moment, however long that takes: nobody waits for it. When the database is closed or reopened meanwhile, it fails.
+    pub(super) fn read_moment<T>(
+        &self,
+        work: impl FnOnce(&ReadTransaction) -> Result<T, Fault>,
+    ) -> Result<T, StoreError> {
+        let moment = self.run(|database| Ok(database.begin_read()?)).map_err(|(_, fault)| fault);
+        moment.and_then(|moment| fenced(|| work(&moment))).map_err(|fault| self.explain("reading", fault))
     }
 
     /// Opens the database again, unless somebody has since `failed`. Readers wait meanwhile.
@@ -276,6 +281,10 @@ fn open_file(path: &Path, file: File, health: &Arc<Health>) -> Result<Database, 
         (DatabaseError::Storage(StorageError::Io(error)), None) => StoreError::io(path, "opening", error),
         (error, None) => StoreError::damaged(path, error.to_string()),
     })
+}
+
+fn fenced<T>(work: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| Err(Fault::Panic(panic_text(panic.as_ref()))))
 }
 
 /// Closing a damaged database can panic like reading it.

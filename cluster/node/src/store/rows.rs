@@ -5,7 +5,7 @@ use super::writer::{self, HEADER_TABLE};
 use super::{Store, StoreError, Table, header};
 use borsh::{BorshDeserialize, BorshSerialize};
 use quorate_identity::files;
-use redb::{ReadableDatabase, ReadableTable, TableHandle as _};
+use redb::{ReadableTable as _, TableHandle as _};
 use std::io;
 use std::path::Path;
 
@@ -18,7 +18,7 @@ pub(crate) struct Row {
 }
 
 impl Store {
-    /// Shows every row of one moment, but for those of some tables, while the store is written on. The header comes first.
+    /// Shows every row of one moment, but for those of some tables, while the store is written on; nobody waits for `visit`. The header comes first.
     ///
     /// # Errors
     /// The environment's; what `visit` answers is inside.
@@ -27,8 +27,7 @@ impl Store {
         without: &[Table],
         mut visit: impl FnMut(Row) -> Result<(), E>,
     ) -> Result<Result<(), E>, StoreError> {
-        let shown = self.engine.run(|database| {
-            let moment = database.begin_read()?;
+        self.engine.read_moment(|moment| {
             let tables = Table::ALL.into_iter().filter(|table| !without.contains(table));
             for definition in std::iter::once(HEADER_TABLE).chain(tables.map(writer::definition)) {
                 for row in moment.open_table(definition)?.iter()? {
@@ -40,8 +39,7 @@ impl Store {
                 }
             }
             Ok(Ok(()))
-        });
-        shown.map_err(|(_, fault)| self.engine.explain("reading", fault))
+        })
     }
 
     /// Makes a store of such rows. The file appears whole or not at all.

@@ -106,6 +106,45 @@ async fn a_disk_that_refuses_even_the_undoing_is_not_written_again() {
     assert_eq!(value_of(&store, Table::Wallets, "first").unwrap(), b"kept");
 }
 
+/// Whoever copies all rows to a disk that hangs holds nobody up who opens the store again, or closes it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_that_takes_its_time_is_in_nobodys_way() {
+    let home = home();
+    let store = create(&home.path);
+    // More than is kept in memory.
+    for number in 0..12 {
+        store.commit(put(&format!("w{number}"), vec![1; 1024 * 1024])).await.unwrap();
+    }
+    store.close().await;
+    for closes in [true, false] {
+        let store = Arc::new(open(&home.path).unwrap());
+        let (at_row, hang) = (std::sync::mpsc::channel(), std::sync::mpsc::channel::<()>());
+        let copied = Arc::clone(&store);
+        let copying = std::thread::spawn(move || {
+            copied.rows(&[], |_| {
+                let _ = at_row.0.send(());
+                hang.1.recv().map_err(|_| ())
+            })
+        });
+        at_row.1.recv().unwrap();
+        if closes {
+            store.close().await;
+        } else {
+            store.engine.health().faults.writes.order(0, 1, ENOSPC);
+            store.commit(put("next", "value")).await.unwrap_err();
+            assert_eq!(store.engine.times_reopened(), 1);
+            store.commit(put("next", "value")).await.unwrap();
+        }
+        // Now it goes on.
+        while hang.0.send(()).is_ok() {}
+        let error = copying.join().unwrap().unwrap_err();
+        assert!(error.to_string().contains("store.redb"), "{error}");
+        store.close().await;
+    }
+    let store = open(&home.path).unwrap();
+    assert_eq!(value_of(&store, Table::Wallets, "next").unwrap(), b"value");
+}
+
 /// A real file system that fills up. Needs the right to mount.
 #[cfg(target_os = "linux")]
 #[tokio::test]
