@@ -36,6 +36,7 @@ use quorate_http::rate::whole_seconds;
 pub use quorate_http::tls::{Tls, TlsError, TlsFiles};
 use quorate_request::{ErrorBody, ErrorCode, Operation, RequestId, paths};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tracing::{info, warn};
@@ -208,11 +209,15 @@ async fn forward(client: &Client, operation: Operation, request: Request) -> Res
         Ok(body) => body,
         Err(error) => return refuse(&error),
     };
-    let id = match request_id(&body) {
-        Ok(id) => id,
+    let (id, changes) = match named(&body) {
+        Ok(Named { session_id, changes }) => (session_id.unwrap_or_else(fresh_id), changes),
         Err(error) => return refuse(&error),
     };
-    let result = client.post(target(&head.uri), operation.clone(), id.clone(), body).await;
+    let (operation, target) = match operation {
+        Operation::Refresh if changes.any() => (Operation::Reshare, target_at(paths::RESHARE, &head.uri)),
+        operation => (operation, target(&head.uri).to_owned()),
+    };
+    let result = client.post(&target, operation.clone(), id.clone(), body).await;
     match &result {
         Ok(answer) => info!(session = %id, %operation, status = answer.status.as_u16(), "answered"),
         Err(error) => warn!(session = %id, %operation, %error, "not answered"),
@@ -220,20 +225,41 @@ async fn forward(client: &Client, operation: Operation, request: Request) -> Res
     respond(result, Some(id))
 }
 
-/// The caller's request id, or a fresh one. Everything else in the body is for the nodes to judge.
-fn request_id(body: &[u8]) -> Result<RequestId, ErrorBody> {
-    #[derive(Deserialize)]
-    struct Named {
-        #[serde(default)]
-        session_id: Option<RequestId>,
+/// What a gateway has to know of a body. Everything else is for the nodes to judge.
+#[derive(Deserialize)]
+struct Named {
+    /// The caller's request id, if it gave one.
+    #[serde(default)]
+    session_id: Option<RequestId>,
+    #[serde(flatten)]
+    changes: Changes,
+}
+
+/// What makes a resharing of a refresh.
+#[derive(Deserialize)]
+struct Changes {
+    new_threshold: Option<IgnoredAny>,
+    new_total: Option<IgnoredAny>,
+    new_parties: Option<IgnoredAny>,
+}
+
+impl Changes {
+    const fn any(&self) -> bool {
+        self.new_threshold.is_some() || self.new_total.is_some() || self.new_parties.is_some()
     }
+}
+
+fn named(body: &[u8]) -> Result<Named, ErrorBody> {
     let malformed = |message: String| ErrorBody::new(ErrorCode::MalformedRequest, message);
     if body.trim_ascii_start().first() != Some(&b'{') {
         return Err(malformed("the body can't be read: expected a JSON object".to_owned()));
     }
-    let named: Named = serde_json::from_slice(body)
-        .map_err(|error| malformed(format!("the body can't be read: {error}")))?;
-    Ok(named.session_id.unwrap_or_else(fresh_id))
+    serde_json::from_slice(body).map_err(|error| malformed(format!("the body can't be read: {error}")))
+}
+
+/// The target at another path.
+fn target_at(path: &str, uri: &Uri) -> String {
+    uri.query().map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"))
 }
 
 /// The target of a request as the caller wrote it.
@@ -273,18 +299,36 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_callers_request_id_is_kept_and_a_missing_one_is_made() {
-        assert_eq!(request_id(br#" {"session_id": "s1", "other": 1}"#).unwrap().as_str(), "s1");
-        let made = request_id(b"{}").unwrap();
-        assert_ne!(made, request_id(br#"{"session_id": null}"#).unwrap());
+    fn a_callers_request_id_is_kept() {
+        let kept = named(br#" {"session_id": "s1", "other": 1}"#).unwrap().session_id;
+        assert_eq!(kept.unwrap().as_str(), "s1");
+        for without in [&b"{}"[..], br#"{"session_id": null}"#] {
+            assert_eq!(named(without).unwrap().session_id, None);
+        }
     }
 
     #[test]
     fn a_body_without_readable_request_id_is_not_signed() {
         for bad in ["", "[]", "\"s1\"", "{", r#"{"session_id": "a b"}"#, r#"{"session_id": 1}"#, "{} x"] {
-            let error = request_id(bad.as_bytes()).unwrap_err();
+            let error = named(bad.as_bytes()).map(|_| ()).unwrap_err();
             assert_eq!(error.code, ErrorCode::MalformedRequest, "{bad}");
         }
-        assert!(request_id(br#"{"session_id": "a", "session_id": "b"}"#).is_err());
+        assert!(named(br#"{"session_id": "a", "session_id": "b"}"#).is_err());
+    }
+
+    #[test]
+    fn a_refresh_that_changes_who_holds_shares_is_a_resharing() {
+        for (body, changes) in [
+            (r#"{"wallet_id": "w"}"#, false),
+            (r#"{"wallet_id": "w", "new_threshold": null, "new_total": null}"#, false),
+            (r#"{"wallet_id": "w", "new_threshold": 3}"#, true),
+            (r#"{"wallet_id": "w", "new_total": 5}"#, true),
+            (r#"{"wallet_id": "w", "new_parties": ["node1"]}"#, true),
+        ] {
+            assert_eq!(named(body.as_bytes()).unwrap().changes.any(), changes, "{body}");
+        }
+        let uri = "/api/v1/refresh?wait=false".parse().unwrap();
+        assert_eq!(target_at(paths::RESHARE, &uri), "/api/v1/reshare?wait=false");
+        assert_eq!(target_at(paths::RESHARE, &"/api/v1/refresh".parse().unwrap()), paths::RESHARE);
     }
 }

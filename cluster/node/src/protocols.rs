@@ -89,7 +89,9 @@ impl Method {
 }
 
 /// Names of protocols that the API knows but this release does not have.
-const PLANNED: [&str; 3] = ["gg20", "ringtail", "lss"];
+const PLANNED: [&str; 2] = ["gg20", "ringtail"];
+/// What those say who want a wallet that can be reshared: every one can.
+const RESHARABLE: &str = "lss";
 
 /// The scheme of a wallet that a client asks for by curve and protocol, and how it signs.
 ///
@@ -98,6 +100,7 @@ const PLANNED: [&str; 3] = ["gg20", "ringtail", "lss"];
 pub(crate) fn scheme(curve: &str, protocol: Option<&str>) -> Result<(Scheme, Method), ErrorBody> {
     let curve: Curve =
         curve.parse().map_err(|error| ErrorBody::new(ErrorCode::UnsupportedCurve, format!("{error}")))?;
+    let protocol = protocol.filter(|name| *name != RESHARABLE);
     let unsupported = |message: String| Err(ErrorBody::new(ErrorCode::UnsupportedProtocol, message));
     match (curve, protocol) {
         (Curve::Ed25519, None | Some("frost")) => Ok((Scheme::Ed25519, Method::Frost)),
@@ -196,6 +199,8 @@ mod tests {
         assert_eq!(scheme("ed25519", None).unwrap(), (Scheme::Ed25519, Method::Frost));
         assert_eq!(scheme("ed25519", Some("frost")).unwrap(), (Scheme::Ed25519, Method::Frost));
         assert_eq!(scheme("secp256k1", Some("frost")).unwrap(), (Scheme::Bip340, Method::Frost));
+        assert_eq!(scheme("ed25519", Some("lss")).unwrap(), (Scheme::Ed25519, Method::Frost));
+        assert_eq!(scheme("p256", Some("lss")).unwrap(), (Scheme::EcdsaP256, Method::Cggmp21));
         for (protocol, method) in
             [(None, Method::Cggmp21), (Some("cggmp21"), Method::Cggmp21), (Some("dkls23"), Method::Dkls23)]
         {

@@ -55,10 +55,23 @@ fn status(address: &str, headers: &str) -> String {
     answer.split(' ').nth(1).unwrap().to_owned()
 }
 
+/// The answer to a body that is posted.
+fn posted(address: &str, path: &str, body: &Value) -> Value {
+    let body = body.to_string();
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    let length = body.len();
+    let head = format!("host: {address}\r\ncontent-type: application/json\r\ncontent-length: {length}");
+    write!(stream, "POST {path} HTTP/1.1\r\n{head}\r\nconnection: close\r\n\r\n{body}").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap()
+}
+
 #[tokio::test]
 async fn a_gateway_signs_for_those_who_can_reach_it_and_ends_gracefully() {
     report::columns(SECTION, COLUMNS);
-    let cluster = cluster(3).start().await;
+    let cluster = cluster(3).setting("reshare_without_authorizers", "true").start().await;
     let (gateway, served) = start(&cluster, &["--listen", "127.0.0.1:0"]);
     assert_eq!(served["callers"], "loopback", "{served}");
     assert_eq!(served["cluster"], cluster.id.to_string());
@@ -82,6 +95,16 @@ async fn a_gateway_signs_for_those_who_can_reach_it_and_ends_gracefully() {
     assert_eq!(serde_json::from_str::<Value>(&signed).unwrap()["status"], "completed");
     observed(SECTION, &["the first of its nodes is killed", "the next one is asked"]);
     cluster.restart(1).await;
+    cluster.ready().await;
+
+    let refreshed = posted(address, paths::REFRESH, &json!({"wallet_id": "w"}));
+    assert_eq!((&refreshed["epoch"], &refreshed["threshold"]), (&json!(1), &json!(2)), "{refreshed}");
+    let changed = posted(address, paths::REFRESH, &json!({"wallet_id": "w", "new_threshold": 3}));
+    assert_eq!((&changed["epoch"], &changed["threshold"]), (&json!(2), &json!(3)), "{changed}");
+    let parties = json!({"wallet_id": "w", "new_threshold": 2, "new_parties": ["node1", "node2", "node3"]});
+    let changed = posted(address, paths::REFRESH, &parties);
+    assert_eq!((&changed["epoch"], &changed["threshold"]), (&json!(3), &json!(2)), "{changed}");
+    observed(SECTION, &["a refresh that says how many sign afterwards", "a resharing"]);
 
     // A signature that takes a while, since a signer that was named is silent at first.
     cluster.node(3).pause().await;

@@ -81,14 +81,9 @@ impl Certificate {
     /// for new keys, of which nothing is proven.
     #[must_use]
     pub fn shows_shares<C: Curve, P: Purpose<C>>(&self, public: &PublicShares) -> bool {
-        let session = self.session();
-        let proven = |party: PartyIndex| {
-            let body = self.acknowledgement_of(party)?.broadcast.whole()?;
-            let Ok(Message::Known(known)) = Message::from_wire(body) else { return None };
-            let share = C::decode(public.verifying_shares.get(&party)?)?;
-            Some(knows_share::<C, P>(&session, party, &known, &share))
-        };
-        public.committee.indices().all(|party| proven(party) == Some(true)) && public.interpolates::<C>()
+        let proven =
+            |party| self.acknowledgement_of(party).is_some_and(|said| shows_share::<C, P>(said, public));
+        public.committee.indices().all(proven) && public.interpolates::<C>()
     }
 
     /// Checks that every party signed one and the same transcript, and gives that.
@@ -118,6 +113,19 @@ impl Certificate {
             _ => Err(CertificateError::Incomplete),
         }
     }
+}
+
+/// Whether the author of an acknowledgement has proven in it that it knows its own of these shares. That it is genuine is not looked at.
+#[must_use]
+pub fn shows_share<C: Curve, P: Purpose<C>>(acknowledgement: &Envelope, public: &PublicShares) -> bool {
+    let (session, party) = (acknowledgement.header.session, acknowledgement.header.sender);
+    let proven = || {
+        let body = acknowledgement.broadcast.whole()?;
+        let Ok(Message::Known(known)) = Message::from_wire(body) else { return None };
+        let share = C::decode(public.verifying_shares.get(&party)?)?;
+        Some(knows_share::<C, P>(&session, party, &known, &share))
+    };
+    proven() == Some(true)
 }
 
 /// The digest of the key that a party acknowledges with an envelope; none if the envelope is no genuine acknowledgement

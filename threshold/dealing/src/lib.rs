@@ -42,7 +42,7 @@ mod proof;
 mod protocol;
 mod refusal;
 
-pub use certificate::{Certificate, CertificateError, acknowledged_key};
+pub use certificate::{Certificate, CertificateError, acknowledged_key, shows_share};
 pub use message::{ACKNOWLEDGE, Commit, Complaint, Fault, Known, Message, Open};
 pub use plan::{Kept, Plan, Purpose};
 pub use protocol::{Acknowledging, Committing, Contribution, Dealing, Opening, ReceivedDealing};

@@ -60,7 +60,7 @@ pub use quorate_dealing::{
     ACKNOWLEDGE, Certificate, CertificateError, Commit, Complaint, Fault, Known, Message, Open, Refusal,
     acknowledged_key, is_complaint,
 };
-pub use succession::{NoSuccessor, succeeds};
+pub use succession::{NoSuccessor, shows_share, succeeds};
 
 /// Name in the protocol id.
 const NAME: &str = "reshare";

@@ -2,7 +2,7 @@
 
 use quorate_dealing::{Certificate, CertificateError};
 use quorate_keys as keys;
-use quorate_session::{SetupError, Wire, setup_digest};
+use quorate_session::{Envelope, SetupError, Wire, setup_digest};
 use quorate_sharing::{Ed25519, P256, PublicShares, Secp256k1};
 
 use crate::{NAME, NewShares, Setup, VERSION, plan};
@@ -58,4 +58,21 @@ pub fn succeeds(certificate: &Certificate, setup: &Setup, public: &PublicShares)
         _ => false,
     };
     if known { Ok(()) } else { Err(NoSuccessor::UnknownShares) }
+}
+
+/// Whether the author of a genuine acknowledgement has proven in it that it knows its own of these shares, or holds none of them. Where one has not, there is
+/// never a certificate that [counts](succeeds).
+#[must_use]
+pub fn shows_share(acknowledgement: &Envelope, public: &PublicShares) -> bool {
+    public.committee.member(acknowledgement.header.sender).is_none()
+        || match public.group_key.curve() {
+            keys::Curve::Ed25519 => {
+                quorate_dealing::shows_share::<Ed25519, NewShares>(acknowledgement, public)
+            }
+            keys::Curve::Secp256k1 => {
+                quorate_dealing::shows_share::<Secp256k1, NewShares>(acknowledgement, public)
+            }
+            keys::Curve::P256 => quorate_dealing::shows_share::<P256, NewShares>(acknowledgement, public),
+            _ => false,
+        }
 }

@@ -226,6 +226,10 @@ impl Engine {
         if !genuine {
             return tracing::warn!(peer = %self.name(&from), %session, "refused an acknowledgement");
         }
+        // As good as nothing, and not to be waited for.
+        if !waiting.counts(&envelope) {
+            return tracing::error!(peer = %self.name(&from), %session, "it has acknowledged a share, and does not show that it knows it: it cheats, or has a fault");
+        }
         let gathered: Vec<_> = {
             let mut doubts = lock(&self.doubts);
             let gathered = doubts.gathered.entry(session).or_default();
@@ -242,10 +246,6 @@ impl Engine {
                 Proof::New(certified) => {
                     self.send_all(&Frame::Certified(certified.clone()));
                     self.certified(self.me, *certified).await;
-                }
-                // Of a member that has acknowledged a share without proof that it knows it: nobody takes that, and nobody is told.
-                Proof::Renewed(link) if link.verify().is_err() => {
-                    tracing::debug!(%session, "the gathered acknowledgements don't show all shares");
                 }
                 Proof::Renewed(link) => {
                     self.send_all(&Frame::Renewed(link.clone()));

@@ -69,6 +69,14 @@ impl Waiting {
         }
     }
 
+    /// Whether another member's genuine acknowledgement can be one of a certificate: of new shares, it proves that their holder knows its own.
+    pub(crate) fn counts(&self, acknowledgement: &Envelope) -> bool {
+        match &self.made {
+            Made::New { .. } => true,
+            Made::Renewed { .. } => quorate_reshare::shows_share(acknowledgement, &self.public),
+        }
+    }
+
     pub(super) fn renewed(wallet: &WalletId, pending: &Renewal) -> Self {
         Self {
             wallet: wallet.to_string(),

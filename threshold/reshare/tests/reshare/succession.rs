@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use quorate_keys::ChainCode;
 use quorate_reshare::{
-    Certificate, CertificateError, Message, NewShares, NoSuccessor, Renewed, Reshare, Setup, succeeds,
+    Certificate, CertificateError, Message, NewShares, NoSuccessor, Renewed, Reshare, Setup, shows_share,
+    succeeds,
 };
 use quorate_session::{Agreement, Envelope, Part, Protocol as _, Session, Start, Wire, setup_digest};
 use quorate_sharing::{Curve, Ed25519, PartyIndex, PublicShares};
@@ -152,6 +153,9 @@ fn shares_that_nobody_has_proven_to_know_are_no_succession<C: Curve>() {
             let signer = cast.keyring(envelope.header.sender).signer;
             acknowledgements[*place] =
                 Arc::new(Envelope::seal(envelope.header, envelope.broadcast, envelope.direct, &*signer));
+            let shown: Vec<_> = acknowledgements.iter().map(|said| shows_share(said, public)).collect();
+            let others = (0..acknowledgements.len()).map(|other| other != *place);
+            assert_eq!(shown, others.collect::<Vec<_>>(), "who leaves has nothing to show");
             let certificate = Certificate::new(agreement.clone(), &acknowledgements).unwrap();
             assert_eq!(succeeds(&certificate, setup, public), Err(NoSuccessor::UnknownShares));
         }

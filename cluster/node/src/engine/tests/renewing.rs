@@ -3,10 +3,10 @@
 use super::*;
 use quorate_request::{ErrorCode, ReshareResponse};
 use quorate_reshare::Setup;
-use quorate_session::{Proposal, setup_digest};
+use quorate_session::{Envelope, Part, Proposal, setup_digest};
 use quorate_sharing::{Committee, KeyShare, Member, PartyIndex};
 
-use super::play::{self, Played};
+use super::play::{self, Played, Playing};
 use super::refusals::quick;
 
 use crate::frame::{Begun, Reason};
@@ -445,6 +445,45 @@ async fn pairs_are_made_anew_with_the_shares() {
     }
 }
 
+impl Cluster {
+    /// Asks for a resharing among nodes 0 to 4, the last of which is a hand: it has stored what it was dealt, as all others have, and never says so.
+    async fn left_in_doubt(&self, hand: &mut Hand, request: &SignedRequest) -> Playing {
+        let engine = self.engine(0);
+        eventually("connected", || engine.reachable().len() == 5).await;
+        let play = async {
+            let (from, invite) = hand.invited().await;
+            let resharing = invite.resharing.clone().unwrap();
+            let (_, mut job) = play::job(engine, request);
+            let Job::Reshare(reshare) = &mut job else { panic!("another job") };
+            reshare.appointed(resharing.dealers, invite.proposal.proposal.epoch).unwrap();
+            let (accepted, acceptance) = Accepted::accept(
+                invite.proposal.clone(),
+                &hand.identity(),
+                &*hand.identity,
+                &IdentityVerifier,
+                &mut OsRng,
+            )
+            .unwrap();
+            hand.send(&from, &Frame::Accept(acceptance));
+            let started = hand.next(|_, frame| match frame {
+                Frame::Start(start) => Some(start),
+                _ => None,
+            });
+            let start = started.await;
+            let nothing: Option<KeyShare> = None;
+            let mut playing = hand.enter_with(accepted, &start, &job, Box::new(nothing));
+            playing.stores = false;
+            let played = hand.play(&mut playing, |_, _| None::<()>).await;
+            assert!(matches!(played, Played::Storing), "{played:?}");
+            playing
+        };
+        let (asked, playing) = tokio::join!(self.renew_by(0, request), play);
+        let asked = asked.unwrap_err();
+        assert!(asked.message.contains("may yet be certified"), "{asked:?}");
+        playing
+    }
+}
+
 /// A node has stored what it was dealt, as all others have, and never says so: they sign on, and the next resharing overtakes that one.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_resharing_that_one_node_leaves_in_doubt_is_overtaken() {
@@ -452,39 +491,8 @@ async fn a_resharing_that_one_node_leaves_in_doubt_is_overtaken() {
     cluster.keygen(0, "k", "w", &[0, 1, 2]).await.unwrap();
     cluster.at_epoch("w", 0).await;
     let mut hand = cluster.hand(4).await;
-    let engine = cluster.engine(0);
-    eventually("connected", || engine.reachable().len() == 5).await;
     let request = cluster.reshare_request("stuck", "w", 2, &[0, 1, 4]);
-    let play = async {
-        let (from, invite) = hand.invited().await;
-        let resharing = invite.resharing.clone().unwrap();
-        let (_, mut job) = play::job(engine, &request);
-        let Job::Reshare(reshare) = &mut job else { panic!("another job") };
-        reshare.appointed(resharing.dealers, invite.proposal.proposal.epoch).unwrap();
-        let (accepted, acceptance) = Accepted::accept(
-            invite.proposal.clone(),
-            &hand.identity(),
-            &*hand.identity,
-            &IdentityVerifier,
-            &mut OsRng,
-        )
-        .unwrap();
-        hand.send(&from, &Frame::Accept(acceptance));
-        let started = hand.next(|_, frame| match frame {
-            Frame::Start(start) => Some(start),
-            _ => None,
-        });
-        let start = started.await;
-        let nothing: Option<KeyShare> = None;
-        let mut playing = hand.enter_with(accepted, &start, &job, Box::new(nothing));
-        playing.stores = false;
-        let played = hand.play(&mut playing, |_, _| None::<()>).await;
-        assert!(matches!(played, Played::Storing), "{played:?}");
-        playing
-    };
-    let (asked, mut playing) = tokio::join!(cluster.renew_by(0, &request), play);
-    let asked = asked.unwrap_err();
-    assert!(asked.message.contains("may yet be certified"), "{asked:?}");
+    let mut playing = cluster.left_in_doubt(&mut hand, &request).await;
     let waiting = || (0..3).map(|place| cluster.engine(place).wallets.waiting().len()).sum::<usize>();
     assert!(waiting() >= 2);
     cluster.sign(1, "meanwhile", "w").await.unwrap();
@@ -504,6 +512,37 @@ async fn a_resharing_that_one_node_leaves_in_doubt_is_overtaken() {
     drop(played);
     cluster.sign(3, "after", "w").await.unwrap();
     assert!(all_at(2));
+}
+
+/// What it says is that it has stored its share, and the proof that it knows it is wrong: that is as good as nothing. With the right one, the epoch is there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_late_acknowledgement_with_a_wrong_proof_does_not_count() {
+    let cluster = Cluster::new(5, Settings::default()).await;
+    cluster.keygen(0, "k", "w", &[0, 1, 2]).await.unwrap();
+    cluster.at_epoch("w", 0).await;
+    let mut hand = cluster.hand(4).await;
+    let request = cluster.reshare_request("stuck", "w", 2, &[0, 1, 4]);
+    let mut playing = cluster.left_in_doubt(&mut hand, &request).await;
+    playing.session.persisted(&mut OsRng);
+    playing.stores = true;
+    let played = hand.play(&mut playing, |_, frame| matches!(frame, Frame::Inquire(_)).then_some(())).await;
+    drop(played);
+    let genuine = playing.said.values().next().unwrap().clone();
+    let Part::Whole(mut body) = genuine.broadcast.clone() else { panic!("no acknowledgement") };
+    *body.last_mut().unwrap() ^= 1;
+    let wrong =
+        Envelope::seal(genuine.header.clone(), Part::Whole(body), genuine.direct.clone(), &*hand.identity);
+    let engine = cluster.engine(1);
+    let [waiting] = &engine.wallets.waiting()[..] else { panic!("one") };
+    let unheard = || engine.unheard(waiting).contains(&"node4".to_owned());
+    assert!(unheard());
+    hand.send(&cluster.identity(1), &Frame::Acknowledged(Box::new(wrong)));
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert!(unheard());
+    for place in 0..4 {
+        hand.send(&cluster.identity(place), &Frame::Acknowledged(Box::new(genuine.clone())));
+    }
+    eventually("the epoch", || (0..4).all(|place| cluster.epoch(place, "w") == 1)).await;
 }
 
 /// A resharing to an epoch far off, as these alone have signed that it was begun.
