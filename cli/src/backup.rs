@@ -336,8 +336,8 @@ fn list(arguments: &List) -> anyhow::Result<()> {
     })
 }
 
-fn identities(key: &Key) -> anyhow::Result<Vec<Identity>> {
-    let file = &key.identity;
+/// The age identities in a file.
+pub(crate) fn identities(file: &Path) -> anyhow::Result<Vec<Identity>> {
     let content = files::read_private(file, MOST_IDENTITIES);
     let content = content.map_err(|error| Failure::Setting(format!("{}: {error}", file.display())))?;
     let text = std::str::from_utf8(&content)
@@ -400,11 +400,13 @@ impl<'a> About<'a> {
     }
 }
 
+/// Whether it is what was read that is wrong, and not the disk.
+pub(crate) fn is_content(error: &std::io::Error) -> bool {
+    matches!(error.kind(), std::io::ErrorKind::InvalidData | std::io::ErrorKind::UnexpectedEof)
+}
+
 /// What is wrong with a backup is that something does not hold; a missing file or a full disk is something else.
 fn judged<T>(result: Result<T, BackupError>) -> anyhow::Result<T> {
-    let is_content = |error: &std::io::Error| {
-        matches!(error.kind(), std::io::ErrorKind::InvalidData | std::io::ErrorKind::UnexpectedEof)
-    };
     result.map_err(|error| {
         let text = error.to_string();
         match error {
@@ -423,7 +425,7 @@ fn judged<T>(result: Result<T, BackupError>) -> anyhow::Result<T> {
 }
 
 fn verify(arguments: &Verify) -> anyhow::Result<()> {
-    let (identities, peers) = (identities(&arguments.key)?, arguments.signers.read()?);
+    let (identities, peers) = (identities(&arguments.key.identity)?, arguments.signers.read()?);
     let mut all = Vec::new();
     for file in &arguments.files {
         let verified = judged(backup::verify(file, &identities, peers.as_ref()))?;
@@ -460,7 +462,7 @@ struct Doubt {
 }
 
 fn drill(arguments: &Drill) -> anyhow::Result<()> {
-    let (identities, peers) = (identities(&arguments.key)?, arguments.signers.read()?);
+    let (identities, peers) = (identities(&arguments.key.identity)?, arguments.signers.read()?);
     let passphrase = arguments.passphrase.read()?;
     let proving = Progress::of(arguments.json, "restoring to a temporary folder, and proving what is there");
     let drilled = judged(backup::drill(
@@ -516,7 +518,7 @@ fn drill(arguments: &Drill) -> anyhow::Result<()> {
 }
 
 pub(crate) fn restore(arguments: &Restore) -> anyhow::Result<()> {
-    let identities = identities(&arguments.key)?;
+    let identities = identities(&arguments.key.identity)?;
     let config = config(&arguments.config)?;
     let restoring = Progress::of(arguments.json, "reading the backup to its end, and restoring it");
     let peers = Peers::load(&config.peers_path)?;

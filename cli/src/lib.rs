@@ -35,6 +35,7 @@ mod policy;
 mod presign;
 mod progress;
 mod reader;
+mod recovery;
 mod reshare;
 mod session;
 mod sign;
@@ -110,6 +111,9 @@ enum Command {
     Backup(backup::Command),
     /// Make a node of a backup again.
     Restore(backup::Restore),
+    /// A node's passphrase, split among people of whom so many bring it back.
+    #[command(subcommand)]
+    Recovery(recovery::Command),
     /// Make presignatures of an ECDSA wallet, so that its signatures take milliseconds.
     Presign(presign::Arguments),
     /// What nodes need to sign for ECDSA wallets: have it made anew.
@@ -237,6 +241,10 @@ async fn run(arguments: Arguments, joints: Joints) -> anyhow::Result<()> {
         Command::Restore(arguments) => {
             output::log(verbose, "warn", Log::Brief);
             backup::restore(&arguments)
+        }
+        Command::Recovery(command) => {
+            output::log(verbose, "warn", Log::Brief);
+            recovery::run(command)
         }
         Command::Presign(arguments) => {
             output::log(verbose, "warn", Log::Brief);

@@ -4,6 +4,7 @@ mod acceptance;
 mod age_file;
 mod audit_head;
 mod audit_log;
+mod backup;
 mod certificate;
 mod chain_name;
 mod committee;
@@ -28,6 +29,7 @@ mod proposal;
 mod psbt;
 mod public_key;
 mod readers_file;
+mod recovery_share;
 mod refusal;
 mod resharing_setup;
 mod sign_body;
@@ -54,6 +56,7 @@ pub const ALL: &[Target] = &[
     age_file::TARGET,
     audit_head::TARGET,
     audit_log::TARGET,
+    backup::TARGET,
     certificate::TARGET,
     chain_name::TARGET,
     committee::TARGET,
@@ -77,6 +80,7 @@ pub const ALL: &[Target] = &[
     psbt::TARGET,
     public_key::TARGET,
     readers_file::TARGET,
+    recovery_share::TARGET,
     refusal::TARGET,
     resharing_setup::TARGET,
     sign_body::TARGET,

@@ -34,6 +34,7 @@ const AGE: &str = "age";
 const AUDIT: &str = "audit";
 const SHARING: &str = "threshold/sharing";
 const SESSION: &str = "threshold/session";
+const RECOVERY: &str = "recovery";
 const SIMULATOR: &str = "threshold/simulator";
 const BIGNUM: &str = "threshold/bignum";
 const PAILLIER: &str = "threshold/paillier";
@@ -62,6 +63,7 @@ const ROOMS: &[Room] = &[
     room(AGE,       &[KEYS],                                                          &[]),
     room(AUDIT,     &[KEYS],                                                          &[]),
     room(SHARING,   &[KEYS],                                                          &[]),
+    room(RECOVERY,  &[KEYS, AGE, SHARING],                                            &[]),
     room(SESSION,   &[KEYS, SHARING],                                                 &[]),
     room(SIMULATOR, &[KEYS, SHARING, SESSION],                                        &[]),
     room(BIGNUM,    &[],                                                              &[]),
@@ -82,9 +84,9 @@ const ROOMS: &[Room] = &[
     room(HTTP,      &[REQUEST, IDENTITY],                                             &[]),
     room(NODE,      &[KEYS, AGE, AUDIT, SHARING, SESSION, KEYGEN, RESHARE, FROST, PAILLIER, CGGMP21, DKLS23, CHAINS, REQUEST, POLICY, IDENTITY, TRANSPORT, HTTP], &[SIMULATOR]),
     room(CLIENT,    &[KEYS, CHAINS, REQUEST, IDENTITY, HTTP],                         &[]),
-    room(CLI,       &[KEYS, AGE, AUDIT, SHARING, SESSION, KEYGEN, FROST, CHAINS, REQUEST, POLICY, IDENTITY, TRANSPORT, NODE, CLIENT], &[]),
+    room(CLI,       &[KEYS, AGE, RECOVERY, AUDIT, SHARING, SESSION, KEYGEN, FROST, CHAINS, REQUEST, POLICY, IDENTITY, TRANSPORT, NODE, CLIENT], &[]),
     // What is never shipped looks at everything.
-    room("fuzz",    &[KEYS, AGE, AUDIT, SHARING, SESSION, SIMULATOR, KEYGEN, RESHARE, FROST, CGGMP21, DKLS23, CHAINS, REQUEST, POLICY, IDENTITY, TRANSPORT, NODE, CLIENT, CLI], &[]),
+    room("fuzz",    &[KEYS, AGE, RECOVERY, AUDIT, SHARING, SESSION, SIMULATOR, KEYGEN, RESHARE, FROST, CGGMP21, DKLS23, CHAINS, REQUEST, POLICY, IDENTITY, TRANSPORT, NODE, CLIENT, CLI], &[]),
     room("tests",   &[KEYS, AUDIT, SHARING, SESSION, SIMULATOR, DEALING, KEYGEN, RESHARE, FROST, DKLS23, CHAINS, REQUEST, IDENTITY, TRANSPORT, NODE, CLIENT, CLI], &[]),
 ];
 

@@ -77,6 +77,12 @@ impl Passphrase {
         Self::new(line.to_vec()).map_err(io::Error::other)
     }
 
+    /// The bytes.
+    #[must_use]
+    pub const fn secret(&self) -> &Secret<Vec<u8>> {
+        &self.0
+    }
+
     fn expose(&self) -> &[u8] {
         self.0.expose()
     }

@@ -12,7 +12,7 @@
 //! were made or reshared since the backup it does not hold: they are dealt to it by a resharing.
 
 mod drill;
-mod file;
+pub(crate) mod file;
 mod folder;
 mod keeping;
 

@@ -1,4 +1,6 @@
-//! What nodes say to each other as bytes, for fuzzing: a node itself never shows it.
+//! What nodes say to each other, and what is inside their backups, as bytes, for fuzzing: a node itself never shows it.
+
+use std::path::Path;
 
 use quorate_keygen::Refusal;
 use quorate_keys::{Secret, Signature, SigningIdentity};
@@ -10,6 +12,7 @@ use quorate_session::{
 use quorate_sharing::{Committee, Member, PartyIndex, Threshold};
 use rand_core::OsRng;
 
+use crate::backup::{BackupError, file};
 use crate::frame::{Decline, Frame, GivenUp, Reason, Signed, Sought};
 use crate::wallets::{Census, Has, Inquiry};
 
@@ -54,6 +57,22 @@ pub fn frames() -> Vec<Vec<u8>> {
         Frame::Seek(Sought::Session(session)),
     ];
     frames.iter().filter_map(|frame| frame.to_wire().ok()).collect()
+}
+
+/// Reads what is inside a backup to its end, as a restore does; how many rows it has.
+///
+/// # Errors
+/// What a restore says.
+pub fn read_backup(content: &[u8]) -> Result<u64, BackupError> {
+    let mut reader = file::Reader::of(Path::new("backup.age"), content)?;
+    while reader.next()?.is_some() {}
+    Ok(reader.rows())
+}
+
+/// Some of that, to start from.
+#[must_use]
+pub fn backups() -> Vec<Vec<u8>> {
+    file::samples()
 }
 
 /// What two parties agree upon.

@@ -15,6 +15,8 @@ pub(super) const TARGET: Target = Target {
     run,
 };
 
+/// What is encrypted at a time.
+const CHUNK: usize = 64 * 1024;
 const SECRET: &str = "AGE-SECRET-KEY-1GFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPQ4EGAEX";
 
 fn identity() -> Option<Identity> {
@@ -29,7 +31,9 @@ fn seeds() -> Vec<Vec<u8>> {
         encryptor.write_all(content).ok()?;
         encryptor.finish().ok()
     };
-    [b"".as_slice(), b"content"].into_iter().filter_map(file).collect()
+    // The last has two chunks.
+    let long = vec![7; CHUNK + 1];
+    [b"".as_slice(), b"content", &long].into_iter().filter_map(file).collect()
 }
 
 fn run(input: &[u8]) -> Outcome {

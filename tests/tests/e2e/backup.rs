@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use quorate_client::RetryPolicy;
@@ -11,6 +12,7 @@ use quorate_tests::node::NodeProcess;
 use quorate_tests::{Cluster, judge, report};
 use serde_json::Value;
 
+use crate::disk::{self, Disk};
 use crate::events::metrics;
 use crate::storage::{corrupt, keygen_of};
 use crate::{cluster, program};
@@ -235,9 +237,7 @@ async fn what_is_no_whole_backup_restores_nothing() {
     lose(node);
     let nothing_is_there = || {
         assert!(!node.store().exists() && !node.folder.join("identity.json").exists());
-        let left = fs::read_dir(&node.folder).unwrap().map(|entry| entry.unwrap().file_name());
-        let drafts: Vec<_> = left.filter(|name| name.to_string_lossy().ends_with(".new")).collect();
-        assert!(drafts.is_empty(), "{drafts:?}");
+        assert!(drafts(&node.folder).is_empty(), "{:?}", drafts(&node.folder));
     };
     let length = good_bytes.len();
     for (fault, bytes) in [
@@ -282,6 +282,83 @@ async fn what_is_no_whole_backup_restores_nothing() {
     observed("a node that has a store", "refused with exit code 3; nothing is written over");
     node.start();
     cluster.ready().await;
+}
+
+/// What a cut-short restore or backup may leave behind.
+fn drafts(folder: &Path) -> Vec<PathBuf> {
+    let left = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    left.filter(|path| path.extension().is_some_and(|extension| extension == "new")).collect()
+}
+
+#[tokio::test]
+async fn a_restore_that_is_killed_is_begun_anew() {
+    let (cluster, key) = backed_up().await;
+    let wallet = cluster.wallet("w", 2, 3, "ed25519").await;
+    let node = cluster.node(3);
+    let file = backup_of(node).await;
+    lose(node);
+    let (config, mut killed) = (node.config(), 0_u32);
+    // Later from time to time, until one is faster.
+    while !node.store().exists() {
+        let mut restore = program().command();
+        restore
+            .args(["restore", "--backup"])
+            .arg(&file)
+            .arg("--identity")
+            .arg(&key)
+            .arg("--config")
+            .arg(&config);
+        let mut restore = restore.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(Duration::from_micros(400) * killed);
+        restore.kill().unwrap();
+        restore.wait().unwrap();
+        killed += 1;
+    }
+    assert!(killed > 5, "{killed}");
+    if !node.folder.join("identity.json").exists() || !drafts(&node.folder).is_empty() {
+        panic!("the store is there, and not the rest: {:?}", drafts(&node.folder));
+    }
+    node.start();
+    cluster.ready().await;
+    signs_by(&cluster, &wallet, "ed25519", 3).await;
+    observed(
+        "SIGKILL during a restore, again and again",
+        "the store is there as a whole or not at all, and the next restore goes on",
+    );
+}
+
+#[tokio::test]
+async fn a_full_disk_takes_neither_backup_nor_restore_by_halves() {
+    const FAULT: &str = "a full disk, for a backup and for a restore";
+    let (cluster, key) = backed_up().await;
+    let wallet = cluster.wallet("w", 2, 3, "ed25519").await;
+    let node = cluster.node(3);
+    let file = backup_of(node).await;
+    node.kill();
+    let folder = node.folder.join("disk");
+    let Some(disk) = Disk::mount(&folder) else { return observed(FAULT, &disk::skipped()) };
+    disk.fill_but_for(4096);
+    let (config, out) = (node.config(), folder.join("backup.age"));
+    let create = ["backup", "create", "--config", config.to_str().unwrap(), "--out", out.to_str().unwrap()];
+    let (code, said) = refused(&create).await;
+    assert!(code == 1 && said.contains("No space left"), "{code}: {said}");
+    assert!(!out.exists() && drafts(&folder).is_empty());
+
+    lose(node);
+    let text = fs::read_to_string(&config).unwrap();
+    fs::write(&config, text.replace(node.store().to_str().unwrap(), disk.store().to_str().unwrap())).unwrap();
+    let (file, key) = (file.to_str().unwrap(), key.to_str().unwrap());
+    let restore = ["restore", "--backup", file, "--identity", key, "--config", config.to_str().unwrap()];
+    let (code, said) = refused(&restore).await;
+    assert!(code == 1 && said.contains("no space left"), "{code}: {said}");
+    assert!(!disk.store().exists() && drafts(&folder).is_empty());
+    assert!(!node.folder.join("identity.json").exists());
+    disk.make_room();
+    json(&restore).await;
+    node.start();
+    cluster.ready().await;
+    signs_by(&cluster, &wallet, "ed25519", 3).await;
+    observed(FAULT, "both say so and leave nothing; with room, the restored node signs");
 }
 
 #[tokio::test]
@@ -334,4 +411,76 @@ async fn age_itself_decrypts_them() {
     json(&["backup", "create", "--config", config, "--recipient", recipient, "--out", out]).await;
     json(&["backup", "verify", out, "--identity", theirs.to_str().unwrap()]).await;
     observed("age and age-keygen", "age decrypts our backups; we decrypt for keys of age-keygen");
+}
+
+/// Three people, two of whom by the tools of age alone.
+#[tokio::test]
+async fn people_bring_a_lost_passphrase_back() {
+    let (cluster, key) = backed_up().await;
+    let wallet = cluster.wallet("w", 2, 3, "ed25519").await;
+    let node = cluster.node(3);
+    let file = backup_of(node).await;
+    let folder = cluster.folder();
+    let path = |name: &str| folder.join(name).to_str().unwrap().to_owned();
+    let mut recipients = Vec::new();
+    for person in ["one.txt", "two.txt", "three.txt", "machine.txt"] {
+        let made = json(&["backup", "generate-key", "--out", &path(person)]).await;
+        recipients.push(made["recipient"].as_str().unwrap().to_owned());
+    }
+    let (config, out) = (node.config(), path("shares"));
+    let config = config.to_str().unwrap();
+    let mut split = vec!["recovery", "split", "--config", config, "--threshold", "2", "--out", &out];
+    split.extend(recipients[..3].iter().flat_map(|recipient| ["--recipient", recipient.as_str()]));
+    let dealt = json(&split).await;
+    let files: Vec<_> =
+        dealt["files"].as_array().unwrap().iter().map(|file| file.as_str().unwrap().to_owned()).collect();
+    assert!(files[2].ends_with("node3-recovery-3-of-3.age"), "{dealt}");
+    let (code, said) = refused(&split).await;
+    assert!(code != 0 && said.contains("node3-recovery-1-of-3.age"), "{code}: {said}");
+    let (code, said) = refused(&[&split[..], &["--recipient", &recipients[0]]].concat()).await;
+    assert!(code == 2 && said.contains("is there twice"), "{code}: {said}");
+
+    // The machine is gone, and so is who knew the passphrase.
+    lose(node);
+    restored(node, &file, &key).await;
+    let passphrase = node.passphrase_file();
+    fs::remove_file(&passphrase).unwrap();
+    let back = passphrase.to_str().unwrap();
+    let combine = |files: &[&str], config: &str| {
+        let mut arguments = vec!["recovery".to_owned(), "combine".to_owned()];
+        arguments.extend(files.iter().map(|file| (*file).to_owned()));
+        for identity in ["one.txt", "machine.txt"] {
+            arguments.extend(["--identity".to_owned(), path(identity)]);
+        }
+        arguments.extend(["--config", config, "--out", back].map(str::to_owned));
+        arguments
+    };
+    let asked = |arguments: Vec<String>| async move {
+        let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+        refused(&arguments).await
+    };
+    let (code, said) = asked(combine(&[&files[0]], config)).await;
+    assert!(code == 3 && said.contains("1 more is missing"), "{code}: {said}");
+    let (code, said) = asked(combine(&[&files[0], &files[1]], config)).await;
+    assert!(code == 3 && said.contains("encrypted to none of these identities"), "{code}: {said}");
+    // The third person hands on what is in his file, and keeps his key.
+    let handed = path("handed.age");
+    let hand_on =
+        format!("age --decrypt -i {} {} | age -r {} -o {handed}", path("three.txt"), files[2], recipients[3]);
+    let handing = std::process::Command::new("sh").args(["-c", &hand_on]).status();
+    assert!(handing.unwrap().success());
+    let of_another = cluster.node(2).config();
+    let (code, said) = asked(combine(&[&files[0], &handed], of_another.to_str().unwrap())).await;
+    assert!(code == 6 && said.contains("what came back"), "{code}: {said}");
+    assert!(!passphrase.exists());
+    let arguments = combine(&[&files[0], &handed], config);
+    let combined = json(&arguments.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    assert_eq!(combined["opens_identity"], true, "{combined}");
+    node.start();
+    cluster.ready().await;
+    signs_by(&cluster, &wallet, "ed25519", 3).await;
+    observed(
+        "a lost node and its lost passphrase, with shares of two of three people",
+        "one share is not enough, exit code 3; two bring it back, and the restored node signs",
+    );
 }

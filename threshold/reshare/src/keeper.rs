@@ -4,7 +4,7 @@
 //! above all that an old share is erased.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use quorate_dealing::{Certificate, Refusal};
@@ -118,9 +118,6 @@ pub enum Hindrance {
         /// Where it leads to: one that leads further can be acknowledged.
         epoch: u64,
     },
-    /// It has promised never to.
-    #[error("this party has refused this resharing")]
-    Refused,
     /// It gives up the epoch that this party goes by, and leads no further than that.
     #[error("this party goes by epoch {ours}, and what is dealt of kept shares leads to epoch {theirs}")]
     NoFurther {
@@ -152,8 +149,6 @@ pub struct Keeper {
     public: PublicShares,
     link: Option<Link>,
     pending: Vec<Pending>,
-    /// With the epochs that they would have led to.
-    refused: BTreeMap<SessionId, u64>,
     /// Of the epoch from which the present one was made.
     kept: Option<KeyShare>,
     /// What has led to other holders, or another number of signers, up to the present epoch: the latest last.
@@ -171,16 +166,7 @@ impl Keeper {
     /// Of a key as it was made, or as this party learned of it. `origin`: as in [`Setup`].
     #[must_use]
     pub const fn new(origin: SessionId, public: PublicShares) -> Self {
-        Self {
-            origin,
-            public,
-            link: None,
-            pending: Vec::new(),
-            refused: BTreeMap::new(),
-            kept: None,
-            done: Vec::new(),
-            forgot: false,
-        }
+        Self { origin, public, link: None, pending: Vec::new(), kept: None, done: Vec::new(), forgot: false }
     }
 
     /// Of a party that has lost what it kept of a key beside its share: of no resharing it can promise any more that it has not acknowledged it.
@@ -268,9 +254,6 @@ impl Keeper {
         if theirs <= ours {
             return Err(Hindrance::NoFurther { ours, theirs });
         }
-        if self.refused.contains_key(&session) {
-            return Err(Hindrance::Refused);
-        }
         let as_far = self.waiting().find(|other| other.agreement.epoch() >= agreement.epoch());
         // One that was set aside is not acknowledged again either.
         match as_far.or_else(|| self.pending_of(&session)) {
@@ -291,8 +274,9 @@ impl Keeper {
         Ok(())
     }
 
-    /// Whether it may be promised never to acknowledge a resharing: if this party has not, and what it leads to would count for more than the epoch
-    /// that the party goes by. Of all others it has forgotten what it acknowledged, and tells where it is.
+    /// Whether it may be promised never to acknowledge a resharing, once its session neither runs here nor can begin: if this party has not, and what
+    /// it leads to would count for more than the epoch that the party goes by. Of all others it has forgotten what it acknowledged, and tells where it
+    /// is. The promise need not be remembered: a session of which nothing was kept can't be taken up again.
     #[must_use]
     pub fn may_refuse(&self, agreement: &Agreement) -> bool {
         !self.forgot
@@ -308,17 +292,6 @@ impl Keeper {
             Ordering::Equal => self.link.as_ref().is_some_and(|mine| *session < mine.session()),
             Ordering::Greater => true,
         }
-    }
-
-    /// Promises never to acknowledge a resharing, if [that may be](Self::may_refuse), and remembers it. Who can't come back to a session of
-    /// which it has kept nothing need not remember.
-    #[must_use]
-    pub fn refuse(&mut self, agreement: &Agreement) -> bool {
-        let may = self.may_refuse(agreement);
-        if may {
-            self.refused.insert(agreement.session(), agreement.epoch());
-        }
-        may
     }
 
     /// Takes a party's refusal of a resharing: nobody waits for it any more. Whether that is news. What was stored stays, in
@@ -391,9 +364,6 @@ impl Keeper {
             .into_iter()
             .partition(|pending| self.would_count(pending.agreement.epoch(), &pending.session()));
         self.pending = counting;
-        let mut refused = std::mem::take(&mut self.refused);
-        refused.retain(|session, epoch| self.would_count(*epoch, session));
-        self.refused = refused;
         Ok(Some(Left { share, pending }))
     }
 }

@@ -3,13 +3,14 @@
 //! A line that names the format, a [`Head`], the rows, each behind its length, and at the end their number and the node's
 //! signature of a hash of all that.
 
+use std::convert::Infallible;
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use quorate_age::{Decryptor, Encryptor, Recipient};
-use quorate_keys::{Identity, SigningIdentity, Transcript};
+use quorate_keys::{Identity, Secret, SigningIdentity, Transcript};
 use rand_core::OsRng;
 use sha2::{Digest, Sha256};
 
@@ -129,8 +130,7 @@ pub(super) fn write(
 ) -> Result<(Head, [u8; 32]), BackupError> {
     let age = |source| BackupError::Age { path: path.to_path_buf(), source };
     let failed = |error| BackupError::io(path, error);
-    let encryptor = quorate_age::encrypt(recipients, BufWriter::new(file), &mut OsRng).map_err(age)?;
-    let mut output = Hashing::new(encryptor);
+    let mut encryptor = quorate_age::encrypt(recipients, BufWriter::new(file), &mut OsRng).map_err(age)?;
     let head = Head {
         cluster: source.cluster,
         node: source.node.clone(),
@@ -140,20 +140,34 @@ pub(super) fn write(
         sequence: source.store.sequence(),
         key_file: source.key_file.clone(),
     };
-    output.put(FORMAT).and_then(|()| output.put_block(&head)).map_err(failed)?;
-    let mut rows = 0_u64;
-    source
-        .store
-        .rows(&WITHOUT, |row| {
-            rows = rows.saturating_add(1);
-            output.put_block(&row)
-        })?
-        .map_err(failed)?;
-    output.put(&[0; 4]).map_err(failed)?;
-    let signed = output.signed();
-    output.put_block(&End { rows, signature: source.signer.sign(&signed) }).map_err(failed)?;
-    finish(output.through).map_err(failed)?;
+    let rows = |visit: &mut dyn FnMut(Row) -> io::Result<()>| source.store.rows(&WITHOUT, visit);
+    let signed = write_content(&head, source.signer, rows, &mut encryptor)?.map_err(failed)?;
+    finish(encryptor).map_err(failed)?;
     Ok((head, signed))
+}
+
+/// Writes what is inside a backup, before it is encrypted; a hash of it.
+fn write_content<E>(
+    head: &Head,
+    signer: &SigningIdentity,
+    rows: impl FnOnce(&mut dyn FnMut(Row) -> io::Result<()>) -> Result<io::Result<()>, E>,
+    output: impl Write,
+) -> Result<io::Result<[u8; 32]>, E> {
+    let mut output = Hashing::new(output);
+    let mut count = 0_u64;
+    let mut written = output.put(FORMAT).and_then(|()| output.put_block(head));
+    if written.is_ok() {
+        written = rows(&mut |row| {
+            count = count.saturating_add(1);
+            output.put_block(&row)
+        })?;
+    }
+    Ok(written.and_then(|()| {
+        output.put(&[0; 4])?;
+        let signed = output.signed();
+        output.put_block(&End { rows: count, signature: signer.sign(&signed) })?;
+        Ok(signed)
+    }))
 }
 
 fn finish(encryptor: Encryptor<BufWriter<File>>) -> io::Result<()> {
@@ -162,21 +176,28 @@ fn finish(encryptor: Encryptor<BufWriter<File>>) -> io::Result<()> {
 }
 
 /// A backup that is being read.
-pub(super) struct Reader {
+pub(crate) struct Reader<R> {
     path: PathBuf,
-    input: Hashing<Decryptor<BufReader<File>>>,
+    input: Hashing<R>,
     head: Head,
     rows: u64,
     /// The hash of what was signed, once all was read.
     signed: Option<[u8; 32]>,
 }
 
-impl Reader {
+impl Reader<Decryptor<BufReader<File>>> {
     pub(super) fn open(path: &Path, identities: &[quorate_age::Identity]) -> Result<Self, BackupError> {
         let file = File::open(path).map_err(|error| BackupError::io(path, error))?;
         let decryptor = quorate_age::decrypt(identities, BufReader::new(file));
         let decryptor = decryptor.map_err(|source| BackupError::Age { path: path.to_path_buf(), source })?;
-        let mut input = Hashing::new(decryptor);
+        Self::of(path, decryptor)
+    }
+}
+
+impl<R: Read> Reader<R> {
+    /// Of what is inside a backup, which its errors name by its path.
+    pub(crate) fn of(path: &Path, content: R) -> Result<Self, BackupError> {
+        let mut input = Hashing::new(content);
         let failed = |error| BackupError::io(path, error);
         let mut format = [0; FORMAT.len()];
         input.take(&mut format).map_err(failed)?;
@@ -189,7 +210,7 @@ impl Reader {
         Ok(Self { path: path.to_path_buf(), input, head, rows: 0, signed: None })
     }
 
-    pub(super) const fn rows(&self) -> u64 {
+    pub(crate) const fn rows(&self) -> u64 {
         self.rows
     }
 
@@ -203,7 +224,7 @@ impl Reader {
     }
 
     /// The next row; nothing at the end, when that was signed by the node.
-    pub(super) fn next(&mut self) -> Result<Option<Row>, BackupError> {
+    pub(crate) fn next(&mut self) -> Result<Option<Row>, BackupError> {
         if self.signed.is_some() {
             return Ok(None);
         }
@@ -232,4 +253,27 @@ impl Reader {
         self.signed = Some(signed);
         Ok(None)
     }
+}
+
+/// Samples of what is inside a backup, before it is encrypted.
+pub(crate) fn samples() -> Vec<Vec<u8>> {
+    let signer = SigningIdentity::from_seed(&Secret::new([1; 32]));
+    let head = Head {
+        cluster: [1; 32],
+        node: "node1".into(),
+        identity: signer.identity(),
+        created_ms: 1_764_000_000_000,
+        sequence: 7,
+        key_file: b"{}".to_vec(),
+    };
+    let row = |byte| Row { table: "shares".into(), key: vec![byte], value: vec![byte; 40] };
+    let content = |count| {
+        let mut output = Vec::new();
+        let rows = |visit: &mut dyn FnMut(Row) -> io::Result<()>| {
+            Ok::<_, Infallible>((0..count).try_for_each(|byte| visit(row(byte))))
+        };
+        let Ok(written) = write_content(&head, &signer, rows, &mut output);
+        written.ok().map(|_| output)
+    };
+    [0, 3].into_iter().filter_map(content).collect()
 }

@@ -181,6 +181,10 @@ impl Wallets {
             pending.remove_all(&origin);
             pending.insert_all(&renewed, &keeper);
         }
+        if epoch == wallet.public.epoch {
+            let sessions = format!("{session} and {}", wallet.generation());
+            tracing::warn!(wallet = %renewed.id, epoch, sessions, "two resharings to this epoch are certified: the first counts, and what was dealt by the other is erased");
+        }
         tracing::info!(wallet = %renewed.id, epoch, held = is_held, "the wallet is at its next epoch");
         Ok(Epoch { before: Some(wallet.generation()), wallet: renewed, contradiction })
     }

@@ -306,7 +306,7 @@ impl World {
         match answer.map(|pending| Arc::new(pending.acknowledgement.clone())) {
             Some(acknowledgement) => self.acknowledged(asking, agreement, acknowledgement),
             None => {
-                if self.nodes.get_mut(&asked).unwrap().keeper.refuse(agreement) && self.write(asked) {
+                if self.nodes[&asked].keeper.may_refuse(agreement) {
                     let refusal = Refusal::promise(id, self.identity(asked));
                     self.refused(asking, &refusal);
                 }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 mod cheats;
+mod equivocation;
 mod forgery;
 mod group;
 mod histories;

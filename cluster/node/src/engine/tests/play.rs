@@ -11,7 +11,7 @@ use quorate_sharing::{KeyShare, PartyIndex};
 
 /// Its part in a session.
 pub(super) struct Playing {
-    context: Arc<SessionContext>,
+    pub(super) context: Arc<SessionContext>,
     pub(super) session: Box<dyn ErasedSession>,
     /// The envelopes that others sent it.
     pub(super) heard: Vec<Envelope>,
