@@ -50,6 +50,7 @@ const CHAINS: &str = "chains";
 const REQUEST: &str = "cluster/request";
 const POLICY: &str = "cluster/policy";
 const IDENTITY: &str = "cluster/identity";
+const LINK: &str = "cluster/link";
 const TRANSPORT: &str = "cluster/transport";
 const HTTP: &str = "cluster/http";
 const NODE: &str = "cluster/node";
@@ -80,13 +81,14 @@ const ROOMS: &[Room] = &[
     room(REQUEST,   &[KEYS],                                                          &[]),
     room(POLICY,    &[KEYS, CHAINS, REQUEST],                                         &[]),
     room(IDENTITY,  &[KEYS, REQUEST],                                                 &[]),
-    room(TRANSPORT, &[KEYS],                                                          &[]),
+    room(LINK,      &[KEYS],                                                          &[]),
+    room(TRANSPORT, &[KEYS, LINK],                                                    &[]),
     room(HTTP,      &[REQUEST, IDENTITY],                                             &[]),
     room(NODE,      &[KEYS, AGE, AUDIT, SHARING, SESSION, KEYGEN, RESHARE, FROST, PAILLIER, CGGMP21, DKLS23, CHAINS, REQUEST, POLICY, IDENTITY, TRANSPORT, HTTP], &[SIMULATOR]),
     room(CLIENT,    &[KEYS, CHAINS, REQUEST, IDENTITY, HTTP],                         &[]),
     room(CLI,       &[KEYS, AGE, RECOVERY, AUDIT, SHARING, SESSION, KEYGEN, FROST, CHAINS, REQUEST, POLICY, IDENTITY, TRANSPORT, NODE, CLIENT], &[]),
     // What is never shipped looks at everything.
-    room("fuzz",    &[KEYS, AGE, RECOVERY, AUDIT, SHARING, SESSION, SIMULATOR, KEYGEN, RESHARE, FROST, CGGMP21, DKLS23, CHAINS, REQUEST, POLICY, IDENTITY, TRANSPORT, NODE, CLIENT, CLI], &[]),
+    room("fuzz",    &[KEYS, AGE, RECOVERY, AUDIT, SHARING, SESSION, SIMULATOR, KEYGEN, RESHARE, FROST, CGGMP21, DKLS23, CHAINS, REQUEST, POLICY, IDENTITY, LINK, TRANSPORT, NODE, CLIENT, CLI], &[]),
     room("tests",   &[KEYS, AUDIT, SHARING, SESSION, SIMULATOR, DEALING, KEYGEN, RESHARE, FROST, DKLS23, CHAINS, REQUEST, IDENTITY, TRANSPORT, NODE, CLIENT, CLI], &[]),
 ];
 
@@ -96,7 +98,7 @@ const DEVELOPMENT: &[&str] = &[SIMULATOR, "fuzz", "tests"];
 /// The rooms of pure functions and state machines: clock, network, files and randomness are handed in.
 const PURE: &[&str] = &[
     KEYS, SHARING, SESSION, SIMULATOR, BIGNUM, PAILLIER, OBLIVIOUS, ECDSA, DEALING, KEYGEN, RESHARE, FROST,
-    CGGMP21, DKLS23, CHAINS, REQUEST, POLICY,
+    CGGMP21, DKLS23, CHAINS, REQUEST, POLICY, LINK,
 ];
 
 /// Crates that do I/O or run tasks; none may be reached from a pure room.
