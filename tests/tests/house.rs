@@ -52,6 +52,7 @@ const POLICY: &str = "cluster/policy";
 const IDENTITY: &str = "cluster/identity";
 const LINK: &str = "cluster/link";
 const TRANSPORT: &str = "cluster/transport";
+const TLS: &str = "cluster/tls";
 const HTTP: &str = "cluster/http";
 const NODE: &str = "cluster/node";
 const CLIENT: &str = "cluster/client";
@@ -83,9 +84,10 @@ const ROOMS: &[Room] = &[
     room(IDENTITY,  &[KEYS, REQUEST],                                                 &[]),
     room(LINK,      &[KEYS],                                                          &[]),
     room(TRANSPORT, &[KEYS, LINK],                                                    &[]),
-    room(HTTP,      &[REQUEST, IDENTITY],                                             &[]),
+    room(TLS,       &[IDENTITY],                                                      &[]),
+    room(HTTP,      &[REQUEST, IDENTITY, TLS],                                        &[]),
     room(NODE,      &[KEYS, AGE, AUDIT, SHARING, SESSION, KEYGEN, RESHARE, FROST, PAILLIER, CGGMP21, DKLS23, CHAINS, REQUEST, POLICY, IDENTITY, TRANSPORT, HTTP], &[SIMULATOR]),
-    room(CLIENT,    &[KEYS, CHAINS, REQUEST, IDENTITY, HTTP],                         &[]),
+    room(CLIENT,    &[KEYS, CHAINS, REQUEST, IDENTITY, TLS, HTTP],                        &[]),
     room(CLI,       &[KEYS, AGE, RECOVERY, AUDIT, SHARING, SESSION, KEYGEN, FROST, CHAINS, REQUEST, POLICY, IDENTITY, TRANSPORT, NODE, CLIENT], &[]),
     // What is never shipped looks at everything.
     room("fuzz",    &[KEYS, AGE, RECOVERY, AUDIT, SHARING, SESSION, SIMULATOR, KEYGEN, RESHARE, FROST, CGGMP21, DKLS23, CHAINS, REQUEST, POLICY, IDENTITY, LINK, TRANSPORT, NODE, CLIENT, CLI], &[]),

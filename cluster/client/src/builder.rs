@@ -13,8 +13,8 @@ use crate::error::SetupError;
 use crate::exchange::{Connecting, Exchange};
 use crate::retry::RetryPolicy;
 use crate::signer::RequestSigner;
-use crate::tls::{Authorities, ClientCertificate};
 use crate::token::BearerToken;
+use quorate_tls::{Authorities, ClientCertificate};
 
 /// A client to be made.
 ///

@@ -6,8 +6,8 @@ use quorate_identity::peers::PeersError;
 use quorate_request::{ErrorBody, SignError, WalletId};
 
 use crate::signer::SignerError;
-use crate::tls::AuthoritiesError;
 use crate::verification::{InvalidWallet, Unverified};
+use quorate_tls::AuthoritiesError;
 
 /// Why a call did not give what was asked for.
 #[derive(Debug, thiserror::Error)]

@@ -20,8 +20,8 @@ use tracing::debug;
 
 use crate::error::{ClientError, InvalidEndpoint, SetupError};
 use crate::retry::RetryPolicy;
-use crate::tls::{self, Authorities, ClientCertificate};
 use crate::token::BearerToken;
+use quorate_tls::{self as tls, Authorities, ClientCertificate};
 
 /// The largest answer that is read.
 pub(crate) const MAX_ANSWER_BYTES: usize = 8 * 1024 * 1024;

@@ -39,7 +39,6 @@ mod exchange;
 pub mod gateway;
 mod retry;
 mod signer;
-mod tls;
 mod token;
 pub mod verification;
 
@@ -48,9 +47,9 @@ pub use client::{Begun, Client};
 pub use error::{ClientError, InvalidEndpoint, SetupError};
 pub use events::SessionEvents;
 pub use exchange::{Answer, is_endpoint};
+pub use quorate_tls::{Authorities, AuthoritiesError, ClientCertificate};
 pub use retry::RetryPolicy;
 pub use signer::{RequestSigner, SignatureFuture, SignerCommand, SignerError};
-pub use tls::{Authorities, AuthoritiesError, ClientCertificate};
 pub use token::{BearerToken, TokenError};
 pub use verification::PinnedWallet;
 

@@ -1,19 +1,16 @@
 //! TLS 1.3 of a server: its certificate and key from files, which are read again when they have changed.
 
-mod pem;
-
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use quorate_tls::{PemError, authorities, certificates, private_key};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::version::TLS13;
 use rustls::{RootCertStore, ServerConfig};
 use tracing::{error, info};
-
-pub use pem::{PemError, authorities, certificates, private_key};
 
 /// How long what was read counts as it is, before the files are looked at again.
 const LOOK_EVERY: Duration = Duration::from_secs(5);

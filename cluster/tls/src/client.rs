@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use quorate_http::tls::{self as files, PemError};
+use crate::pem::{self, PemError};
 use rustls::crypto::aws_lc_rs;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{AlertDescription, CertificateError, ClientConfig, RootCertStore};
@@ -78,11 +78,14 @@ impl Authorities {
     /// # Errors
     /// The file can't be read, or is something else.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self, AuthoritiesError> {
-        Ok(Self(Source::Own(Arc::new(files::authorities(path.as_ref())?))))
+        Ok(Self(Source::Own(Arc::new(pem::authorities(path.as_ref())?))))
     }
 
     /// How connections are made that trust these, and show this certificate where one is asked for.
-    pub(crate) fn config(&self, shown: Option<&ClientCertificate>) -> Result<ClientConfig, AuthoritiesError> {
+    ///
+    /// # Errors
+    /// The system has none, or a primitive fails.
+    pub fn config(&self, shown: Option<&ClientCertificate>) -> Result<ClientConfig, AuthoritiesError> {
         let roots = match &self.0 {
             Source::System => Arc::new(system()?),
             Source::Own(roots) => Arc::clone(roots),
@@ -97,7 +100,6 @@ impl From<PemError> for AuthoritiesError {
             PemError::Io { path, source } => Self::Io { path, source },
             PemError::Certificates { path, detail } => Self::Invalid { path, detail },
             PemError::Key { path, detail } => Self::Key { path, detail },
-            other => Self::Tls(other.to_string()),
         }
     }
 }
@@ -121,8 +123,8 @@ impl ClientCertificate {
         certificate: impl AsRef<Path>,
         key: impl AsRef<Path>,
     ) -> Result<Self, AuthoritiesError> {
-        let chain = files::certificates(certificate.as_ref())?;
-        let der = files::private_key(key.as_ref())?;
+        let chain = pem::certificates(certificate.as_ref())?;
+        let der = pem::private_key(key.as_ref())?;
         let certified = CertifiedKey::from_der(chain, der, &aws_lc_rs::default_provider());
         let certified = certified.map_err(|error| AuthoritiesError::Key {
             path: key.as_ref().to_path_buf(),
@@ -133,7 +135,10 @@ impl ClientCertificate {
 }
 
 /// How connections are made where none is by TLS.
-pub(crate) fn nobody() -> Result<ClientConfig, AuthoritiesError> {
+///
+/// # Errors
+/// A primitive fails.
+pub fn nobody() -> Result<ClientConfig, AuthoritiesError> {
     config(Arc::new(RootCertStore::empty()), None)
 }
 
@@ -165,7 +170,8 @@ fn system() -> Result<RootCertStore, AuthoritiesError> {
 }
 
 /// Why no TLS connection came about, if that is what an error is about.
-pub(crate) fn reason(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+#[must_use]
+pub fn reason(error: &(dyn std::error::Error + 'static)) -> Option<String> {
     error_in(error).map(explained)
 }
 
