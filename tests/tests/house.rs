@@ -51,16 +51,19 @@ const REQUEST: &str = "cluster/request";
 const POLICY: &str = "cluster/policy";
 const IDENTITY: &str = "cluster/identity";
 const LINK: &str = "cluster/link";
+const BROKER: &str = "cluster/broker";
 const TRANSPORT: &str = "cluster/transport";
 const TLS: &str = "cluster/tls";
 const HTTP: &str = "cluster/http";
 const NODE: &str = "cluster/node";
 const CLIENT: &str = "cluster/client";
+const SERVERS: &str = "tests/servers";
 const CLI: &str = "cli";
 
 /// The rooms from the ground up: a room uses only rooms above its own line.
 #[rustfmt::skip]
 const ROOMS: &[Room] = &[
+    room(SERVERS,   &[],                                                              &[]),
     room(KEYS,      &[],                                                              &[]),
     room(AGE,       &[KEYS],                                                          &[]),
     room(AUDIT,     &[KEYS],                                                          &[]),
@@ -83,19 +86,20 @@ const ROOMS: &[Room] = &[
     room(POLICY,    &[KEYS, CHAINS, REQUEST],                                         &[]),
     room(IDENTITY,  &[KEYS, REQUEST],                                                 &[]),
     room(LINK,      &[KEYS],                                                          &[]),
-    room(TRANSPORT, &[KEYS, LINK],                                                    &[]),
     room(TLS,       &[IDENTITY],                                                      &[]),
+    room(BROKER,    &[IDENTITY, TLS],                                                 &[]),
+    room(TRANSPORT, &[KEYS, LINK, BROKER],                                            &[SERVERS]),
     room(HTTP,      &[REQUEST, IDENTITY, TLS],                                        &[]),
     room(NODE,      &[KEYS, AGE, AUDIT, SHARING, SESSION, KEYGEN, RESHARE, FROST, PAILLIER, CGGMP21, DKLS23, CHAINS, REQUEST, POLICY, IDENTITY, TRANSPORT, HTTP], &[SIMULATOR]),
     room(CLIENT,    &[KEYS, CHAINS, REQUEST, IDENTITY, TLS, HTTP],                        &[]),
     room(CLI,       &[KEYS, AGE, RECOVERY, AUDIT, SHARING, SESSION, KEYGEN, FROST, CHAINS, REQUEST, POLICY, IDENTITY, TRANSPORT, NODE, CLIENT], &[]),
     // What is never shipped looks at everything.
     room("fuzz",    &[KEYS, AGE, RECOVERY, AUDIT, SHARING, SESSION, SIMULATOR, KEYGEN, RESHARE, FROST, CGGMP21, DKLS23, CHAINS, REQUEST, POLICY, IDENTITY, LINK, TRANSPORT, NODE, CLIENT, CLI], &[]),
-    room("tests",   &[KEYS, AUDIT, SHARING, SESSION, SIMULATOR, DEALING, KEYGEN, RESHARE, FROST, DKLS23, CHAINS, REQUEST, IDENTITY, TRANSPORT, NODE, CLIENT, CLI], &[]),
+    room("tests",   &[SERVERS, KEYS, AUDIT, SHARING, SESSION, SIMULATOR, DEALING, KEYGEN, RESHARE, FROST, DKLS23, CHAINS, REQUEST, IDENTITY, TRANSPORT, NODE, CLIENT, CLI], &[]),
 ];
 
 /// Development only: no shipped crate may have these in its code.
-const DEVELOPMENT: &[&str] = &[SIMULATOR, "fuzz", "tests"];
+const DEVELOPMENT: &[&str] = &[SERVERS, SIMULATOR, "fuzz", "tests"];
 
 /// The rooms of pure functions and state machines: clock, network, files and randomness are handed in.
 const PURE: &[&str] = &[

@@ -100,6 +100,12 @@ impl Channel {
         self.hurried = true;
     }
 
+    pub(crate) fn hasten(&mut self, now: Duration) {
+        self.sending.hasten(now);
+        // The other side may wait for a word of ours, too.
+        self.last_sent = now.saturating_sub(self.keepalive);
+    }
+
     pub(crate) fn tick(&mut self, now: Duration) {
         self.sending.tick(now);
     }

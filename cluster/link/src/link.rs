@@ -198,6 +198,19 @@ impl Link {
         }
     }
 
+    /// The network was away and is back: what may be lost is sent again now, and what was put off done.
+    pub fn hasten(&mut self, now: Duration) {
+        if let Some(channel) = &mut self.channel {
+            channel.hasten(now);
+        }
+        match &mut self.opening {
+            Opening::Begins { begun: Some(begun), .. } => begun.again_at = now,
+            Opening::Begins { backoff, .. } | Opening::Answers { backoff, .. } => {
+                *backoff = Backoff { at: now, pause: self.settings.backoff_min };
+            }
+        }
+    }
+
     /// Ends the link: the peer is told with the last packet.
     pub fn leave(&mut self, now: Duration) {
         self.left = true;

@@ -128,6 +128,12 @@ impl Sending {
         }
     }
 
+    /// What is on its way is sent again now.
+    pub(crate) fn hasten(&mut self, now: Duration) {
+        self.resend_at = self.resend_at.map(|_| now);
+        self.round_trip.answered();
+    }
+
     pub(crate) fn deadline(&self) -> Option<Duration> {
         self.resend_at
     }

@@ -58,7 +58,7 @@ pub use self::refusal::{Refusal, RefusalReason, Refusals};
 use self::tls::{Credentials, KeyLogFile, TlsError};
 use crate::incoming::{Inbox, Incoming};
 use crate::limits::LimitsError;
-use crate::outbox::{Outbox, Rejected};
+use crate::outbox::Outbox;
 use crate::phase::Phase;
 #[cfg(doc)]
 use crate::transport::LinkFailure;
@@ -213,14 +213,7 @@ fn key_log(options: &Options) -> Result<Option<Arc<KeyLogFile>>, StartError> {
 impl Transport for Direct {
     fn send(&self, to: &Identity, frame: Bytes) -> Result<(), SendError> {
         let peer = self.shared.peers.get(to).ok_or(SendError::UnknownPeer(*to))?;
-        let limit = self.shared.options.limits.max_frame;
-        if frame.len() > limit {
-            return Err(SendError::TooLarge { length: frame.len(), limit });
-        }
-        peer.outbox.push(frame).map_err(|rejected| match rejected {
-            Rejected::Full => SendError::Full(*to),
-            Rejected::Closed => SendError::Closed,
-        })
+        peer.outbox.queue(to, frame, self.shared.options.limits.max_frame)
     }
 
     fn peers(&self) -> Vec<PeerState> {

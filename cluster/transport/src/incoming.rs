@@ -93,7 +93,8 @@ impl Inbox {
         std::future::poll_fn(|cx| self.poll_put(cx, lane, &mut frame)).await
     }
 
-    fn poll_put(
+    /// Puts what is in `frame` as [`put`](Self::put) does; it stays there until there is room.
+    pub(crate) fn poll_put(
         &self,
         cx: &Context<'_>,
         index: usize,

@@ -35,6 +35,7 @@ mod heard;
 mod incoming;
 mod limits;
 pub mod memory;
+pub mod nats;
 mod outbox;
 mod phase;
 #[cfg(test)]

@@ -23,7 +23,7 @@ use tokio::time::Instant;
 use crate::heard::Heard;
 use crate::incoming::{Inbox, Incoming};
 use crate::limits::{Limits, LimitsError};
-use crate::outbox::{Lease, Outbox, Rejected};
+use crate::outbox::{Lease, Outbox};
 use crate::phase::Phase;
 use crate::transport::{Direction, PeerState, SendError, Transport};
 
@@ -241,14 +241,7 @@ pub struct Memory {
 impl Transport for Memory {
     fn send(&self, to: &Identity, frame: Bytes) -> Result<(), SendError> {
         let outbox = self.outboxes.get(to).ok_or(SendError::UnknownPeer(*to))?;
-        let limit = self.membership.shared.limits.max_frame;
-        if frame.len() > limit {
-            return Err(SendError::TooLarge { length: frame.len(), limit });
-        }
-        outbox.push(frame).map_err(|rejected| match rejected {
-            Rejected::Full => SendError::Full(*to),
-            Rejected::Closed => SendError::Closed,
-        })
+        outbox.queue(to, frame, self.membership.shared.limits.max_frame)
     }
 
     fn peers(&self) -> Vec<PeerState> {

@@ -9,14 +9,17 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::Stream;
+use quorate_keys::Identity;
 use tokio::time::Instant;
+
+use crate::transport::SendError;
 
 /// What a queued frame is charged beyond its length, so that empty frames do not queue without bound.
 pub(crate) const FRAME_OVERHEAD: usize = 64;
 
 /// Why a frame was not queued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Rejected {
+enum Rejected {
     Full,
     Closed,
 }
@@ -65,7 +68,7 @@ impl Outbox {
     }
 
     /// Queues a frame, unless there is no room for it.
-    pub(crate) fn push(&self, frame: Bytes) -> Result<(), Rejected> {
+    fn push(&self, frame: Bytes) -> Result<(), Rejected> {
         let mut state = self.lock();
         if state.closed {
             return Err(Rejected::Closed);
@@ -85,6 +88,17 @@ impl Outbox {
         drop(state);
         wake(reader);
         Ok(())
+    }
+
+    /// Queues a frame that a caller wants sent to `to`.
+    pub(crate) fn queue(&self, to: &Identity, frame: Bytes, max_frame: usize) -> Result<(), SendError> {
+        if frame.len() > max_frame {
+            return Err(SendError::TooLarge { length: frame.len(), limit: max_frame });
+        }
+        self.push(frame).map_err(|rejected| match rejected {
+            Rejected::Full => SendError::Full(*to),
+            Rejected::Closed => SendError::Closed,
+        })
     }
 
     /// Takes over reading: earlier leases end. The new one yields nothing until it is opened.

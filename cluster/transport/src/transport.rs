@@ -95,6 +95,19 @@ pub struct Direction {
     pub last_failure: Option<LinkFailure>,
 }
 
+impl Direction {
+    pub(crate) fn fail(&mut self, peer: &Identity, failure: LinkFailure) {
+        // A failure that merely repeats, for a peer that is down, is not worth a warning each time.
+        if self.last_failure.as_ref() == Some(&failure) {
+            tracing::debug!(%peer, reason = %failure, "a connection failed again");
+        } else {
+            tracing::warn!(%peer, reason = %failure, "a connection failed");
+        }
+        self.failures = self.failures.saturating_add(1);
+        self.last_failure = Some(failure);
+    }
+}
+
 impl PeerState {
     /// Whether frames can pass in both directions.
     pub fn is_connected(&self) -> bool {

@@ -7,9 +7,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use quorate_broker::Broker;
 use quorate_keys::{Identity, Secret, SigningIdentity};
 use quorate_transport::direct::{Direct, Options, PeerAddress};
 use quorate_transport::memory::Hub;
+use quorate_transport::nats::{Nats, Options as NatsOptions};
 use quorate_transport::{Incoming, Limits, PeerState, SendError, Transport};
 use tokio::net::TcpListener;
 use tokio::time::timeout;
@@ -45,6 +47,7 @@ macro_rules! conformance {
 
 conformance!(memory, InMemory);
 conformance!(direct, OverTls);
+conformance!(over_nats, OverNats);
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -110,6 +113,33 @@ impl Kind for OverTls {
         let mut options = Options::default();
         options.limits = self.limits.clone();
         let started = Direct::start(Arc::new(signer(node)), listener, self.peers.clone(), options).unwrap();
+        (started.0, started.1)
+    }
+}
+
+struct OverNats {
+    server: quorate_servers::Nats,
+    nodes: usize,
+    limits: Limits,
+}
+
+impl Kind for OverNats {
+    async fn prepare(identities: usize, limits: Limits) -> Self {
+        Self { server: quorate_servers::Nats::start(), nodes: identities, limits }
+    }
+
+    fn identity(&self, node: usize) -> Identity {
+        signer(node).identity()
+    }
+
+    async fn start(&self, node: usize) -> (Arc<dyn Transport>, Incoming) {
+        let mut broker = quorate_broker::Options::default();
+        broker.servers = self.server.url().parse().unwrap();
+        let broker = Broker::connect(&broker, &format!("node{node}")).await.unwrap();
+        let mut options = NatsOptions::default();
+        options.limits = self.limits.clone();
+        let peers = (0..self.nodes).map(|node| self.identity(node));
+        let started = Nats::start(Arc::new(signer(node)), [7; 32], broker, peers, options).await.unwrap();
         (started.0, started.1)
     }
 }

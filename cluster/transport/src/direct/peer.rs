@@ -84,23 +84,12 @@ impl Peer {
 
     /// Records the failure of a connection to the peer.
     pub(super) fn outgoing_failed(&self, failure: LinkFailure) {
-        self.record(&mut self.status().outgoing, failure);
+        self.status().outgoing.fail(&self.identity, failure);
     }
 
     /// Records the failure of a connection from the peer.
     pub(super) fn incoming_failed(&self, failure: LinkFailure) {
-        self.record(&mut self.status().incoming, failure);
-    }
-
-    fn record(&self, direction: &mut Direction, failure: LinkFailure) {
-        // A failure that merely repeats, for a peer that is down, is not worth a warning each time.
-        if direction.last_failure.as_ref() == Some(&failure) {
-            tracing::debug!(peer = %self.identity, reason = %failure, "a connection failed again");
-        } else {
-            tracing::warn!(peer = %self.identity, reason = %failure, "a connection failed");
-        }
-        direction.failures = direction.failures.saturating_add(1);
-        direction.last_failure = Some(failure);
+        self.status().incoming.fail(&self.identity, failure);
     }
 
     pub(super) fn state(&self) -> PeerState {
