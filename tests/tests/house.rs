@@ -88,7 +88,7 @@ const ROOMS: &[Room] = &[
     room(LINK,      &[KEYS],                                                          &[]),
     room(TLS,       &[IDENTITY],                                                      &[]),
     room(BROKER,    &[IDENTITY, TLS],                                                 &[]),
-    room(TRANSPORT, &[KEYS, LINK, BROKER],                                            &[SERVERS]),
+    room(TRANSPORT, &[KEYS, LINK, BROKER],                                            &[SERVERS, TLS]),
     room(HTTP,      &[REQUEST, IDENTITY, TLS],                                        &[]),
     room(NODE,      &[KEYS, AGE, AUDIT, SHARING, SESSION, KEYGEN, RESHARE, FROST, PAILLIER, CGGMP21, DKLS23, CHAINS, REQUEST, POLICY, IDENTITY, TRANSPORT, HTTP], &[SIMULATOR]),
     room(CLIENT,    &[KEYS, CHAINS, REQUEST, IDENTITY, TLS, HTTP],                        &[]),

@@ -54,6 +54,12 @@ impl Nats {
         self.folder.path()
     }
 
+    /// A client of it, as anybody may have one.
+    pub async fn client(&self) -> async_nats::Client {
+        let options = async_nats::ConnectOptions::new().subscription_capacity(1 << 20);
+        options.connect(self.url()).await.unwrap()
+    }
+
     /// As `kill -9`. What JetStream has kept stays.
     pub fn kill(&mut self) {
         if let Some(process) = self.process.take() {
