@@ -22,7 +22,7 @@ use quorate_request::{KeygenRequest, SignRequest, WalletId};
 
 use crate::cluster::Target;
 use crate::failure::Failure;
-use crate::local::{ProcessCluster, ScratchFolder};
+use crate::local::{ProcessCluster, Reaching, ScratchFolder};
 use crate::progress::Progress;
 use crate::{address, arguments, output};
 use load::{Load, Pace, Tally};
@@ -90,6 +90,8 @@ struct Common {
         conflicts_with = "remote"
     )]
     nodes: u16,
+    #[command(flatten)]
+    reaching: Reaching,
     /// How many nodes hold a share of a wallet; all if left out.
     #[arg(long, value_name = "NUMBER", value_parser = arguments::nodes())]
     total: Option<u16>,
@@ -237,7 +239,7 @@ async fn measure(common: Common, kind: Kind) -> anyhow::Result<()> {
         (Subject::Remote, common.target.clients()?)
     } else {
         let scratch = ScratchFolder::new()?;
-        let cluster = ProcessCluster::start(scratch.path(), common.nodes, json).await?;
+        let cluster = ProcessCluster::start(scratch.path(), common.nodes, &common.reaching, json).await?;
         let clients = cluster.clients();
         (Subject::Started(Box::new(cluster), scratch), clients)
     };

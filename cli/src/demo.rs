@@ -18,7 +18,7 @@ use serde::Serialize;
 use crate::failure::Failure;
 use crate::following::Told;
 use crate::hardening::forbid_core_dumps;
-use crate::local::{LocalCluster, ScratchFolder};
+use crate::local::{LocalCluster, Reaching, ScratchFolder};
 use crate::progress::Progress;
 use crate::transaction::{self, Transaction};
 use crate::{address, arguments, judge, output};
@@ -187,13 +187,15 @@ pub(crate) async fn run(arguments: Arguments, joints: Joints) -> anyhow::Result<
     let scratch = ScratchFolder::new()?;
     say(json, &format!("Starting {total} nodes, each with an identity and an encrypted store of its own …"))?;
     let started = Instant::now();
-    let cluster = LocalCluster::start(scratch.path(), total, &joints, false, Some(RULES), json).await?;
+    let cluster =
+        LocalCluster::start(scratch.path(), total, &joints, false, Some(RULES), &Reaching::default(), json)
+            .await?;
     let connected_after_ms = millis(started);
     let nodes: Vec<_> = (cluster.nodes.iter())
         .map(|node| NodeReport {
             name: node.name.clone(),
             identity: node.identity,
-            peers: node.node.peer_address().to_string(),
+            peers: node.node.peers_at().to_owned(),
         })
         .collect();
     for NodeReport { name, identity, peers } in &nodes {

@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 
 use crate::failure::Tip;
 use crate::hardening::forbid_core_dumps;
-use crate::local::{LocalCluster, ScratchFolder};
+use crate::local::{LocalCluster, Reaching, ScratchFolder};
 use crate::node::Signals;
 use crate::{arguments, interruptible, output};
 
@@ -28,6 +28,8 @@ pub(crate) struct Arguments {
     /// Keep the cluster in this folder and find it there again. Without it nothing is kept.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    #[command(flatten)]
+    reaching: Reaching,
     /// Print the endpoints as one JSON object on one line.
     #[arg(long)]
     json: bool,
@@ -46,7 +48,7 @@ struct NodeEndpoint {
     name: String,
     identity: Identity,
     api: String,
-    peers: SocketAddr,
+    peers: String,
 }
 
 pub(crate) async fn run(arguments: Arguments, joints: Joints) -> anyhow::Result<()> {
@@ -65,7 +67,15 @@ pub(crate) async fn run(arguments: Arguments, joints: Joints) -> anyhow::Result<
         (None, Some(scratch)) => scratch.path().to_owned(),
         (None, None) => anyhow::bail!("no folder"),
     };
-    let starting = LocalCluster::start(&folder, arguments.nodes, &joints, true, None, arguments.json);
+    let starting = LocalCluster::start(
+        &folder,
+        arguments.nodes,
+        &joints,
+        true,
+        None,
+        &arguments.reaching,
+        arguments.json,
+    );
     let cluster = interruptible(&mut signals, starting).await?;
     let gateway = format!("http://{}", listener.local_addr()?);
     let (stop, stopped) = oneshot::channel::<()>();
@@ -81,7 +91,7 @@ pub(crate) async fn run(arguments: Arguments, joints: Joints) -> anyhow::Result<
         name: node.name.clone(),
         identity: node.identity,
         api: format!("http://{}", node.node.api_address()),
-        peers: node.node.peer_address(),
+        peers: node.node.peers_at().to_owned(),
     };
     let endpoints = Endpoints {
         gateway,
@@ -89,7 +99,9 @@ pub(crate) async fn run(arguments: Arguments, joints: Joints) -> anyhow::Result<
         data: folder,
         nodes: cluster.nodes.iter().map(endpoint).collect(),
     };
-    output::print(arguments.json, &endpoints, || welcome(&endpoints, scratch.is_some()))?;
+    output::print(arguments.json, &endpoints, || {
+        welcome(&endpoints, scratch.is_some(), &arguments.reaching)
+    })?;
     signals.heard().await;
     stop.send(()).ok();
     serving.await.context("the gateway ended unexpectedly")??;
@@ -97,13 +109,11 @@ pub(crate) async fn run(arguments: Arguments, joints: Joints) -> anyhow::Result<
     Ok(())
 }
 
-fn welcome(endpoints: &Endpoints, scratch: bool) -> String {
+fn welcome(endpoints: &Endpoints, scratch: bool, reaching: &Reaching) -> String {
     let Endpoints { gateway, nodes, data, .. } = endpoints;
     let rows: Vec<_> = nodes
         .iter()
-        .map(|node| {
-            vec![node.name.clone(), node.api.clone(), node.peers.to_string(), node.identity.to_string()]
-        })
+        .map(|node| vec![node.name.clone(), node.api.clone(), node.peers.clone(), node.identity.to_string()])
         .collect();
     let kept = if scratch { "deleted when this ends; keep it with --data DIR" } else { "kept" };
     // A majority, as nodes want it, of at least two.
@@ -126,7 +136,10 @@ fn welcome(endpoints: &Endpoints, scratch: bool) -> String {
          curl -s {gateway}/api/v1/nodes\n\n\
          Or: quorate wallet list --api {gateway}\n\n\
          Ctrl-C stops the cluster.",
-        table = output::table(&["NODE", "API (signed requests)", "PEERS (mutual TLS)", "IDENTITY"], &rows),
+        table = output::table(
+            &["NODE", "API (signed requests)", &format!("PEERS ({})", reaching.shown()), "IDENTITY"],
+            &rows
+        ),
         data = data.display(),
         hash = "11".repeat(32),
         signers = signers.join(", "),

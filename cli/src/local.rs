@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow, bail};
+use quorate_broker::Servers;
 use quorate_client::Client;
 use quorate_identity::key_file::{self, IdentityKind};
 use quorate_identity::peers::{Peer, Peers};
@@ -32,6 +33,43 @@ const PEERS_FILE: &str = "peers.yaml";
 const PASSPHRASE_FILE: &str = "passphrase";
 const POLICY_FILE: &str = "policy.yaml";
 const INITIATOR_FILE: &str = "initiator.json";
+
+/// How the nodes of a local cluster reach each other.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(crate) struct Reaching {
+    /// How the nodes reach each other: over mutual TLS, or through NATS.
+    #[arg(long, value_enum, default_value_t)]
+    transport: Transport,
+    /// Where NATS is, for --transport nats.
+    #[arg(long, value_name = "URL", default_value_t = Servers::default())]
+    nats_url: Servers,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+enum Transport {
+    #[default]
+    Direct,
+    Nats,
+}
+
+impl Reaching {
+    fn settings(&self) -> Vec<(&'static str, String)> {
+        match self.transport {
+            Transport::Direct => Vec::new(),
+            Transport::Nats => {
+                vec![("transport", "nats".to_owned()), ("nats.url", self.nats_url.to_string())]
+            }
+        }
+    }
+
+    /// In words.
+    pub(crate) fn shown(&self) -> &'static str {
+        match self.transport {
+            Transport::Direct => "mutual TLS",
+            Transport::Nats => "through NATS",
+        }
+    }
+}
 
 /// Running nodes and a client that may ask them.
 pub(crate) struct LocalCluster {
@@ -57,6 +95,7 @@ impl LocalCluster {
         joints: &Joints,
         ahead: bool,
         rules: Option<&str>,
+        reaching: &Reaching,
         quiet: bool,
     ) -> anyhow::Result<Self> {
         let Prepared { identities, initiator, sockets, peers } = prepare(folder, count, quiet).await?;
@@ -64,8 +103,8 @@ impl LocalCluster {
         let authority = authority(folder, initiator.principal(), rules)?;
         let mut nodes = Vec::new();
         for ((number, identity), sockets) in (1..=count).zip(identities).zip(sockets) {
-            let config = config(folder, number, authority.clone(), ahead)?;
-            let node = Node::start_on(sockets, config, peers.clone(), joints.clone())?;
+            let config = config(folder, number, authority.clone(), ahead, reaching)?;
+            let node = Node::start_on(sockets, config, peers.clone(), joints.clone()).await?;
             nodes.push(LocalNode { name: format!("node{number}"), identity, node });
         }
         let endpoints = nodes.iter().map(|node| format!("http://{}", node.node.api_address()).parse());
@@ -154,7 +193,7 @@ async fn prepare(folder: &Path, count: u16, quiet: bool) -> anyhow::Result<Prepa
     let initiator = initiator(folder, &passphrase)?;
     let mut sockets = Vec::new();
     for _ in 0..count {
-        sockets.push(Sockets { peers: listen().await?, api: listen().await? });
+        sockets.push(Sockets { peers: Some(listen().await?), api: listen().await? });
     }
     let peers = peers(folder, &identities, &sockets)?;
     Ok(Prepared { identities, initiator, sockets, peers })
@@ -227,7 +266,8 @@ fn peers(folder: &Path, identities: &[Identity], sockets: &[Sockets]) -> anyhow:
     let mut nodes = Vec::new();
     for ((number, identity), sockets) in (1_u16..).zip(identities).zip(sockets) {
         let name = format!("node{number}").parse().map_err(|error| anyhow!("{error}"))?;
-        let address = sockets.peers.local_addr()?.to_string();
+        let socket = sockets.peers.as_ref().context("no socket for peers")?;
+        let address = socket.local_addr()?.to_string();
         let address = address.parse().map_err(|error| anyhow!("{error}"))?;
         nodes.push(Peer { name, identity: *identity, address });
     }
@@ -271,10 +311,15 @@ fn authority(
 }
 
 /// The settings of a node, but for where it listens.
-fn settings(folder: &Path, number: u16, authority: (&'static str, String)) -> [(&'static str, String); 8] {
+fn settings(
+    folder: &Path,
+    number: u16,
+    authority: (&'static str, String),
+    reaching: &Reaching,
+) -> Vec<(&'static str, String)> {
     let own = node_folder(folder, number);
     let path = |path: PathBuf| path.display().to_string();
-    [
+    let own = [
         ("node_id", format!("node{number}")),
         ("identity_path", path(own.join("identity.json"))),
         ("db_path", path(own.join("store.redb"))),
@@ -283,7 +328,8 @@ fn settings(folder: &Path, number: u16, authority: (&'static str, String)) -> [(
         ("passphrase_file", path(folder.join(PASSPHRASE_FILE))),
         ("reshare_without_authorizers", true.to_string()),
         authority,
-    ]
+    ];
+    own.into_iter().chain(reaching.settings()).collect()
 }
 
 fn config(
@@ -291,9 +337,10 @@ fn config(
     number: u16,
     authority: (&'static str, String),
     ahead: bool,
+    reaching: &Reaching,
 ) -> anyhow::Result<Config> {
     let overrides = Overrides::new().set("listen", "127.0.0.1:0").set("api_listen", "127.0.0.1:0");
-    let settings = settings(folder, number, authority);
+    let settings = settings(folder, number, authority, reaching);
     let overrides = settings.into_iter().fold(overrides, |all, (key, value)| all.set(key, value));
     let nothing_ahead = NOTHING_AHEAD.iter().filter(|_| !ahead);
     let overrides = nothing_ahead.fold(overrides, |all, (key, value)| all.set(key, value));

@@ -20,6 +20,7 @@ mod forwarded_request;
 mod http_request;
 mod keygen_body;
 mod keygen_message;
+mod link_packets;
 mod oblivious_message;
 mod peer_frame;
 mod peers_file;
@@ -71,6 +72,7 @@ pub const ALL: &[Target] = &[
     http_request::TARGET,
     keygen_body::TARGET,
     keygen_message::TARGET,
+    link_packets::TARGET,
     oblivious_message::TARGET,
     peer_frame::TARGET,
     peers_file::TARGET,

@@ -13,7 +13,8 @@ use tokio::process::{Child, Command};
 use crate::progress::Progress;
 
 use super::{
-    INITIATOR_FILE, NOTHING_AHEAD, Prepared, READY, authority, node_folder, passphrase, prepare, settings,
+    INITIATOR_FILE, NOTHING_AHEAD, Prepared, READY, Reaching, authority, node_folder, passphrase, prepare,
+    settings,
 };
 
 /// Running processes. They are killed when it is dropped without having been stopped.
@@ -27,13 +28,19 @@ pub(crate) struct ProcessCluster {
 
 impl ProcessCluster {
     /// Starts `count` nodes with their files in `folder`, and waits until they are ready.
-    pub(crate) async fn start(folder: &Path, count: u16, quiet: bool) -> anyhow::Result<Self> {
+    pub(crate) async fn start(
+        folder: &Path,
+        count: u16,
+        reaching: &Reaching,
+        quiet: bool,
+    ) -> anyhow::Result<Self> {
         let Prepared { initiator, sockets, peers, .. } = prepare(folder, count, quiet).await?;
         let _starting = Progress::of(quiet, format!("{count} nodes start and connect to each other"));
         let program = std::env::current_exe().context("this program can't be found")?;
         let mut addresses = Vec::new();
         for sockets in sockets {
-            addresses.push((sockets.peers.local_addr()?, sockets.api.local_addr()?));
+            let listen = sockets.peers.as_ref().context("no socket for peers")?.local_addr()?;
+            addresses.push((listen, sockets.api.local_addr()?));
             // The process listens there itself.
             drop(sockets);
         }
@@ -45,7 +52,8 @@ impl ProcessCluster {
             let log = File::create(&log).with_context(|| log.display().to_string())?;
             let mut command = Command::new(&program);
             command.args(["node", "start"]);
-            for (key, value) in settings(folder, number, authority(folder, initiator.principal(), None)?) {
+            let authority = authority(folder, initiator.principal(), None)?;
+            for (key, value) in settings(folder, number, authority, reaching) {
                 command.arg("--set").arg(format!("{key}={value}"));
             }
             for (key, value) in NOTHING_AHEAD {

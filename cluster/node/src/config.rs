@@ -8,6 +8,7 @@
 //! Paths in the file are relative to the file's folder, others to the working directory.
 
 mod layer;
+mod nats;
 mod settings;
 mod value;
 
@@ -39,6 +40,16 @@ pub enum LogFormat {
     Pretty,
     /// One JSON object per line.
     Json,
+}
+
+/// How nodes reach each other.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Transport {
+    /// Each dials each, at the address in the peers file.
+    Direct,
+    /// Through NATS.
+    Nats(Box<quorate_broker::Options>),
 }
 
 /// Where the passphrase comes from. Never from the command line, where other users see it.
@@ -145,6 +156,8 @@ pub struct Config {
     pub keep_epochs: bool,
     /// How old shares become before the nodes refresh them on their own.
     pub refresh_schedule: crate::schedule::Schedule,
+    /// How this node reaches the others.
+    pub transport: Transport,
     /// How log lines look.
     pub log_format: LogFormat,
     /// How the node keeps backups, if it does.

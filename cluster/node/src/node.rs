@@ -4,9 +4,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use quorate_broker::{Broker, BrokerError};
 use quorate_http::tls::Tls;
 use quorate_session::Registry;
-use quorate_transport::direct::{Direct, Options, PeerAddress, StartError};
+use quorate_transport::direct::{self, Direct, PeerAddress};
+use quorate_transport::nats::{self, Nats};
 use quorate_transport::{Incoming, Transport};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -18,7 +20,7 @@ use crate::audit::Audit;
 use crate::authority::Authority;
 use crate::auxiliary::Auxiliaries;
 use crate::barrier::{Barrier, NoBarrier};
-use crate::config::{Config, ConfigError};
+use crate::config::{self, Config, ConfigError};
 use crate::engine::{Engine, Parts};
 use crate::initiators::Changes;
 use crate::pairings::Pairings;
@@ -31,6 +33,7 @@ use crate::wallets::Wallets;
 use crate::work::Workers;
 use quorate_identity::key_file::{self, IdentityError};
 use quorate_identity::peers::{Peers, PeersError};
+use quorate_keys::SigningIdentity;
 use rand_core::OsRng;
 
 /// How long requests in progress may take to end when the node stops.
@@ -43,8 +46,10 @@ pub struct Joints {
     pub registry: Registry,
     /// Told of every step.
     pub barrier: Arc<dyn Barrier>,
-    /// How connections with peers are kept.
-    pub transport: Options,
+    /// How direct connections with peers are kept.
+    pub direct: direct::Options,
+    /// How frames go over NATS.
+    pub nats: nats::Options,
     /// Leaves the process's memory to those whom the operating system lets read it, and to core dumps: for tests that search
     /// it for secrets.
     pub readable_memory: bool,
@@ -55,7 +60,8 @@ impl Default for Joints {
         Self {
             registry: protocols::registry(),
             barrier: Arc::new(NoBarrier),
-            transport: Options::default(),
+            direct: direct::Options::default(),
+            nats: nats::Options::default(),
             readable_memory: false,
         }
     }
@@ -64,8 +70,8 @@ impl Default for Joints {
 /// Sockets that listen already.
 #[derive(Debug)]
 pub struct Sockets {
-    /// For peers.
-    pub peers: TcpListener,
+    /// For peers, where they connect to this node.
+    pub peers: Option<TcpListener>,
     /// For the API.
     pub api: TcpListener,
 }
@@ -73,8 +79,7 @@ pub struct Sockets {
 /// A running node.
 pub struct Node {
     engine: Arc<Engine>,
-    transport: Arc<dyn Transport>,
-    peer_address: SocketAddr,
+    links: Links,
     api_address: SocketAddr,
     stop: watch::Sender<bool>,
     api: JoinHandle<()>,
@@ -96,22 +101,26 @@ impl Node {
     /// # Errors
     /// As for [`Node::start`].
     pub async fn start_among(config: Config, peers: Peers, joints: Joints) -> Result<Self, NodeError> {
-        let sockets = Sockets { peers: bind(config.listen).await?, api: bind(config.api_listen).await? };
-        Self::start_on(sockets, config, peers, joints)
+        let peers_socket = match config.transport {
+            config::Transport::Direct => Some(bind(config.listen).await?),
+            config::Transport::Nats(_) => None,
+        };
+        let sockets = Sockets { peers: peers_socket, api: bind(config.api_listen).await? };
+        Self::start_on(sockets, config, peers, joints).await
     }
 
     /// Starts a node on sockets that listen already, whatever addresses the configuration names.
     ///
     /// # Errors
     /// As for [`Node::start`].
-    pub fn start_on(
+    pub async fn start_on(
         sockets: Sockets,
         mut config: Config,
         peers: Peers,
         joints: Joints,
     ) -> Result<Self, NodeError> {
         config.check_peers(&peers)?;
-        let source = std::mem::replace(&mut config.passphrase, crate::config::PassphraseSource::Unset);
+        let source = std::mem::replace(&mut config.passphrase, config::PassphraseSource::Unset);
         let passphrase = source.read()?;
         let identity = Arc::new(key_file::load_node(&config.identity_path, &passphrase)?);
         let listed = peers.by_name(config.node_id.as_str()).map(|peer| peer.identity);
@@ -144,14 +153,9 @@ impl Node {
             .api
             .local_addr()
             .map_err(|source| NodeError::Listen { address: config.api_listen, source })?;
-        let addresses = peers
-            .all()
-            .iter()
-            .map(|peer| PeerAddress { identity: peer.identity, address: peer.address.as_str().to_owned() });
-        let (direct, incoming) =
-            Direct::start(Arc::clone(&identity), sockets.peers, addresses, joints.transport)?;
-        let peer_address = direct.local_address();
-        let transport: Arc<dyn Transport> = direct;
+        let (links, incoming) =
+            Links::start(&config, &peers, Arc::clone(&identity), sockets.peers, joints.direct, joints.nats)
+                .await?;
         let parts = Parts {
             identity,
             config,
@@ -162,7 +166,7 @@ impl Node {
             audit,
             registry: joints.registry,
             barrier: joints.barrier,
-            transport: Arc::clone(&transport),
+            transport: Arc::clone(&links.transport),
             store,
             wallets,
             auxiliaries,
@@ -175,16 +179,10 @@ impl Node {
         };
         let engine = Engine::new(parts)?;
         let api = Served { listener: sockets.api, tls, readers, address: api_address };
-        Ok(Self::run(engine, transport, incoming, peer_address, api))
+        Ok(Self::run(engine, links, incoming, api))
     }
 
-    fn run(
-        engine: Arc<Engine>,
-        transport: Arc<dyn Transport>,
-        incoming: Incoming,
-        peer_address: SocketAddr,
-        api: Served,
-    ) -> Self {
+    fn run(engine: Arc<Engine>, links: Links, incoming: Incoming, api: Served) -> Self {
         let Served { listener, tls, readers, address: api_address } = api;
         let (stop, stopped) = watch::channel(false);
         let tasks = vec![
@@ -211,17 +209,17 @@ impl Node {
         };
         let api = Api::new(Arc::clone(&engine), readers, &engine.config);
         let api = tokio::spawn(api::serve(listener, tls, api, stopped));
-        tracing::info!(node = %engine.config.node_id, identity = %engine.me, peers = %peer_address, api = %api_address, tls = tls_of_api, "node started");
+        tracing::info!(node = %engine.config.node_id, identity = %engine.me, peers = links.at, api = %api_address, tls = tls_of_api, "node started");
         if tls_of_api == "none" && !api_address.ip().is_loopback() {
             tracing::warn!(api = %api_address, "the API faces a network in plain HTTP: set api_tls_cert and api_tls_key, or put TLS in front");
         }
-        Self { engine, transport, peer_address, api_address, stop, api, tasks }
+        Self { engine, links, api_address, stop, api, tasks }
     }
 
-    /// Where peers connect.
+    /// Where peers connect: the address of this node, or the broker's.
     #[must_use]
-    pub fn peer_address(&self) -> SocketAddr {
-        self.peer_address
+    pub fn peers_at(&self) -> &str {
+        &self.links.at
     }
 
     /// Where the API is served.
@@ -250,7 +248,7 @@ impl Node {
         self.engine.close();
         self.engine.primes.stop();
         self.stop.send_replace(true);
-        self.transport.close().await;
+        self.links.close().await;
         self.tasks.iter().for_each(JoinHandle::abort);
         if let Err(error) = self.api.await {
             tracing::warn!(%error, "the API broke off");
@@ -262,6 +260,57 @@ impl Node {
         self.engine.audit.stopped();
         self.engine.audit.close().await;
         tracing::info!("node stopped");
+    }
+}
+
+/// How this node reaches the others.
+struct Links {
+    transport: Arc<dyn Transport>,
+    /// Where they are met.
+    at: String,
+    broker: Option<Broker>,
+}
+
+impl Links {
+    async fn start(
+        config: &Config,
+        peers: &Peers,
+        identity: Arc<SigningIdentity>,
+        socket: Option<TcpListener>,
+        direct: direct::Options,
+        nats: nats::Options,
+    ) -> Result<(Self, Incoming), NodeError> {
+        match &config.transport {
+            config::Transport::Direct => {
+                let socket = match socket {
+                    Some(socket) => socket,
+                    None => bind(config.listen).await?,
+                };
+                let addresses = peers.all().iter().map(|peer| PeerAddress {
+                    identity: peer.identity,
+                    address: peer.address.as_str().to_owned(),
+                });
+                let (direct, incoming) = Direct::start(identity, socket, addresses, direct)?;
+                let at = direct.local_address().to_string();
+                Ok((Self { transport: direct, at, broker: None }, incoming))
+            }
+            config::Transport::Nats(options) => {
+                let broker = Broker::connect(options, &format!("quorate {}", config.node_id)).await?;
+                let identities = peers.all().iter().map(|peer| peer.identity);
+                let cluster = *peers.cluster().as_bytes();
+                let (nats, incoming) =
+                    Nats::start(identity, cluster, broker.clone(), identities, nats).await?;
+                let at = broker.servers().to_owned();
+                Ok((Self { transport: nats, at, broker: Some(broker) }, incoming))
+            }
+        }
+    }
+
+    async fn close(&self) {
+        self.transport.close().await;
+        if let Some(broker) = &self.broker {
+            broker.close().await;
+        }
     }
 }
 
@@ -317,7 +366,13 @@ pub enum NodeError {
         /// The operating system's answer.
         source: std::io::Error,
     },
-    /// The transport.
+    /// Direct connections.
     #[error(transparent)]
-    Transport(#[from] StartError),
+    Direct(#[from] direct::StartError),
+    /// NATS.
+    #[error(transparent)]
+    Broker(#[from] BrokerError),
+    /// Frames over NATS.
+    #[error(transparent)]
+    Nats(#[from] nats::StartError),
 }

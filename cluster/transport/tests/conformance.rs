@@ -133,8 +133,8 @@ impl Kind for OverNats {
     }
 
     async fn start(&self, node: usize) -> (Arc<dyn Transport>, Incoming) {
-        let mut broker = quorate_broker::Options::default();
-        broker.servers = self.server.url().parse().unwrap();
+        let servers = self.server.url().parse().unwrap();
+        let broker = quorate_broker::Options { servers, ..quorate_broker::Options::default() };
         let broker = Broker::connect(&broker, &format!("node{node}")).await.unwrap();
         let mut options = NatsOptions::default();
         options.limits = self.limits.clone();

@@ -27,9 +27,7 @@ fn identity(n: u8) -> Identity {
 }
 
 fn at(server: &Server) -> BrokerOptions {
-    let mut options = BrokerOptions::default();
-    options.servers = server.url().parse().unwrap();
-    options
+    BrokerOptions { servers: server.url().parse().unwrap(), ..BrokerOptions::default() }
 }
 
 async fn start(n: u8, broker: BrokerOptions) -> Node {

@@ -19,9 +19,9 @@ const COLUMNS: &[&str] = &["load", "exit code", "observed"];
 const LOAD: usize = 12;
 const PATIENCE: Duration = Duration::from_secs(60);
 
-type Answered = Vec<(SignRequest, SignResponse)>;
+pub(crate) type Answered = Vec<(SignRequest, SignResponse)>;
 
-async fn reaches(count: &AtomicUsize, wanted: usize) {
+pub(crate) async fn reaches(count: &AtomicUsize, wanted: usize) {
     let started = Instant::now();
     while count.load(Ordering::Relaxed) < wanted {
         assert!(started.elapsed() < PATIENCE, "{} signatures, not {wanted}", count.load(Ordering::Relaxed));

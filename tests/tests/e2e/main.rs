@@ -27,6 +27,7 @@ mod initiators;
 #[path = "../../../chains/tests/js/library.rs"]
 mod library;
 mod local;
+mod nats;
 mod payment;
 mod policy;
 mod refusals;

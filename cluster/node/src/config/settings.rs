@@ -61,7 +61,6 @@ const fn special(
     Setting { key, aliases, environment, kind }
 }
 
-const NATS: Kind = Kind::NotServed("the NATS transport");
 const CONSUL: Kind = Kind::NotServed("discovery through Consul");
 
 #[rustfmt::skip]
@@ -111,7 +110,15 @@ pub(super) static SETTINGS: &[Setting] = &[
     setting("backup_period_seconds", &[], &["BACKUP_PERIOD_SECONDS"]),
     setting("backup_dir", &[], &["BACKUP_DIR"]),
     setting("backup_keep", &[], &[]),
-    special("nats.url", &[], &["NATS_URL"], NATS),
+    setting("transport", &[], &[]),
+    setting("nats.url", &[], &["NATS_URL"]),
+    setting("nats.credentials", &[], &[]),
+    setting("nats.user", &[], &[]),
+    setting("nats.password_file", &[], &[]),
+    setting("nats.token_file", &[], &[]),
+    setting("nats.ca", &[], &[]),
+    setting("nats.cert", &[], &[]),
+    setting("nats.key", &[], &[]),
     special("consul.address", &[], &["CONSUL_ADDR", "CONSUL_ADDRESS"], CONSUL),
 ];
 
@@ -203,6 +210,7 @@ pub(super) fn resolve(mut layers: Layers) -> Result<Config, ConfigError> {
             .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
         keep_epochs: ranged(layers, "keep_epochs", 0..=1)?.unwrap_or(0_u8) == 1,
         refresh_schedule: schedule(layers)?,
+        transport: super::nats::transport(layers)?,
         log_format: with(layers, "log_format", log_format)?.unwrap_or(LogFormat::Pretty),
         backups,
     })
@@ -253,7 +261,7 @@ fn refuse(found: &Found, key: &'static str, detail: impl fmt::Display) -> Config
     ConfigError::Value { origin: found.origin.clone(), key, detail: detail.to_string() }
 }
 
-fn with<T>(
+pub(super) fn with<T>(
     layers: &mut Layers,
     key: &'static str,
     parse: impl FnOnce(&str) -> Result<T, String>,
@@ -262,7 +270,7 @@ fn with<T>(
     parse(found.text.trim()).map(Some).map_err(|detail| refuse(&found, key, detail))
 }
 
-fn parsed<T: FromStr<Err: fmt::Display>>(
+pub(super) fn parsed<T: FromStr<Err: fmt::Display>>(
     layers: &mut Layers,
     key: &'static str,
 ) -> Result<Option<T>, ConfigError> {
@@ -314,7 +322,7 @@ fn span(found: &Found, key: &'static str) -> Result<Duration, ConfigError> {
     }
 }
 
-fn path(layers: &mut Layers, key: &'static str) -> Result<Option<PathBuf>, ConfigError> {
+pub(super) fn path(layers: &mut Layers, key: &'static str) -> Result<Option<PathBuf>, ConfigError> {
     let Some(found) = layers.take(key) else { return Ok(None) };
     if found.text.is_empty() {
         return Err(refuse(&found, key, "the path is empty"));

@@ -1,4 +1,5 @@
 use super::*;
+use quorate_broker::Access;
 use quorate_identity::peers::Peer;
 use quorate_keys::{Identity, KeyType, SigningIdentity, SigningPrincipal};
 use quorate_request::ClusterId;
@@ -179,12 +180,48 @@ fn a_misspelt_variable_is_named_with_the_one_that_is_meant() {
 
 #[test]
 fn what_is_not_built_in_is_refused_rather_than_ignored() {
-    for name in ["NATS_URL", "CONSUL_ADDR", "CONSUL_ADDRESS"] {
+    for name in ["CONSUL_ADDR", "CONSUL_ADDRESS"] {
         let error = complaint(from_environment(&[("NODE_ID", "n"), (name, "x")]));
         assert!(error.contains(name) && error.contains("not built into this release"), "{error}");
     }
-    for text in ["nats:\n  url: nats://x\n", "nats.url: x\n", "consul:\n  address: x\n"] {
+    for text in ["consul:\n  address: x\n", "consul.address: x\n"] {
         assert!(complaint(from_file(text)).contains("not built into this release"), "{text}");
+    }
+}
+
+#[test]
+fn nodes_reach_each_other_directly_or_through_nats() {
+    let of = |text: &str| from_file(&format!("node_id: n\n{text}"));
+    let transport = |text: &str| of(text).unwrap().transport;
+    assert!(
+        matches!(transport(""), Transport::Direct)
+            && matches!(transport("transport: direct\n"), Transport::Direct)
+    );
+    let Transport::Nats(options) = transport("transport: nats\nnats:\n  url: nats://a:1,tls://b\n") else {
+        panic!("nats")
+    };
+    assert_eq!(options.servers.to_string(), "nats://a:1,tls://b:4222");
+    assert_eq!(options.access, Access::Anybody);
+    let Transport::Nats(options) =
+        transport("transport: nats\nnats: { url: a, user: u, password_file: p }\n")
+    else {
+        panic!("nats")
+    };
+    assert!(matches!(&options.access, Access::Password { user, .. } if user == "u"));
+    for (text, says) in [
+        ("transport: nats\n", "nats.url is not set"),
+        ("transport: pigeon\n", "neither direct nor nats"),
+        ("nats.url: nats://a\n", "transport is not nats"),
+        ("transport: nats\nnats.url: http://a\n", "servers are nats://host:port"),
+        ("transport: nats\nnats.url: nats://u:secret@a\n", "do not belong into the address"),
+        ("nats.token_file: t\n", "nats.url is not set"),
+        ("transport: nats\nnats: { url: a, user: u }\n", "nats.password_file is not set"),
+        ("transport: nats\nnats: { url: a, token_file: t, credentials: c }\n", "who this node is to NATS"),
+        ("transport: nats\nnats: { url: a, cert: c }\n", "nats.key is not set"),
+        ("transport: nats\nnats: { url: a, ca: nowhere.pem }\n", "nowhere.pem"),
+    ] {
+        let error = complaint(of(text));
+        assert!(error.contains(says) && !error.contains("secret"), "{text}: {error}");
     }
 }
 

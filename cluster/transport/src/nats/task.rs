@@ -83,11 +83,11 @@ impl Task {
                     self.link.hurry();
                 }
             }
-            if self.link.is_up() {
+            if self.link.is_up() || !self.broker.is_open() {
                 away_since = None;
             } else {
                 let since = *away_since.get_or_insert_with(Instant::now);
-                if since.elapsed() >= PATIENCE && self.broker.is_open() {
+                if since.elapsed() >= PATIENCE {
                     away_since = Some(Instant::now());
                     let reason = "it does not answer through the broker".to_owned();
                     self.peer.failed(LinkFailure::Unreachable { address: self.address(), reason });

@@ -43,6 +43,6 @@ fn main() -> ExitCode {
     } else if let Some(folder) = std::env::var_os("QUORATE_TEST_RANDOMNESS") {
         joints.registry = witness::registry(PathBuf::from(folder));
     }
-    joints.transport.key_log = std::env::var_os("QUORATE_TEST_KEY_LOG").map(PathBuf::from);
+    joints.direct.key_log = std::env::var_os("QUORATE_TEST_KEY_LOG").map(PathBuf::from);
     quorate_cli::main(std::env::args_os(), joints)
 }
