@@ -8,7 +8,7 @@
 //! Paths in the file are relative to the file's folder, others to the working directory.
 
 mod layer;
-mod nats;
+mod servers;
 mod settings;
 mod value;
 
@@ -21,7 +21,7 @@ use crate::readers::Readers;
 use crate::store::Passphrase;
 use layer::Layers;
 use quorate_http::tls::{TlsError, TlsFiles};
-use quorate_identity::peers::{NodeName, Peers};
+use quorate_identity::peers::{NodeName, PeerAddress, Peers};
 use quorate_keys::Principal;
 use quorate_policy::{Policy, PolicyError};
 use quorate_request::ClusterId;
@@ -50,6 +50,16 @@ pub enum Transport {
     Direct,
     /// Through NATS.
     Nats(Box<quorate_broker::Options>),
+}
+
+/// Where this node is to be found by the others.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Consul {
+    /// How Consul is used.
+    pub options: quorate_discovery::Options,
+    /// Where the others reach this node, if not at its address in the peers file.
+    pub advertise: Option<PeerAddress>,
 }
 
 /// Where the passphrase comes from. Never from the command line, where other users see it.
@@ -158,6 +168,8 @@ pub struct Config {
     pub refresh_schedule: crate::schedule::Schedule,
     /// How this node reaches the others.
     pub transport: Transport,
+    /// Where this node is announced, and finds the others.
+    pub consul: Option<Consul>,
     /// How log lines look.
     pub log_format: LogFormat,
     /// How the node keeps backups, if it does.
@@ -253,16 +265,6 @@ pub enum ConfigError {
         key: &'static str,
         /// What is wrong with it.
         detail: String,
-    },
-    /// A setting of something that this release does not have.
-    #[error("{origin}: {key} is set, but {feature} is not built into this release: remove it")]
-    NotServed {
-        /// Where.
-        origin: Origin,
-        /// The setting.
-        key: &'static str,
-        /// What it would configure.
-        feature: &'static str,
     },
     /// One setting twice in the same place, under two names.
     #[error("{first} and {second} both set {key}, differently: keep one")]

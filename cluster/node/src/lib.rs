@@ -22,6 +22,7 @@ mod frame;
 mod initiators;
 mod job;
 mod ledger;
+mod links;
 mod metrics;
 mod node;
 mod pairings;

@@ -4,12 +4,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use quorate_broker::{Broker, BrokerError};
+use quorate_broker::BrokerError;
+use quorate_discovery::{ConsulError, Health};
 use quorate_http::tls::Tls;
 use quorate_session::Registry;
-use quorate_transport::direct::{self, Direct, PeerAddress};
-use quorate_transport::nats::{self, Nats};
-use quorate_transport::{Incoming, Transport};
+use quorate_transport::Incoming;
+use quorate_transport::{direct, nats};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -23,6 +23,7 @@ use crate::barrier::{Barrier, NoBarrier};
 use crate::config::{self, Config, ConfigError};
 use crate::engine::{Engine, Parts};
 use crate::initiators::Changes;
+use crate::links::{Links, bind, tell_health};
 use crate::pairings::Pairings;
 use crate::protocols;
 use crate::readers::Readers;
@@ -33,7 +34,6 @@ use crate::wallets::Wallets;
 use crate::work::Workers;
 use quorate_identity::key_file::{self, IdentityError};
 use quorate_identity::peers::{Peers, PeersError};
-use quorate_keys::SigningIdentity;
 use rand_core::OsRng;
 
 /// How long requests in progress may take to end when the node stops.
@@ -153,7 +153,7 @@ impl Node {
             .api
             .local_addr()
             .map_err(|source| NodeError::Listen { address: config.api_listen, source })?;
-        let (links, incoming) =
+        let (mut links, incoming) =
             Links::start(&config, &peers, Arc::clone(&identity), sockets.peers, joints.direct, joints.nats)
                 .await?;
         let parts = Parts {
@@ -177,12 +177,21 @@ impl Node {
             background,
             searchers,
         };
+        let signer = Arc::clone(&parts.identity);
         let engine = Engine::new(parts)?;
+        let (health, healthy) = watch::channel(Health::Unready("it starts".to_owned()));
+        links.discover(&engine.config, &engine.peers, signer, healthy)?;
         let api = Served { listener: sockets.api, tls, readers, address: api_address };
-        Ok(Self::run(engine, links, incoming, api))
+        Ok(Self::run(engine, links, incoming, health, api))
     }
 
-    fn run(engine: Arc<Engine>, links: Links, incoming: Incoming, api: Served) -> Self {
+    fn run(
+        engine: Arc<Engine>,
+        links: Links,
+        incoming: Incoming,
+        health: watch::Sender<Health>,
+        api: Served,
+    ) -> Self {
         let Served { listener, tls, readers, address: api_address } = api;
         let (stop, stopped) = watch::channel(false);
         let tasks = vec![
@@ -200,6 +209,7 @@ impl Node {
             tokio::spawn(Arc::clone(&engine).tell_standing()),
             tokio::spawn(Arc::clone(&engine).learn_spendings()),
             tokio::spawn(Arc::clone(&engine.primes).fill()),
+            tokio::spawn(tell_health(Arc::clone(&engine), health)),
         ];
         engine.audit.started(engine.config.node_id.as_str(), engine.authority.policy_digest());
         let tls_of_api = match &tls {
@@ -263,67 +273,12 @@ impl Node {
     }
 }
 
-/// How this node reaches the others.
-struct Links {
-    transport: Arc<dyn Transport>,
-    /// Where they are met.
-    at: String,
-    broker: Option<Broker>,
-}
-
-impl Links {
-    async fn start(
-        config: &Config,
-        peers: &Peers,
-        identity: Arc<SigningIdentity>,
-        socket: Option<TcpListener>,
-        direct: direct::Options,
-        nats: nats::Options,
-    ) -> Result<(Self, Incoming), NodeError> {
-        match &config.transport {
-            config::Transport::Direct => {
-                let socket = match socket {
-                    Some(socket) => socket,
-                    None => bind(config.listen).await?,
-                };
-                let addresses = peers.all().iter().map(|peer| PeerAddress {
-                    identity: peer.identity,
-                    address: peer.address.as_str().to_owned(),
-                });
-                let (direct, incoming) = Direct::start(identity, socket, addresses, direct)?;
-                let at = direct.local_address().to_string();
-                Ok((Self { transport: direct, at, broker: None }, incoming))
-            }
-            config::Transport::Nats(options) => {
-                let broker = Broker::connect(options, &format!("quorate {}", config.node_id)).await?;
-                let identities = peers.all().iter().map(|peer| peer.identity);
-                let cluster = *peers.cluster().as_bytes();
-                let (nats, incoming) =
-                    Nats::start(identity, cluster, broker.clone(), identities, nats).await?;
-                let at = broker.servers().to_owned();
-                Ok((Self { transport: nats, at, broker: Some(broker) }, incoming))
-            }
-        }
-    }
-
-    async fn close(&self) {
-        self.transport.close().await;
-        if let Some(broker) = &self.broker {
-            broker.close().await;
-        }
-    }
-}
-
 /// The API that is to be served.
 struct Served {
     listener: TcpListener,
     tls: Option<Arc<Tls>>,
     readers: Readers,
     address: SocketAddr,
-}
-
-async fn bind(address: SocketAddr) -> Result<TcpListener, NodeError> {
-    TcpListener::bind(address).await.map_err(|source| NodeError::Listen { address, source })
 }
 
 /// Why a node does not start.
@@ -375,4 +330,7 @@ pub enum NodeError {
     /// Frames over NATS.
     #[error(transparent)]
     Nats(#[from] nats::StartError),
+    /// Consul.
+    #[error(transparent)]
+    Consul(#[from] ConsulError),
 }

@@ -195,6 +195,14 @@ impl Direct {
         self.local_address
     }
 
+    /// A peer may listen at this address now: it is dialled there when it is not connected, and where it was configured to be
+    /// when nobody answers as that peer. A connection that stands stays.
+    pub fn redirect(&self, peer: &Identity, address: &str) {
+        if let Some(peer) = self.shared.peers.get(peer) {
+            peer.redirect(address);
+        }
+    }
+
     /// The connections that were refused before a peer was authenticated.
     pub fn refusals(&self) -> Refusals {
         self.shared.refusals.snapshot()

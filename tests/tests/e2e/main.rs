@@ -15,6 +15,7 @@ mod byzantine;
 mod clients;
 mod clients_tls;
 mod commands;
+mod consul;
 mod crash;
 mod disk;
 mod dkls23;

@@ -150,9 +150,6 @@ impl Layer {
         text: Zeroizing<String>,
         origin: Origin,
     ) -> Result<(), ConfigError> {
-        if let Kind::NotServed(feature) = setting.kind {
-            return Err(ConfigError::NotServed { origin, key: setting.key, feature });
-        }
         if let Some(earlier) = self.0.get(setting.key)
             && earlier.text != text
         {

@@ -23,8 +23,6 @@ pub(super) enum Kind {
     /// Never from the command line.
     Passphrase,
     PassphraseFile,
-    /// Known elsewhere, of no effect here; names the feature.
-    NotServed(&'static str),
 }
 
 pub(super) struct Setting {
@@ -60,8 +58,6 @@ const fn special(
 ) -> Setting {
     Setting { key, aliases, environment, kind }
 }
-
-const CONSUL: Kind = Kind::NotServed("discovery through Consul");
 
 #[rustfmt::skip]
 pub(super) static SETTINGS: &[Setting] = &[
@@ -119,7 +115,13 @@ pub(super) static SETTINGS: &[Setting] = &[
     setting("nats.ca", &[], &[]),
     setting("nats.cert", &[], &[]),
     setting("nats.key", &[], &[]),
-    special("consul.address", &[], &["CONSUL_ADDR", "CONSUL_ADDRESS"], CONSUL),
+    setting("consul.address", &[], &["CONSUL_ADDR", "CONSUL_ADDRESS"]),
+    setting("consul.token_file", &[], &[]),
+    setting("consul.service", &[], &[]),
+    setting("consul.ca", &[], &[]),
+    setting("consul.cert", &[], &[]),
+    setting("consul.key", &[], &[]),
+    setting("advertise", &[], &[]),
 ];
 
 const PEER_PORT: u16 = 7000;
@@ -210,7 +212,8 @@ pub(super) fn resolve(mut layers: Layers) -> Result<Config, ConfigError> {
             .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
         keep_epochs: ranged(layers, "keep_epochs", 0..=1)?.unwrap_or(0_u8) == 1,
         refresh_schedule: schedule(layers)?,
-        transport: super::nats::transport(layers)?,
+        transport: super::servers::transport(layers)?,
+        consul: super::servers::consul(layers)?,
         log_format: with(layers, "log_format", log_format)?.unwrap_or(LogFormat::Pretty),
         backups,
     })

@@ -179,13 +179,27 @@ fn a_misspelt_variable_is_named_with_the_one_that_is_meant() {
 }
 
 #[test]
-fn what_is_not_built_in_is_refused_rather_than_ignored() {
+fn nodes_are_found_by_consul_where_it_is_named() {
+    let of = |text: &str| from_file(&format!("node_id: n\n{text}"));
+    assert!(of("").unwrap().consul.is_none());
+    let consul = of("consul:\n  address: consul:8500\nadvertise: 10.0.0.1:7000\n").unwrap().consul.unwrap();
+    assert_eq!(consul.options.url.to_string(), "http://consul:8500");
+    assert_eq!(consul.options.service, "quorate");
+    assert_eq!(consul.advertise.unwrap().as_str(), "10.0.0.1:7000");
     for name in ["CONSUL_ADDR", "CONSUL_ADDRESS"] {
-        let error = complaint(from_environment(&[("NODE_ID", "n"), (name, "x")]));
-        assert!(error.contains(name) && error.contains("not built into this release"), "{error}");
+        let config = from_environment(&[("NODE_ID", "n"), (name, "https://c")]).unwrap();
+        assert_eq!(config.consul.unwrap().options.url.to_string(), "https://c:8500");
     }
-    for text in ["consul:\n  address: x\n", "consul.address: x\n"] {
-        assert!(complaint(from_file(text)).contains("not built into this release"), "{text}");
+    for (text, says) in [
+        ("consul.address: ftp://x\n", "not an agent of Consul"),
+        ("consul.token_file: t\n", "consul.address is not set"),
+        ("advertise: 10.0.0.1:7000\n", "consul.address is not set"),
+        ("consul.address: x\nadvertise: nowhere\n", "host:port"),
+        ("consul:\n  address: x\n  service: a/b\n", "not the name of a service"),
+        ("consul:\n  address: x\n  key: k\n", "consul.cert is not set"),
+    ] {
+        let error = complaint(of(text));
+        assert!(error.contains(says), "{text}: {error}");
     }
 }
 

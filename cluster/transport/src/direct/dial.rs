@@ -40,6 +40,8 @@ pub(super) struct Dialler {
     connector: TlsConnector,
     options: Options,
     phase: watch::Receiver<Phase>,
+    /// Where it is dialled this time.
+    address: String,
 }
 
 /// An open stream to the peer.
@@ -57,20 +59,22 @@ impl Dialler {
         options: &Options,
         phase: watch::Receiver<Phase>,
     ) -> Self {
-        Self { peer, connector, options: options.clone(), phase }
+        let address = peer.address();
+        Self { peer, connector, options: options.clone(), phase, address }
     }
 
     /// Dials, sends, and dials again, until the transport closes.
-    pub(super) async fn run(self) {
+    pub(super) async fn run(mut self) {
         let mut backoff = Backoff::new(self.options.backoff_min, self.options.backoff_max);
         loop {
+            self.address = self.peer.address();
             let outcome = tokio::select! {
                 outcome = timeout(self.options.handshake_timeout, self.dial()) => outcome,
                 () = self.nothing_left() => return,
             };
             match outcome.unwrap_or_else(|_| Err(LinkFailure::TimedOut { address: self.address() })) {
                 Ok(connection) => {
-                    tracing::info!(peer = %self.peer.identity, address = %self.peer.address, "connected");
+                    tracing::info!(peer = %self.peer.identity, address = self.address, "connected");
                     self.peer.set_sending(true);
                     let since = Instant::now();
                     let end = self.drive(connection).await;
@@ -83,7 +87,10 @@ impl Dialler {
                         backoff.reset();
                     }
                 }
-                Err(failure) => self.peer.outgoing_failed(failure),
+                Err(failure) => {
+                    self.peer.outgoing_failed(failure);
+                    self.peer.try_other_address();
+                }
             }
             tokio::select! {
                 () = tokio::time::sleep(backoff.pause()) => {}
@@ -104,8 +111,7 @@ impl Dialler {
 
     /// Connects, proves both identities, and opens the stream. No frame has left the outbox when this fails.
     async fn dial(&self) -> Result<Connection, LinkFailure> {
-        let stream =
-            TcpStream::connect(&self.peer.address).await.map_err(|error| self.unreachable(&error))?;
+        let stream = TcpStream::connect(&self.address).await.map_err(|error| self.unreachable(&error))?;
         // A frame is a message of its own and must not wait for more.
         stream.set_nodelay(true).map_err(|error| self.unreachable(&error))?;
         let name = tls::server_name().map_err(|error| self.not_a_node(&error.to_string()))?;
@@ -201,7 +207,7 @@ impl Dialler {
     }
 
     fn address(&self) -> String {
-        self.peer.address.clone()
+        self.address.clone()
     }
 }
 

@@ -13,7 +13,7 @@ use crate::transport::{Direction, LinkFailure, PeerState};
 #[derive(Debug)]
 pub(super) struct Peer {
     pub(super) identity: Identity,
-    pub(super) address: String,
+    addresses: Mutex<Addresses>,
     /// Its lane in the inbox.
     pub(super) lane: usize,
     pub(super) outbox: Arc<Outbox>,
@@ -25,6 +25,21 @@ pub(super) struct Peer {
     /// The number of the peer's latest connection to us.
     arrivals: watch::Sender<u64>,
     status: Mutex<Status>,
+}
+
+/// Where a peer may be.
+#[derive(Debug)]
+struct Addresses {
+    configured: String,
+    found: Option<String>,
+    /// Whether it is dialled where it was found.
+    tries_found: bool,
+}
+
+impl Addresses {
+    fn now(&self) -> &str {
+        self.found.as_ref().filter(|_| self.tries_found).unwrap_or(&self.configured)
+    }
 }
 
 #[derive(Debug, Default)]
@@ -39,7 +54,7 @@ impl Peer {
     pub(super) fn new(identity: Identity, address: String, lane: usize, outbox: Arc<Outbox>) -> Self {
         Self {
             identity,
-            address,
+            addresses: Mutex::new(Addresses { configured: address, found: None, tries_found: false }),
             lane,
             outbox,
             heard: Heard::never(),
@@ -48,6 +63,32 @@ impl Peer {
             arrivals: watch::Sender::new(0),
             status: Mutex::default(),
         }
+    }
+
+    /// Where to dial now.
+    pub(super) fn address(&self) -> String {
+        self.addresses().now().to_owned()
+    }
+
+    /// It could not be reached there: next time it is tried at the other address, if there is one.
+    pub(super) fn try_other_address(&self) {
+        let mut addresses = self.addresses();
+        addresses.tries_found = !addresses.tries_found;
+    }
+
+    /// It may be here now.
+    pub(super) fn redirect(&self, address: &str) {
+        let mut addresses = self.addresses();
+        if addresses.found.as_deref() != Some(address) {
+            addresses.found = Some(address.to_owned());
+            addresses.tries_found = true;
+            drop(addresses);
+            self.awake.notify_one();
+        }
+    }
+
+    fn addresses(&self) -> MutexGuard<'_, Addresses> {
+        self.addresses.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Registers a connection from the peer, which replaces any earlier one: an authenticated peer dials
@@ -97,7 +138,7 @@ impl Peer {
         let status = self.status();
         PeerState {
             identity: self.identity,
-            address: Some(self.address.clone()),
+            address: Some(self.address()),
             outgoing: status.outgoing.clone(),
             incoming: status.incoming.clone(),
             last_heard: self.heard.last(),

@@ -162,3 +162,27 @@ async fn a_nodes_own_entry_among_the_peers_is_passed_over() {
     let node = start(1, [at(1, NOWHERE), at(2, NOWHERE)], options()).await;
     assert_eq!(node.0.peers().len(), 1);
 }
+
+#[tokio::test]
+async fn a_peer_that_has_moved_is_dialled_where_it_was_found_and_where_it_was() {
+    let options = Options { backoff_max: Duration::from_millis(200), ..options() };
+    let first = start(1, [at(2, NOWHERE)], options.clone()).await;
+    let second = start(2, [at(1, first.0.local_address())], options.clone()).await;
+    failure(&first.0, 2, |failure| matches!(failure, LinkFailure::Unreachable { .. })).await;
+    assert!(!state(&first.0, 2).outgoing.open);
+    first.0.redirect(&identity(2), &second.0.local_address().to_string());
+    sending(&first.0, 2).await;
+    assert_eq!(state(&first.0, 2).address, Some(second.0.local_address().to_string()));
+
+    let elsewhere = start(5, [at(1, NOWHERE)], options.clone()).await;
+    first.0.redirect(&identity(2), &elsewhere.0.local_address().to_string());
+    first.0.redirect(&identity(9), NOWHERE);
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert!(state(&first.0, 2).outgoing.open, "a connection that stands stays");
+    drop(first);
+
+    // Somebody else is where it was found: it is looked for where it was configured to be.
+    let third = start(1, [at(2, second.0.local_address())], options).await;
+    third.0.redirect(&identity(2), &elsewhere.0.local_address().to_string());
+    sending(&third.0, 2).await;
+}
