@@ -1,5 +1,6 @@
 //! What comes of one handshake: sealed packets, both ways.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -90,6 +91,11 @@ impl Channel {
 
     pub(crate) fn take(&mut self, now: Duration) -> Option<Bytes> {
         self.receiving.take(now)
+    }
+
+    /// The frames that have arrived and were not taken.
+    pub(crate) fn into_ready(self) -> VecDeque<Bytes> {
+        self.receiving.into_ready()
     }
 
     pub(crate) fn is_done(&self) -> bool {

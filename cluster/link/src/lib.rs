@@ -22,8 +22,8 @@
 //! # What is promised of frames
 //!
 //! Within one handshake frames arrive in the order in which they were given to [`Link::push`], none twice and none
-//! missing: what was lost on the way is sent again. With the handshake ends what was on the way: a frame either was
-//! delivered before, or never will be, so that nothing that was said to a node reaches a later start of it.
+//! missing: what was lost on the way is sent again. With the handshake ends what was on the way: a frame either had arrived, and
+//! can still be taken, or never will, so that nothing that was said to a node reaches a later start of it.
 //!
 //! # On the wire
 //!

@@ -67,6 +67,8 @@ pub struct Link {
     heard: Duration,
     opening: Opening,
     packets: VecDeque<Bytes>,
+    /// Frames of a channel that has ended, which its sender knows to have arrived.
+    leftover: VecDeque<Bytes>,
     left: bool,
 }
 
@@ -155,8 +157,19 @@ impl Link {
             Opening::Answers { answered: VecDeque::new(), backoff, budget }
         };
         let rng = ChaCha20Rng::from_seed(seed);
-        let packets = VecDeque::new();
-        Self { local, peer, settings, rng, channel: None, heard: now, opening, packets, left: false }
+        let (packets, leftover) = (VecDeque::new(), VecDeque::new());
+        Self {
+            local,
+            peer,
+            settings,
+            rng,
+            channel: None,
+            heard: now,
+            opening,
+            packets,
+            leftover,
+            left: false,
+        }
     }
 
     /// With whom.
@@ -183,7 +196,7 @@ impl Link {
 
     /// The next frame of the peer. It has room for more once this was called.
     pub fn take(&mut self, now: Duration) -> Option<Bytes> {
-        self.channel.as_mut()?.take(now)
+        self.leftover.pop_front().or_else(|| self.channel.as_mut()?.take(now))
     }
 
     /// Whether all frames that were given have arrived, or never will.
@@ -216,6 +229,15 @@ impl Link {
         self.left = true;
         if let Some(mut channel) = self.channel.take() {
             self.packets.extend(channel.goodbye(now));
+            self.retire(channel);
+        }
+    }
+
+    /// Of a channel that has ended, what has arrived can still be taken. What a channel before it has left is not added to: a
+    /// peer can end channels as fast as it likes.
+    fn retire(&mut self, channel: Channel) {
+        if self.leftover.is_empty() {
+            self.leftover = channel.into_ready();
         }
     }
 
@@ -298,7 +320,9 @@ impl Link {
     }
 
     fn down(&mut self, now: Duration, why: Down) -> Event {
-        self.channel = None;
+        if let Some(channel) = self.channel.take() {
+            self.retire(channel);
+        }
         let (Opening::Begins { backoff, .. } | Opening::Answers { backoff, .. }) = &mut self.opening;
         // Who has left comes back no sooner than it can start.
         *backoff =
@@ -446,7 +470,9 @@ impl Link {
     }
 
     fn up(&mut self, now: Duration, channel: Channel) -> Event {
-        self.channel = Some(channel);
+        if let Some(before) = self.channel.replace(channel) {
+            self.retire(before);
+        }
         self.heard = now;
         let (Opening::Begins { backoff, .. } | Opening::Answers { backoff, .. }) = &mut self.opening;
         *backoff = Backoff { at: now, pause: self.settings.backoff_min };

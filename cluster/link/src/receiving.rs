@@ -143,6 +143,11 @@ impl Receiving {
         Some(frame)
     }
 
+    /// The frames that have arrived and were not taken.
+    pub(crate) fn into_ready(self) -> VecDeque<Bytes> {
+        self.ready.into_iter().map(|ready| ready.frame).collect()
+    }
+
     fn acknowledge_by(&mut self, at: Duration) {
         self.acknowledge_at = Some(self.acknowledge_at.map_or(at, |sooner| sooner.min(at)));
     }

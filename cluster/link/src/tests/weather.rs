@@ -143,3 +143,33 @@ fn who_leaves_says_so_and_hands_over_what_it_was_given() {
     world.run(Duration::from_secs(20));
     assert!(world.links.iter().all(|link| !link.is_up()), "nothing comes of a link that was left");
 }
+
+#[test]
+fn what_has_arrived_can_be_taken_after_the_link_has_ended() {
+    for ends in ["leaves", "starts anew", "is silent"] {
+        let mut world = World::new(11).connected();
+        world.takes[1] = false;
+        for n in 0..5 {
+            world.push(0, frame(5000, n));
+        }
+        world.until(|world| world.links[0].is_flushed());
+        let now = world.now;
+        match ends {
+            "leaves" => world.links[0].leave(now),
+            "starts anew" => world.restart(0, 11),
+            _ => world.weather.lost = 1.0,
+        }
+        world.until(|world| world.events[1].len() >= 2);
+        world.weather.lost = 0.0;
+        if ends != "leaves" {
+            world = world.connected();
+            world.push(0, frame(5000, 5));
+        }
+        world.takes[1] = true;
+        let wanted = if ends == "leaves" { 5 } else { 6 };
+        world.until(|world| world.taken[1].len() == wanted);
+        for (n, taken) in (0..).zip(&world.taken[1]) {
+            assert!(*taken == frame(5000, n), "{ends}: frame {n}");
+        }
+    }
+}
