@@ -82,6 +82,12 @@ impl Identity {
         Self(secret)
     }
 
+    /// One that was derived from another secret.
+    #[must_use]
+    pub const fn from_secret(secret: Secret<[u8; BYTES]>) -> Self {
+        Self(secret)
+    }
+
     /// Reads one.
     ///
     /// # Errors

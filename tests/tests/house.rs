@@ -53,6 +53,7 @@ const IDENTITY: &str = "cluster/identity";
 const LINK: &str = "cluster/link";
 const DISCOVERY: &str = "cluster/discovery";
 const BROKER: &str = "cluster/broker";
+const QUEUE: &str = "cluster/queue";
 const TRANSPORT: &str = "cluster/transport";
 const TLS: &str = "cluster/tls";
 const HTTP: &str = "cluster/http";
@@ -89,10 +90,11 @@ const ROOMS: &[Room] = &[
     room(LINK,      &[KEYS],                                                          &[]),
     room(TLS,       &[IDENTITY],                                                      &[]),
     room(BROKER,    &[IDENTITY, TLS],                                                 &[]),
+    room(QUEUE,     &[KEYS, AGE, REQUEST, IDENTITY, BROKER],                          &[SERVERS]),
     room(DISCOVERY, &[KEYS, REQUEST, IDENTITY, TLS],                                  &[SERVERS]),
     room(TRANSPORT, &[KEYS, LINK, BROKER],                                            &[SERVERS, TLS]),
     room(HTTP,      &[REQUEST, IDENTITY, TLS],                                        &[]),
-    room(NODE,      &[KEYS, AGE, AUDIT, SHARING, SESSION, KEYGEN, RESHARE, FROST, PAILLIER, CGGMP21, DKLS23, CHAINS, REQUEST, POLICY, IDENTITY, TLS, DISCOVERY, BROKER, TRANSPORT, HTTP], &[SIMULATOR]),
+    room(NODE,      &[KEYS, AGE, AUDIT, SHARING, SESSION, KEYGEN, RESHARE, FROST, PAILLIER, CGGMP21, DKLS23, CHAINS, REQUEST, POLICY, IDENTITY, TLS, DISCOVERY, BROKER, QUEUE, TRANSPORT, HTTP], &[SIMULATOR]),
     room(CLIENT,    &[KEYS, CHAINS, REQUEST, IDENTITY, TLS, HTTP],                        &[]),
     room(CLI,       &[KEYS, AGE, RECOVERY, AUDIT, SHARING, SESSION, KEYGEN, FROST, CHAINS, REQUEST, POLICY, IDENTITY, BROKER, TRANSPORT, NODE, CLIENT], &[]),
     // What is never shipped looks at everything.

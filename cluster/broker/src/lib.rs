@@ -134,6 +134,16 @@ impl Broker {
         self.state.clone()
     }
 
+    /// Done when a connection has come about after the one of now, or after the first where there is none yet.
+    pub async fn reconnected(&self) {
+        let mut state = self.state.clone();
+        let connects = state.borrow().connects.max(1);
+        if state.wait_for(|connection| connection.connects > connects).await.is_err() {
+            // Nobody will make one.
+            std::future::pending::<()>().await;
+        }
+    }
+
     /// Sends what is underway, and ends the connection for all clones.
     pub async fn close(&self) {
         if self.is_open() {
